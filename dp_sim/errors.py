@@ -1,0 +1,47 @@
+"""The errors a user can cause: each message names the thing, what was expected, what was got, and what to do."""
+
+from __future__ import annotations
+
+import importlib
+from difflib import get_close_matches
+from types import ModuleType
+from typing import Iterable
+
+
+class DPSimError(Exception):
+    """Base of every error that dp-sim raises on purpose."""
+
+
+class InputError(DPSimError, ValueError):
+    """Bad input: a structure, a label, a setting or a file. The command line exits with status 2."""
+
+
+class ModelFileError(InputError):
+    """A model file or checkpoint that cannot be used: truncated, of another kind, or of a newer version."""
+
+
+class MissingPackageError(InputError, ImportError):
+    """An optional package that this feature needs is not installed or does not load."""
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """`"; did you mean 'x'?"` for the known name nearest to `name`, or an empty string."""
+    matches = get_close_matches(name, list(known), n=1)
+    return f"; did you mean '{matches[0]}'?" if matches else ""
+
+
+def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:
+    """Import an optional package.
+
+    Raises
+    ------
+    MissingPackageError
+        Names the package, what it is wanted for, and the extra that installs it.
+    """
+    try:
+        return importlib.import_module(module)
+    except (ImportError, OSError) as error:
+        raise MissingPackageError(
+            f"{purpose} needs the package '{module}', which does not import here ({error}); "
+            f"install it with: pip install 'dp-sim[{extra}]'"
+        ) from error

@@ -1,0 +1,1 @@
+"""Recipes: (structure, any ASE calculator, options) -> a frozen result."""
