@@ -1,1 +1,21 @@
 """dp-sim: Deep Potentials trained on your data, run in ASE and OpenMM, with recipes that report error bars."""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dp_sim.export import load_model as load_model
+    from dp_sim.training import train as train
+
+__version__ = version("dp-sim")
+__all__ = ["__version__", "load_model", "train"]
+
+_HOMES = {"load_model": "dp_sim.export", "train": "dp_sim.training"}
+
+
+def __getattr__(name: str) -> Any:
+    # torch takes seconds to import; `dp-sim --help` should not
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'dp_sim' has no attribute '{name}'")

@@ -24,7 +24,9 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix)
     except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror}; choose a folder that exists and is writable") from error
+        raise InputError(
+            f"cannot write {target}: {error.strerror}; choose a folder that exists and is writable"
+        ) from error
     os.close(handle)
     temporary = Path(name)
     try:

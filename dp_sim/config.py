@@ -1,0 +1,155 @@
+"""Configuration: every setting's type, default and meaning in one place. Frozen; unknown keys are refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+
+from dp_sim.errors import InputError, nearest_name
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelConfig(Section):
+    descriptor: Literal["deeppot-se", "radial"] = Field("deeppot-se", description="what an atom sees of its neighbours")
+    species: tuple[str, ...] = Field(
+        (), description="element symbols; empty: all elements of the data, by atomic number"
+    )
+    cutoff: PositiveFloat = Field(6.0, description="cutoff radius r_c, Angstrom")
+    switch_start: float = Field(0.5, ge=0, description="where s(r) leaves 1/r, r_cs, Angstrom")
+    switch: Literal["polynomial", "cosine"] = Field("polynomial", description="cosine: eq. 9; polynomial: DeePMD-kit's")
+    embedding: tuple[PositiveInt, ...] = Field(
+        (25, 50, 100), description="widths of the embedding nets; the last is M1"
+    )
+    axis_width: PositiveInt = Field(16, description="M2, the columns of G that form the axis filters")
+    one_side: bool = Field(
+        True, description="one embedding net per neighbour species instead of one per pair of species"
+    )
+    fitting: tuple[PositiveInt, ...] = Field((240, 240, 240), description="widths of the fitting nets")
+    residual_timestep: bool = Field(False, description="a trained step on the skip connections of the fitting nets")
+    activation: Literal["tanh", "gelu", "silu", "softplus", "sigmoid"] = Field(
+        "tanh", description="in all hidden layers"
+    )
+    precision: Literal["float32", "float64"] = Field(
+        "float32", description="of weights and training; energies sum in float64"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ModelConfig:
+        if self.switch_start >= self.cutoff:
+            raise ValueError(f"switch_start ({self.switch_start}) must be smaller than cutoff ({self.cutoff})")
+        if not self.embedding or not self.fitting:
+            raise ValueError("embedding and fitting need at least one width each")
+        if self.descriptor == "deeppot-se" and self.axis_width > self.embedding[-1]:
+            raise ValueError(
+                f"axis_width ({self.axis_width}) must not exceed the last embedding width ({self.embedding[-1]})"
+            )
+        return self
+
+
+class DataConfig(Section):
+    train: tuple[str, ...] = Field(
+        description="files that ASE reads (with labels) or DeePMD-kit folders; relative to this file"
+    )
+    valid: tuple[str, ...] = Field((), description="held-out files of the same kinds")
+    valid_fraction: float = Field(
+        0.0, ge=0, lt=1, description="share of the training frames held out, where `valid` is empty"
+    )
+
+
+class LossConfig(Section):
+    """Prefactors (start, end) of eq. 12; they move with the learning rate from the first to the second."""
+
+    energy: tuple[float, float] = Field((0.02, 1.0), description="of |dE|^2 / N")
+    forces: tuple[float, float] = Field((1000.0, 1.0), description="of |dF|^2 / 3N")
+    virial: tuple[float, float] = Field((0.02, 1.0), description="of |dW|^2 / 9N")
+
+    @model_validator(mode="after")
+    def _sane(self) -> LossConfig:
+        values = (*self.energy, *self.forces, *self.virial)
+        if min(values) < 0 or max(values) == 0:
+            raise ValueError("prefactors must not be negative, and one at least must be positive")
+        return self
+
+
+class TrainingConfig(Section):
+    steps: PositiveInt = Field(100_000, description="optimiser steps")
+    batch_size: PositiveInt = Field(1, description="frames a step")
+    learning_rate: PositiveFloat = Field(1e-3, description="at the start")
+    learning_rate_end: PositiveFloat = Field(3.5e-8, description="at the end; exponential in between")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled (AdamW)")
+    gradient_norm: PositiveFloat | None = Field(None, description="longer gradients are scaled down to this norm")
+    average: float = Field(
+        0.0, ge=0, lt=1, description="decay of the running mean of the weights that is saved; 0: none"
+    )
+    seed: int = Field(0, ge=0, description="of weights, order of frames and held-out share")
+    report_every: PositiveInt = Field(500, description="steps between lines of the learning curve")
+    save_every: PositiveInt = Field(5000, description="steps between checkpoints")
+    valid_frames: PositiveInt = Field(100, description="at most this many held-out frames in the learning curve")
+    knots: PositiveInt = Field(
+        128, ge=8, description="intervals of the spline that carries the embedding nets in training"
+    )
+    cache_gb: float = Field(6.0, ge=0, description="memory for geometry that is kept between steps")
+    device: str = Field("cpu", description="cpu, cuda, cuda:1, ...")
+
+
+class TrainConfig(Section):
+    model: ModelConfig = ModelConfig()
+    data: DataConfig
+    loss: LossConfig = LossConfig()
+    training: TrainingConfig = TrainingConfig()
+
+
+def _message(error: ValidationError, config: type[BaseModel], origin: str) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        got = f"; got {first['input']!r}" if first["type"] != "missing" else ""
+        return f"{origin}: {key or 'settings'}: {first['msg'].removeprefix('Value error, ')}{got}"
+    section: Any = config
+    for part in first["loc"][:-1]:
+        section = section.model_fields[part].annotation
+    known = tuple(section.model_fields)
+    return f"{origin}: unknown key '{key}'{nearest_name(str(first['loc'][-1]), known)} (known here: {', '.join(known)})"
+
+
+def parse_config(settings: Any, origin: str = "settings") -> TrainConfig:
+    """A mapping -> TrainConfig.
+
+    Raises
+    ------
+    InputError
+        Names the key, what was expected and what was got; for an unknown key the nearest known one.
+    """
+    if not isinstance(settings, dict):
+        raise InputError(f"{origin}: expected a mapping with the keys {', '.join(TrainConfig.model_fields)}")
+    try:
+        return TrainConfig.model_validate(settings)
+    except ValidationError as error:
+        raise InputError(_message(error, TrainConfig, origin)) from None
+
+
+def read_config(path: str | os.PathLike[str]) -> TrainConfig:
+    """A YAML file -> TrainConfig; data paths are taken relative to the file's folder.
+
+    Raises
+    ------
+    InputError
+        The file is absent, is no YAML, or does not hold a valid configuration.
+    """
+    path = Path(path)
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; give the training input as a YAML file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no valid YAML: {error}") from None
+    config = parse_config(settings, str(path))
+    absolute = {key: tuple(str(path.parent / name) for name in getattr(config.data, key)) for key in ("train", "valid")}
+    return config.model_copy(update={"data": config.data.model_copy(update=absolute)})

@@ -1,0 +1,53 @@
+"""Embedding nets G(s) and their sum over neighbours T = G^T R~, which every embedding descriptor starts from."""
+
+import torch
+from torch import Tensor
+
+from dp_sim.networks import Network
+
+
+def sum_over_neighbors(rows: Tensor, embedded: Tensor, center: Tensor, n_atoms: int) -> Tensor:
+    """T_i = sum_j R~_ij (x) G_ij for pairs sorted by centre: (P, 4), (P, M1), (P,) -> (N, 4, M1).
+
+    The pairs of an atom are laid side by side, as many places as the atom with most neighbours needs, so that the sum
+    is one batched matrix product; empty places hold zeros and add nothing.
+    """
+    counts = torch.bincount(center, minlength=n_atoms)
+    places = int(counts.max()) if n_atoms > 0 else 0
+    first = torch.cumsum(counts, 0) - counts
+    place = torch.arange(center.shape[0], device=center.device) - first[center]
+    slot = center * places + place
+    r = torch.zeros(n_atoms * places, rows.shape[1], dtype=rows.dtype, device=rows.device)
+    g = torch.zeros(n_atoms * places, embedded.shape[1], dtype=rows.dtype, device=rows.device)
+    r = r.index_copy(0, slot, rows).view(n_atoms, places, rows.shape[1])
+    g = g.index_copy(0, slot, embedded).view(n_atoms, places, embedded.shape[1])
+    return torch.bmm(r.transpose(1, 2), g)
+
+
+class EmbeddingSum(torch.nn.Module):
+    """T (N, 4, M1) from the pairs, eq. 10: one net per neighbour species, or per (centre, neighbour) pair of species.
+
+    `one_side=True` shares the nets of a neighbour species among all centres.
+    """
+
+    def __init__(self, n_species: int, widths: tuple[int, ...], activation: str, one_side: bool) -> None:
+        super().__init__()
+        self.n_species, self.one_side, self.width = n_species, one_side, widths[-1]
+        n_nets = n_species if one_side else n_species * n_species
+        self.nets = torch.nn.ModuleList([Network(1, widths, activation) for _ in range(n_nets)])
+
+    def net_index(self, center_species: Tensor, neighbor_species: Tensor) -> Tensor:
+        """Which net a pair goes through (P,)."""
+        if self.one_side:
+            return neighbor_species
+        return center_species * self.n_species + neighbor_species
+
+    def forward(self, rows: Tensor, net_input: Tensor, center: Tensor, neighbor: Tensor, species: Tensor) -> Tensor:
+        """rows (P, 4) of R~, net_input (P, 1), center and neighbor (P,), species (N,) -> T (N, 4, M1)."""
+        n_atoms = species.shape[0]
+        which = self.net_index(species[center], species[neighbor])
+        total = torch.zeros(n_atoms, 4, self.width, dtype=rows.dtype, device=rows.device)
+        for index, net in enumerate(self.nets):
+            pairs = torch.nonzero(which == index)[:, 0]
+            total = total + sum_over_neighbors(rows[pairs], net(net_input[pairs]), center[pairs], n_atoms)
+        return total

@@ -1,0 +1,237 @@
+"""The model file: one TorchScript archive with its metadata, and `load_model`, which opens it everywhere."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import vesin_torch  # noqa: F401 (registers the neighbour search that model files call)
+from torch import Tensor
+
+from dp_sim import committee
+from dp_sim.atomic_file import atomic_path
+from dp_sim.batch import (
+    AtomicBatch,
+    ModelOutput,
+    NeighborList,
+    Structure,
+    check_distances,
+    check_structure,
+    choose,
+    species_index,
+)
+from dp_sim.config import ModelConfig
+from dp_sim.errors import ModelFileError
+from dp_sim.gradients import evaluate, hessian
+from dp_sim.model import DTYPES, DeepPotential, Potential, set_precision
+from dp_sim.neighbors import pair_vectors
+
+FORMAT = "dp-sim model"
+FORMAT_VERSION = 1
+_METADATA = "dp_sim.json"
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """What a model file says of itself. Lengths in Angstrom, energies in eV."""
+
+    species: tuple[str, ...]
+    cutoff: float
+    dtype: str
+    config: dict[str, Any]
+    dp_sim_version: str
+    torch_version: str
+    training: dict[str, Any] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=lambda: {"length": "Angstrom", "energy": "eV"})
+    sha256: str = ""
+
+
+class Model:
+    """An opened model, or a committee of them, ready to evaluate structures.
+
+    modules    the scripted potentials (dp_sim.model.Potential), one per member
+    module     the only one, where there is one
+    metadata   of the first member; `members` has all
+    """
+
+    def __init__(self, modules: Sequence[torch.nn.Module], members: Sequence[ModelMetadata], device: str) -> None:
+        self.modules = list(modules)
+        self.members = tuple(members)
+        self.metadata = self.members[0]
+        self.device = torch.device(device)
+
+    @property
+    def module(self) -> torch.nn.Module:
+        if len(self.modules) > 1:
+            raise ValueError(f"this is a committee of {len(self.modules)} models: use .modules")
+        return self.modules[0]
+
+    def species_index(self, numbers: Any) -> Tensor:
+        """Atomic numbers (N,) -> species (N,) int64; InputError for an element the model does not know."""
+        return species_index(numbers, self.metadata.species).to(self.device)
+
+    def evaluate(
+        self, atoms: Structure | Sequence[Structure], forces: bool = True, virial: bool = False
+    ) -> ModelOutput:
+        """Energy (S,), atomic energies (N,), forces (N, 3), virial (S, 3, 3): eV and Angstrom, for one or many structures.
+
+        Many structures are one batch, their atoms one after another. A committee gives means, and the spread (standard
+        deviation over members, ddof=1) in energy_std and forces_std. Geometry is float64 whatever the model's precision.
+
+        Raises
+        ------
+        InputError
+            Unknown elements, positions that are not finite, coincident atoms, a periodic cell without volume.
+        """
+        batch, pairs = self.prepare(atoms)
+        return committee.combine(
+            [evaluate(_caller(m), batch, pairs, forces=forces, virial=virial) for m in self.modules]
+        )
+
+    def hessian(self, atoms: Structure) -> Tensor:
+        """d2E/dr dr (3N, 3N), eV/Angstrom^2, exact, of one structure (the mean of a committee)."""
+        batch, pairs = self.prepare(atoms)
+        return torch.stack([hessian(_caller(module), batch, pairs) for module in self.modules]).mean(dim=0)
+
+    def prepare(self, atoms: Structure | Sequence[Structure]) -> tuple[AtomicBatch, NeighborList]:
+        """Check structures, find their neighbours, and put them into one batch."""
+        structures: Sequence[Structure] = [atoms] if hasattr(atoms, "positions") else list(atoms)  # type: ignore[arg-type, list-item]
+        prepared = [
+            self._prepare_one(s, "structure" if len(structures) == 1 else f"structure {i}")
+            for i, s in enumerate(structures)
+        ]
+        return join(prepared)
+
+    def _prepare_one(self, structure: Structure, name: str) -> tuple[AtomicBatch, NeighborList]:
+        check_structure(structure, name)
+        species = self.species_index(structure.numbers)
+        positions = torch.tensor(np.asarray(structure.positions, dtype=np.float64), device=self.device)
+        cell = torch.tensor(np.asarray(structure.cell, dtype=np.float64), device=self.device)
+        pbc = torch.tensor(np.asarray(structure.pbc, dtype=bool), device=self.device)
+        pairs = NeighborList(*self.modules[0].neighbors(positions, cell, pbc))
+        batch = AtomicBatch(positions, species, cell[None], torch.zeros_like(species))
+        check_distances(torch.linalg.vector_norm(pair_vectors(batch, pairs), dim=1), pairs, name)
+        return batch, pairs
+
+
+def _caller(module: torch.nn.Module):  # type: ignore[no-untyped-def]
+    return lambda batch, pairs: module(*batch, *pairs)
+
+
+def join(parts: Sequence[tuple[AtomicBatch, NeighborList]]) -> tuple[AtomicBatch, NeighborList]:
+    """Several one-system batches -> one, with indices moved along."""
+    if len(parts) == 1:
+        return parts[0]
+    sizes = [len(batch.species) for batch, _ in parts]
+    starts = np.cumsum([0, *sizes[:-1]])
+    batches, pairs = [b for b, _ in parts], [p for _, p in parts]
+    return (
+        AtomicBatch(
+            torch.cat([b.positions for b in batches]),
+            torch.cat([b.species for b in batches]),
+            torch.cat([b.cell for b in batches]),
+            torch.cat([torch.full_like(b.species, i) for i, b in enumerate(batches)]),
+        ),
+        NeighborList(
+            torch.cat([p.center + int(s) for p, s in zip(pairs, starts, strict=True)]),
+            torch.cat([p.neighbor + int(s) for p, s in zip(pairs, starts, strict=True)]),
+            torch.cat([p.shift for p in pairs]),
+        ),
+    )
+
+
+def save_model(
+    path: str | os.PathLike[str], model: DeepPotential, config: ModelConfig, training: dict[str, Any] | None = None
+) -> None:
+    """Script `model` and write it with its metadata, atomically."""
+    from dp_sim import __version__
+
+    metadata = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "species": config.species,
+        "cutoff": config.cutoff,
+        "dtype": config.precision,
+        "config": config.model_dump(mode="json"),
+        "training": training or {},
+        "dp_sim_version": __version__,
+        "torch_version": torch.__version__,
+    }
+    frozen = copy.deepcopy(model).cpu().requires_grad_(False)
+    scripted = torch.jit.script(Potential(frozen, config.cutoff).eval())
+    with atomic_path(path) as temporary:
+        torch.jit.save(scripted, str(temporary), _extra_files={_METADATA: json.dumps(metadata).encode()})
+
+
+def load_model(
+    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    device: str | torch.device = "cpu",
+    dtype: str | None = None,
+) -> Model:
+    """Open a model file, or several as a committee.
+
+    `dtype` ("float32" or "float64") casts the weights; by default they stay as they were trained.
+
+    Raises
+    ------
+    ModelFileError
+        The file is absent, truncated, no dp-sim model, or of a newer version; or the members of a committee differ in
+        their species or cutoff.
+    """
+    paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+    if not paths:
+        raise ModelFileError("no model file given; expected one, or several for a committee")
+    if dtype is not None:
+        choose("dtype", dtype, tuple(DTYPES))
+    opened = [_load_one(Path(p), torch.device(device), dtype) for p in paths]
+    members = [metadata for _, metadata in opened]
+    for name, metadata in zip(paths, members, strict=True):
+        if (metadata.species, metadata.cutoff) != (members[0].species, members[0].cutoff):
+            raise ModelFileError(
+                f"{name} cannot join the committee of {paths[0]}: it has species {', '.join(metadata.species)} and "
+                f"cutoff {metadata.cutoff}, expected {', '.join(members[0].species)} and {members[0].cutoff}"
+            )
+    return Model([module for module, _ in opened], members, str(device))
+
+
+def read_metadata(path: Path) -> ModelMetadata:
+    """The metadata of a model file; ModelFileError as in load_model."""
+    return _load_one(path, torch.device("cpu"), None)[1]
+
+
+def _load_one(path: Path, device: torch.device, dtype: str | None) -> tuple[torch.nn.Module, ModelMetadata]:
+    if not path.is_file():
+        raise ModelFileError(f"there is no model file {path}; check the path")
+    extra = {_METADATA: ""}
+    try:
+        module = torch.jit.load(str(path), map_location=device, _extra_files=extra)
+    except RuntimeError as error:
+        raise ModelFileError(
+            f"{path} is no complete TorchScript file (truncated, or of another kind): {str(error).splitlines()[0]}"
+        ) from None
+    if not extra[_METADATA]:
+        raise ModelFileError(f"{path} is a TorchScript file, but no dp-sim model: it holds no {_METADATA}")
+    content = json.loads(extra[_METADATA])
+    if content["version"] > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path} is a model of format version {content['version']} (dp-sim {content['dp_sim_version']}); this dp-sim "
+            f"reads up to {FORMAT_VERSION}: upgrade it"
+        )
+    if dtype is not None:
+        set_precision(module, DTYPES[dtype])
+        content["dtype"] = dtype
+    fields = {f.name for f in dataclasses.fields(ModelMetadata)}
+    kept = {key: value for key, value in content.items() if key in fields}
+    kept["species"] = tuple(kept["species"])
+    kept["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return module.eval(), ModelMetadata(**kept)

@@ -1,0 +1,66 @@
+"""Neighbour lists, through vesin; the only home of the sign rule r_ij = r_j - r_i + shift @ cell."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from vesin_torch import NeighborList as VesinNeighborList
+
+from dp_sim.batch import AtomicBatch, NeighborList, Structure
+
+
+def complete_cell(cell: Tensor, pbc: Tensor) -> Tensor:
+    """The cell (3, 3) with each vector of a non-periodic axis replaced by a unit vector normal to the others.
+
+    The search needs three independent vectors, and what a user leaves along an open axis (zeros, or a vacuum box) must
+    not matter.
+    """
+    identity = torch.eye(3, dtype=cell.dtype, device=cell.device)
+    completed = torch.where(pbc[:, None], cell, torch.zeros_like(cell))
+    for axis in range(3):
+        if not bool(pbc[axis]):
+            # Gram-Schmidt against the vectors already there; one of the three unit vectors always survives best.
+            basis = completed[torch.linalg.vector_norm(completed, dim=1) > 0]
+            projector = identity
+            if basis.shape[0] > 0:
+                q = torch.linalg.qr(basis.transpose(0, 1))[0]
+                projector = identity - q @ q.transpose(0, 1)
+            norms = torch.linalg.vector_norm(projector, dim=1)
+            best = projector[int(norms.argmax())]
+            completed = torch.cat([completed[:axis], (best / norms.max())[None], completed[axis + 1 :]])
+    return completed
+
+
+class NeighborSearch(torch.nn.Module):
+    """All pairs within `cutoff` (Angstrom) of one system; any number of images, no limit on neighbours."""
+
+    def __init__(self, cutoff: float) -> None:
+        super().__init__()
+        self._search = VesinNeighborList(cutoff=float(cutoff), full_list=True, sorted=True, n_threads=1)
+
+    def forward(self, positions: Tensor, cell: Tensor, pbc: Tensor) -> NeighborList:
+        """positions (N, 3) and cell (3, 3) in Angstrom, pbc (3,) bool. The list itself carries no gradient."""
+        points = positions.detach().to(torch.float64)
+        box = complete_cell(cell.detach().to(torch.float64), pbc)
+        center, neighbor, shift = self._search.compute(points, box, pbc, "ijS")
+        device = positions.device
+        return NeighborList(
+            center.to(device, torch.int64), neighbor.to(device, torch.int64), shift.to(device, positions.dtype)
+        )
+
+
+def pair_vectors(batch: AtomicBatch, pairs: NeighborList) -> Tensor:
+    """r_ij (P, 3), Angstrom, differentiable in positions and cell."""
+    cell = batch.cell[batch.system[pairs.center]]
+    return (
+        batch.positions[pairs.neighbor]
+        - batch.positions[pairs.center]
+        + torch.bmm(pairs.shift[:, None, :], cell)[:, 0, :]
+    )
+
+
+def neighbor_list(structure: Structure, cutoff: float) -> NeighborList:
+    """The neighbours of one structure (float64); for many structures keep a NeighborSearch."""
+    positions = torch.from_numpy(np.ascontiguousarray(structure.positions, dtype=np.float64))
+    cell = torch.from_numpy(np.ascontiguousarray(structure.cell, dtype=np.float64))
+    pbc = torch.from_numpy(np.ascontiguousarray(structure.pbc, dtype=bool))
+    return NeighborSearch(cutoff)(positions, cell, pbc)

@@ -1,0 +1,56 @@
+"""Dense networks with skip connections: the embedding and the fitting nets are both this."""
+
+import torch
+from torch import Tensor
+
+#: Smooth ones only, so that the model is twice differentiable.
+ACTIVATIONS: dict[str, type[torch.nn.Module]] = {
+    "tanh": torch.nn.Tanh,
+    "gelu": torch.nn.GELU,
+    "silu": torch.nn.SiLU,
+    "softplus": torch.nn.Softplus,
+    "sigmoid": torch.nn.Sigmoid,
+}
+
+
+class Dense(torch.nn.Module):
+    """y = f(x W + b), plus x itself where the widths allow it: equal (x + y) or doubled ((x, x) + y).
+
+    With `timestep` the new part is multiplied by a trained vector near 0.1 before it is added (a residual step).
+    """
+
+    def __init__(self, n_in: int, n_out: int, activation: str, timestep: bool) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(n_in, n_out) / (n_in + n_out) ** 0.5)
+        self.bias = torch.nn.Parameter(torch.randn(n_out))
+        self.activation = ACTIVATIONS[activation]()
+        self.repeats = n_out // n_in if n_out in (n_in, 2 * n_in) else 0
+        self.has_step = timestep and self.repeats > 0
+        self.step = torch.nn.Parameter(0.1 + 0.001 * torch.randn(n_out)) if self.has_step else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.activation(torch.addmm(self.bias, x, self.weight))
+        step = self.step
+        if step is not None:
+            y = y * step
+        if self.repeats == 1:
+            return x + y
+        if self.repeats == 2:
+            return torch.cat([x, x], dim=1) + y
+        return y
+
+
+class Network(torch.nn.Module):
+    """Hidden layers of the given widths: (B, n_in) -> (B, widths[-1])."""
+
+    def __init__(self, n_in: int, widths: tuple[int, ...], activation: str, timestep: bool = False) -> None:
+        super().__init__()
+        sizes = (n_in, *widths)
+        self.layers = torch.nn.ModuleList(
+            [Dense(a, b, activation, timestep) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return x
