@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+
+from dp_sim.errors import InputError, nearest_name
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SCHEMA_VERSION = 1
 
@@ -22,8 +30,13 @@ class Quantity:
     unit: str = ""
     cause: str = ""
 
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"not given: {self.cause}"
+        return f"{format_value(plain(self.value))} {self.unit}".rstrip()
+
     def to_dict(self) -> dict[str, Any]:
-        return {"value": _plain(self.value), "unit": self.unit, "error": None, "cause": self.cause}
+        return {"value": plain(self.value), "unit": self.unit, "error": None, "cause": self.cause}
 
 
 @dataclass(frozen=True)
@@ -50,16 +63,15 @@ class Estimate:
     def __str__(self) -> str:
         if self.value is None or self.error is None:
             return f"not given: {self.cause}"
-        digits = 2 if self.error == 0 else max(0, 1 - math.floor(math.log10(self.error)))
-        return f"{self.value:.{digits}f} ± {self.error:.{digits}f} {self.unit}".rstrip()
+        return f"{format_estimate(self.value, self.error)} {self.unit}".rstrip()
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "value": _plain(self.value),
+            "value": plain(self.value),
             "unit": self.unit,
-            "error": _plain(self.error),
-            "ci95": _plain(self.ci95),
-            "n_effective": _plain(self.n_effective),
+            "error": plain(self.error),
+            "ci95": plain(self.ci95),
+            "n_effective": plain(self.n_effective),
             "cause": self.cause,
         }
 
@@ -68,12 +80,14 @@ class Estimate:
 class Result:
     """Base of every recipe's result. A subclass adds its fields and says in `quantities` what goes into result.json.
 
+    recipe      the recipe's name, as on the command line; title: the headline of its report
     converged   whether the recipe reached what it was asked for
     cause       where it did not, the reason as a sentence; else empty
-    provenance  versions, hashes, seed, wall time (seconds): see `dp_sim.recipes.run_directory.provenance`
+    provenance  versions, hashes, seed, wall time (seconds): see `RunDirectory.provenance`
     """
 
     recipe: ClassVar[str]
+    title: ClassVar[str]
 
     converged: bool
     cause: str = ""
@@ -83,28 +97,94 @@ class Result:
         """Name -> number, in the order in which they are shown."""
         raise TypeError(f"{type(self).__name__} must define quantities()")
 
+    def figures(self) -> dict[str, Figure]:
+        """Name -> matplotlib figure; each is saved as NAME.png and shown in the report."""
+        return {}
+
+    def write_data(self, path: Callable[[str], Path]) -> None:
+        """Write structures and arrays; `path(name)` says where the file `name` goes."""
+
+    def plot(self, name: str | None = None) -> Figure:
+        """The figure `name`, or the first one.
+
+        Raises
+        ------
+        InputError
+            There is no such figure.
+        """
+        figures = self.figures()
+        name = next(iter(figures), "") if name is None else name
+        if name not in figures:
+            raise InputError(
+                f"{type(self).__name__} has no figure '{name}'; it has: {', '.join(figures) or 'none'}"
+                + nearest_name(name, figures)
+            )
+        return figures[name]
+
+    def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write result.json, report.html, plots and data into `directory`, as a recipe with `out=` does.
+
+        Raises
+        ------
+        InputError
+            The directory is not empty (`overwrite` replaces a dp-sim run only) or cannot be written.
+        """
+        from dp_sim.recipes.run_directory import save_result
+
+        save_result(self, directory, overwrite=overwrite)
+
+    def summary(self) -> str:
+        """The verdict and the numbers, one a line, as text."""
+        verdict = "converged" if self.converged else f"not converged: {self.cause}"
+        return "\n".join([f"{self.title}: {verdict}", *(f"  {n}: {q}" for n, q in self.quantities().items())])
+
+    def _repr_html_(self) -> str:
+        """The verdict, the numbers and the plots, in a notebook."""
+        from dp_sim.recipes.report import result_fragment
+
+        return result_fragment(self)
+
     def to_dict(self) -> dict[str, Any]:
         """The content of result.json: numbers only where they are known, no NaN."""
         return {
             "schema": SCHEMA_VERSION,
             "recipe": self.recipe,
+            "title": self.title,
             "converged": self.converged,
             "cause": self.cause,
             "values": {name: quantity.to_dict() for name, quantity in self.quantities().items()},
-            "provenance": _plain(self.provenance),
+            "provenance": plain(self.provenance),
         }
 
 
-def _plain(value: Any) -> Any:
+def format_estimate(value: float, error: float) -> str:
+    """`1.234 ± 0.056`: two significant digits of the error, as many decimals of the value."""
+    digits = 2 if error == 0 else max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def format_value(value: Any) -> str:
+    """A value of `plain` for people: six significant digits; long lists shortened in the middle."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        shown = value if len(value) <= 24 else [*value[:12], "…", *value[-6:]]
+        return ", ".join(f"[{format_value(item)}]" if isinstance(item, list) else format_value(item) for item in shown)
+    return str(value)
+
+
+def plain(value: Any) -> Any:
     """JSON types only; complex numbers and non-finite floats are refused, because a reader could not trust them."""
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain(value.item())
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"a result must not hold {value}: use Quantity(None, unit, cause) or Estimate.withheld(...)")
     if value is None or isinstance(value, (bool, int, float, str)):

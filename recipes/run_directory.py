@@ -1,0 +1,231 @@
+"""The directory of a run: claimed before any work, filled as it goes, complete or resumable when it ends."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from contextvars import ContextVar
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import yaml
+from ase import Atoms
+from ase.io import write
+from dp_sim.recipes.calculators import calculator_settings, model_sha256
+from dp_sim.recipes.interrupts import sigterm_as_interrupt, whole_steps
+from dp_sim.recipes.manifest import Manifest, claim_directory, read_manifest, remove_run
+from dp_sim.recipes.results import Result, plain
+from dp_sim.recipes.structures import structures_sha256
+
+from dp_sim.atomic_file import atomic_path, write_text
+from dp_sim.errors import InputError
+
+#: The command line as typed; empty when a recipe is called from Python. The command line sets it.
+COMMAND: ContextVar[str] = ContextVar("command", default="")
+
+logger = logging.getLogger("dp_sim")
+AnyResult = TypeVar("AnyResult", bound=Result)
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of dp-sim, Python and of each package that this process has loaded and numbers may depend on."""
+    versions = {"dp_sim": metadata.version("dp-sim"), "python": sys.version.split()[0]}
+    for module in ("numpy", "ase", "torch", "vesin_torch", "openmm", "openmmtorch", "tblite", "pymbar", "sella"):
+        if module in sys.modules:
+            versions[module] = metadata.version(module.replace("_", "-"))
+    return versions
+
+
+class RunDirectory(AbstractContextManager["RunDirectory"]):
+    """A run of one recipe, with or without a directory.
+
+    recipe, settings    name of the recipe; every setting as used (numbers, strings, lists, dicts)
+    directory           where files go; None = no files
+    structures          the input structures, saved as input.extxyz
+    calculator          the ASE calculator that runs
+    overwrite, resume   what may happen to a directory that holds an earlier run
+    resumable           false for a recipe that cannot continue: `resume` then starts over and says so
+    may_change          settings that may differ when a run is continued (`steps`, say)
+
+    `resumed` is true inside the block when an earlier run is being continued.
+
+    Raises
+    ------
+    InputError
+        On entering: the directory holds an earlier run or foreign files, differs in a setting, or cannot be written.
+        An InputError that leaves the block of a new run removes what that run wrote.
+    """
+
+    def __init__(
+        self,
+        recipe: str,
+        directory: str | os.PathLike[str] | None,
+        *,
+        settings: dict[str, Any],
+        structures: Sequence[Atoms],
+        calculator: Any,
+        seed: int,
+        overwrite: bool = False,
+        resume: bool = False,
+        resumable: bool = True,
+        may_change: Sequence[str] = (),
+    ) -> None:
+        self.recipe = recipe
+        self.directory = None if directory is None else Path(directory)
+        self.config = plain({"recipe": recipe, **calculator_settings(calculator), "seed": seed, **settings})
+        self.resumed = False
+        self._structures = structures
+        self._manifest = Manifest(recipe, structures_sha256(structures), model_sha256(calculator))
+        self._overwrite, self._resume, self._resumable = overwrite, resume, resumable
+        self._may_change = may_change
+        self._hooks: list[Callable[[], object]] = []
+        self._open = ExitStack()
+        self._start = time.monotonic()
+
+    def __enter__(self) -> RunDirectory:
+        self._start = time.monotonic()
+        if self.directory is not None:
+            self._claim(self.directory)
+        self._open.enter_context(sigterm_as_interrupt())
+        self.log(f"{self.recipe} {'continued' if self.resumed else 'started'}")
+        return self
+
+    def _claim(self, directory: Path) -> None:
+        """Make the directory this run's own; every check comes before the first file is removed or written."""
+        if self._overwrite and self._resume:
+            raise InputError("overwrite and resume exclude each other; give one of them")
+        earlier = read_manifest(directory)
+        self.resumed = self._resume and self._resumable and earlier is not None
+        if self.resumed and earlier is not None:
+            self._check_same_run(directory, earlier)
+        claim_directory(directory, replace=self._overwrite or self._resume, keep=self.resumed)
+        if self.resumed and earlier is not None:
+            self._manifest = earlier
+        else:
+            with atomic_path(self._file("input.extxyz")) as temporary:
+                write(temporary, [_bare(atoms) for atoms in self._structures], format="extxyz")
+        header = "# Every setting of this run as used; dp-sim COMMAND input.extxyz --config config.yaml repeats it.\n"
+        write_text(self._file("config.yaml"), header + yaml.safe_dump(self.config, sort_keys=False))
+        self._file("log.txt")
+        if self._resume and not self.resumed:
+            why = "no earlier run is there" if self._resumable else f"{self.recipe} cannot be continued half-way"
+            logger.warning("%s: %s, starting from the beginning", directory, why)
+
+    def _check_same_run(self, directory: Path, earlier: Manifest) -> None:
+        try:
+            old = yaml.safe_load((directory / "config.yaml").read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError):
+            raise InputError(f"{directory}/config.yaml cannot be read; start over with --overwrite") from None
+        advice = "use the same one, another directory, or start over with --overwrite"
+        for key in [*self.config, *(key for key in old if key not in self.config)]:
+            if key not in self._may_change and old.get(key) != self.config.get(key):
+                now = self.config.get(key)
+                raise InputError(f"the run in {directory} had {key}: {old.get(key)!r}, this one has {now!r}; {advice}")
+        if earlier.input_sha256 != self._manifest.input_sha256:
+            raise InputError(f"the run in {directory} started from another structure; {advice}")
+        if earlier.model_sha256 != self._manifest.model_sha256:
+            raise InputError(f"the run in {directory} used another model under the same file name; {advice}")
+
+    def _file(self, name: str) -> Path:
+        assert self.directory is not None
+        return self._manifest.add(self.directory, name)
+
+    def path(self, name: str) -> Path | None:
+        """Where the file `name` goes; None for a run without files. Every file of a run gets its name from here."""
+        return None if self.directory is None else self._file(name)
+
+    def log(self, message: str) -> None:
+        """One line, with the time (UTC), in log.txt; on the screen too with -v."""
+        logger.info(message)
+        if self.directory is not None:
+            with self._file("log.txt").open("a", encoding="utf-8") as file:
+                file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}  {message}\n")
+
+    def on_interrupt(self, save: Callable[[], object]) -> None:
+        """Call `save` on Ctrl-C or SIGTERM, before the exception goes on; it must write whole files."""
+        self._hooks.append(save)
+
+    def whole_steps(self) -> AbstractContextManager[None]:
+        """A block that Ctrl-C and SIGTERM do not cut: they wait for its end. A second Ctrl-C does not wait."""
+        return whole_steps()
+
+    def provenance(self) -> dict[str, Any]:
+        """Where the numbers come from. `wall_s` counts all sessions of a continued run."""
+        return {
+            "command": COMMAND.get() or f"{self.recipe}, called from Python",
+            "settings": self.config,
+            "versions": package_versions(),
+            "model_sha256": self._manifest.model_sha256,
+            "input_sha256": self._manifest.input_sha256,
+            "seed": self.config["seed"],
+            "wall_s": round(self._wall_s(), 3),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "processors": os.cpu_count(),
+        }
+
+    def _wall_s(self) -> float:
+        return self._manifest.wall_s + time.monotonic() - self._start
+
+    def finish(self, result: AnyResult) -> AnyResult:
+        """The result with its provenance, once its data, plots, report.html and (last) result.json are written."""
+        result = replace(result, provenance=self.provenance())
+        self.log(f"{self.recipe} ended: {'converged' if result.converged else result.cause}")
+        if self.directory is not None:
+            with whole_steps():
+                write_result(result, self._file)
+        return result
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+        if isinstance(error, InputError) and not self.resumed and self.directory is not None:
+            remove_run(self.directory)
+            return
+        if isinstance(error, KeyboardInterrupt):
+            with whole_steps():
+                for save in self._hooks:
+                    save()
+            self.log(f"interrupted; {'--resume continues it' if self._resumable else '--overwrite starts it again'}")
+        elif error is not None:
+            self.log(f"stopped by {type(error).__name__}: {error}")
+        if self.directory is not None:
+            self._manifest.wall_s = self._wall_s()
+            self._manifest.save(self.directory)
+
+
+def _bare(atoms: Atoms) -> Atoms:
+    """A copy without results, so that writing an input structure does not write the calculator's numbers as labels."""
+    return atoms.copy()
+
+
+def write_result(result: Result, path: Callable[[str], Path]) -> None:
+    """Everything that a finished recipe leaves; result.json comes last, so where it stands, all the rest does too."""
+    from dp_sim.recipes.report import report_html
+
+    result.write_data(path)
+    plots: dict[str, bytes] = {}
+    for name, figure in result.figures().items():
+        with atomic_path(path(f"{name}.png")) as temporary:
+            figure.savefig(temporary)
+        plots[name] = path(f"{name}.png").read_bytes()
+    content = result.to_dict()
+    write_text(path("report.html"), report_html(content, plots))
+    write_text(path("result.json"), json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def save_result(result: Result, directory: str | os.PathLike[str], *, overwrite: bool) -> None:
+    """`write_result` into a directory of its own: for a result that was computed with `out=None`."""
+    directory = Path(directory)
+    claim_directory(directory, replace=overwrite)
+    manifest = Manifest(result.recipe)
+    write_result(result, lambda name: manifest.add(directory, name))
