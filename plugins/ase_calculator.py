@@ -1,0 +1,107 @@
+"""DPCalculator: a Deep Potential, or a committee of them, as an ASE calculator."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from dp_sim.errors import InputError
+from dp_sim.export import Model, load_model
+
+
+class DPCalculator(Calculator):
+    """Energy, forces and stress of a Deep Potential for ASE.
+
+    Parameters
+    ----------
+    model: a model file, several (a committee), or a loaded model
+    device: of the model, for files; default "cpu"
+    dtype: "float32" or "float64", for files; default: as trained. The geometry is float64 either way.
+
+    Results (ASE's units): energy and free_energy (the same: there is no electronic entropy) in eV, energies (N,) eV,
+    forces (N, 3) eV/Angstrom, and stress (6,) eV/Angstrom^3, Voigt order, where all three axes are periodic. With a
+    committee these are means, and `results["energy_std"]` eV and `results["forces_std"]` (N, 3) eV/Angstrom are the
+    standard deviations over its members (ddof=1).
+
+    Raises
+    ------
+    InputError
+        With the model: unknown files, device or dtype together with a loaded model. With the atoms: elements that the
+        model does not know, positions that are not finite, atoms on one spot, periodic axes without volume.
+    """
+
+    name = "dp-sim"
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
+    # Charges and magnetic moments do not enter: a change of them leaves the results valid.
+    ignored_changes: ClassVar[set[str]] = {"initial_charges", "initial_magmoms"}
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Model,
+        device: str | None = None,
+        dtype: str | None = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(model, Model):
+            model = load_model(model, device=device or "cpu", dtype=dtype)
+        elif device is not None or dtype is not None:
+            raise InputError("device and dtype belong to a model file; give them to load_model(...) for a loaded model")
+        self.model = model
+        # What ASE writes into databases and trajectories to say what computed a number.
+        self.parameters.update(
+            model_sha256=[member.sha256 for member in model.members],
+            device=str(model.device),
+            dtype=model.metadata.dtype,
+        )
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Fill `results`. All properties come from one evaluation, so whatever is asked next is there."""
+        super().calculate(atoms, properties, system_changes)
+        # Stress is a derivative per volume: only a cell that is periodic along all three axes has one.
+        with_stress = bool(self.atoms.pbc.all())
+        output = self.model.evaluate(self.atoms, forces=True, virial=with_stress)
+        energy = output.energy.item()
+        self.results = {
+            "energy": energy,
+            "free_energy": energy,
+            "energies": output.atomic_energies.cpu().numpy(),
+            "forces": output.forces.cpu().numpy(),
+        }
+        if with_stress:
+            stress = -output.virial[0].cpu().numpy() / self.atoms.get_volume()
+            self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
+        if output.energy_std is not None:
+            self.results["energy_std"] = output.energy_std.item()
+            self.results["forces_std"] = output.forces_std.cpu().numpy()
+
+    def get_hessian(self, atoms: Atoms | None = None) -> np.ndarray:
+        """Second derivatives of the energy (3N, 3N), eV/Angstrom^2, exact; rows x, y, z of atom 0, of atom 1, ..."""
+        structure = self.atoms if atoms is None else atoms
+        return self.model.hessian(structure).cpu().numpy()
+
+    # A scripted module does not pickle, so the calculator travels (to worker processes, into copies) as file content.
+    def __getstate__(self) -> dict[str, Any]:
+        contents = []
+        for module in self.model.modules:
+            buffer = io.BytesIO()
+            torch.jit.save(module, buffer)
+            contents.append(buffer.getvalue())
+        return {**self.__dict__, "model": (contents, self.model.members, str(self.model.device))}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        contents, members, device = state["model"]
+        modules = [torch.jit.load(io.BytesIO(content), map_location=device) for content in contents]
+        self.__dict__.update(state, model=Model(modules, members, device))

@@ -1,0 +1,256 @@
+"""A Deep Potential as an OpenMM Force: `create_force`, with a TorchForce or a PythonForce behind it.
+
+Both call the same scripted module (`openmm_module`), so they give the same numbers. TorchForce runs without Python, on
+the platform's own device, but its binary plugin fits one version of torch only and is deprecated upstream; PythonForce
+comes with OpenMM and runs with any torch.
+
+Systems in XML. Both forces carry the whole model in the XML, not its path: the file needs no other file. To read it,
+
+* TorchForce: first call `import_torch_plugin()`, or write `import torch, vesin_torch, openmmtorch`, in this order.
+  Without it OpenMM ends with "There is no serialization proxy registered for type TorchForce" or, without vesin_torch,
+  "Unknown type name '__torch__.torch.classes.vesin...'".
+* PythonForce: dp-sim must be installed where the XML is read; nothing needs to be imported. OpenMM keeps Python forces
+  as pickles, so reading a System in XML, like any pickle, can run code: read files that you trust.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from ase.data import atomic_numbers
+from torch import Tensor
+
+from dp_sim.batch import choose
+from dp_sim.errors import InputError, import_optional, nearest_name
+from dp_sim.export import Model, load_model
+from dp_sim.plugins.openmm_module import load_scripted, scripted_energy
+
+if TYPE_CHECKING:
+    import openmm
+    import openmm.app
+
+logger = logging.getLogger(__name__)
+
+BACKENDS = ("auto", "torchscript", "python")
+ModelSource = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Model
+
+
+def create_force(
+    model: ModelSource,
+    topology: openmm.app.Topology | None = None,
+    *,
+    backend: str = "auto",
+    atoms: Iterable[int] | None = None,
+    species: Sequence[str | int] | None = None,
+    periodic: bool | None = None,
+) -> openmm.Force:
+    """The force of a model, for `system.addForce`.
+
+    Parameters
+    ----------
+    model: a model file, several (a committee: the mean of its members), or a loaded model; a PythonForce runs on the
+        device of the model, a TorchForce on that of the platform
+    topology: tells the element of each particle of the System
+    backend: "torchscript" (TorchForce), "python" (PythonForce), or "auto": TorchForce if its plugin loads and
+        reproduces the model on a few atoms, else PythonForce; which one, and why, goes to the log `dp_sim`
+    atoms: indices of the particles that the model describes, in any order; None: all of them
+    species: chemical symbols or atomic numbers, one for each particle of the System, in place of a topology
+    periodic: use the periodic box of the Context (as it changes); None: if the topology has a box; no topology: no
+
+    Energies and forces are those of `Model.evaluate` in kJ/mol and kJ/mol/nm. A NaN position or energy, and a System
+    with another number of particles, end the run with an OpenMMException.
+
+    Raises
+    ------
+    InputError
+        No element for a particle, or one that the model does not know; atoms out of range or twice; unknown backend.
+    MissingPackageError
+        OpenMM, or the plugin of the backend asked for, is not installed or does not load.
+    """
+    import_optional("openmm", extra="openmm", purpose="A force for OpenMM")
+    build = _BUILDERS[choose("backend", backend, BACKENDS)]
+    model = model if isinstance(model, Model) else load_model(model)
+    elements, in_box = _read_elements(topology, species)
+    if periodic is None:
+        periodic = in_box
+        if topology is None:
+            logger.warning("no topology: the force is not periodic; pass periodic=True (or False) to choose")
+    part = None if atoms is None else _checked_part(atoms, len(elements))
+    index = model.species_index(_numbers(elements, range(len(elements)) if part is None else part))
+    force = build(model, index, part)
+    force.setUsesPeriodicBoundaryConditions(periodic)
+    force.setName("DeepPotential")
+    return force
+
+
+def import_torch_plugin() -> ModuleType:
+    """Load OpenMM's plugin for TorchForce: needed before a System with a TorchForce is read from XML.
+
+    Raises
+    ------
+    MissingPackageError
+        openmmtorch is not installed, or was built for another torch.
+    """
+    # Order matters: torch (imported above) brings libnvrtc, and vesin_torch the class that the model's file names.
+    import_optional("vesin_torch", extra="openmm", purpose="A TorchForce")
+    # openmmtorch imports OpenMM by its former name, for which OpenMM logs a warning that no user can act upon.
+    root = logging.getLogger()
+    root.addFilter(_not_about_simtk)
+    try:
+        return import_optional("openmmtorch", extra="openmm", purpose="A TorchForce (backend='torchscript')")
+    finally:
+        root.removeFilter(_not_about_simtk)
+
+
+def _not_about_simtk(record: logging.LogRecord) -> bool:
+    return "simtk.openmm" not in record.getMessage()
+
+
+class ScriptedComputation:
+    """What a PythonForce calls: State -> (energy in kJ/mol, forces (n, 3) in kJ/mol/nm). It pickles as plain data.
+
+    The module is loaded at the first call, not with the pickle: an error while OpenMM unpickles ends the process.
+    """
+
+    def __init__(self, content: bytes, device: str) -> None:
+        self.content = content
+        self.device = device
+        self._module: torch.jit.ScriptModule | None = None
+
+    def __reduce__(self) -> tuple[type[ScriptedComputation], tuple[bytes, str]]:
+        return ScriptedComputation, (self.content, self.device)
+
+    def __call__(self, state: openmm.State) -> tuple[float, np.ndarray]:
+        from openmm import OpenMMException, unit
+
+        if self._module is None:
+            self._module = load_scripted(self.content, self.device)
+        positions = self._tensor(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)).requires_grad_()
+        try:
+            box = self._tensor(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer))
+        except OpenMMException:  # how a State says that the force is not periodic
+            box = None
+        energy = self._module(positions, box)
+        (gradient,) = torch.autograd.grad(energy, positions)
+        return energy.item(), gradient.neg_().cpu().numpy()
+
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
+
+
+def _torch_force(model: Model, index: Tensor, part: list[int] | None) -> openmm.Force:
+    openmmtorch = import_torch_plugin()
+    content = scripted_energy(model.modules, index, None if part is None else torch.tensor(part))
+    return openmmtorch.TorchForce(load_scripted(content))
+
+
+def _python_force(model: Model, index: Tensor, part: list[int] | None) -> openmm.Force:
+    from openmm import PythonForce
+
+    # OpenMM picks the particles itself, so that the rest of a large System is never copied to Python.
+    force = PythonForce(ScriptedComputation(scripted_energy(model.modules, index), str(model.device)))
+    force.setParticles(part or [])
+    return force
+
+
+def _auto_force(model: Model, index: Tensor, part: list[int] | None) -> openmm.Force:
+    try:
+        force = _torch_force(model, index, part)
+        check_one_step(_torch_force, model, index[:3])
+    # Any exception: a plugin built for another torch fails in whatever way the mismatch brings about.
+    except Exception as error:
+        logger.warning("backend 'auto' takes PythonForce, because TorchForce cannot be used here: %s", error)
+        return _python_force(model, index, part)
+    logger.info("backend 'auto' takes TorchForce: its plugin loads and reproduces the model")
+    return force
+
+
+_Builder = Callable[[Model, Tensor, "list[int] | None"], Any]
+_BUILDERS: dict[str, _Builder] = {"auto": _auto_force, "torchscript": _torch_force, "python": _python_force}
+
+
+def check_one_step(build: _Builder, model: Model, index: Tensor) -> None:
+    """One step of a few atoms in a row, on the platform Reference, against the module called from Python.
+
+    Raises
+    ------
+    RuntimeError
+        Energy or forces differ; other exceptions come from a plugin that does not fit.
+    """
+    import openmm
+
+    system = openmm.System()
+    for _ in index:
+        system.addParticle(1.0)
+    system.addForce(build(model, index, None))
+    integrator = openmm.VerletIntegrator(1e-6)  # ps: so short that the atoms stay where they are, to 1e-9 nm
+    context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName("Reference"))
+    positions = np.outer(np.arange(len(index)), [0.1, 0.05, 0.02])  # nm
+    context.setPositions(positions)
+    integrator.step(1)
+    context.setPositions(positions)
+    state = context.getState(energy=True, forces=True)
+    forces = state.getForces(asNumpy=True)._value
+    reference = torch.from_numpy(positions).requires_grad_()
+    energy = load_scripted(scripted_energy(model.modules, index))(reference)
+    (gradient,) = torch.autograd.grad(energy, reference)
+    # Room for the rounding of a float32 model, no more: a wrong plugin is wrong in the first digits.
+    same_energy = np.isclose(state.getPotentialEnergy()._value, energy.item(), rtol=1e-5, atol=1e-3)
+    same_forces = np.allclose(forces, -gradient.numpy(), rtol=1e-3, atol=1e-3 * float(gradient.abs().max()))
+    if not (same_energy and same_forces):
+        raise RuntimeError("its energy or forces differ from the model's own in the self-check")
+
+
+def _read_elements(
+    topology: openmm.app.Topology | None, species: Sequence[str | int] | None
+) -> tuple[list[str | int | None], bool]:
+    """Symbol or number of each particle (None where a topology has none), and whether the topology has a box."""
+    if (topology is None) == (species is None):
+        raise InputError("the elements of the particles come from a topology or from species=[...]; give one of them")
+    if species is not None:
+        return list(species), False
+    from openmm.app import Topology
+
+    if not isinstance(topology, Topology):
+        raise InputError(f"topology must be an openmm.app.Topology, got {type(topology).__name__}; try .topology of it")
+    elements = [None if atom.element is None else atom.element.symbol for atom in topology.atoms()]
+    return elements, topology.getPeriodicBoxVectors() is not None
+
+
+def _numbers(elements: list[str | int | None], part: Iterable[int]) -> list[int]:
+    """Atomic numbers of the particles in `part`."""
+    numbers = []
+    for particle in part:
+        element = elements[particle]
+        if element is None:
+            raise InputError(f"particle {particle} has no element in the topology; leave it out with atoms=[...]")
+        if isinstance(element, str) and element not in atomic_numbers:
+            raise InputError(
+                f"species of particle {particle} must be a chemical symbol or an atomic number, got '{element}'"
+                f"{nearest_name(element, atomic_numbers)}"
+            )
+        numbers.append(atomic_numbers[element] if isinstance(element, str) else int(element))
+    return numbers
+
+
+def _checked_part(atoms: Iterable[int], n_particles: int) -> list[int]:
+    """Particle indices as a list of distinct numbers within range."""
+    part = [int(atom) for atom in atoms]
+    if not part:
+        raise InputError("atoms is empty; name the particles that the model describes, or leave atoms out for all")
+    outside = [atom for atom in part if not 0 <= atom < n_particles]
+    if outside:
+        raise InputError(
+            f"atoms must be indices from 0 to {n_particles - 1}, got {outside[0]}; the topology (or species) has "
+            f"{n_particles} particles"
+        )
+    if len(set(part)) < len(part):
+        twice = next(atom for atom in part if part.count(atom) > 1)
+        raise InputError(f"atoms must name each particle once, got {twice} more than once; remove the repetition")
+    return part

@@ -1,0 +1,81 @@
+"""OpenMM-ML: `MLPotential("dp-sim", modelPath="water.pt")`, found through the entry point "openmmml.potentials".
+
+`import openmmml` loads every entry point in its group, and one that fails breaks it for everyone. So this module imports
+nothing heavy, and its classes have the methods of MLPotentialImplFactory and MLPotentialImpl without deriving from them:
+importing openmmml here would run in a circle.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import openmm
+    import openmm.app
+
+
+class DPSimPotentialImplFactory:
+    """What OpenMM-ML registers under the name "dp-sim"."""
+
+    def createImpl(
+        self,
+        name: str,
+        *,
+        modelPath: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        device: str = "cpu",
+        dtype: str | None = None,
+    ) -> DPSimPotentialImpl:
+        """Called by `MLPotential("dp-sim", modelPath=...)`.
+
+        Parameters
+        ----------
+        modelPath: a model file, or several as a committee
+        device: where a PythonForce runs the model; a TorchForce runs it on the platform's device
+        dtype: "float32" or "float64"; default: as trained
+
+        Raises
+        ------
+        ModelFileError
+            A file that is absent, truncated, or no model.
+        """
+        from dp_sim.export import load_model
+
+        return DPSimPotentialImpl(load_model(modelPath, device=device, dtype=dtype))
+
+
+class DPSimPotentialImpl:
+    """A loaded model that adds its force to the Systems that OpenMM-ML builds."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def addForces(
+        self,
+        topology: openmm.app.Topology,
+        system: openmm.System,
+        atoms: Iterable[int] | None,
+        forceGroup: int,
+        *,
+        backend: str = "auto",
+        periodic: bool | None = None,
+        linkAtomDistances: object = None,
+    ) -> None:
+        """Called by createSystem and createMixedSystem; backend and periodic as in `create_force`.
+
+        `linkAtomDistances` is an option of the embedding, which hands its options on: the model has no use for it.
+        """
+        from dp_sim.plugins.openmm_force import create_force
+
+        force = create_force(self.model, topology, backend=backend, atoms=atoms, periodic=periodic)
+        force.setForceGroup(forceGroup)
+        system.addForce(force)
+
+    def getMLLongRange(self) -> bool:
+        """False: nothing interacts beyond the cutoff, so images of the ML region do not see each other through the model."""
+        return False
+
+    def getSupportedEmbeddings(self) -> list[str]:
+        """None of its own; OpenMM-ML's mechanical embedding serves."""
+        return []
