@@ -51,3 +51,18 @@ class EmbeddingSum(torch.nn.Module):
             pairs = torch.nonzero(which == index)[:, 0]
             total = total + sum_over_neighbors(rows[pairs], net(net_input[pairs]), center[pairs], n_atoms)
         return total
+
+    def projected(self, features: Tensor, sites: Tensor, inverse: Tensor, species: Tensor) -> Tensor:
+        """T (N, 4, M1) = A C from projected pairs (dp_sim.tabulate): A (N, 4, T K), net inputs at the K spline sites (K, 1).
+
+        `inverse` (K, K) turns values at the sites into spline coefficients.
+        """
+        tables = [inverse @ net(sites) for net in self.nets]
+        if self.one_side:
+            return features @ torch.cat(tables)
+        total = features.new_zeros(features.shape[0], 4, self.width)
+        for index in range(self.n_species):
+            atoms = torch.nonzero(species == index)[:, 0]
+            coefficients = torch.cat(tables[index * self.n_species : (index + 1) * self.n_species])
+            total = total.index_add(0, atoms, features[atoms] @ coefficients)
+        return total

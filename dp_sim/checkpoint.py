@@ -1,0 +1,43 @@
+"""Checkpoints of a training run: plain tensors and numbers, versioned, written whole or not at all."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dp_sim.atomic_file import atomic_path
+from dp_sim.errors import ModelFileError
+
+FORMAT = "dp-sim checkpoint"
+VERSION = 1
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    with atomic_path(path) as temporary:
+        torch.save({"format": FORMAT, "version": VERSION, **state}, temporary)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """The state that save_checkpoint was given.
+
+    Raises
+    ------
+    ModelFileError
+        The file is truncated, no checkpoint, or of a newer version.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, ValueError) as error:
+        raise ModelFileError(
+            f"{path} is no complete checkpoint ({str(error).splitlines()[0]}); start again with --overwrite"
+        ) from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise ModelFileError(f"{path} is no checkpoint of dp-sim; give the folder of a training run")
+    if state["version"] > VERSION:
+        raise ModelFileError(
+            f"{path} has checkpoint version {state['version']}, this dp-sim reads up to {VERSION}: upgrade it"
+        )
+    return state

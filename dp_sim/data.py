@@ -1,0 +1,178 @@
+"""Labelled frames: read them (anything ASE reads, DeePMD-kit's npy folders), check them, split them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dp_sim.batch import check_structure
+from dp_sim.errors import InputError
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One structure with its labels; a label that is not known is None, and costs nothing in training.
+
+    numbers (N,), positions (N, 3) Angstrom, cell (3, 3) Angstrom, pbc (3,), energy eV, forces (N, 3) eV/Angstrom,
+    virial (3, 3) eV in the sign of dp_sim.batch; `name` is file and index, for messages.
+    """
+
+    name: str
+    numbers: np.ndarray
+    positions: np.ndarray
+    cell: np.ndarray
+    pbc: np.ndarray
+    energy: float | None = None
+    forces: np.ndarray | None = None
+    virial: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        check_structure(self, self.name)
+        if self.energy is None and self.forces is None and self.virial is None:
+            raise InputError(
+                f"{self.name} has no label; expected energy, forces, stress or virial (`dp-sim label` makes them)"
+            )
+        expected = {"energy": (), "forces": (len(self.numbers), 3), "virial": (3, 3)}
+        for label, shape in expected.items():
+            value = getattr(self, label)
+            if value is None:
+                continue
+            if np.shape(value) != shape:
+                raise InputError(
+                    f"{self.name}: {label} must have the shape {shape}, got {np.shape(value)}; correct the label"
+                )
+            if not np.isfinite(value).all():
+                raise InputError(f"{self.name}: {label} holds a value that is not finite; correct or drop the frame")
+
+
+def read_frames(source: str | os.PathLike[str]) -> list[Frame]:
+    """Frames of a file that ASE reads (`file.extxyz`, or `file.extxyz@:-40` for a slice) or of a DeePMD-kit folder.
+
+    Raises
+    ------
+    InputError
+        Absent or unreadable source, no frames in it, a frame without labels or with labels of the wrong shape.
+    """
+    source = os.fspath(source)
+    if Path(source).is_dir():
+        frames = list(_read_deepmd(Path(source)))
+    else:
+        frames = list(_read_ase(source))
+    if not frames:
+        raise InputError(f"{source} holds no frames; give a file with labelled structures")
+    return frames
+
+
+def read_all(sources: Iterable[str | os.PathLike[str]]) -> list[Frame]:
+    return [frame for source in sources for frame in read_frames(source)]
+
+
+def split(frames: Sequence[Frame], fraction: float, seed: int) -> tuple[list[Frame], list[Frame]]:
+    """Shuffle with `seed` and hold out `fraction`: (training, held out)."""
+    order = np.random.default_rng(seed).permutation(len(frames))
+    held = set(order[: round(fraction * len(frames))].tolist())
+    return [f for i, f in enumerate(frames) if i not in held], [f for i, f in enumerate(frames) if i in held]
+
+
+def _read_ase(source: str) -> Iterator[Frame]:
+    import ase.io
+
+    path = source.rpartition("@")[0] if "@" in source and not Path(source).exists() else source
+    index = source[len(path) + 1 :] or ":"
+    if not Path(path).is_file():
+        raise InputError(f"there is no data file {path}; give a file that ASE reads or a DeePMD-kit folder")
+    try:
+        images = ase.io.read(path, index=index)
+    except Exception as error:  # ASE's readers raise whatever their parsing meets
+        raise InputError(
+            f"{path} cannot be read as labelled structures ({type(error).__name__}: {error}); check the file"
+        ) from error
+    for number, atoms in enumerate(images if isinstance(images, list) else [images]):
+        yield frame_from_atoms(atoms, f"{path}, frame {number}")
+
+
+def frame_from_atoms(atoms: Any, name: str) -> Frame:
+    """An ase.Atoms with a single-point calculator (or `virial` in its info) -> Frame."""
+    labels = dict(atoms.calc.results) if atoms.calc is not None else {}
+    for key in ("energy", "forces", "stress", "virial"):
+        source = atoms.arrays if key == "forces" else atoms.info
+        if key not in labels and key in source:
+            labels[key] = source[key]
+    virial = labels.get("virial")
+    if virial is not None:
+        virial = np.asarray(virial, dtype=float)
+        virial = virial.reshape(3, 3) if virial.size == 9 else virial
+    elif labels.get("stress") is not None and atoms.pbc.all():
+        from ase.stress import voigt_6_to_full_3x3_stress
+
+        stress = np.asarray(labels["stress"], dtype=float)
+        stress = stress.reshape(3, 3) if stress.size == 9 else stress
+        if stress.shape not in ((6,), (3, 3)):
+            raise InputError(
+                f"{name}: stress must have 6 or 9 numbers, got the shape {stress.shape}; correct the label"
+            )
+        full = voigt_6_to_full_3x3_stress(stress) if stress.shape == (6,) else stress
+        virial = -atoms.get_volume() * full
+    energy = labels.get("energy")
+    forces = labels.get("forces")
+    return Frame(
+        name,
+        atoms.numbers.copy(),
+        atoms.positions.copy(),
+        np.array(atoms.cell),
+        atoms.pbc.copy(),
+        None if energy is None else float(energy),
+        None if forces is None else np.asarray(forces, dtype=float),
+        virial,
+    )
+
+
+def _read_deepmd(folder: Path) -> Iterator[Frame]:
+    """DeePMD-kit's npy layout: type.raw, type_map.raw, nopbc, set.*/{coord,box,energy,force,virial}.npy."""
+    from ase.data import atomic_numbers
+
+    try:
+        types = np.loadtxt(folder / "type.raw", dtype=int, ndmin=1)
+        names = (folder / "type_map.raw").read_text().split()
+        numbers = np.array([atomic_numbers[names[t]] for t in types])
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise InputError(
+            f"{folder} is no DeePMD-kit folder: type.raw and type_map.raw must give an element for every atom ({error})"
+        ) from error
+    n, periodic = len(numbers), not (folder / "nopbc").exists()
+    for part in sorted(folder.glob("set.*")):
+        coordinates = _load_npy(part / "coord.npy", (-1, n, 3))
+        if coordinates is None:
+            raise InputError(f"{part} has no coord.npy; every set.* folder needs one")
+        count = len(coordinates)
+        box = _load_npy(part / "box.npy", (count, 3, 3)) if periodic else np.zeros((count, 3, 3))
+        if box is None:
+            raise InputError(f"{part} has no box.npy; add it, or a file 'nopbc' in {folder} for systems without a cell")
+        energy = _load_npy(part / "energy.npy", (count,))
+        forces = _load_npy(part / "force.npy", (count, n, 3))
+        virial = _load_npy(part / "virial.npy", (count, 3, 3))
+        for i in range(count):
+            yield Frame(
+                f"{part}, frame {i}",
+                numbers,
+                coordinates[i],
+                box[i],
+                np.full(3, periodic),
+                None if energy is None else float(energy[i]),
+                None if forces is None else forces[i],
+                None if virial is None else virial[i],
+            )
+
+
+def _load_npy(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    if not path.exists():
+        return None
+    try:
+        return np.load(path, allow_pickle=False).astype(float).reshape(shape)
+    except ValueError as error:
+        raise InputError(f"{path} does not have the shape that its system asks for, {shape}: {error}") from error

@@ -1,0 +1,321 @@
+"""Training: read top to bottom. `Trainer` prepares the data and makes the steps; `fit` runs it to the end."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dp_sim.batch import species_index
+from dp_sim.checkpoint import load_checkpoint, save_checkpoint
+from dp_sim.config import TrainConfig
+from dp_sim.data import Frame, read_all, split
+from dp_sim.errors import InputError
+from dp_sim.loss import Errors, Labels, Prediction, mean_square_errors, total_loss
+from dp_sim.model import DTYPES, DeepPotential
+from dp_sim.neighbors import NeighborSearch
+from dp_sim.projection import FramePairs, ProjectedBatch, Projection, find_pairs, join, project
+from dp_sim.statistics import initialise
+from dp_sim.tabulate import SplineBasis
+
+
+class CurvePoint(NamedTuple):
+    """One line of the learning curve: RMSE per kind of label, of the training batches since the last line and held out."""
+
+    step: int
+    learning_rate: float
+    train_energy: float  # eV/atom
+    train_forces: float  # eV/Angstrom
+    train_virial: float  # eV/atom
+    valid_energy: float | None
+    valid_forces: float | None
+    valid_virial: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """Frames for training and held out."""
+
+    train: list[Frame]
+    valid: list[Frame]
+
+
+def read_datasets(config: TrainConfig) -> Datasets:
+    """Read and split what `config.data` names."""
+    train = read_all(config.data.train)
+    if config.data.valid:
+        return Datasets(train, read_all(config.data.valid))
+    return Datasets(*split(train, config.data.valid_fraction, config.training.seed))
+
+
+def find_species(frames: Sequence[Frame]) -> tuple[str, ...]:
+    """All elements of the frames, by atomic number."""
+    from ase.data import chemical_symbols
+
+    numbers = sorted({int(n) for frame in frames for n in np.unique(frame.numbers)})
+    return tuple(chemical_symbols[n] for n in numbers)
+
+
+class PreparedFrames:
+    """Frames with their pairs and labels; projections are kept in memory up to a limit and made anew beyond it."""
+
+    def __init__(self, frames: Sequence[Frame], pairs: Sequence[FramePairs], cache_bytes: float) -> None:
+        self.frames, self.pairs = list(frames), list(pairs)
+        self._cache: dict[int, Projection] = {}
+        self._left = cache_bytes
+
+    def projection(self, index: int, make: Callable[[FramePairs], Projection]) -> Projection:
+        if index in self._cache:
+            return self._cache[index]
+        projection = make(self.pairs[index])
+        if projection.nbytes() <= self._left:
+            self._left -= projection.nbytes()
+            self._cache[index] = projection
+        return projection
+
+
+class Trainer:
+    """The state of a run: model, optimiser, data. One `step` at a time; `state`/`restore` for checkpoints."""
+
+    def __init__(self, config: TrainConfig, data: Datasets) -> None:
+        if not config.model.species:
+            found = find_species(data.train)
+            config = config.model_copy(update={"model": config.model.model_copy(update={"species": found})})
+        self.config = config
+        self.device = torch.device(config.training.device)
+        self.dtype = DTYPES[config.model.precision]
+        search = NeighborSearch(config.model.cutoff)
+        pairs = {name: self._pairs(getattr(data, name), search) for name in ("train", "valid")}
+        torch.manual_seed(config.training.seed)
+        self.model = DeepPotential(config.model)
+        initialise(self.model, data.train, pairs["train"])
+        self.bias = self.model.fitting.bias.clone()
+        self.basis = SplineBasis(config.training.knots, self._largest_s([*pairs["train"], *pairs["valid"]]))
+        cache = config.training.cache_gb * 1e9
+        self.train = PreparedFrames(data.train, pairs["train"], cache)
+        self.valid = PreparedFrames(data.valid[: config.training.valid_frames], pairs["valid"], cache)
+        self.environment = copy.deepcopy(self.model.environment)  # a CPU copy: projections are made there
+        self.model.to(self.device)
+        self._sites = self.model.environment.net_input(self.basis.sites.to(self.device)).to(self.dtype)
+        self._inverse = self.basis.inverse.to(self.device, self.dtype)
+        self.average = copy.deepcopy(self.model) if config.training.average > 0 else None
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=config.training.learning_rate,
+            weight_decay=config.training.weight_decay,
+            fused=True,
+        )
+        self.step_number = 0
+
+    def _pairs(self, frames: Sequence[Frame], search: NeighborSearch) -> list[FramePairs]:
+        return [find_pairs(f, species_index(f.numbers, self.config.model.species), search) for f in frames]
+
+    def _largest_s(self, pairs: Sequence[FramePairs]) -> float:
+        nearest = min(
+            (float(torch.linalg.vector_norm(p.vectors, dim=1).min()) for p in pairs if len(p.vectors)), default=1.0
+        )
+        return float(self.model.environment.switch(torch.tensor(nearest, dtype=torch.float64))) * 1.001 + 1e-6
+
+    # ---- one step -------------------------------------------------------------------------------------------------
+
+    def learning_rate(self, step: int) -> float:
+        settings = self.config.training
+        return settings.learning_rate * (settings.learning_rate_end / settings.learning_rate) ** (step / settings.steps)
+
+    def frames_of_step(self, step: int) -> list[int]:
+        """Each pass over the data has its own order, fixed by the seed: a resumed run sees the same frames."""
+        n, size = len(self.train.frames), self.config.training.batch_size
+        chosen = []
+        for position in range(step * size, (step + 1) * size):
+            epoch, place = divmod(position, n)
+            chosen.append(int(self._order(epoch)[place]))
+        return chosen
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if getattr(self, "_epoch", None) != epoch:
+            self._epoch = epoch
+            self._permutation = np.random.default_rng([self.config.training.seed, epoch]).permutation(
+                len(self.train.frames)
+            )
+        return self._permutation
+
+    def step(self) -> Errors:
+        """One optimiser step; the mean square errors of its batch."""
+        rate = self.learning_rate(self.step_number)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        errors = self.errors(self.train, self.frames_of_step(self.step_number), self.model, training=True)
+        loss = total_loss(errors, self.config.loss, rate / self.config.training.learning_rate)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.config.training.gradient_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.training.gradient_norm)
+        self.optimizer.step()
+        self.step_number += 1
+        if self.average is not None:
+            self._update_average()
+        return Errors(*(error.detach() for error in errors))
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        assert self.average is not None
+        # the first steps count fully, so that the start is forgotten at the same rate as anything else
+        decay = min(self.config.training.average, self.step_number / (self.step_number + 10))
+        own, new = list(self.average.parameters()), list(self.model.parameters())
+        torch._foreach_lerp_(own, new, 1.0 - decay)
+
+    @property
+    def result(self) -> DeepPotential:
+        """The model to keep: the running mean of the weights where one is taken."""
+        return self.average if self.average is not None else self.model
+
+    # ---- prediction ------------------------------------------------------------------------------------------------
+
+    def errors(self, data: PreparedFrames, indices: Sequence[int], model: DeepPotential, *, training: bool) -> Errors:
+        n_columns = len(self.config.model.species) * self.basis.n_functions
+        make = lambda p: project(p, self.environment, self.basis, self.dtype)  # noqa: E731
+        projection = join([data.projection(i, make) for i in indices], n_columns)
+        projection = Projection(*(field.to(self.device) for field in projection))
+        pair_counts = torch.tensor([len(data.pairs[i].center) for i in indices])
+        labels = Labels(*(t.to(self.device) for t in self._labels([data.frames[i] for i in indices], projection)))
+        prediction = self.predict(model, ProjectedBatch(projection, n_columns), labels, pair_counts, training)
+        return mean_square_errors(prediction, labels)
+
+    def predict(
+        self, model: DeepPotential, batch: ProjectedBatch, labels: Labels, pair_counts: Tensor, training: bool
+    ) -> Prediction:
+        """Energies less the bias (S,), forces (N, 3), and the virial (S, 3, 3) where there is a label for it."""
+        n_systems, species = len(labels.sizes), batch.projection.species
+        features = batch.features()
+        total = model.embedding.projected(features, self._sites, self._inverse, species)
+        atomic = model.fitting(model.descriptor(total), species)
+        (gradient,) = torch.autograd.grad(atomic.sum(), [features], create_graph=training)
+        system = torch.repeat_interleave(torch.arange(n_systems, device=self.device), labels.sizes.to(torch.int64))
+        energy = torch.zeros(n_systems, dtype=self.dtype, device=self.device).index_add(0, system, atomic)
+        pair_gradients = batch.pair_gradients(gradient)
+        virial = None
+        if bool(labels.has_virial.any()):
+            pair_system = torch.repeat_interleave(torch.arange(n_systems), pair_counts).to(self.device)
+            virial = batch.virial(pair_gradients, pair_system, n_systems)
+        return Prediction(energy, batch.forces(pair_gradients), virial)
+
+    def _labels(self, frames: Sequence[Frame], projection: Projection) -> Labels:
+        sizes = [len(f.numbers) for f in frames]
+        bias = self.bias[projection.species.cpu()]
+        offsets = np.cumsum([0, *sizes])
+        energy = [
+            0.0 if f.energy is None else f.energy - float(bias[a:b].sum())
+            for f, a, b in zip(frames, offsets[:-1], offsets[1:], strict=True)
+        ]
+        forces = np.concatenate([np.zeros((len(f.numbers), 3)) if f.forces is None else f.forces for f in frames])
+        virial = np.stack([np.zeros((3, 3)) if f.virial is None else f.virial for f in frames])
+        has_forces = np.repeat([float(f.forces is not None) for f in frames], sizes)
+
+        def tensor(values: Any) -> Tensor:
+            return torch.as_tensor(np.asarray(values, dtype=np.float64)).to(self.dtype)
+
+        return Labels(
+            tensor(energy),
+            tensor(forces),
+            tensor(virial),
+            tensor([f.energy is not None for f in frames]),
+            tensor(has_forces),
+            tensor([f.virial is not None for f in frames]),
+            tensor(sizes),
+        )
+
+    def validation_errors(self) -> Errors | None:
+        """Mean square errors over the held-out frames of the learning curve; None without any."""
+        frames = self.valid.frames
+        if not frames:
+            return None
+        sums = torch.zeros(3, dtype=torch.float64)
+        weights = torch.zeros(3, dtype=torch.float64)
+        for i, frame in enumerate(frames):
+            errors = self.errors(self.valid, [i], self.result, training=False)
+            counts = [
+                frame.energy is not None,
+                len(frame.numbers) * (frame.forces is not None),
+                frame.virial is not None,
+            ]
+            # energy and virial errors come as |dE|^2/N; the curve shows them per atom
+            per_atom = [errors.energy / len(frame.numbers), errors.forces, errors.virial / len(frame.numbers)]
+            weight = torch.tensor(counts, dtype=torch.float64)
+            sums += weight * torch.stack([e.detach().cpu().double() for e in per_atom])
+            weights += weight
+        return Errors(*(sums / weights.clamp_min(1)))
+
+    # ---- checkpoints -----------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "config": self.config.model_dump(mode="json"),
+            "step": self.step_number,
+            "model": self.model.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any], origin: str) -> None:
+        """Go on from a checkpoint of the same configuration; InputError if the settings differ."""
+        if state["config"] != self.config.model_dump(mode="json"):
+            raise InputError(
+                f"{origin} was made with other settings; give the same input, or start again with --overwrite"
+            )
+        self.step_number = state["step"]
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+
+
+def fit(
+    trainer: Trainer,
+    *,
+    checkpoint: Path | None = None,
+    on_step: Callable[[int], None] = lambda step: None,
+    on_point: Callable[[CurvePoint], None] = lambda point: None,
+) -> list[CurvePoint]:
+    """Train to the last step; a checkpoint that is there is gone on from. Returns the learning curve since the start."""
+    settings = trainer.config.training
+    curve: list[CurvePoint] = []
+    if checkpoint is not None and checkpoint.exists():
+        state = load_checkpoint(checkpoint)
+        trainer.restore(state, str(checkpoint))
+        curve = [CurvePoint(*line) for line in state["curve"]]
+    before, start = curve[-1].seconds if curve else 0.0, time.monotonic()
+    sums, count = torch.zeros(3, dtype=torch.float64), 0
+    while trainer.step_number < settings.steps:
+        errors = trainer.step()
+        sums += torch.stack(errors).cpu().double()
+        count += 1
+        step = trainer.step_number
+        on_step(step)
+        if step % settings.report_every == 0 or step == settings.steps:
+            curve.append(_point(trainer, sums / count, before + time.monotonic() - start))
+            on_point(curve[-1])
+            sums, count = torch.zeros(3, dtype=torch.float64), 0
+            if not np.isfinite(curve[-1].train_forces + curve[-1].train_energy):
+                raise InputError(
+                    f"training diverged before step {step}; lower training.learning_rate or set training.gradient_norm"
+                )
+        if checkpoint is not None and (step % settings.save_every == 0 or step == settings.steps):
+            save_checkpoint(checkpoint, {**trainer.state(), "curve": [list(point) for point in curve]})
+    return curve
+
+
+def _point(trainer: Trainer, train: Tensor, seconds: float) -> CurvePoint:
+    sizes = np.mean([len(f.numbers) for f in trainer.train.frames])
+    valid = trainer.validation_errors()
+    train_root = (train / torch.tensor([sizes, 1.0, sizes])).sqrt().tolist()
+    valid_root = [None] * 3 if valid is None else torch.stack(valid).sqrt().tolist()
+    rate = trainer.learning_rate(trainer.step_number)
+    return CurvePoint(trainer.step_number, rate, *train_root, *valid_root, seconds)
