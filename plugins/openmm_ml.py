@@ -1,8 +1,8 @@
 """OpenMM-ML: `MLPotential("dp-sim", modelPath="water.pt")`, found through the entry point "openmmml.potentials".
 
-`import openmmml` loads every entry point in its group, and one that fails breaks it for everyone. So this module imports
-nothing heavy, and its classes have the methods of MLPotentialImplFactory and MLPotentialImpl without deriving from them:
-importing openmmml here would run in a circle.
+`import openmmml` loads every entry point in its group, and one that fails breaks it for everyone. So this module
+imports nothing heavy, and its classes have the methods of MLPotentialImplFactory and MLPotentialImpl without deriving
+from them: importing openmmml here would run in a circle.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class DPSimPotentialImpl:
         system.addForce(force)
 
     def getMLLongRange(self) -> bool:
-        """False: nothing interacts beyond the cutoff, so images of the ML region do not see each other through the model."""
+        """False: a Deep Potential ends at its cutoff."""
         return False
 
     def getSupportedEmbeddings(self) -> list[str]:
