@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import inspect
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from dp_sim.errors import InputError, import_optional, nearest_name
+
+if TYPE_CHECKING:
+    from dp_sim.export import Model
 
 #: SPECs that have a name of their own -> the methods that may follow the colon (the first is the default).
 NAMED_SPECS: dict[str, tuple[str, ...]] = {"emt": (), "tblite": ("GFN2-xTB", "GFN1-xTB", "IPEA1-xTB")}
@@ -141,25 +143,17 @@ def calculator_settings(calculator: Any) -> dict[str, Any]:
     """How to ask for this calculator again, as config.yaml keys: `model`, or `calculator` and `calculator_arg`."""
     if calculator in _settings_of:
         return dict(_settings_of[calculator])
-    files = model_files(calculator)
-    if files:
-        return {"model": [str(file) for file in files]}
     kind = type(calculator)
     return {"calculator": f"{kind.__module__}:{kind.__qualname__}"}
 
 
-def model_files(calc: Any) -> tuple[Path, ...]:
-    """The model files behind a file, a list of files or a `DPCalculator`; empty for any other calculator."""
-    if isinstance(calc, (str, os.PathLike)):
-        return (Path(calc),)
-    if isinstance(calc, Sequence):
-        return tuple(Path(file) for file in calc)
-    plugin = sys.modules.get("dp_sim.plugins.ase_calculator")  # not loaded: then calc is none of ours
-    if plugin is not None and isinstance(calc, plugin.DPCalculator):
-        return tuple(Path(file) for file in calc.model_files)
-    return ()
+def loaded_model(calculator: Any) -> Model | None:
+    """The Deep Potential (or committee) behind a `DPCalculator`; None for any other calculator."""
+    plugin = sys.modules.get("dp_sim.plugins.ase_calculator")  # not loaded: then the calculator is none of ours
+    return calculator.model if plugin is not None and isinstance(calculator, plugin.DPCalculator) else None
 
 
-def model_sha256(calc: Any) -> list[str]:
-    """SHA-256 of each model file behind `calc`, in order."""
-    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in model_files(calc)]
+def model_sha256(calculator: Any) -> list[str]:
+    """SHA-256 of the file of each model behind `calculator`, in order; empty for a calculator that is not ours."""
+    model = loaded_model(calculator)
+    return [] if model is None else [member.sha256 for member in model.members]

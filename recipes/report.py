@@ -11,10 +11,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from dp_sim.recipes.results import SCHEMA_VERSION, Result, format_estimate, format_value
-
 from dp_sim.atomic_file import write_text
 from dp_sim.errors import InputError
+from dp_sim.recipes.results import SCHEMA_VERSION, Result, format_estimate, format_value
 
 STYLE = """
 :root { color-scheme: light dark; --text: #1d2530; --soft: #5b6675; --page: #f5f6f8; --card: #fff; --line: #dfe3e8;

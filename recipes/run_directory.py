@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from contextvars import ContextVar
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -20,29 +17,18 @@ from typing import Any, TypeVar
 import yaml
 from ase import Atoms
 from ase.io import write
-from dp_sim.recipes.calculators import calculator_settings, model_sha256
-from dp_sim.recipes.interrupts import sigterm_as_interrupt, whole_steps
-from dp_sim.recipes.manifest import Manifest, claim_directory, read_manifest, remove_run
-from dp_sim.recipes.results import Result, plain
-from dp_sim.recipes.structures import structures_sha256
 
 from dp_sim.atomic_file import atomic_path, write_text
 from dp_sim.errors import InputError
-
-#: The command line as typed; empty when a recipe is called from Python. The command line sets it.
-COMMAND: ContextVar[str] = ContextVar("command", default="")
+from dp_sim.recipes.calculators import calculator_settings, model_sha256
+from dp_sim.recipes.interrupts import sigterm_as_interrupt, whole_steps
+from dp_sim.recipes.manifest import Manifest, claim_directory, read_manifest, remove_run
+from dp_sim.recipes.provenance import COMMAND, package_versions
+from dp_sim.recipes.results import Result, plain
+from dp_sim.recipes.structures import structures_sha256
 
 logger = logging.getLogger("dp_sim")
 AnyResult = TypeVar("AnyResult", bound=Result)
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of dp-sim, Python and of each package that this process has loaded and numbers may depend on."""
-    versions = {"dp_sim": metadata.version("dp-sim"), "python": sys.version.split()[0]}
-    for module in ("numpy", "ase", "torch", "vesin_torch", "openmm", "openmmtorch", "tblite", "pymbar", "sella"):
-        if module in sys.modules:
-            versions[module] = metadata.version(module.replace("_", "-"))
-    return versions
 
 
 class RunDirectory(AbstractContextManager["RunDirectory"]):

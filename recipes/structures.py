@@ -12,9 +12,9 @@ from ase.calculators.calculator import CalculatorError
 from ase.geometry import complete_cell
 from ase.io.jsonio import encode
 from ase.neighborlist import neighbor_list
-from dp_sim.recipes.calculators import as_calculator
 
 from dp_sim.errors import InputError
+from dp_sim.recipes.calculators import as_calculator
 
 #: Two atoms closer than this (Angstrom) are taken for one that was written twice; no bond is a tenth as short.
 COINCIDENT_A = 1e-2

@@ -1,0 +1,78 @@
+"""--config FILE.yaml: settings from a file, under the flags that stand on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dp_sim.errors import InputError, nearest_name
+
+
+def load_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Make the file's settings the defaults of this command: flags on the command line still override them."""
+    if path is None or context.resilient_parsing:
+        return path
+    settings = read_config(path)
+    command = context.info_name
+    recipe = settings.pop("recipe", command)
+    if recipe != command:
+        raise InputError(f"{path} holds the settings of '{recipe}', not of '{command}'; run: dp-sim {recipe} ...")
+    options = {param.name: param for param in context.command.params if param.name not in NOT_IN_A_FILE}
+    for key in settings:
+        if key not in options:
+            raise InputError(f"{path}: unknown setting '{key}' for dp-sim {command}{nearest_name(key, options)}")
+    context.default_map = {
+        key: _as_option_value(value, multiple=getattr(options[key], "multiple", False))
+        for key, value in settings.items()
+        if value is not None
+    }
+    return path
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises
+    ------
+    InputError
+        The file is absent, is no YAML, or holds something other than `key: value` lines.
+    """
+    import yaml
+
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"there is no configuration file {path}; give the path of a YAML file") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"the configuration file {path} cannot be read: {reason}") from error
+    if not isinstance(settings, dict) or not all(isinstance(key, str) for key in settings):
+        raise InputError(f"the configuration file {path} must hold 'key: value' lines, one for each setting")
+    return settings
+
+
+def _as_option_value(value: Any, *, multiple: bool) -> Any:
+    """A YAML value as the option's parser wants it: a list for a repeatable option, key=value for a mapping in it."""
+    if not multiple:
+        return value
+    if isinstance(value, dict):
+        return [f"{key}={json.dumps(item)}" for key, item in value.items()]  # JSON is YAML
+    return value if isinstance(value, list) else [value]
+
+
+#: Options that steer one call, not the numbers: they belong on the command line.
+NOT_IN_A_FILE = frozenset({"config", "structure", "resume", "overwrite", "quiet", "verbose", "help"})
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.yaml",
+        help="Settings from a file; flags override them.",
+        is_eager=True,
+        callback=load_config,
+        rich_help_panel="Run",
+    ),
+]

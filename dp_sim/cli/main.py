@@ -1,0 +1,104 @@
+"""dp-sim: parse, call, print, and an exit status that a script can rely on.
+
+0 done and converged; 3 finished, but not converged; 2 bad input, nothing written; 130 Ctrl-C and 143 SIGTERM, which
+leave a resumable directory; 1 anything else.
+"""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from dp_sim.errors import InputError
+from dp_sim.recipes.interrupts import EXIT_STATUS, Terminated, sigterm_as_interrupt
+
+#: One module of dp_sim.cli for each group, in the order of the help; each has `register(app)`.
+GROUPS = ("static", "report")
+
+
+class Commands(TyperGroup):
+    """The commands; tells SIGTERM from Ctrl-C before typer makes one of them."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Terminated:
+            raise typer.Exit(EXIT_STATUS[15]) from None
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from dp_sim import __version__
+
+        typer.echo(f"dp-sim {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Atomistic simulations with Deep Potentials: train a model, run it, and know how sure the numbers are."""
+
+
+def make_app() -> typer.Typer:
+    """The application with every command."""
+    app = typer.Typer(
+        cls=Commands,
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for group in GROUPS:
+        import_module(f"dp_sim.cli.{group}").register(app)
+    return app
+
+
+def status(arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit status; errors become one sentence on standard error."""
+    from dp_sim.recipes.provenance import COMMAND
+
+    token = COMMAND.set(shlex.join(["dp-sim", *arguments]))
+    try:
+        with sigterm_as_interrupt():
+            code = typer.main.get_command(make_app()).main(list(arguments), "dp-sim", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except (InputError, typer.TyperException) as error:
+        _show_traceback()
+        message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+        typer.echo(f"dp-sim: {message}", err=True)
+        return 2
+    except Exception as error:  # the last line of defence: a sentence, not a traceback, unless asked for
+        shown = _show_traceback()
+        advice = "" if shown else "; -vv shows where"
+        typer.echo(f"dp-sim: unexpected {type(error).__name__}: {error}{advice}", err=True)
+        return 1
+    finally:
+        COMMAND.reset(token)
+
+
+def _show_traceback() -> bool:
+    wanted = logging.getLogger("dp_sim").isEnabledFor(logging.DEBUG)
+    if wanted:
+        traceback.print_exc()
+    return wanted
+
+
+def run() -> None:
+    """The console script `dp-sim`."""
+    sys.exit(status(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,234 @@
+"""From a function with a recipe's options to a command with every shared option, a summary and an exit status."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import typer
+from typer.core import TyperCommand
+
+from dp_sim.cli.config_file import ConfigOption
+from dp_sim.cli.options import (
+    CalculatorArgOption,
+    CalculatorOption,
+    DeviceOption,
+    DtypeOption,
+    ModelOption,
+    OutOption,
+    OverwriteOption,
+    QuietOption,
+    ResumeOption,
+    SeedOption,
+    ThreadsOption,
+    VerboseOption,
+    set_up,
+)
+from dp_sim.errors import InputError
+
+if TYPE_CHECKING:
+    from dp_sim.recipes.results import Result
+
+#: Exit status of a run that finished without reaching what it was asked for.
+NOT_CONVERGED = 3
+
+
+@dataclass(frozen=True)
+class CalculatorChoice:
+    """Which calculator the command line asks for; made only when `calculator()` is called."""
+
+    model: list[Path]
+    spec: str | None
+    arguments: list[str]
+    device: str | None
+    dtype: str | None
+    may_import: bool
+
+    def make(self) -> Any:
+        """The ASE calculator.
+
+        Raises
+        ------
+        InputError
+            None or both of model and SPEC are given, or `as_calculator` or `calculator_from_spec` refuse them.
+        """
+        from dp_sim.recipes.calculators import as_calculator, calculator_from_spec
+
+        if bool(self.model) == bool(self.spec):
+            got = "both" if self.model else "neither"
+            raise InputError(f"a run needs a model (-m FILE) or a calculator (--calculator SPEC), got {got}; give one")
+        model_options = {k: v for k, v in (("device", self.device), ("dtype", self.dtype)) if v is not None}
+        if self.spec is None:
+            if self.arguments:
+                raise InputError("--calculator-arg goes with --calculator, not with a model; leave it out")
+            return as_calculator(self.model, **model_options)
+        if model_options:
+            raise InputError(f"--{next(iter(model_options))} goes with a model, not with --calculator; leave it out")
+        return calculator_from_spec(self.spec, parse_arguments(self.arguments), may_import=self.may_import)
+
+
+@dataclass(frozen=True)
+class RecipeOptions:
+    """What a recipe's command hands to the recipe.
+
+    settings   the options that the user gave, by the recipe's own names, with out, overwrite, resume, progress and seed
+    choice     the calculator that was asked for
+    """
+
+    settings: dict[str, Any]
+    choice: CalculatorChoice
+
+    def calculator(self) -> Any:
+        """The ASE calculator that the user asked for; see `CalculatorChoice.make`."""
+        return self.choice.make()
+
+
+def parse_arguments(pairs: Sequence[str]) -> dict[str, Any]:
+    """`["charge=1", "method=x"]` -> `{"charge": 1, "method": "x"}`; values are YAML."""
+    import yaml
+
+    arguments = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not (key and equals):
+            raise InputError(f"'{pair}' is no calculator argument; expected KEY=VALUE")
+        try:
+            arguments[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise InputError(
+                f"the value of the calculator argument '{pair}' cannot be read; quote it as in YAML"
+            ) from None
+    return arguments
+
+
+def _shared_options(
+    context: typer.Context,
+    model: ModelOption = None,
+    calculator: CalculatorOption = None,
+    calculator_arg: CalculatorArgOption = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = None,
+    out: OutOption = None,
+    config: ConfigOption = None,
+    seed: SeedOption = None,
+    threads: ThreadsOption = None,
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+) -> RecipeOptions:
+    """The options of every recipe; the body reads them."""
+    set_up(verbose, quiet, threads)
+
+    def typed(name: str) -> bool:
+        source = context.get_parameter_source(name)
+        return source is not None and source.name == "COMMANDLINE"
+
+    # A model or calculator on the command line replaces whichever of the two the file names.
+    if typed("calculator") and not typed("model"):
+        model = None
+    if typed("model") and not typed("calculator"):
+        calculator, calculator_arg = None, calculator_arg if typed("calculator_arg") else None
+    if typed("calculator") and not typed("calculator_arg"):
+        calculator_arg = None
+    choice = CalculatorChoice(model or [], calculator, calculator_arg or [], device, dtype, typed("calculator"))
+    settings: dict[str, Any] = {"out": out, "overwrite": overwrite, "resume": resume, "progress": not quiet}
+    if seed is not None:
+        settings["seed"] = seed
+    return RecipeOptions(settings, choice)
+
+
+def recipe_command(app: typer.Typer, *, panel: str) -> Callable[..., None]:
+    """A function that adds commands to `app`, shown under `panel` in the help.
+
+    `add(function, recipe="module:function")` makes a command of `function(options, STRUCTURES..., settings...)`, which
+    calls the recipe and returns its result. The settings are named as the recipe's keywords and are None by default:
+    the recipe holds the defaults, and the help shows them from there.
+    """
+
+    def add(function: Callable[..., Result], *, recipe: str, name: str | None = None) -> None:
+        hints = {key: hint for key, hint in function.__annotations__.items() if key not in ("return", "options")}
+        hints = get_type_hints(SimpleNamespace(__annotations__=hints), function.__globals__, include_extras=True)
+        own = [p.replace(annotation=hints[p.name]) for p in list(inspect.signature(function).parameters.values())[1:]]
+        shared_hints = get_type_hints(_shared_options, include_extras=True)
+        shared = [
+            p.replace(annotation=shared_hints[p.name]) for p in inspect.signature(_shared_options).parameters.values()
+        ]
+        shared_names = {parameter.name for parameter in shared}
+
+        def command(**values: Any) -> None:
+            options = _shared_options(**{key: value for key, value in values.items() if key in shared_names})
+            given = {key: value for key, value in values.items() if key not in shared_names and value is not None}
+            arguments = {p.name: values[p.name] for p in own}
+            inputs = {p.name for p in own if p.default is p.empty}
+            options.settings.update({key: value for key, value in given.items() if key not in inputs})
+            _check_complete(recipe, options.settings, own)
+            end(function(options, **arguments), quiet=values["quiet"])
+
+        command.__doc__ = function.__doc__
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in [*own, *shared]]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in parameters}
+        kind = type("RecipeCommand", (_RecipeCommand,), {"recipe": recipe})
+        app.command(name or function.__name__, cls=kind, rich_help_panel=panel)(command)
+
+    return add
+
+
+def _recipe_parameters(recipe: str) -> dict[str, inspect.Parameter]:
+    module, _, function = recipe.partition(":")
+    return dict(inspect.signature(getattr(importlib.import_module(module), function)).parameters)
+
+
+def _check_complete(recipe: str, settings: dict[str, Any], own: Sequence[inspect.Parameter]) -> None:
+    """Settings that the recipe has no default for must be given, by flag or by file."""
+    flags = {p.name: p for p in own if p.default is not p.empty}
+    for name, parameter in _recipe_parameters(recipe).items():
+        if name in flags and parameter.default is parameter.empty and name not in settings:
+            flag = next(iter(flags[name].annotation.__metadata__[0].param_decls or ()), "--" + name.replace("_", "-"))
+            raise InputError(f"the setting {name} is missing; give {flag}, or {name} in the --config file")
+
+
+class _RecipeCommand(TyperCommand):
+    """A command whose help shows the recipe's own defaults."""
+
+    recipe: str
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        defaults = _recipe_parameters(self.recipe)
+        for option in self.params:
+            parameter = defaults.get(option.name or "")
+            if parameter is None or option.param_type_name != "option" or option.default is not None:
+                continue
+            if parameter.default is parameter.empty:
+                option.help = f"{option.help} (required)"
+            else:
+                option.default = parameter.default
+        super().format_help(ctx, formatter)
+
+
+def end(result: Result, *, quiet: bool = False) -> None:
+    """Print the result (not with -q) and, where it is not converged, the cause; then exit with the right status."""
+    from rich.console import Console
+
+    if not quiet:
+        Console().print(_table(result))
+    if not result.converged:
+        typer.echo(f"not converged: {result.cause}", err=True)
+        raise typer.Exit(NOT_CONVERGED)
+
+
+def _table(result: Result) -> Any:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=result.title, title_justify="left", title_style="bold", show_header=False, box=box.SIMPLE)
+    for name, quantity in result.quantities().items():
+        table.add_row(name.replace("_", " "), Text(str(quantity)))
+    return table

@@ -1,0 +1,22 @@
+"""Where numbers come from: the command and the versions of the packages behind them. Cheap to import."""
+
+from __future__ import annotations
+
+import sys
+from contextvars import ContextVar
+from importlib import metadata
+
+#: The command line as typed; empty when a recipe is called from Python. The command line sets it.
+COMMAND: ContextVar[str] = ContextVar("command", default="")
+
+#: Modules whose version is recorded once a process has loaded them.
+_MODULES = ("numpy", "ase", "torch", "vesin_torch", "openmm", "openmmtorch", "tblite", "pymbar", "sella")
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of dp-sim, Python and each loaded package that numbers may depend on."""
+    versions = {"dp_sim": metadata.version("dp-sim"), "python": sys.version.split()[0]}
+    for module in _MODULES:
+        if module in sys.modules:
+            versions[module] = metadata.version(module.replace("_", "-"))
+    return versions
