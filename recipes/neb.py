@@ -12,13 +12,13 @@ import numpy as np
 from ase import Atoms
 from ase.io import read, write
 from ase.mep.neb import NEB, NEBOptimizer
-from ase.optimize import BFGS
 from ase.utils.forcecurve import fit_images
 
 from dp_sim.atomic_file import atomic_path, write_text
 from dp_sim.errors import InputError
 from dp_sim.recipes.figures import COLOURS, new_figure
 from dp_sim.recipes.first_path import check_ends, check_interpolation, displacement, first_path, is_free, superpose
+from dp_sim.recipes.opt import evaluated_copy, optimize
 from dp_sim.recipes.progress import progress_bar
 from dp_sim.recipes.results import Quantity, Result
 from dp_sim.recipes.run_directory import RunDirectory
@@ -67,7 +67,7 @@ class PathResult(Result):
     @property
     def highest(self) -> Atoms:
         """A copy of the highest image: the saddle point, to within `fmax`, where `converged`."""
-        return self.images[self.highest_index].copy()
+        return evaluated_copy(self.images[self.highest_index])
 
     @property
     def barrier_eV(self) -> float:
@@ -213,7 +213,10 @@ def find_path(
             run.log(f"goes on from {saved.name}")
         else:
             if relax_ends:
-                _relax_ends(ends, min(fmax, END_FMAX), run)
+                names = ("reactant", "product")
+                ends = tuple(
+                    relaxed(end, min(fmax, END_FMAX), run, name) for end, name in zip(ends, names, strict=True)
+                )
                 _place(ends, rotate=rotate, when="after relaxing, ")
             path = first_path(*ends, images=images, interpolation=interpolation, rotate=rotate, seed=seed)
             band, climbing = _band(path, calculator), False
@@ -244,14 +247,16 @@ def _place(ends: tuple[Atoms, Atoms], *, rotate: bool, when: str = "") -> None:
         )
 
 
-def _relax_ends(ends: tuple[Atoms, Atoms], fmax: float, run: RunDirectory) -> None:
-    for name, atoms in zip(("reactant", "product"), ends, strict=True):
-        optimizer = BFGS(atoms, logfile=None)
-        optimizer.run(fmax=fmax, steps=max(200, 3 * len(atoms)))
-        run.log(f"{name}: {_fmax(atoms):.4f} eV/Angstrom after {optimizer.nsteps} steps of relaxation")
+def relaxed(atoms: Atoms, fmax: float, run: RunDirectory, name: str) -> Atoms:
+    """`atoms` relaxed on its own calculator to `fmax` (eV/Angstrom), and a line about it in the log of `run`."""
+    result = optimize(atoms, atoms.calc, fmax=fmax, progress=False)
+    run.log(f"{name}: {result.fmax_eV_A:.4f} eV/Angstrom after {result.steps} steps of relaxation")
+    minimum = result.atoms.copy()
+    minimum.calc = atoms.calc
+    return minimum
 
 
-def _fmax(atoms: Atoms) -> float:
+def largest_force(atoms: Atoms) -> float:
     """Largest force on an atom, eV/Angstrom, the constraints taken into account."""
     return float(np.linalg.norm(atoms.get_forces(), axis=1).max())
 
@@ -338,8 +343,10 @@ def _result(band: _Band, fmax: float, steps: int) -> PathResult:
             "try more images, or accept that the energy rises or falls without a barrier"
         )
     for name, end in (("reactant", band.images[0]), ("product", band.images[-1])):
-        if _fmax(end) > 2 * fmax:
-            causes.append(f"the {name} is not relaxed (largest force {_fmax(end):.3f} eV/Angstrom); relax it first")
+        if largest_force(end) > 2 * fmax:
+            causes.append(
+                f"the {name} is not relaxed (largest force {largest_force(end):.3f} eV/Angstrom); relax it first"
+            )
     moved = [np.linalg.norm(displacement(*pair)) for pair in itertools.pairwise(band.images)]
     return PathResult(
         converged=not causes,
