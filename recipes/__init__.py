@@ -14,6 +14,9 @@ from dp_sim.errors import nearest_name
 _EXPORTS = {
     "optimize": "opt",
     "vibrations": "vib",
+    "find_path": "neb",
+    "refine_ts": "ts",
+    "follow_irc": "irc",
     "Estimate": "results",
     "Quantity": "results",
     "Result": "results",
