@@ -19,6 +19,7 @@ PANEL = "Structures and vibrations"
 def register(app: typer.Typer) -> None:
     add = recipe_command(app, panel=PANEL)
     add(opt, recipe="dp_sim.recipes.opt:optimize")
+    add(vib, recipe="dp_sim.recipes.vib:vibrations")
 
 
 def opt(
@@ -34,3 +35,16 @@ def opt(
     from dp_sim.recipes.opt import optimize
 
     return optimize(read_structure(structure), options.calculator(), **options.settings)
+
+
+def vib(
+    options: RecipeOptions,
+    structure: StructureArgument,
+    hessian: Annotated[str | None, typer.Option(help="auto, exact or differences (of the forces).")] = None,
+    delta: Annotated[float | None, typer.Option(help="Displacement of the differences, Å.")] = None,
+    fmax: Annotated[float | None, typer.Option(help="Largest force of a relaxed structure, eV/Å.")] = None,
+) -> Result:
+    """Normal modes, frequencies and zero-point energy of a relaxed structure."""
+    from dp_sim.recipes.vib import vibrations
+
+    return vibrations(read_structure(structure), options.calculator(), **options.settings)

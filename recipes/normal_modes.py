@@ -1,0 +1,87 @@
+"""Normal modes of a Hessian, with the rigid motions taken out.
+
+E. B. Wilson, J. C. Decius and P. C. Cross, Molecular Vibrations (1955), ch. 2; the projection as in W. H. Miller,
+N. C. Handy and J. E. Adams, J. Chem. Phys. 72, 99 (1980), eq. 2.10, without the reaction path.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from ase import units
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+#: An isolated system is linear when no atom is farther than this (Angstrom) from one line. A converged optimisation
+#: leaves a linear molecule bent by far less; with a finer bound, rotation about the axis would take out a bending mode.
+LINEAR_A = 0.02
+#: hbar sqrt(1 eV/Angstrom^2/amu) in eV.
+_QUANTUM_EV: float = units._hbar * units.m / np.sqrt(units._e * units._amu)
+
+
+class NormalModes(NamedTuple):
+    """M modes of n atoms, in the order of rising frequency.
+
+    frequencies_cm1         (M,) an imaginary one as a negative number
+    displacements           (M, n, 3) Cartesian, of length 1
+    reduced_masses_amu      (M,) of these displacements
+    rigid_frequencies_cm1   (K,) what the rigid motions that were taken out have; zero for an exact stationary point
+    """
+
+    frequencies_cm1: Array
+    displacements: Array
+    reduced_masses_amu: Array
+    rigid_frequencies_cm1: Array
+
+    @property
+    def zero_point_energy_eV(self) -> float:
+        """Half a quantum for each real mode; imaginary modes have none."""
+        real = self.frequencies_cm1[self.frequencies_cm1 > 0]
+        return float(real.sum() * units.invcm / 2)
+
+
+def normal_modes(hessian: Array, masses: Array, rigid: Array) -> NormalModes:
+    """Diagonalise the mass-weighted Hessian in the complement of the rigid motions.
+
+    hessian   (3n, 3n) eV/Angstrom^2; masses (n,) amu
+    rigid     (3n, K) orthonormal columns in mass-weighted coordinates sqrt(m) r, from `rigid_motions`
+    """
+    root = np.repeat(np.sqrt(masses), 3)
+    dynamical = hessian / np.outer(root, root)
+    # Full QR of the rigid columns: the columns after the first K span everything else.
+    inner = np.linalg.qr(rigid, mode="complete")[0][:, rigid.shape[1] :]
+    values, vectors = np.linalg.eigh(inner.T @ dynamical @ inner)
+    cartesian = (inner @ vectors).T / root
+    squared = (cartesian**2).sum(axis=1)
+    return NormalModes(
+        frequencies_cm1=_wavenumbers(values),
+        displacements=(cartesian / np.sqrt(squared)[:, None]).reshape(len(values), len(masses), 3),
+        reduced_masses_amu=1 / squared,
+        rigid_frequencies_cm1=_wavenumbers(np.linalg.eigvalsh(rigid.T @ dynamical @ rigid)),
+    )
+
+
+def _wavenumbers(eigenvalues: Array) -> Array:
+    """Eigenvalues in eV/Angstrom^2/amu -> cm^-1; negative for an imaginary frequency."""
+    energies: Array = np.sign(eigenvalues) * np.sqrt(np.abs(eigenvalues)) * (_QUANTUM_EV / units.invcm)
+    return energies
+
+
+def rigid_motions(positions: Array, masses: Array, *, rotations: bool) -> Array:
+    """Translations, and rotations if asked, as orthonormal columns (3n, K) in mass-weighted coordinates sqrt(m) r.
+
+    K is 3 for translations alone or a single atom, 5 for a linear system, else 6.
+    """
+    root = np.sqrt(masses)
+    motions = [np.outer(root, axis).ravel() for axis in np.eye(3)]
+    if rotations:
+        arms = positions - np.average(positions, axis=0, weights=masses)
+        # Principal axes of the point cloud; along the first one lies a linear molecule.
+        _, spread, axes = np.linalg.svd(arms, full_matrices=True)
+        off_axis = np.linalg.norm(arms - np.outer(arms @ axes[0], axes[0]), axis=1).max()
+        turning = [] if not spread.any() or len(arms) == 1 else axes[1:] if off_axis < LINEAR_A else axes
+        motions += [(root[:, None] * np.cross(axis, arms)).ravel() for axis in turning]
+    basis, _ = np.linalg.qr(np.array(motions).T)
+    return basis
