@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dp_sim.export import load_model as load_model
-    from dp_sim.training import train as train
+    from dp_sim.recipes.train import train as train
 
 __version__ = version("dp-sim")
 __all__ = ["__version__", "load_model", "train"]
 
-_HOMES = {"load_model": "dp_sim.export", "train": "dp_sim.training"}
+_HOMES = {"load_model": "dp_sim.export", "train": "dp_sim.recipes.train"}
 
 
 def __getattr__(name: str) -> Any:
+    # By name and only on use: the package's front door may point at a recipe, the core behind it does not.
     # torch takes seconds to import; `dp-sim --help` should not
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)

@@ -150,6 +150,10 @@ def read_config(path: str | os.PathLike[str]) -> TrainConfig:
         raise InputError(f"cannot read {path}: {error.strerror}; give the training input as a YAML file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is no valid YAML: {error}") from None
+    if isinstance(settings, dict) and settings.get("recipe") == "train":
+        settings = {
+            key: value for key, value in settings.items() if key not in ("recipe", "seed")
+        }  # a run's config.yaml
     config = parse_config(settings, str(path))
     absolute = {key: tuple(str(path.parent / name) for name in getattr(config.data, key)) for key in ("train", "valid")}
     return config.model_copy(update={"data": config.data.model_copy(update=absolute)})

@@ -10,6 +10,7 @@ so a training step differentiates the networks twice, and the geometry never.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -186,6 +187,12 @@ class ProjectedBatch:
         products = self.projection.vectors[:, :, None] * pair_gradients[:, None, :]
         zero = torch.zeros(n_systems, 9, dtype=products.dtype, device=products.device)
         return -zero.index_add(0, pair_system, products.flatten(1)).view(n_systems, 3, 3)
+
+
+with warnings.catch_warnings():
+    # torch says once a process that its CSR tensors are in beta; said here, where it is caught, it is said to nobody
+    warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+    torch.sparse_csr_tensor(torch.tensor([0, 0]), torch.tensor([], dtype=torch.int64), torch.tensor([]), size=(1, 1))
 
 
 def _csr(starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from dp_sim.batch import species_index
 from dp_sim.checkpoint import load_checkpoint, save_checkpoint
-from dp_sim.config import TrainConfig
+from dp_sim.config import ModelConfig, TrainConfig
 from dp_sim.data import Frame, read_all, split
 from dp_sim.errors import InputError
 from dp_sim.loss import Errors, Labels, Prediction, mean_square_errors, total_loss
@@ -283,33 +284,73 @@ def fit(
     checkpoint: Path | None = None,
     on_step: Callable[[int], None] = lambda step: None,
     on_point: Callable[[CurvePoint], None] = lambda point: None,
+    whole_steps: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> list[CurvePoint]:
-    """Train to the last step; a checkpoint that is there is gone on from. Returns the learning curve since the start."""
+    """Train to the last step, going on from `checkpoint` where it exists. Returns the whole learning curve.
+
+    An interrupted run (KeyboardInterrupt) leaves a checkpoint of the last whole step; `whole_steps` is a context that
+    holds interrupts back while a step is under way.
+
+    Raises
+    ------
+    InputError
+        Training diverged, or the checkpoint is of another run.
+    """
     settings = trainer.config.training
-    curve: list[CurvePoint] = []
-    if checkpoint is not None and checkpoint.exists():
-        state = load_checkpoint(checkpoint)
-        trainer.restore(state, str(checkpoint))
-        curve = [CurvePoint(*line) for line in state["curve"]]
-    before, start = curve[-1].seconds if curve else 0.0, time.monotonic()
-    sums, count = torch.zeros(3, dtype=torch.float64), 0
-    while trainer.step_number < settings.steps:
-        errors = trainer.step()
-        sums += torch.stack(errors).cpu().double()
-        count += 1
-        step = trainer.step_number
-        on_step(step)
-        if step % settings.report_every == 0 or step == settings.steps:
-            curve.append(_point(trainer, sums / count, before + time.monotonic() - start))
-            on_point(curve[-1])
-            sums, count = torch.zeros(3, dtype=torch.float64), 0
-            if not np.isfinite(curve[-1].train_forces + curve[-1].train_energy):
-                raise InputError(
-                    f"training diverged before step {step}; lower training.learning_rate or set training.gradient_norm"
-                )
-        if checkpoint is not None and (step % settings.save_every == 0 or step == settings.steps):
-            save_checkpoint(checkpoint, {**trainer.state(), "curve": [list(point) for point in curve]})
-    return curve
+    progress = _Progress(trainer, checkpoint)
+    try:
+        while trainer.step_number < settings.steps:
+            with whole_steps():
+                point = progress.step()
+            on_step(trainer.step_number)
+            if point is not None:
+                on_point(point)
+            if trainer.step_number % settings.save_every == 0 or trainer.step_number == settings.steps:
+                progress.save()
+    except KeyboardInterrupt:
+        progress.save()
+        raise
+    return progress.curve
+
+
+class _Progress:
+    """The learning curve of a run and the errors since its last point, kept in checkpoints with the trainer's state."""
+
+    def __init__(self, trainer: Trainer, checkpoint: Path | None) -> None:
+        self.trainer, self.checkpoint = trainer, checkpoint
+        self.curve: list[CurvePoint] = []
+        self.sums, self.count, self.before = torch.zeros(3, dtype=torch.float64), 0, 0.0
+        if checkpoint is not None and checkpoint.exists():
+            state = load_checkpoint(checkpoint)
+            trainer.restore(state, str(checkpoint))
+            self.curve = [CurvePoint(*line) for line in state["curve"]]
+            self.sums, self.count, self.before = state["sums"], state["count"], state["seconds"]
+        self.start = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return self.before + time.monotonic() - self.start
+
+    def step(self) -> CurvePoint | None:
+        """One step of the trainer; the new point of the learning curve where one is due."""
+        self.sums += torch.stack(self.trainer.step()).cpu().double()
+        self.count += 1
+        number, settings = self.trainer.step_number, self.trainer.config.training
+        if number % settings.report_every and number != settings.steps:
+            return None
+        mean, self.sums, self.count = self.sums / self.count, torch.zeros(3, dtype=torch.float64), 0
+        if not bool(torch.isfinite(mean).all()):
+            raise InputError(
+                f"training diverged before step {number}; lower training.learning_rate or set training.gradient_norm"
+            )
+        self.curve.append(_point(self.trainer, mean, self.seconds))
+        return self.curve[-1]
+
+    def save(self) -> None:
+        if self.checkpoint is None:
+            return
+        own = {"curve": [list(point) for point in self.curve], "sums": self.sums, "count": self.count}
+        save_checkpoint(self.checkpoint, {**self.trainer.state(), **own, "seconds": self.seconds})
 
 
 def _point(trainer: Trainer, train: Tensor, seconds: float) -> CurvePoint:
@@ -319,3 +360,23 @@ def _point(trainer: Trainer, train: Tensor, seconds: float) -> CurvePoint:
     valid_root = [None] * 3 if valid is None else torch.stack(valid).sqrt().tolist()
     rate = trainer.learning_rate(trainer.step_number)
     return CurvePoint(trainer.step_number, rate, *train_root, *valid_root, seconds)
+
+
+def radial_distribution(pairs: Sequence[FramePairs], config: ModelConfig, bins: int = 200) -> dict[str, list[float]]:
+    """Density of neighbours (1/Angstrom^3) at distance r (Angstrom, bin centres) from an atom, per pair of species.
+
+    It is g(r) times the mean density, which a molecule does not have.
+    """
+    edges = np.linspace(0.0, config.cutoff, bins + 1)
+    centers = 0.5 * (edges[1:] + edges[:-1])
+    shell = 4 * np.pi / 3 * np.diff(edges**3)
+    distances = np.concatenate([torch.linalg.vector_norm(p.vectors, dim=1).numpy() for p in pairs])
+    first = np.concatenate([p.species[p.center].numpy() for p in pairs])
+    second = np.concatenate([p.species[p.neighbor].numpy() for p in pairs])
+    atoms = np.bincount(np.concatenate([p.species.numpy() for p in pairs]), minlength=len(config.species))
+    result = {"r": centers.tolist()}
+    for i, a in enumerate(config.species):
+        for j, b in enumerate(config.species[i:], start=i):
+            counts = np.histogram(distances[(first == i) & (second == j)], edges)[0]
+            result[f"{a}-{b}"] = (counts / (max(int(atoms[i]), 1) * shell)).round(6).tolist()
+    return result

@@ -141,6 +141,8 @@ def _check_arguments(spec: str, calculator_class: type, arguments: dict[str, Any
 
 def calculator_settings(calculator: Any) -> dict[str, Any]:
     """How to ask for this calculator again, as config.yaml keys: `model`, or `calculator` and `calculator_arg`."""
+    if calculator is None:
+        return {}
     if calculator in _settings_of:
         return dict(_settings_of[calculator])
     kind = type(calculator)

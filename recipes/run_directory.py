@@ -36,8 +36,8 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
 
     recipe, settings    name of the recipe; every setting as used (numbers, strings, lists, dicts)
     directory           where files go; None = no files
-    structures          the input structures, saved as input.extxyz
-    calculator          the ASE calculator that runs
+    structures          the input structures, saved as input.extxyz; none for a run on data files
+    calculator          the ASE calculator that runs; None for a run that makes one
     overwrite, resume   what may happen to a directory that holds an earlier run
     resumable           false for a recipe that cannot continue: `resume` then starts over and says so
     may_change          settings that may differ when a run is continued (`steps`, say)
@@ -96,7 +96,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         claim_directory(directory, replace=self._overwrite or self._resume, keep=self.resumed)
         if self.resumed and earlier is not None:
             self._manifest = earlier
-        else:
+        elif self._structures:
             with atomic_path(self._file("input.extxyz")) as temporary:
                 write(temporary, [_bare(atoms) for atoms in self._structures], format="extxyz")
         header = "# Every setting of this run as used; dp-sim COMMAND input.extxyz --config config.yaml repeats it.\n"

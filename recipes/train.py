@@ -1,0 +1,215 @@
+"""Training as a recipe: a YAML input in, a run directory with the model, its learning curve and a report out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+
+from dp_sim.accuracy import Parity, SystemErrors, compare, pool, system_errors
+from dp_sim.atomic_file import write_text
+from dp_sim.config import TrainConfig, parse_config, read_config
+from dp_sim.errors import InputError
+from dp_sim.export import Model, load_model, save_model
+from dp_sim.recipes.accuracy import error_quantities, parity_figure
+from dp_sim.recipes.progress import progress_bar
+from dp_sim.recipes.results import Estimate, Quantity, Result
+from dp_sim.recipes.run_directory import RunDirectory
+from dp_sim.training import CurvePoint, Trainer, fit, radial_distribution, read_datasets
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MODEL, CHECKPOINT, CURVE = "model.pt", "checkpoint.pt", "learning_curve.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult(Result):
+    """A trained model.
+
+    model       the opened model file
+    model_path  where it is
+    curve       the learning curve (dp_sim.training.CurvePoint: eV/atom, eV/Angstrom, seconds)
+    held_out    errors on all held-out frames, evaluated with the model file; None without such frames
+    parities    labels beside predictions for them
+    """
+
+    recipe: ClassVar[str] = "train"
+    title: ClassVar[str] = "Training of a Deep Potential"
+
+    model: Model
+    model_path: Path
+    curve: tuple[CurvePoint, ...]
+    frames: int
+    held_out: SystemErrors | None
+    parities: tuple[Parity, ...]
+
+    def quantities(self) -> dict[str, Quantity | Estimate]:
+        last = self.curve[-1]
+        quantities: dict[str, Quantity | Estimate] = {
+            "species": Quantity(" ".join(self.model.metadata.species)),
+            "training_frames": Quantity(self.frames),
+            "steps": Quantity(last.step),
+            "training_time": Quantity(last.seconds, "s"),
+            "training_energy_rmse": Quantity(last.train_energy, "eV/atom"),
+            "training_forces_rmse": Quantity(last.train_forces, "eV/Angstrom"),
+        }
+        if self.held_out is not None:
+            quantities["held_out_frames"] = Quantity(self.held_out.frames)
+            quantities.update(error_quantities(self.held_out, "held_out_"))
+        return quantities
+
+    def figures(self) -> dict[str, Figure]:
+        figures = {"learning_curve": learning_curve_figure(self.curve)}
+        if self.parities:
+            figures["parity"] = parity_figure(self.parities)
+        return figures
+
+    def write_data(self, path: Callable[[str], Path]) -> None:
+        write_text(path(CURVE), curve_csv(self.curve))
+
+
+def curve_csv(curve: tuple[CurvePoint, ...]) -> str:
+    """The learning curve as CSV; units in the header."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    units = {"energy": "eV/atom", "forces": "eV/Angstrom", "virial": "eV/atom"}
+    names = [
+        f"{name} ({units[name.split('_')[1]]})" if "_" in name and name.split("_")[1] in units else name
+        for name in CurvePoint._fields
+    ]
+    writer.writerow([f"{name} (s)" if name == "seconds" else name for name in names])
+    writer.writerows(["" if value is None else f"{value:.6g}" for value in point] for point in curve)
+    return text.getvalue()
+
+
+def learning_curve_figure(curve: tuple[CurvePoint, ...]) -> Figure:
+    from dp_sim.recipes.figures import COLOURS, new_panels
+
+    figure, (energy, forces) = new_panels([("step", "energy RMSE (meV/atom)"), ("step", "force RMSE (meV/Å)")])
+    steps = [point.step for point in curve]
+    for panel, label in ((energy, "energy"), (forces, "forces")):
+        for number, part in enumerate(("train", "valid")):
+            values = [getattr(point, f"{part}_{label}") for point in curve]
+            if None in values:
+                continue
+            name = "training batches" if part == "train" else "held out"
+            panel.semilogy(steps, [1000 * v for v in values], color=COLOURS[number], label=name)
+        panel.legend(fontsize=8)
+    return figure
+
+
+def train(
+    settings: str | os.PathLike[str] | dict[str, Any] | TrainConfig,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+    seed: int | None = None,
+    device: str | None = None,
+) -> TrainResult:
+    """Train a Deep Potential.
+
+    settings   a YAML file, a mapping, or a TrainConfig (dp_sim.config has every key, its default and meaning)
+    out        directory of the run; for a YAML file its name without suffix by default
+    resume     go on from the last checkpoint, to the same numbers as without the break
+    seed, device   in place of `training.seed` and `training.device`
+
+    Leaves model.pt, checkpoint.pt, learning_curve.csv and .png, result.json, report.html.
+
+    Raises
+    ------
+    InputError
+        Bad settings, unreadable data, a directory that holds another run, or training that diverges.
+    """
+    config, out = _config(settings, out)
+    changed = {key: value for key, value in (("seed", seed), ("device", device)) if value is not None}
+    config = config.model_copy(update={"training": config.training.model_copy(update=changed)})
+    _check_device(config.training.device)
+    data = read_datasets(config)
+    trainer = Trainer(config, data)
+    with RunDirectory(
+        "train",
+        out,
+        settings=config.model_dump(mode="json"),
+        structures=[],
+        calculator=None,
+        seed=config.training.seed,
+        overwrite=overwrite,
+        resume=resume,
+    ) as run:
+        run.log(
+            f"{len(data.train)} frames to train on, {len(data.valid)} held out, species {trainer.config.model.species}"
+        )
+        curve = _run(trainer, run, progress)
+        model_path = run.path(MODEL)
+        assert model_path is not None
+        save_model(model_path, trainer.result, trainer.config.model, _summary(trainer, curve))
+        model = load_model(model_path)
+        parities = tuple(compare(model, data.valid))
+        return run.finish(
+            TrainResult(
+                converged=True,
+                model=model,
+                model_path=model_path,
+                curve=tuple(curve),
+                frames=len(data.train),
+                held_out=system_errors(pool(parities)) if parities else None,
+                parities=parities,
+            )
+        )
+
+
+def _config(settings: Any, out: Any) -> tuple[TrainConfig, Path]:
+    if isinstance(settings, (str, os.PathLike)):
+        return read_config(settings), Path(out) if out is not None else Path(Path(settings).stem)
+    if out is None:
+        raise InputError("training from settings in memory needs out=DIRECTORY, where the model goes")
+    return settings if isinstance(settings, TrainConfig) else parse_config(settings), Path(out)
+
+
+def _check_device(name: str) -> None:
+    try:
+        torch.zeros(1, device=torch.device(name))
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device '{name}' cannot be used here ({str(error).splitlines()[0]}); try cpu") from None
+
+
+def _run(trainer: Trainer, run: RunDirectory, progress: bool) -> list[CurvePoint]:
+    """The loop with its progress bar, a line in the log for each point of the curve, and a checkpoint on Ctrl-C."""
+    total = trainer.config.training.steps
+    done, text = 0, ""
+    with progress_bar("train", total=total, show=progress) as advance:
+
+        def on_step(step: int) -> None:
+            nonlocal done
+            advance(step - done, text)
+            done = step
+
+        def on_point(point: CurvePoint) -> None:
+            nonlocal text
+            held = "" if point.valid_forces is None else f", held out {1000 * point.valid_forces:.0f}"
+            text = f"force RMSE {1000 * point.train_forces:.0f}{held} meV/Å, lr {point.learning_rate:.1e}"
+            held = "" if point.valid_energy is None else f"; held out {1000 * point.valid_energy:.3f}"
+            run.log(f"step {point.step}: {text}, energy RMSE {1000 * point.train_energy:.3f}{held} meV/atom")
+
+        return fit(
+            trainer, checkpoint=run.path(CHECKPOINT), on_step=on_step, on_point=on_point, whole_steps=run.whole_steps
+        )
+
+
+def _summary(trainer: Trainer, curve: list[CurvePoint]) -> dict[str, Any]:
+    """What the model file keeps of its training: settings, sizes, the last errors, and g(r) for `dp-sim info --plot`."""
+    return {
+        "settings": trainer.config.model_dump(mode="json", exclude={"data", "model"}),
+        "training_frames": len(trainer.train.frames),
+        "last": curve[-1]._asdict(),
+        "radial_distribution": radial_distribution(trainer.train.pairs, trainer.config.model),
+    }
