@@ -17,6 +17,8 @@ _EXPORTS = {
     "find_path": "neb",
     "refine_ts": "ts",
     "follow_irc": "irc",
+    "evaluate": "evaluation",
+    "label_structures": "label",
     "Estimate": "results",
     "Quantity": "results",
     "Result": "results",

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 from ase.filters import FrechetCellFilter
-from ase.io import iread, write
+from ase.io import write
 from ase.optimize import BFGS, FIRE, LBFGS
 from ase.optimize.optimize import Optimizer
 from numpy.typing import NDArray
 
 from dp_sim.atomic_file import atomic_path
 from dp_sim.errors import InputError, nearest_name
+from dp_sim.recipes.frames import evaluated_copy, whole_frames
 from dp_sim.recipes.progress import progress_bar
 from dp_sim.recipes.results import Estimate, Quantity, Result
 from dp_sim.recipes.run_directory import RunDirectory
@@ -164,7 +164,7 @@ class _Trace:
         """Go on from an earlier session: its frames are the trace so far, its last frame is the structure."""
         if self.trajectory is None or not self.trajectory.is_file():
             return
-        frames = _whole_frames(self.trajectory)
+        frames = whole_frames(self.trajectory)
         self.trajectory.unlink()
         if not frames:
             return
@@ -183,24 +183,6 @@ class _Trace:
         self.fmaxes.append(frame.info["fmax"])
         if self.trajectory is not None:
             write(self.trajectory, frame, format="extxyz", append=True)
-
-
-def _whole_frames(file: Path) -> list[Atoms]:
-    """The frames of a trajectory up to one that a killed process left unfinished."""
-    frames: list[Atoms] = []
-    try:
-        frames.extend(iread(file, index=":", format="extxyz"))
-    except (ValueError, KeyError, IndexError, OSError):
-        return frames
-    return frames
-
-
-def evaluated_copy(atoms: Atoms) -> Atoms:
-    """A copy that keeps energy, forces and (where it is known) stress, but not the calculator."""
-    known = {name: value for name, value in atoms.calc.results.items() if name in ("energy", "forces", "stress")}
-    copy = atoms.copy()
-    copy.calc = SinglePointCalculator(copy, **known)
-    return copy
 
 
 def _relax(

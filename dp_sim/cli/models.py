@@ -1,0 +1,96 @@
+"""dp-sim eval, dp-sim info: what a model file says, of a structure and of itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dp_sim.cli.options import (
+    DeviceOption,
+    DtypeOption,
+    OutOption,
+    OverwriteOption,
+    QuietOption,
+    StructureArgument,
+    ThreadsOption,
+    VerboseOption,
+    set_up,
+)
+
+PANEL = "Models"
+
+ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="Model file.", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("eval", rich_help_panel=PANEL)(evaluate)
+    app.command(rich_help_panel=PANEL)(info)
+
+
+def evaluate(
+    model: ModelArgument,
+    structure: StructureArgument,
+    more: Annotated[
+        list[Path] | None, typer.Option("-m", "--model", metavar="FILE", help="Further members of a committee.")
+    ] = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = None,
+    out: OutOption = None,
+    overwrite: OverwriteOption = False,
+    threads: ThreadsOption = None,
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Energy, forces and stress of one structure; with several models their spread."""
+    set_up(verbose, quiet, threads)
+    from dp_sim.cli.recipe_command import end
+    from dp_sim.cli.structures import read_structure
+    from dp_sim.recipes.calculators import as_calculator
+    from dp_sim.recipes.evaluation import evaluate as evaluate_structure
+
+    atoms = read_structure(structure)
+    options = {name: value for name, value in (("device", device), ("dtype", dtype)) if value is not None}
+    calculator = as_calculator([model, *(more or [])], **options)
+    end(evaluate_structure(atoms, calculator, out=out, overwrite=overwrite), quiet=quiet)
+
+
+def info(model: ModelArgument, verbose: VerboseOption = 0, quiet: QuietOption = False) -> None:
+    """What is in a model file: species, cutoff, precision, networks, training."""
+    set_up(verbose, quiet)
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from dp_sim.export import read_metadata
+
+    metadata = read_metadata(model)
+    table = Table(title=str(model), title_justify="left", title_style="bold", show_header=False, box=box.SIMPLE)
+    rows = {
+        "species": " ".join(metadata.species),
+        "cutoff": f"{metadata.cutoff:g} Angstrom",
+        "precision": metadata.dtype,
+        "made with": f"dp-sim {metadata.dp_sim_version}, torch {metadata.torch_version}",
+        "SHA-256": metadata.sha256,
+        **_flat("model", metadata.config),
+        **_flat("training", metadata.training),
+    }
+    for name, value in rows.items():
+        table.add_row(name, Text(str(value)))
+    Console().print(table)
+
+
+def _flat(prefix: str, settings: dict[str, Any]) -> dict[str, str]:
+    """Nested settings as rows `prefix key: value`; long arrays (a radial distribution, say) as their length."""
+    rows: dict[str, str] = {}
+    for key, value in settings.items():
+        name = f"{prefix} {key.replace('_', ' ')}"
+        if isinstance(value, dict):
+            rows |= _flat(name, value)
+        elif isinstance(value, list) and len(value) > 12:
+            rows[name] = f"{len(value)} values"
+        else:
+            rows[name] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return rows
