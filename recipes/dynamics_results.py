@@ -1,0 +1,190 @@
+"""What the results of NVE, NVT and NPT share: the equilibrated part of a run, the verdict on it, and its plots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from dp_sim.atomic_file import atomic_path, write_text
+from dp_sim.recipes import estimators
+from dp_sim.recipes.dynamics_files import TABLE, Row, column, table_text
+from dp_sim.recipes.md import Plan
+from dp_sim.recipes.md_loop import Recorded
+from dp_sim.recipes.results import Estimate, Quantity, Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: A mean kinetic temperature further off than this, and than five standard errors, means that the time step is too
+#: long.
+TEMPERATURE_TOLERANCE = 0.05
+#: Points drawn of a long series.
+PLOTTED_POINTS = 2000
+
+
+class Production:
+    """The part of a run after equilibration, as series for the estimators.
+
+    start               index of the first row that counts: that from which all `watched` columns are equilibrated
+    steps_per_sample    time steps between two rows
+    """
+
+    def __init__(self, recorded: Recorded, plan: Plan, *watched: str) -> None:
+        self._stopped = recorded.stopped
+        self._recorded = recorded
+        self._temperature_K = plan.conditions.temperature_K
+        self.steps_per_sample = plan.schedule.sample_every
+        self.start = (
+            0 if self._stopped else estimators.equilibration(*(column(recorded.rows, name) for name in watched))
+        )
+        self._rows = recorded.rows[self.start :]
+
+    def series(self, name: str) -> NDArray[np.float64]:
+        return column(self._rows, name)
+
+    def estimate(self, unit: str, compute: Callable[[], Estimate]) -> Estimate:
+        """`compute()`, unless the run became unstable: then nothing of it is worth a number."""
+        return Estimate.withheld(unit, self._stopped) if self._stopped else compute()
+
+    def mean(self, name: str, unit: str, what: str) -> Estimate:
+        """The average of one column; withheld where the run does not have it."""
+        if not self._stopped and any(getattr(row, name) is None for row in self._rows):
+            return Estimate.withheld(
+                unit, f"this run has no {what}: it needs a cell periodic along all three axes, and a stress"
+            )
+        return self.estimate(
+            unit,
+            lambda: estimators.mean(
+                self.series(name), unit=unit, what=f"the {what}", steps_per_sample=self.steps_per_sample
+            ),
+        )
+
+    def heat_capacity(self, energy: Callable[[], NDArray[np.float64]], what: str, *, per_atom: bool) -> Estimate:
+        """`estimators.heat_capacity` of the configurational energy or enthalpy (eV) that `energy` returns."""
+        assert self._temperature_K is not None
+        temperature_K = self._temperature_K
+        return self.estimate(
+            "k_B/atom" if per_atom else "k_B",
+            lambda: estimators.heat_capacity(
+                energy(),
+                temperature_K,
+                degrees_of_freedom=self._recorded.degrees_of_freedom,
+                divide_by=len(self._recorded.atoms) if per_atom else 1,
+                what=what,
+                steps_per_sample=self.steps_per_sample,
+            ),
+        )
+
+    def common_fields(self, plan: Plan) -> dict[str, Any]:
+        """What `DynamicsResult` holds for every ensemble."""
+        return {
+            "atoms": self._recorded.atoms,
+            "rows": self._recorded.rows,
+            "production_start": self.start,
+            "engine": plan.engine,
+            "timestep_fs": plan.conditions.timestep_fs,
+            "degrees_of_freedom": self._recorded.degrees_of_freedom,
+            "temperature_K": self.mean("temperature_K", "K", "temperature"),
+            "potential_energy_eV": self.mean("potential_eV", "eV", "potential energy"),
+        }
+
+
+def verdict(
+    stopped: str, wanted: dict[str, Estimate], temperature: Estimate | None = None, temperature_K: float | None = None
+) -> tuple[bool, str]:
+    """Whether a run reached what it was asked for, and if not, why as a sentence.
+
+    It did if it stayed stable, kept the thermostat's temperature, and supports each estimate in `wanted`.
+    """
+    if stopped:
+        return False, stopped
+    if temperature is not None and temperature_K is not None and temperature.value is not None:
+        off = abs(temperature.value - temperature_K)
+        if off > max(5 * (temperature.error or 0.0), TEMPERATURE_TOLERANCE * temperature_K):
+            return False, (
+                f"the kinetic temperature averages {temperature.value:.1f} K instead of {temperature_K:g} K: "
+                "take a smaller time step"
+            )
+    for name, estimate in wanted.items():
+        if estimate.value is None:
+            return False, f"{name} is not given: {estimate.cause}"
+    return True, ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamicsResult(Result):
+    """What every run of dynamics gives.
+
+    atoms                 structure at the end, with velocities
+    rows                  the table: one Row for each sample, from step 0
+    production_start      index of the first row that the estimates use
+    degrees_of_freedom    momenta that move, as counted in the temperature
+    """
+
+    atoms: Atoms = field(repr=False)
+    rows: list[Row] = field(repr=False)
+    production_start: int
+    engine: str
+    timestep_fs: float
+    degrees_of_freedom: int
+    temperature_K: Estimate
+    potential_energy_eV: Estimate
+
+    def series(self, name: str) -> NDArray[np.float64]:
+        """One column of the table, all samples: `step`, `time_ps`, `temperature_K`, `potential_eV`, `volume_A3`, ..."""
+        return column(self.rows, name)
+
+    def run_quantities(self) -> dict[str, Quantity | Estimate]:
+        """How the run was made, for the end of `quantities()`."""
+        start_ps = self.rows[self.production_start].time_ps if self.rows else None
+        return {
+            "temperature": self.temperature_K,
+            "potential_energy": self.potential_energy_eV,
+            "steps": Quantity(self.rows[-1].step if self.rows else 0),
+            "timestep": Quantity(self.timestep_fs, "fs"),
+            "equilibration": Quantity(start_ps, "ps", "" if self.rows else "no sound sample"),
+            "degrees_of_freedom": Quantity(self.degrees_of_freedom),
+            "engine": Quantity(self.engine),
+        }
+
+    def write_data(self, path: Callable[[str], Path]) -> None:
+        with atomic_path(path("final.extxyz")) as temporary:
+            self.atoms.write(temporary, format="extxyz")
+        write_text(path(TABLE), table_text(self.rows))
+
+    def figures(self) -> dict[str, Figure]:
+        if not self.rows:
+            return {}
+        return {
+            "temperature": self.trace("temperature_K", "temperature (K)"),
+            "energy": self.trace("potential_eV", "potential energy (eV)"),
+        }
+
+    def trace(self, name: str, label: str) -> Figure:
+        """A column against time, its running average over the production part, and the end of equilibration."""
+        from dp_sim.recipes.figures import COLOURS, new_figure
+
+        figure, axes = new_figure("time (ps)", label)
+        time, values = self.series("time_ps"), self.series(name)
+        stride = max(1, len(values) // PLOTTED_POINTS)
+        axes.plot(time[::stride], values[::stride], color=COLOURS[5], linewidth=0.7)
+        self._mark_production(axes, time, values, stride, COLOURS[0])
+        return figure
+
+    def _mark_production(
+        self, axes: Axes, time: NDArray[np.float64], values: NDArray[np.float64], stride: int, colour: str
+    ) -> None:
+        start = self.production_start
+        used = values[start:]
+        average = np.cumsum(used) / np.arange(1, len(used) + 1)
+        axes.plot(time[start::stride], average[::stride], color=colour, label="running average")
+        if start:
+            axes.axvline(time[start], color="0.4", linestyle="--", linewidth=0.8, label="end of equilibration")
+        axes.legend(frameon=False, fontsize="small")
