@@ -18,7 +18,7 @@ from dp_sim.recipes.figures import COLOURS, new_figure
 from dp_sim.recipes.neb import END_FMAX, largest_force, relaxed
 from dp_sim.recipes.opt import evaluated_copy
 from dp_sim.recipes.progress import progress_bar
-from dp_sim.recipes.results import Quantity, Result
+from dp_sim.recipes.results import Estimate, Quantity, Result
 from dp_sim.recipes.run_directory import RunDirectory
 from dp_sim.recipes.saddle import Curvature, check_constraints, curvature
 from dp_sim.recipes.structures import prepare_atoms
@@ -77,12 +77,12 @@ class IrcResult(Result):
         """Energy of the relaxed product above the relaxed reactant."""
         return float(self.product.get_potential_energy() - self.reactant.get_potential_energy())
 
-    def quantities(self) -> dict[str, Quantity]:
+    def quantities(self) -> dict[str, Quantity | Estimate]:
         return {
             "barrier": Quantity(self.barrier_eV, "eV"),
             "reverse_barrier": Quantity(self.reverse_barrier_eV, "eV"),
             "reaction_energy": Quantity(self.reaction_energy_eV, "eV"),
-            "imaginary_frequency": Quantity(self.frequency_cm1, "cm^-1 (negative: imaginary)"),
+            "imaginary_frequency": Quantity(self.frequency_cm1, "cm^-1"),
             "arc_to_reactant": Quantity(float(self.arc_length[0]), ARC_UNIT),
             "arc_to_product": Quantity(float(self.arc_length[-1]), ARC_UNIT),
             "images": Quantity(len(self.images)),
@@ -100,7 +100,11 @@ class IrcResult(Result):
         return {"profile": figure}
 
     def write_data(self, path: Callable[[str], Path]) -> None:
-        files = {"path.extxyz": list(self.images), "reactant.extxyz": self.reactant, "product.extxyz": self.product}
+        files: dict[str, Atoms | list[Atoms]] = {
+            "path.extxyz": list(self.images),
+            "reactant.extxyz": self.reactant,
+            "product.extxyz": self.product,
+        }
         for name, frames in files.items():
             with atomic_path(path(name)) as temporary:
                 write(temporary, frames, format="extxyz")
@@ -192,7 +196,7 @@ def _both_sides(
     moving.calc = atoms.calc
     moving.set_masses(atoms.get_masses())  # Sella would otherwise take those of the most common isotopes
     # Asked for once, at the saddle point: Sella updates it along the way.
-    irc = IRC(moving, logfile=None, dx=step, hessian_function=lambda _: shape.stiffened)
+    irc = IRC(moving, logfile=None, dx=step, hessian_function=lambda _: shape.stiffened)  # type: ignore[arg-type]
     sides: list[list[Atoms]] = []
     causes = []
     with progress_bar("irc", total=2 * steps, show=progress) as advance:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase import Atoms
-from ase.io import read, write
+from ase.io import iread, write
 from ase.mep.neb import NEB, NEBOptimizer
 from ase.utils.forcecurve import fit_images
 
@@ -20,7 +20,7 @@ from dp_sim.recipes.figures import COLOURS, new_figure
 from dp_sim.recipes.first_path import check_ends, check_interpolation, displacement, first_path, is_free, superpose
 from dp_sim.recipes.opt import evaluated_copy, optimize
 from dp_sim.recipes.progress import progress_bar
-from dp_sim.recipes.results import Quantity, Result
+from dp_sim.recipes.results import Estimate, Quantity, Result
 from dp_sim.recipes.run_directory import RunDirectory
 from dp_sim.recipes.structures import prepare_atoms
 
@@ -47,7 +47,7 @@ class PathResult(Result):
     energies            (n_images,) potential energy of each image, eV
     path_length_A       (n_images,) distance along the path from the reactant, Angstrom in 3N-dimensional space
     largest_force       largest force on an atom of the band, eV/Angstrom, the climbing image included
-    steps               optimiser steps taken
+    steps               optimiser steps taken in this session, rejected trial steps not counted
     """
 
     recipe: ClassVar[str] = "neb"
@@ -94,7 +94,7 @@ class PathResult(Result):
             if e[i] <= min(e[i - 1], e[i + 1]) and e[i] < min(e[:i].max(), e[i + 1 :].max()) - DIP_EV
         )
 
-    def quantities(self) -> dict[str, Quantity]:
+    def quantities(self) -> dict[str, Quantity | Estimate]:
         return {
             "barrier": Quantity(self.barrier_eV, "eV"),
             "reverse_barrier": Quantity(self.reverse_barrier_eV, "eV"),
@@ -213,10 +213,8 @@ def find_path(
             run.log(f"goes on from {saved.name}")
         else:
             if relax_ends:
-                names = ("reactant", "product")
-                ends = tuple(
-                    relaxed(end, min(fmax, END_FMAX), run, name) for end, name in zip(ends, names, strict=True)
-                )
+                target = min(fmax, END_FMAX)
+                ends = (relaxed(ends[0], target, run, "reactant"), relaxed(ends[1], target, run, "product"))
                 _place(ends, rotate=rotate, when="after relaxing, ")
             path = first_path(*ends, images=images, interpolation=interpolation, rotate=rotate, seed=seed)
             band, climbing = _band(path, calculator), False
@@ -321,7 +319,7 @@ def _write_band(band: _Band, positions: np.ndarray, target: Path | None) -> None
 
 def _read_band(file: Path, reactant: Atoms) -> tuple[_Band, bool]:
     """The saved band, and whether its image was climbing; calculator and constraints are those of the reactant."""
-    path = read(file, index=":")
+    path = list(iread(file))
     climbing = bool(path[0].info.pop("climbing", False))
     for image in path:
         image.set_constraint(reactant.constraints)

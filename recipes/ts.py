@@ -15,7 +15,7 @@ from dp_sim.atomic_file import atomic_path
 from dp_sim.errors import InputError
 from dp_sim.recipes.opt import evaluated_copy
 from dp_sim.recipes.progress import progress_bar
-from dp_sim.recipes.results import Quantity, Result
+from dp_sim.recipes.results import Estimate, Quantity, Result
 from dp_sim.recipes.run_directory import RunDirectory
 from dp_sim.recipes.saddle import Curvature, cartesian_hessian, check_constraints, curvature
 from dp_sim.recipes.structures import prepare_atoms
@@ -47,11 +47,11 @@ class TransitionStateResult(Result):
     largest_force: float
     steps: int
 
-    def quantities(self) -> dict[str, Quantity]:
+    def quantities(self) -> dict[str, Quantity | Estimate]:
         return {
             "energy": Quantity(self.energy_eV, "eV"),
-            "lowest_frequency": Quantity(self.frequencies_cm1[0], "cm^-1 (negative: imaginary)"),
-            "frequencies": Quantity(self.frequencies_cm1, "cm^-1 (negative: imaginary)"),
+            "lowest_frequency": Quantity(self.frequencies_cm1[0], "cm^-1"),
+            "frequencies": Quantity(self.frequencies_cm1, "cm^-1"),
             "largest_force": Quantity(self.largest_force, "eV/Angstrom"),
             "steps": Quantity(self.steps),
         }
@@ -63,7 +63,8 @@ class TransitionStateResult(Result):
             frame = self.atoms.copy()
             frame.positions += amplitude * np.sin(phase) * self.mode
             swing.append(frame)
-        for name, frames in (("ts.extxyz", self.atoms), ("mode.extxyz", swing)):
+        files: dict[str, Atoms | list[Atoms]] = {"ts.extxyz": self.atoms, "mode.extxyz": swing}
+        for name, frames in files.items():
             with atomic_path(path(name)) as temporary:
                 write(temporary, frames, format="extxyz")
 
@@ -123,7 +124,7 @@ def _search(atoms: Atoms, fmax: float, steps: int, run: RunDirectory, progress: 
     exact = cartesian_hessian if hasattr(atoms.calc, "get_hessian") else None
     # Fixed atoms hold the orientation already, and a periodic cell does.
     free = not atoms.pbc.any() and not atoms.constraints
-    optimizer = Sella(atoms, logfile=None, order=1, hessian_function=exact, proj_rot=free)
+    optimizer = Sella(atoms, logfile=None, order=1, hessian_function=exact, proj_rot=free)  # type: ignore[arg-type]
     with progress_bar("ts", total=steps, show=progress) as advance:
 
         def follow() -> None:
