@@ -14,6 +14,9 @@ from dp_sim.errors import nearest_name
 _EXPORTS = {
     "optimize": "opt",
     "vibrations": "vib",
+    "run_nve": "nve",
+    "run_nvt": "nvt",
+    "run_npt": "npt",
     "find_path": "neb",
     "refine_ts": "ts",
     "follow_irc": "irc",

@@ -21,7 +21,7 @@ from dp_sim.errors import InputError
 from dp_sim.recipes.interrupts import EXIT_STATUS, Terminated, sigterm_as_interrupt
 
 #: One module of dp_sim.cli for each group, in the order of the help; each has `register(app)`.
-GROUPS = ("models", "label", "static", "paths", "report")
+GROUPS = ("models", "label", "static", "dynamics", "paths", "report")
 
 
 class Commands(TyperGroup):

@@ -43,7 +43,7 @@ class ASEEngine:
         if conditions.pressure_bar is not None and not self._gives_stress:
             raise InputError(
                 "constant pressure in ASE needs the stress, which the calculator "
-                f"{type(calculator).__name__} does not give; use another calculator, or engine='openmm' with a dp-sim model"
+                f"{type(calculator).__name__} does not give; use another one, or engine='openmm' with a dp-sim model"
             )
         self._rng = np.random.default_rng(conditions.seed)
         self.degrees_of_freedom = start_velocities(self._atoms, conditions, self._rng)
