@@ -55,9 +55,24 @@ def _model_calculator(files: list[Path], options: dict[str, Any]) -> Any:
             raise InputError(f"there is no model file {file}; give the path of a file that dp-sim train wrote")
     from dp_sim.plugins.ase_calculator import DPCalculator
 
-    calculator = DPCalculator([str(file) for file in files] if len(files) > 1 else str(files[0]), **options)
-    _settings_of[calculator] = {"model": [str(file) for file in files], **options}
+    if options.get("device") is not None:
+        _check_device(options["device"])
+    calculator = DPCalculator(files if len(files) > 1 else files[0], **options)
+    used = {"device": str(calculator.model.device), "dtype": calculator.model.metadata.dtype}
+    _settings_of[calculator] = {"model": [str(file) for file in files], **used}
     return calculator
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"device '{device}' cannot be used here ({reason}); use cpu, or cuda where there is one"
+        ) from None
 
 
 def calculator_from_spec(spec: str, arguments: Mapping[str, Any] | None = None, *, may_import: bool = True) -> Any:
@@ -92,7 +107,7 @@ def calculator_from_spec(spec: str, arguments: Mapping[str, Any] | None = None, 
         calculator = calculator_class(**fixed, **arguments)
     except Exception as error:  # a foreign constructor may raise anything, and the user must see which
         raise InputError(f"calculator '{spec}' cannot be made ({type(error).__name__}: {error})") from error
-    _settings_of[calculator] = {"calculator": spec, "calculator_arg": arguments}
+    _settings_of[calculator] = {"calculator": spec} | ({"calculator_arg": arguments} if arguments else {})
     return as_calculator(calculator)
 
 

@@ -74,6 +74,8 @@ class OptResult(Result):
 
         figure, (energy, force) = new_panels([("step", "energy above the last (meV)"), ("step", "fmax (eV/Å)")])
         energy.plot(1000 * (self.energies_eV - self.energies_eV[-1]), ".-", color=COLOURS[0])
+        for panel in (energy, force):
+            panel.xaxis.get_major_locator().set_params(integer=True)
         force.semilogy(self.fmaxes_eV_A, ".-", color=COLOURS[1])
         return {"convergence": figure}
 

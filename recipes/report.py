@@ -34,7 +34,7 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .42rem .8rem .42rem 0; vertical-align: top; border-top: 1px solid var(--line); }
 tr:first-child > * { border-top: 0; }
-th { font-weight: 500; color: var(--soft); white-space: nowrap; }
+th { font-weight: 500; color: var(--soft); width: 14rem; min-width: 9rem; }
 td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 td small, .withheld { color: var(--soft); }
 .withheld { font-style: italic; }
@@ -48,7 +48,7 @@ code { font: .86em/1.5 ui-monospace, monospace; }
 def report_html(content: Mapping[str, Any], plots: Mapping[str, bytes]) -> str:
     """The page for the content of a result.json and its plots (name -> PNG file content)."""
     provenance = content["provenance"]
-    settings = provenance.get("settings", {})
+    settings = {name: value for name, value in provenance.get("settings", {}).items() if name != "recipe"}
     origin = {name: value for name, value in provenance.items() if name != "settings"}
     sections = [
         ("Results", _numbers_table(content["values"])),
@@ -58,7 +58,8 @@ def report_html(content: Mapping[str, Any], plots: Mapping[str, bytes]) -> str:
     ]
     body = "".join(f"<section><h2>{name}</h2>{inner}</section>" for name, inner in sections if inner)
     title = escape(content["title"])
-    when = escape(" · ".join(str(part) for part in (f"dp-sim {content['recipe']}", provenance.get("date")) if part))
+    date = str(provenance.get("date", ""))[:16].replace("T", " ")
+    when = escape(f"dp-sim {content['recipe']}" + (f" · {date} UTC" if date else ""))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -122,11 +123,11 @@ def _number_cell(entry: Mapping[str, Any]) -> str:
     if entry["value"] is None:
         return f'<td class="withheld">not given: {escape(entry["cause"])}</td>'
     if entry["error"] is None:
-        return f"<td>{escape(format_value(entry['value']))} {escape(entry['unit'])}</td>"
+        return f"<td>{escape(format_value(entry['value']))} {escape(typeset_unit(entry['unit']))}</td>"
     low, high = entry["ci95"]
     samples = entry.get("n_effective")
     note = f"95 % interval {low:.6g} to {high:.6g}" + (f", {samples:.0f} independent samples" if samples else "")
-    number = escape(f"{format_estimate(entry['value'], entry['error'])} {entry['unit']}")
+    number = escape(f"{format_estimate(entry['value'], entry['error'])} {typeset_unit(entry['unit'])}")
     return f"<td>{number}<br><small>{note}</small></td>"
 
 
@@ -153,6 +154,13 @@ def _png(figure: Any) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
+
+
+def typeset_unit(unit: str) -> str:
+    """`eV/Angstrom^2` -> `eV/Å²`, `cm^-1` -> `cm⁻¹`: result.json keeps to ASCII, people need not."""
+    for plain_text, symbol in (("Angstrom", "Å"), ("^-1", "⁻¹"), ("^2", "²"), ("^3", "³")):
+        unit = unit.replace(plain_text, symbol)
+    return unit
 
 
 def readable(name: str) -> str:

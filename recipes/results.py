@@ -164,13 +164,22 @@ def format_estimate(value: float, error: float) -> str:
 
 
 def format_value(value: Any) -> str:
-    """A value of `plain` for people: six significant digits; long lists shortened in the middle."""
+    """A value of `plain` for people: six significant digits (for large numbers four decimals); long lists shortened.
+
+    The floats of a list share their decimals, so that noise beside large numbers reads as zero.
+    """
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.4f}" if 100 <= abs(value) < 1e7 else f"{value:.6g}"
     if isinstance(value, list):
         shown = value if len(value) <= 24 else [*value[:12], "…", *value[-6:]]
+        largest = max((abs(item) for item in value if isinstance(item, float)), default=0.0)
+        if 1e-4 < largest < 1e6:
+            decimals = max(0, 5 - math.floor(math.log10(largest)))
+            shown = [
+                f"{round(item, decimals) + 0.0:.{decimals}f}" if isinstance(item, float) else item for item in shown
+            ]
         return ", ".join(f"[{format_value(item)}]" if isinstance(item, list) else format_value(item) for item in shown)
     return str(value)
 

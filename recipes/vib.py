@@ -72,6 +72,7 @@ class VibResult(Result):
         from dp_sim.recipes.figures import COLOURS, new_figure
 
         figure, axes = new_figure("wavenumber (cm⁻¹), negative: imaginary", "")
+        figure.set_size_inches(6.0, 2.2)
         for colour, shown in ((COLOURS[0], self.frequencies_cm1 >= 0), (COLOURS[1], self.frequencies_cm1 < 0)):
             axes.vlines(self.frequencies_cm1[shown], 0, 1, color=colour, linewidth=1.4)
         axes.set_ylim(0, 1.15)
