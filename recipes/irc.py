@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
 from ase.io import write
+from numpy.typing import NDArray
 
 from dp_sim.atomic_file import atomic_path, write_text
 from dp_sim.errors import InputError
@@ -20,14 +22,15 @@ from dp_sim.recipes.opt import evaluated_copy
 from dp_sim.recipes.progress import progress_bar
 from dp_sim.recipes.results import Estimate, Quantity, Result
 from dp_sim.recipes.run_directory import RunDirectory
-from dp_sim.recipes.saddle import Curvature, check_constraints, curvature
+from dp_sim.recipes.saddle import saddle_verdict, stiffened_hessian
 from dp_sim.recipes.structures import prepare_atoms
 from dp_sim.recipes.ts import TransitionStateResult
+from dp_sim.recipes.vib import VibResult, mobile_atoms, vibrations
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Sella's names for the two directions: along the imaginary mode (towards the "product") and against it.
+#: Sella's names for the two directions along the imaginary mode.
 SIDES = ("forward", "reverse")
 #: The default step, as a displacement along the imaginary mode, Angstrom.
 STEP_A = 0.1
@@ -42,8 +45,8 @@ class IrcResult(Result):
     energies           (n_images,) potential energy, eV
     arc_length         (n_images,) mass-weighted distance along the path, amu^1/2 Angstrom: 0 at the saddle point,
                        negative towards the reactant
-    reactant, product  the minima to which the first and the last point relax, with energy and forces; which of the two
-                       is called the reactant is arbitrary, as the sign of the imaginary mode is
+    reactant, product  the minima to which the first and the last point relax, with energy and forces; the lower of
+                       the two is called the reactant
     frequency_cm1      of the imaginary mode at the saddle point, negative
     """
 
@@ -144,7 +147,7 @@ def follow_irc(
     """
     start = ts.atoms if isinstance(ts, TransitionStateResult) else ts
     atoms = prepare_atoms(start, calc, "the saddle point")
-    check_constraints(atoms)
+    mobile_atoms(atoms)
     for name, value in (("step", step), ("fmax", fmax), ("steps", steps)):
         if value is not None and not (np.isfinite(value) and value > 0):
             raise InputError(f"{name} must be positive, got {value}")
@@ -159,44 +162,45 @@ def follow_irc(
         resume=resume,
         resumable=False,
     ) as run:
-        shape = _saddle_shape(atoms, fmax)
-        length = STEP_A * np.sqrt(shape.reduced_mass) if step is None else step
-        run.log(f"imaginary frequency {shape.frequencies_cm1[0]:.1f} cm^-1, steps of {length:.3f} {ARC_UNIT}")
-        sides, causes = _both_sides(atoms, shape, length, fmax, steps, run, progress)
+        vib = _saddle_modes(atoms, fmax, progress)
+        length = STEP_A * np.sqrt(vib.reduced_masses_amu[0]) if step is None else step
+        run.log(f"imaginary frequency {vib.frequencies_cm1[0]:.1f} cm^-1, steps of {length:.3f} {ARC_UNIT}")
+        sides, causes = _both_sides(atoms, vib, length, fmax, steps, run, progress)
         ends = []
         for name, side in zip(SIDES, sides, strict=True):
             end = side[-1].copy()
             end.calc = atoms.calc
             ends.append(evaluated(relaxed(end, min(fmax, END_FMAX), run, f"{name} end")))
-        return run.finish(_result(evaluated(atoms), shape, sides, ends, causes))
+        return run.finish(_result(evaluated(atoms), vib, sides, ends, causes))
 
 
-def _saddle_shape(atoms: Atoms, fmax: float) -> Curvature:
-    """The curvature at the start, which must be that of a saddle point: downhill means nothing elsewhere."""
+def _saddle_modes(atoms: Atoms, fmax: float, progress: bool) -> VibResult:
+    """The normal modes at the start, which must be a saddle point: downhill means nothing elsewhere."""
     force = largest_force(atoms)
     if force > fmax:
         raise InputError(
             f"the structure is not stationary: its largest force is {force:.3g} eV/Angstrom, at most {fmax:g} is "
             "wanted; refine it first (refine_ts, dp-sim ts)"
         )
-    shape = curvature(atoms)
-    if verdict := shape.verdict():
+    vib = vibrations(atoms, atoms.calc, fmax=fmax, progress=progress)
+    if verdict := saddle_verdict(vib.frequencies_cm1):
         raise InputError(f"the structure is not where a reaction path starts: {verdict}")
-    return shape
+    return vib
 
 
 def _both_sides(
-    atoms: Atoms, shape: Curvature, step: float, fmax: float, steps: int, run: RunDirectory, progress: bool
+    atoms: Atoms, vib: VibResult, step: float, fmax: float, steps: int, run: RunDirectory, progress: bool
 ) -> tuple[list[list[Atoms]], list[str]]:
     """The points of each side, the saddle point left out, and why a side ended too early."""
     from sella import IRC  # a heavy import (jax)
     from sella.optimize.irc import IRCInnerLoopConvergenceFailure
 
     moving = atoms.copy()
-    moving.calc = atoms.calc
+    moving.calc = _Held(atoms.calc, mobile_atoms(atoms))
     moving.set_masses(atoms.get_masses())  # Sella would otherwise take those of the most common isotopes
     # Asked for once, at the saddle point: Sella updates it along the way.
-    irc = IRC(moving, logfile=None, dx=step, hessian_function=lambda _: shape.stiffened)  # type: ignore[arg-type]
+    hessian = stiffened_hessian(vib)
+    irc = IRC(moving, logfile=None, dx=step, hessian_function=lambda _: hessian)
     sides: list[list[Atoms]] = []
     causes = []
     with progress_bar("irc", total=2 * steps, show=progress) as advance:
@@ -223,21 +227,42 @@ def _both_sides(
     return sides, causes
 
 
+class _Held(Calculator):
+    """A calculator without the forces on atoms that do not move.
+
+    Sella leaves those atoms in place, but takes the forces on them for a part of its Hessian, which they spoil.
+    """
+
+    implemented_properties = ("energy", "forces")
+
+    def __init__(self, calculator: Any, mobile: NDArray[np.intp]) -> None:
+        super().__init__()
+        self._calculator, self._mobile = calculator, mobile
+
+    def calculate(
+        self, atoms: Atoms | None = None, properties: Any = ("energy",), system_changes: Any = all_changes
+    ) -> None:
+        super().calculate(atoms, properties, system_changes)
+        forces = np.zeros((len(self.atoms), 3))
+        forces[self._mobile] = self._calculator.get_forces(self.atoms)[self._mobile]
+        self.results = {"energy": self._calculator.get_potential_energy(self.atoms), "forces": forces}
+
+
 def evaluated(atoms: Atoms) -> Atoms:
     """A copy with the energy and forces of its calculator, and without the calculator."""
     atoms.get_forces()
     return evaluated_copy(atoms)
 
 
-def _result(
-    saddle: Atoms, shape: Curvature, sides: list[list[Atoms]], ends: list[Atoms], causes: list[str]
-) -> IrcResult:
-    forward, reverse = sides
+def _result(saddle: Atoms, vib: VibResult, sides: list[list[Atoms]], ends: list[Atoms], causes: list[str]) -> IrcResult:
+    # The sign of the imaginary mode, and so which side came first, means nothing: the lower end is the reactant.
+    (reactant, reverse), (product, forward) = sorted(
+        zip(ends, sides, strict=True), key=lambda side: float(side[0].get_potential_energy())
+    )
     images = [*reversed(reverse), saddle, *forward]
     root_mass = np.sqrt(saddle.get_masses())[:, None]
     lengths = [np.linalg.norm(root_mass * (after.positions - before.positions)) for before, after in pairwise(images)]
     arc = np.concatenate([[0.0], np.cumsum(lengths)])
-    product, reactant = ends
     return IrcResult(
         converged=not causes,
         cause="; ".join(causes),
@@ -246,5 +271,5 @@ def _result(
         arc_length=arc - arc[len(reverse)],
         reactant=reactant,
         product=product,
-        frequency_cm1=float(shape.frequencies_cm1[0]),
+        frequency_cm1=float(vib.frequencies_cm1[0]),
     )

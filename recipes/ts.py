@@ -10,16 +10,21 @@ from typing import Any, ClassVar
 import numpy as np
 from ase import Atoms
 from ase.io import write
+from numpy.typing import NDArray
 
 from dp_sim.atomic_file import atomic_path
 from dp_sim.errors import InputError
+from dp_sim.recipes.hessian import difference_hessian, exact_hessian
 from dp_sim.recipes.opt import evaluated_copy
 from dp_sim.recipes.progress import progress_bar
 from dp_sim.recipes.results import Estimate, Quantity, Result
 from dp_sim.recipes.run_directory import RunDirectory
-from dp_sim.recipes.saddle import Curvature, cartesian_hessian, check_constraints, curvature
+from dp_sim.recipes.saddle import saddle_verdict
 from dp_sim.recipes.structures import prepare_atoms
+from dp_sim.recipes.vib import VibResult, mobile_atoms, vibrations
 
+#: Displacement of the differences of forces, Angstrom.
+DELTA_A = 5e-3
 #: The reaction mode is written as one swing of this amplitude (Angstrom, the atom that moves most) in this many frames.
 SWING_A = 0.3
 SWING_FRAMES = 20
@@ -84,8 +89,8 @@ def refine_ts(
     """The first-order saddle point near `guess`, such as `find_path(...).highest`.
 
     Partitioned rational-function optimisation with Sella (Hermes, Sargsyan, Najm, Zador, J. Chem. Theory Comput. 15,
-    6536 (2019)): exact Hessians where the calculator has `get_hessian`, else the lowest eigenvectors from differences
-    of forces. The normal modes at the end tell whether it is a saddle point; `converged` wants exactly one imaginary.
+    6536 (2019)) on full Hessians: exact where the calculator has `get_hessian`, else from 6N forces. The normal modes
+    at the end tell whether it is a saddle point; `converged` wants exactly one imaginary.
 
     fmax    largest force on an atom where the search has converged, eV/Angstrom
     steps   limit on the optimiser's steps
@@ -97,7 +102,7 @@ def refine_ts(
         Bad structure, calculator or keyword; a constraint other than `FixAtoms`.
     """
     atoms = prepare_atoms(guess, calc, "the guess")
-    check_constraints(atoms)
+    mobile = mobile_atoms(atoms)
     if not fmax > 0:
         raise InputError(f"fmax must be positive, got {fmax}; 0.01 eV/Angstrom is usual")
     if steps < 0:
@@ -113,18 +118,23 @@ def refine_ts(
         resume=resume,
         resumable=False,
     ) as run:
-        taken = _search(atoms, fmax, steps, run, progress)
-        return run.finish(_result(evaluated_copy(atoms), curvature(atoms), fmax, taken))
+        taken = _search(atoms, mobile, fmax, steps, run, progress)
+        reached = evaluated_copy(atoms)
+        return run.finish(_result(reached, vibrations(atoms, atoms.calc, progress=progress), fmax, taken))
 
 
-def _search(atoms: Atoms, fmax: float, steps: int, run: RunDirectory, progress: bool) -> int:
+def _search(atoms: Atoms, mobile: NDArray[np.intp], fmax: float, steps: int, run: RunDirectory, progress: bool) -> int:
     """Move `atoms` to the saddle point; returns the steps taken."""
     from sella import Sella  # a heavy import (jax)
 
-    exact = cartesian_hessian if hasattr(atoms.calc, "get_hessian") else None
+    def hessian(moving: Atoms) -> NDArray[np.float64]:
+        run.log("Hessian")
+        exact = exact_hessian(moving)
+        return _difference_hessian(moving, mobile) if exact is None else exact
+
     # Fixed atoms hold the orientation already, and a periodic cell does.
     free = not atoms.pbc.any() and not atoms.constraints
-    optimizer = Sella(atoms, logfile=None, order=1, hessian_function=exact, proj_rot=free)  # type: ignore[arg-type]
+    optimizer = Sella(atoms, logfile=None, order=1, hessian_function=hessian, proj_rot=free)
     with progress_bar("ts", total=steps, show=progress) as advance:
 
         def follow() -> None:
@@ -137,7 +147,16 @@ def _search(atoms: Atoms, fmax: float, steps: int, run: RunDirectory, progress: 
     return int(optimizer.nsteps)
 
 
-def _result(atoms: Atoms, shape: Curvature, fmax: float, steps: int) -> TransitionStateResult:
+def _difference_hessian(atoms: Atoms, mobile: NDArray[np.intp]) -> NDArray[np.float64]:
+    """(3N, 3N) eV/Angstrom^2, symmetric; zero where fixed atoms would move, which Sella keeps from it."""
+    rows = (3 * mobile[:, None] + np.arange(3)).ravel()
+    block = difference_hessian(atoms, delta=DELTA_A, mobile=mobile, partial=None, progress=False)[:, rows]
+    hessian = np.zeros((3 * len(atoms), 3 * len(atoms)))
+    hessian[np.ix_(rows, rows)] = (block + block.T) / 2
+    return hessian
+
+
+def _result(atoms: Atoms, vib: VibResult, fmax: float, steps: int) -> TransitionStateResult:
     force = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
     causes = []
     if force > fmax:
@@ -145,15 +164,15 @@ def _result(atoms: Atoms, shape: Curvature, fmax: float, steps: int) -> Transiti
             f"the largest force is {force:.3g} eV/Angstrom after {steps} steps, {fmax:g} was asked for; "
             "allow more steps or start nearer to the saddle point"
         )
-    if verdict := shape.verdict():
+    if verdict := saddle_verdict(vib.frequencies_cm1):
         causes.append(verdict)
     return TransitionStateResult(
         converged=not causes,
         cause="; ".join(causes),
         atoms=atoms,
         energy_eV=float(atoms.get_potential_energy()),
-        frequencies_cm1=shape.frequencies_cm1,
-        mode=shape.modes[0],
+        frequencies_cm1=vib.frequencies_cm1,
+        mode=vib.modes[0],
         largest_force=force,
         steps=steps,
     )

@@ -142,7 +142,7 @@ def vibrations(
         if not value > 0:
             raise InputError(f"{name} must be positive, got {value}")
     atoms = prepare_atoms(atoms, calc)
-    mobile = _mobile_atoms(atoms)
+    mobile = mobile_atoms(atoms)
     with RunDirectory(
         "vib",
         out,
@@ -160,7 +160,7 @@ def vibrations(
         return run.finish(_result(atoms, matrix, source, modes, mobile, largest, fmax))
 
 
-def _mobile_atoms(atoms: Atoms) -> NDArray[np.intp]:
+def mobile_atoms(atoms: Atoms) -> NDArray[np.intp]:
     """Indices of the atoms that no constraint holds."""
     fixed: set[int] = set()
     for constraint in atoms.constraints:
