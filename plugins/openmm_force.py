@@ -15,11 +15,13 @@ Systems in XML. Both forces carry the whole model in the XML, not its path: the 
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -74,7 +76,7 @@ def create_force(
         OpenMM, or the plugin of the backend asked for, is not installed or does not load.
     """
     import_optional("openmm", extra="openmm", purpose="A force for OpenMM")
-    build = _BUILDERS[choose("backend", backend, BACKENDS)]
+    choose("backend", backend, BACKENDS)
     model = model if isinstance(model, Model) else load_model(model)
     elements, in_box = _read_elements(topology, species)
     if periodic is None:
@@ -83,12 +85,16 @@ def create_force(
             logger.warning("no topology: the force is not periodic; pass periodic=True (or False) to choose")
     part = None if atoms is None else _checked_part(atoms, len(elements))
     index = model.species_index(_numbers(elements, range(len(elements)) if part is None else part))
-    force = build(model, index, part)
+    content = scripted_energy(model.modules, index, None if part is None else torch.tensor(part))
+    if backend == "auto":
+        backend = working_backend(model, index)
+    force = _torch_force(content) if backend == "torchscript" else _python_force(content, str(model.device))
     force.setUsesPeriodicBoundaryConditions(periodic)
     force.setName("DeepPotential")
     return force
 
 
+@functools.cache
 def import_torch_plugin() -> ModuleType:
     """Load OpenMM's plugin for TorchForce: needed before a System with a TorchForce is read from XML.
 
@@ -103,13 +109,26 @@ def import_torch_plugin() -> ModuleType:
     root = logging.getLogger()
     root.addFilter(_not_about_simtk)
     try:
-        return import_optional("openmmtorch", extra="openmm", purpose="A TorchForce (backend='torchscript')")
+        plugin = import_optional("openmmtorch", extra="openmm", purpose="A TorchForce (backend='torchscript')")
     finally:
         root.removeFilter(_not_about_simtk)
+    _load_kernels()
+    return plugin
 
 
 def _not_about_simtk(record: logging.LogRecord) -> bool:
     return "simtk.openmm" not in record.getMessage()
+
+
+def _load_kernels() -> None:
+    """The plugin's kernels: `import openmm` tries to load them, and fails if torch was not there before."""
+    import openmm
+
+    for index in range(openmm.Platform.getNumPlatforms()):
+        name = f"libOpenMMTorch{openmm.Platform.getPlatform(index).getName()}.so"
+        library = os.path.join(openmm.version.openmm_library_path, "plugins", name)
+        if os.path.exists(library) and library not in openmm.pluginLoadedLibNames:
+            openmm.Platform.loadPluginLibrary(library)
 
 
 class ScriptedComputation:
@@ -144,64 +163,58 @@ class ScriptedComputation:
         return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
 
 
-def _torch_force(model: Model, index: Tensor, part: list[int] | None) -> openmm.Force:
-    openmmtorch = import_torch_plugin()
-    content = scripted_energy(model.modules, index, None if part is None else torch.tensor(part))
-    return openmmtorch.TorchForce(load_scripted(content))
+def _torch_force(content: bytes) -> openmm.Force:
+    return import_torch_plugin().TorchForce(load_scripted(content))
 
 
-def _python_force(model: Model, index: Tensor, part: list[int] | None) -> openmm.Force:
+def _python_force(content: bytes, device: str) -> openmm.Force:
     from openmm import PythonForce
 
-    # OpenMM picks the particles itself, so that the rest of a large System is never copied to Python.
-    force = PythonForce(ScriptedComputation(scripted_energy(model.modules, index), str(model.device)))
-    force.setParticles(part or [])
-    return force
+    return PythonForce(ScriptedComputation(content, device))
 
 
-def _auto_force(model: Model, index: Tensor, part: list[int] | None) -> openmm.Force:
+def working_backend(model: Model, species: Tensor) -> str:
+    """ "torchscript" if a TorchForce of up to three atoms passes the self-check, else "python"; the log says why."""
     try:
-        force = _torch_force(model, index, part)
-        check_one_step(_torch_force, model, index[:3])
+        check_one_step(scripted_energy(model.modules, species[:3]), len(species[:3]))
     # Any exception: a plugin built for another torch fails in whatever way the mismatch brings about.
     except Exception as error:
         logger.warning("backend 'auto' takes PythonForce, because TorchForce cannot be used here: %s", error)
-        return _python_force(model, index, part)
+        return "python"
     logger.info("backend 'auto' takes TorchForce: its plugin loads and reproduces the model")
-    return force
+    return "torchscript"
 
 
-_Builder = Callable[[Model, Tensor, "list[int] | None"], Any]
-_BUILDERS: dict[str, _Builder] = {"auto": _auto_force, "torchscript": _torch_force, "python": _python_force}
-
-
-def check_one_step(build: _Builder, model: Model, index: Tensor) -> None:
-    """One step of a few atoms in a row, on the platform Reference, against the module called from Python.
+def check_one_step(content: bytes, n_atoms: int) -> None:
+    """One step of a TorchForce with a few atoms in a row, on the platform Reference, against the module in Python.
 
     Raises
     ------
     RuntimeError
-        Energy or forces differ; other exceptions come from a plugin that does not fit.
+        Energy or forces differ, or the plugin was built for another OpenMM; other exceptions come from the plugin.
     """
     import openmm
 
+    # The class that carries a Force to XML and into copies has another layout in 8.6: the process ends in it.
+    if tuple(map(int, openmm.__version__.split(".")[:2])) >= (8, 6) and version("openmmtorch") == "1.5":
+        raise RuntimeError(
+            f"openmmtorch 1.5 was built for OpenMM 8.5, and fails to copy its forces in {openmm.__version__}"
+        )
     system = openmm.System()
-    for _ in index:
+    for _ in range(n_atoms):
         system.addParticle(1.0)
-    system.addForce(build(model, index, None))
-    integrator = openmm.VerletIntegrator(1e-6)  # ps: so short that the atoms stay where they are, to 1e-9 nm
+    system.addForce(_torch_force(content))
+    integrator = openmm.VerletIntegrator(0.001)
     context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName("Reference"))
-    positions = np.outer(np.arange(len(index)), [0.1, 0.05, 0.02])  # nm
-    context.setPositions(positions)
+    context.setPositions(np.outer(np.arange(n_atoms), [0.1, 0.05, 0.02]))  # nm
     integrator.step(1)
-    context.setPositions(positions)
-    state = context.getState(energy=True, forces=True)
-    forces = state.getForces(asNumpy=True)._value
-    reference = torch.from_numpy(positions).requires_grad_()
-    energy = load_scripted(scripted_energy(model.modules, index))(reference)
-    (gradient,) = torch.autograd.grad(energy, reference)
+    state = context.getState(positions=True, energy=True, forces=True)
+    positions = torch.from_numpy(state.getPositions(asNumpy=True)._value).requires_grad_()
+    energy = load_scripted(content)(positions)
+    (gradient,) = torch.autograd.grad(energy, positions)
     # Room for the rounding of a float32 model, no more: a wrong plugin is wrong in the first digits.
     same_energy = np.isclose(state.getPotentialEnergy()._value, energy.item(), rtol=1e-5, atol=1e-3)
+    forces = state.getForces(asNumpy=True)._value
     same_forces = np.allclose(forces, -gradient.numpy(), rtol=1e-3, atol=1e-3 * float(gradient.abs().max()))
     if not (same_energy and same_forces):
         raise RuntimeError("its energy or forces differ from the model's own in the self-check")

@@ -25,8 +25,8 @@ def energy_of(atoms, calculator, positions):
 @pytest.mark.parametrize("system", ["ethanol", "triclinic"])
 def test_forces_are_the_gradient_and_energies_add_up(system, model_file, request):
     atoms = request.getfixturevalue(system)
-    atoms.calc = DPCalculator(model_file)
-    numerical = finite_difference_forces(lambda x: energy_of(atoms, DPCalculator(model_file), x), atoms.positions, 1e-4)
+    calculator = atoms.calc = DPCalculator(model_file)
+    numerical = finite_difference_forces(lambda x: energy_of(atoms, calculator, x), atoms.positions, 1e-4)
     np.testing.assert_allclose(atoms.get_forces(), numerical, atol=1e-6)
     assert atoms.get_potential_energies().sum() == pytest.approx(atoms.get_potential_energy(), rel=1e-12)
     assert atoms.get_potential_energy(force_consistent=True) == atoms.get_potential_energy()
