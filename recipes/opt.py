@@ -28,7 +28,7 @@ from dp_sim.units import EV_PER_A3_IN_GPA
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {"lbfgs": LBFGS, "bfgs": BFGS, "fire": FIRE}
+OPTIMIZERS: dict[str, type[Optimizer]] = {"bfgs": BFGS, "lbfgs": LBFGS, "fire": FIRE}
 TRAJECTORY = "trajectory.extxyz"
 
 
@@ -90,7 +90,7 @@ def optimize(
     *,
     fmax: float = 0.01,
     steps: int = 500,
-    optimizer: str = "lbfgs",
+    optimizer: str = "bfgs",
     cell: bool = False,
     pressure_GPa: float = 0.0,
     out: str | os.PathLike[str] | None = None,
@@ -105,7 +105,8 @@ def optimize(
     calc          ASE calculator, model file, or list of model files
     fmax          eV/Angstrom; with `cell` the bound holds for the generalised forces on the cell too
     steps         most optimiser steps, counted over all sessions of a resumed run
-    optimizer     lbfgs, bfgs or fire (ASE)
+    optimizer     bfgs (steps downhill even where the energy curves the wrong way), lbfgs (cheaper for thousands of
+                  atoms), or fire
     cell          relax the cell too, against `pressure_GPa`, in the exponential map of `ase.filters.FrechetCellFilter`
     seed          kept for the record: nothing here is random
 

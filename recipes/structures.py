@@ -11,7 +11,8 @@ from ase import Atoms
 from ase.calculators.calculator import CalculatorError
 from ase.geometry import complete_cell
 from ase.io.jsonio import encode
-from ase.neighborlist import neighbor_list
+from ase.neighborlist import primitive_neighbor_list
+from numpy.typing import NDArray
 
 from dp_sim.errors import InputError
 from dp_sim.recipes.calculators import as_calculator
@@ -38,8 +39,8 @@ def check_structure(atoms: Any, name: str = "the structure") -> Atoms:
     bad = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
     if len(bad):
         raise InputError(f"{name}: the position of atom {bad[0]} is not finite ({atoms.positions[bad[0]]}); correct it")
-    _check_cell(atoms, name)
-    first, second, distance = neighbor_list("ijd", atoms, COINCIDENT_A)
+    cell = _periodic_cell(atoms, name)
+    first, second, distance = primitive_neighbor_list("ijd", atoms.pbc, cell, atoms.positions, COINCIDENT_A)
     if len(first):
         raise InputError(
             f"{name}: atoms {first[0]} and {second[0]} are {distance[0]:.1e} Angstrom apart, on one spot; remove one"
@@ -47,7 +48,8 @@ def check_structure(atoms: Any, name: str = "the structure") -> Atoms:
     return atoms.copy()
 
 
-def _check_cell(atoms: Atoms, name: str) -> None:
+def _periodic_cell(atoms: Atoms, name: str) -> NDArray[np.float64]:
+    """The cell (3, 3) with the periodic vectors of `atoms`, checked, and unit vectors along the open axes."""
     cell = np.asarray(atoms.cell)
     if not np.isfinite(cell).all():
         raise InputError(f"{name}: the cell is not finite; correct it")
@@ -57,11 +59,10 @@ def _check_cell(atoms: Atoms, name: str) -> None:
             raise InputError(
                 f"{name}: periodic along cell vector {axis}, which has zero length; set the cell, or pbc to False"
             )
-    if atoms.pbc.any():
-        # Vectors along open axes do not count: any set that completes the periodic ones gives the same verdict.
-        completed = complete_cell(np.where(atoms.pbc[:, None], cell, 0.0))
-        if abs(np.linalg.det(completed)) < FLAT_CELL * np.linalg.norm(completed, axis=1).prod():
-            raise InputError(f"{name}: the periodic cell vectors are not independent (zero volume); correct the cell")
+    completed: NDArray[np.float64] = complete_cell(np.where(atoms.pbc[:, None], cell, 0.0))
+    if abs(np.linalg.det(completed)) < FLAT_CELL * np.linalg.norm(completed, axis=1).prod():
+        raise InputError(f"{name}: the periodic cell vectors are not independent (zero volume); correct the cell")
+    return completed
 
 
 def prepare_atoms(atoms: Any, calc: Any, name: str = "the structure") -> Atoms:

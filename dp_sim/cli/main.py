@@ -70,6 +70,8 @@ def status(arguments: Sequence[str]) -> int:
     from dp_sim.recipes.provenance import COMMAND
 
     token = COMMAND.set(shlex.join(["dp-sim", *arguments]))
+    logger, handler = logging.getLogger("dp_sim"), logging.StreamHandler()  # standard error; output is for results
+    logger.addHandler(handler)
     try:
         with sigterm_as_interrupt():
             code = typer.main.get_command(make_app()).main(list(arguments), "dp-sim", standalone_mode=False)
@@ -85,6 +87,8 @@ def status(arguments: Sequence[str]) -> int:
         typer.echo(f"dp-sim: unexpected {type(error).__name__}: {error}{advice}", err=True)
         return 1
     finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
         COMMAND.reset(token)
 
 

@@ -81,10 +81,7 @@ def set_up(verbose: int = 0, quiet: bool = False, threads: int | None = None) ->
     if verbose and quiet:
         raise InputError("-v and -q exclude each other; give one of them")
     level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logger = logging.getLogger("dp_sim")
-    logger.setLevel(level)
-    if not logger.handlers:
-        logger.addHandler(logging.StreamHandler())  # standard error: standard output is for results
+    logging.getLogger("dp_sim").setLevel(level)
     if threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(threads)
         if "torch" in sys.modules:

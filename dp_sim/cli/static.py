@@ -27,7 +27,7 @@ def opt(
     structure: StructureArgument,
     fmax: Annotated[float | None, typer.Option(help="Largest force to be left, eV/Å.")] = None,
     steps: Annotated[int | None, typer.Option(help="Most steps to take.")] = None,
-    optimizer: Annotated[str | None, typer.Option(help="lbfgs, bfgs or fire.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="bfgs, lbfgs or fire.")] = None,
     cell: Annotated[bool | None, typer.Option("--cell/--no-cell", help="Relax the cell too.")] = None,
     pressure_GPa: Annotated[float | None, typer.Option("--pressure", help="Pressure on the cell, GPa.")] = None,
 ) -> Result:

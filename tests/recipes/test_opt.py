@@ -1,0 +1,102 @@
+"""Geometry optimisation against minima that are known."""
+
+import json
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, molecule
+from ase.calculators.emt import EMT
+from ase.calculators.lj import LennardJones
+from ase.constraints import FixAtoms
+from ase.io import read
+
+from dp_sim.errors import InputError
+from dp_sim.recipes import optimize
+
+
+def test_a_lennard_jones_dimer_finds_its_minimum():
+    """r = 2^(1/6) sigma, E = -epsilon (shifted by the truncation, which does not move the minimum)."""
+    dimer = Atoms("Ar2", [[0, 0, 0], [0, 0, 1.3]])
+    result = optimize(dimer, LennardJones(sigma=1.0, epsilon=1.0, rc=100.0), fmax=1e-7)
+    assert result.converged
+    assert result.cause == ""
+    assert result.atoms.get_distance(0, 1) == pytest.approx(2 ** (1 / 6), abs=1e-7)
+    assert result.energy_eV == pytest.approx(-1, abs=1e-7)
+    assert result.energies_eV.shape == result.fmaxes_eV_A.shape == (result.steps + 1,)
+    assert dimer.get_distance(0, 1) == pytest.approx(1.3)  # the input stays as it was
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "bfgs", "fire"])
+def test_every_optimizer_reaches_the_bound(optimizer):
+    result = optimize(molecule("H2O"), EMT(), optimizer=optimizer, fmax=0.005)
+    assert result.converged
+    assert result.fmax_eV_A < 0.005
+
+
+@pytest.mark.parametrize("pressure_GPa", [0.0, 10.0])
+def test_the_cell_balances_the_pressure(pressure_GPa):
+    crystal = bulk("Cu", a=3.8, cubic=True)
+    result = optimize(crystal, EMT(), cell=True, pressure_GPa=pressure_GPa, fmax=1e-4)
+    assert result.converged
+    np.testing.assert_allclose(result.stress_GPa, [-pressure_GPa] * 3 + [0, 0, 0], atol=0.01)
+    assert result.volume_A3 == pytest.approx(result.atoms.get_volume())
+
+
+def test_constraints_are_kept():
+    water = molecule("H2O")
+    water.set_constraint(FixAtoms([1]))
+    result = optimize(water, EMT(), fmax=0.005)
+    assert result.converged
+    np.testing.assert_array_equal(result.atoms.positions[1], water.positions[1])
+
+
+def test_too_few_steps_are_not_converged_and_say_why():
+    result = optimize(molecule("H2O"), EMT(), steps=1)
+    assert not result.converged
+    assert "after 1 steps and 0.01 was asked for" in result.cause
+
+
+def test_the_files_tell_the_way(tmp_path):
+    result = optimize(molecule("H2O"), EMT(), out=tmp_path / "opt")
+    frames = read(tmp_path / "opt" / "trajectory.extxyz", index=":")
+    np.testing.assert_allclose([f.get_potential_energy() for f in frames], result.energies_eV, atol=1e-6)
+    np.testing.assert_allclose(frames[-1].positions, result.atoms.positions, atol=1e-7)
+    values = json.loads((tmp_path / "opt" / "result.json").read_text())["values"]
+    assert values["steps"]["value"] == result.steps
+    assert (tmp_path / "opt" / "convergence.png").exists()
+
+
+def test_resuming_goes_on_from_the_last_structure(tmp_path):
+    first = optimize(molecule("H2O"), EMT(), steps=3, out=tmp_path / "opt")
+    second = optimize(molecule("H2O"), EMT(), steps=60, out=tmp_path / "opt", resume=True)
+    assert not first.converged
+    assert second.converged
+    np.testing.assert_allclose(second.energies_eV[:4], first.energies_eV, atol=1e-6)
+    assert len(read(tmp_path / "opt" / "trajectory.extxyz", index=":")) == second.steps + 1
+
+
+def test_resuming_survives_a_frame_cut_in_two(tmp_path):
+    optimize(molecule("H2O"), EMT(), steps=3, out=tmp_path / "opt")
+    trajectory = tmp_path / "opt" / "trajectory.extxyz"
+    trajectory.write_bytes(trajectory.read_bytes()[:-40])
+    result = optimize(molecule("H2O"), EMT(), steps=60, out=tmp_path / "opt", resume=True)
+    assert result.converged
+    assert len(read(trajectory, index=":")) == result.steps + 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fmax": 0}, "fmax must be positive"),
+        ({"fmax": float("nan")}, "fmax must be positive"),
+        ({"steps": -1}, "steps must not be negative"),
+        ({"optimizer": "lbgfs"}, "did you mean 'lbfgs'"),
+        ({"cell": True}, "periodic in all directions"),
+        ({"pressure_GPa": 1.0}, "give cell=True"),
+    ],
+)
+def test_bad_settings_are_refused_before_any_file(tmp_path, options, message):
+    with pytest.raises(InputError, match=message):
+        optimize(molecule("H2O"), EMT(), out=tmp_path / "opt", **options)
+    assert not (tmp_path / "opt").exists()
