@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dp_sim.export import load_model as load_model
-    from dp_sim.recipes.train import train as train
+    from dp_sim.recipes.train import train as train  # noqa: TID251 (the front door; types only)
 
 __version__ = version("dp-sim")
 __all__ = ["__version__", "load_model", "train"]

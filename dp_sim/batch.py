@@ -4,12 +4,13 @@ Axis letters, used everywhere: N atoms, P pairs, S systems (frames), T species, 
 
 Sign rules, stated here and quoted elsewhere:
 
-* pair vector   r_ij = r_j - r_i + shift @ cell   (rows of `cell` are the lattice vectors; i the centre, j the neighbour)
+* pair vector   r_ij = r_j - r_i + shift @ cell, i the centre, j the neighbour; rows of `cell` are the lattice vectors
 * force         F_i = -dE/dr_i
-* virial        W = -dE/d(strain) = sum over pairs of r_ij (x) f_ij, 3x3, eV, positive pushes outwards; ASE's stress is -W/V
+* virial        W = -dE/d(strain) = sum over pairs of r_ij (x) f_ij, 3x3, eV, positive pushes outwards; ASE's stress
+                is -W/V
 """
 
-from typing import Any, NamedTuple, Optional, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -40,10 +41,10 @@ class ModelOutput(NamedTuple):
 
     energy: Tensor  # (S,) eV, float64
     atomic_energies: Tensor  # (N,) eV, float64
-    forces: Optional[Tensor] = None  # (N, 3) eV/Angstrom
-    virial: Optional[Tensor] = None  # (S, 3, 3) eV
-    energy_std: Optional[Tensor] = None  # (S,) eV
-    forces_std: Optional[Tensor] = None  # (N, 3) eV/Angstrom, per component
+    forces: Tensor | None = None  # (N, 3) eV/Angstrom
+    virial: Tensor | None = None  # (S, 3, 3) eV
+    energy_std: Tensor | None = None  # (S,) eV
+    forces_std: Tensor | None = None  # (N, 3) eV/Angstrom, per component
 
 
 class Structure(Protocol):

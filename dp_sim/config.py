@@ -83,6 +83,9 @@ class TrainingConfig(Section):
     batch_size: PositiveInt = Field(1, description="frames a step")
     learning_rate: PositiveFloat = Field(1e-3, description="at the start")
     learning_rate_end: PositiveFloat = Field(3.5e-8, description="at the end; exponential in between")
+    optimizer: Literal["adam", "soap"] = Field(
+        "adam", description="soap: Adam in the eigenbasis of Shampoo; fewer, dearer steps"
+    )
     weight_decay: float = Field(0.0, ge=0, description="decoupled (AdamW)")
     gradient_norm: PositiveFloat | None = Field(None, description="longer gradients are scaled down to this norm")
     average: float = Field(

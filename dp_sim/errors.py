@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from difflib import get_close_matches
 from types import ModuleType
-from typing import Iterable
 
 
 class DPSimError(Exception):

@@ -1,5 +1,7 @@
 """Dense networks with skip connections: the embedding and the fitting nets are both this."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -47,7 +49,7 @@ class Network(torch.nn.Module):
         super().__init__()
         sizes = (n_in, *widths)
         self.layers = torch.nn.ModuleList(
-            [Dense(a, b, activation, timestep) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+            [Dense(a, b, activation, timestep) for a, b in pairwise(sizes)]
         )
 
     def forward(self, x: Tensor) -> Tensor:

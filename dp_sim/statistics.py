@@ -1,4 +1,4 @@
-"""What the data says before training: descriptor mean and deviation, mean number of neighbours, energy bias per species."""
+"""What the data says before training: descriptor mean and deviation, number of neighbours, energy per species."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ G(s) = sum_k w_k(s) c_k with four weights other than zero, and the sum over neig
 
 A_i (4 x K per neighbour species) depends on the geometry alone and is computed once per frame; what is left for every
 step of training is one small matrix product, instead of a network evaluation for every pair. The error is that of cubic
-spline interpolation, O(K^-4); tests/test_tabulate.py compares values, forces and training gradients with the nets themselves.
+spline interpolation, O(K^-4); tests/test_projection.py compares forces and training gradients with the nets themselves.
 """
 
 from __future__ import annotations

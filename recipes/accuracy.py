@@ -1,4 +1,4 @@
-"""A model against labelled data: the table of errors and the parity plot (Zhang et al., NeurIPS 2018, table 2, fig. 2)."""
+"""A model against labelled data: table of errors and parity plot (Zhang et al., NeurIPS 2018, table 2 and fig. 2)."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class EmbeddingSum(torch.nn.Module):
         return total
 
     def projected(self, features: Tensor, sites: Tensor, inverse: Tensor, species: Tensor) -> Tensor:
-        """T (N, 4, M1) = A C from projected pairs (dp_sim.tabulate): A (N, 4, T K), net inputs at the K spline sites (K, 1).
+        """T (N, 4, M1) = A C from projected pairs (dp_sim.tabulate): A (N, 4, T K), net inputs at the spline sites (K, 1).
 
         `inverse` (K, K) turns values at the sites into spline coefficients.
         """
