@@ -34,28 +34,34 @@ class Production:
 
     start               index of the first row that counts: that from which all `watched` columns are equilibrated
     steps_per_sample    time steps between two rows
+    unusable            why nothing of the run is worth a number (unstable, not equilibrated); else empty
     """
 
     def __init__(self, recorded: Recorded, plan: Plan, *watched: str) -> None:
-        self._stopped = recorded.stopped
+        self.unusable = recorded.stopped
         self._recorded = recorded
         self._temperature_K = plan.conditions.temperature_K
         self.steps_per_sample = plan.schedule.sample_every
         self.start = (
-            0 if self._stopped else estimators.equilibration(*(column(recorded.rows, name) for name in watched))
+            0 if self.unusable else estimators.equilibration(*(column(recorded.rows, name) for name in watched))
         )
+        if self.start > estimators.LATEST_START * len(recorded.rows):
+            self.unusable = (
+                f"the run is not equilibrated: it still changes after {self.start * self.steps_per_sample:,} of its "
+                f"{recorded.rows[-1].step:,} steps; run at least as many steps again"
+            )
         self._rows = recorded.rows[self.start :]
 
     def series(self, name: str) -> NDArray[np.float64]:
         return column(self._rows, name)
 
     def estimate(self, unit: str, compute: Callable[[], Estimate]) -> Estimate:
-        """`compute()`, unless the run became unstable: then nothing of it is worth a number."""
-        return Estimate.withheld(unit, self._stopped) if self._stopped else compute()
+        """`compute()`, unless the whole run is unusable."""
+        return Estimate.withheld(unit, self.unusable) if self.unusable else compute()
 
     def mean(self, name: str, unit: str, what: str) -> Estimate:
         """The average of one column; withheld where the run does not have it."""
-        if not self._stopped and any(getattr(row, name) is None for row in self._rows):
+        if not self.unusable and any(getattr(row, name) is None for row in self._rows):
             return Estimate.withheld(
                 unit, f"this run has no {what}: it needs a cell periodic along all three axes, and a stress"
             )
@@ -97,14 +103,14 @@ class Production:
 
 
 def verdict(
-    stopped: str, wanted: dict[str, Estimate], temperature: Estimate | None = None, temperature_K: float | None = None
+    unusable: str, wanted: dict[str, Estimate], temperature: Estimate | None = None, temperature_K: float | None = None
 ) -> tuple[bool, str]:
     """Whether a run reached what it was asked for, and if not, why as a sentence.
 
     It did if it stayed stable, kept the thermostat's temperature, and supports each estimate in `wanted`.
     """
-    if stopped:
-        return False, stopped
+    if unusable:
+        return False, unusable
     if temperature is not None and temperature_K is not None and temperature.value is not None:
         off = abs(temperature.value - temperature_K)
         if off > max(5 * (temperature.error or 0.0), TEMPERATURE_TOLERANCE * temperature_K):

@@ -35,8 +35,12 @@ NEEDED_FOR_MEAN = 10
 #: The same for a variance or covariance, whose own error must itself be known: 50 give a relative standard error of
 #: about 20 %.
 NEEDED_FOR_FLUCTUATION = 50
-#: Coarsest blocking used for the statistical inefficiency.
+#: Fewest blocks, and so fewest samples, from which a statistical inefficiency is taken.
 FEWEST_BLOCKS = 16
+#: The autocorrelation of more samples than these takes too long; blocks of them serve as well.
+MOST_BLOCKS = 20_000
+#: A run whose equilibration takes up more than this fraction of it is not equilibrated: a steady drift looks like that.
+LATEST_START = 2 / 3
 
 
 @cache
@@ -73,17 +77,17 @@ def statistical_inefficiency(values: Samples) -> float:
     quarter period long before its envelope has decayed (C(t) ~ exp(-gamma t) cos^2(omega t)), and the sum then stops
     far too early. So g is taken from block averages as well, which do not see the vibration: with blocks of B samples
     of variance s_B^2, g = B (s_B^2 / s^2) g_B holds for every B (H. Flyvbjerg and H. G. Petersen, J. Chem. Phys. 91,
-    461 (1989)). The largest over B = 1, 2, 4, ... is returned.
+    461 (1989)). The largest over B = 1, 4, 16, ... is returned, up to sqrt(N): coarser blocks are too few to tell.
     """
     variance = values.var()
-    inefficiency, size = 1.0, 1
-    while values.size // size >= FEWEST_BLOCKS:
+    inefficiency, size = 1.0, 1 + values.size // MOST_BLOCKS
+    while values.size // size >= max(FEWEST_BLOCKS, math.sqrt(values.size)):
         count = values.size // size
         blocks = values[values.size - count * size :].reshape(count, size).mean(axis=1)
         if not _is_constant(blocks):
-            of_blocks = _timeseries().statistical_inefficiency(blocks, fast=True)
+            of_blocks = _timeseries().statistical_inefficiency(blocks)
             inefficiency = max(inefficiency, size * float(blocks.var() / variance) * float(of_blocks))
-        size *= 2
+        size *= 4
     return min(inefficiency, float(values.size))
 
 
@@ -130,7 +134,7 @@ def compressibility(volume_A3: Samples, temperature_K: float, *, steps_per_sampl
     """kappa_T = Var(V) / (k_B T <V>), in 1/GPa (Allen and Tildesley, eq. 2.89)."""
     per_GPa = 1 / (KB_EV_PER_K * temperature_K * EV_PER_A3_IN_GPA)
     variance, influence = _variance(volume_A3)
-    average = volume_A3.mean()
+    average = float(volume_A3.mean())
     influence = (influence - variance / average * (volume_A3 - average)) / average  # derivative of the ratio
     return _estimate(
         per_GPa * variance / average,
@@ -152,7 +156,7 @@ def thermal_expansion(
     covariance.
     """
     per_kT2 = 1 / (KB_EV_PER_K * temperature_K**2)
-    average = volume_A3.mean()
+    average = float(volume_A3.mean())
     volume_deviation = volume_A3 - average
     covariance, influence = _covariance(volume_A3, configurational_enthalpy_eV)
     influence = (influence - covariance / average * volume_deviation) / average

@@ -164,7 +164,7 @@ def analyse(recorded: Recorded, plan: Plan) -> NPTResult:
         for per_atom in (False, True)
     )
     wanted = {"the density": density, "the compressibility": compressibility}
-    converged, cause = verdict(recorded.stopped, wanted, common["temperature_K"], temperature_K)
+    converged, cause = verdict(production.unusable, wanted, common["temperature_K"], temperature_K)
     return NPTResult(
         converged=converged,
         cause=cause,

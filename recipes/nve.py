@@ -120,8 +120,8 @@ def analyse(recorded: Recorded, plan: Plan) -> NVEResult:
             steps_per_sample=production.steps_per_sample,
         ),
     )
-    fluctuation = None if recorded.stopped else float(production.series("total_eV").std()) * 1000.0 / n_atoms
-    converged, cause = verdict(recorded.stopped, {"the drift": drift})
+    fluctuation = None if production.unusable else float(production.series("total_eV").std()) * 1000.0 / n_atoms
+    converged, cause = verdict(production.unusable, {"the drift": drift})
     return NVEResult(
         converged=converged,
         cause=cause,

@@ -117,7 +117,7 @@ def analyse(recorded: Recorded, plan: Plan) -> NVTResult:
         for per_atom in (False, True)
     )
     converged, cause = verdict(
-        recorded.stopped,
+        production.unusable,
         {"the heat capacity": heat_capacity},
         common["temperature_K"],
         plan.conditions.temperature_K,

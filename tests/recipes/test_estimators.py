@@ -1,0 +1,209 @@
+"""Estimators against synthetic series whose averages, variances and correlation times are known exactly.
+
+The heart of it is coverage: over many independent repeats a 95 % interval must hold the truth in 95 % of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy.linalg import expm
+from scipy.signal import lfilter
+from scipy.stats import binom
+
+from dp_sim.recipes import estimators
+from dp_sim.recipes.results import Estimate
+from dp_sim.units import EV_PER_A3_IN_GPA, KB_EV_PER_K
+
+TEMPERATURE_K = 300.0
+KT = KB_EV_PER_K * TEMPERATURE_K
+REPEATS = 300
+
+
+def autoregressive(rng: np.random.Generator, size: int, tau: float) -> np.ndarray:
+    """A stationary Gaussian series of mean 0, variance 1, autocorrelation exp(-t/tau)."""
+    phi = np.exp(-1 / tau)
+    noise = rng.standard_normal(size) * np.sqrt(1 - phi**2)
+    noise[0] = rng.standard_normal()
+    return lfilter([1.0], [1.0, -phi], noise)
+
+
+def vibrating_energy(rng: np.random.Generator, size: int, modes: int = 3) -> np.ndarray:
+    """Potential energy (k_B T) of oscillators of one frequency, 1 rad and 0.02 of friction a sample, exactly.
+
+    Its autocorrelation exp(-gamma t) cos^2(omega t) touches zero after 1.6 samples and has not decayed after 100.
+    Variance: modes / 2.
+    """
+    drift = np.array([[0.0, 1.0], [-1.0, -0.02]])
+    step = expm(drift)
+    scatter = np.linalg.cholesky(np.eye(2) - step @ step.T)
+    state = rng.standard_normal((modes, 2))
+    kicks = rng.standard_normal((size, modes, 2)) @ scatter.T
+    energy = np.empty(size)
+    for index in range(size):
+        state = state @ step.T + kicks[index]
+        energy[index] = 0.5 * (state[:, 0] ** 2).sum()
+    return energy
+
+
+def covered(estimates: list[Estimate], truth: float) -> int:
+    intervals = [estimate.ci95 for estimate in estimates]
+    assert all(interval is not None for interval in intervals), "an estimate was withheld"
+    return sum(low < truth < high for low, high in intervals)
+
+
+def check_coverage(make: Callable[[np.random.Generator], Estimate], truth: float, repeats: int = REPEATS) -> None:
+    """The intervals hold the truth as often as they say, and the errors are as large as the scatter."""
+    estimates = [make(np.random.default_rng([7, repeat])) for repeat in range(repeats)]
+    count = covered(estimates, truth)
+    assert count >= binom.ppf(0.001, repeats, 0.95), f"{count} of {repeats} intervals hold the truth"
+    scatter = np.std([estimate.value for estimate in estimates])
+    claimed = np.mean([estimate.error for estimate in estimates])
+    assert 0.85 < claimed / scatter < 1.5
+
+
+@pytest.mark.parametrize(("tau", "size"), [(5.0, 400), (5.0, 3000), (20.0, 4000)])
+def test_mean_interval_covers(tau: float, size: int):
+    check_coverage(
+        lambda rng: estimators.mean(3.0 + autoregressive(rng, size, tau), unit="", what="it", steps_per_sample=1), 3.0
+    )
+
+
+@pytest.mark.parametrize(("tau", "size"), [(5.0, 900), (20.0, 8000)])
+def test_heat_capacity_interval_covers(tau: float, size: int):
+    def make(rng: np.random.Generator) -> Estimate:
+        energy = -100.0 + 2.0 * KT * autoregressive(rng, size, tau)
+        return estimators.heat_capacity(
+            energy, TEMPERATURE_K, degrees_of_freedom=6, what="the energy", steps_per_sample=1
+        )
+
+    check_coverage(make, 4.0 + 3.0)
+
+
+def test_heat_capacity_of_vibrations_covers():
+    """One frequency in all modes: the autocorrelation, summed to its first zero, would count each quarter period."""
+
+    def make(rng: np.random.Generator) -> Estimate:
+        return estimators.heat_capacity(
+            KT * vibrating_energy(rng, 8000), TEMPERATURE_K, degrees_of_freedom=3, what="the energy", steps_per_sample=1
+        )
+
+    check_coverage(make, 3.0, repeats=100)
+
+
+def test_compressibility_interval_covers():
+    volume, spread = 1000.0, 60.0
+    truth = spread**2 / (KT * volume) / EV_PER_A3_IN_GPA
+    check_coverage(
+        lambda rng: estimators.compressibility(
+            volume + spread * autoregressive(rng, 2000, 5.0), TEMPERATURE_K, steps_per_sample=1
+        ),
+        truth,
+    )
+
+
+def test_thermal_expansion_interval_covers():
+    """H = a V + independent noise: Cov(V, H) = a Var(V)."""
+    volume, spread, slope = 1000.0, 60.0, 2e-3
+    truth = slope * spread**2 / (KB_EV_PER_K * TEMPERATURE_K**2 * volume)
+
+    def make(rng: np.random.Generator) -> Estimate:
+        series = volume + spread * autoregressive(rng, 2500, 5.0)
+        enthalpy = slope * series + 0.1 * autoregressive(rng, 2500, 8.0)
+        return estimators.thermal_expansion(series, enthalpy, TEMPERATURE_K, steps_per_sample=1)
+
+    check_coverage(make, truth)
+
+
+def test_slope_interval_covers():
+    time = np.linspace(0.0, 10.0, 1000)
+    check_coverage(
+        lambda rng: estimators.slope(
+            time, 0.3 * time + autoregressive(rng, 1000, 5.0), unit="", what="it", steps_per_sample=1
+        ),
+        0.3,
+    )
+
+
+@pytest.mark.parametrize("tau", [0.01, 3.0, 30.0])
+def test_statistical_inefficiency_of_a_known_series(tau: float):
+    """g = (1 + phi) / (1 - phi) for an autoregressive series."""
+    phi = np.exp(-1 / tau)
+    found = estimators.statistical_inefficiency(autoregressive(np.random.default_rng(1), 200_000, tau))
+    assert found == pytest.approx((1 + phi) / (1 - phi), rel=0.25)
+
+
+def test_independent_samples_need_no_correction():
+    """Against the textbook: 4000 independent samples, the variance's standard error is sqrt(2 / (n - 1)) of it."""
+    energy = KT * np.random.default_rng(3).standard_normal(4000)
+    estimate = estimators.heat_capacity(
+        energy, TEMPERATURE_K, degrees_of_freedom=0, what="the energy", steps_per_sample=1
+    )
+    assert estimate.value == pytest.approx(energy.var(ddof=1) / KT**2, rel=2e-3)
+    assert estimate.error == pytest.approx(np.sqrt(2 / 3999), rel=0.25)
+
+
+def test_per_atom_is_the_whole_divided():
+    energy = KT * np.random.default_rng(3).standard_normal(1000)
+    whole, per_atom = (
+        estimators.heat_capacity(
+            energy, TEMPERATURE_K, degrees_of_freedom=12, divide_by=n, what="the energy", steps_per_sample=1
+        )
+        for n in (1, 4)
+    )
+    assert per_atom.unit == "k_B/atom"
+    assert [4 * per_atom.value, 4 * per_atom.error, *(4 * np.array(per_atom.ci95))] == pytest.approx(
+        [whole.value, whole.error, *whole.ci95]
+    )
+
+
+def test_too_short_is_withheld_and_says_how_much_more():
+    """The forecast is worth something: that many more samples, and half more, suffice; a third of them does not."""
+    rng = np.random.default_rng(5)
+    series = KT * autoregressive(rng, 40_000, 20.0)
+
+    def heat_capacity(size: int) -> Estimate:
+        return estimators.heat_capacity(
+            series[:size], TEMPERATURE_K, degrees_of_freedom=0, what="the potential energy", steps_per_sample=10
+        )
+
+    estimate = heat_capacity(500)
+    assert (estimate.value, estimate.error, estimate.ci95) == (None, None, None)
+    assert estimate.n_effective == pytest.approx(25, abs=15)
+    assert "independent samples of the potential energy after equilibration and 50 are needed" in estimate.cause
+    more_steps = int(estimate.cause.split("run about ")[1].split(" ")[0].replace(",", ""))
+    assert heat_capacity(500 + int(1.5 * more_steps / 10)).value is not None
+    assert heat_capacity(500 + int(0.3 * more_steps / 10)).value is None
+
+
+def test_a_handful_of_samples_is_withheld():
+    estimate = estimators.mean(np.array([1.0, 2.0]), unit="eV", what="the energy", steps_per_sample=10)
+    assert estimate.value is None
+    assert "2 samples of the energy" in estimate.cause
+    assert "run at least 140 steps more" in estimate.cause
+
+
+def test_a_drifting_series_never_equilibrates():
+    """Only its last few samples look stationary, which the recipes take for what it is: see LATEST_START."""
+    series = np.linspace(0, 10, 5000) + 0.1 * np.random.default_rng(0).standard_normal(5000)
+    assert estimators.equilibration(series) > estimators.LATEST_START * series.size
+
+
+def test_equilibration_finds_the_transient():
+    rng = np.random.default_rng(2)
+    quiet, settling = autoregressive(rng, 4000, 5.0), autoregressive(rng, 4000, 5.0)
+    settling += 30 * np.exp(-np.arange(4000) / 150.0)
+    start = estimators.equilibration(quiet, settling)
+    assert 400 < start < 1600  # exp(-400/150) leaves 2 standard deviations, exp(-1600/150) less than a thousandth
+    average = estimators.mean(settling[start:], unit="", what="it", steps_per_sample=1)
+    assert abs(average.value) < 4 * average.error
+
+
+def test_no_fluctuation_is_exact():
+    """An ideal gas has no potential energy: its heat capacity is the kinetic half, without error."""
+    estimate = estimators.heat_capacity(
+        np.zeros(500), TEMPERATURE_K, degrees_of_freedom=30, what="the energy", steps_per_sample=1
+    )
+    assert (estimate.value, estimate.error, estimate.ci95) == (15.0, 0.0, (15.0, 15.0))
