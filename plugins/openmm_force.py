@@ -90,7 +90,6 @@ def create_force(
         backend = working_backend(model, index)
     force = _torch_force(content) if backend == "torchscript" else _python_force(content, str(model.device))
     force.setUsesPeriodicBoundaryConditions(periodic)
-    force.setName("DeepPotential")
     return force
 
 
