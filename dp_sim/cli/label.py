@@ -55,7 +55,7 @@ def label(
     from dp_sim.recipes.label import label_structures
 
     frames = [atoms for name in structures for atoms in read_structures(name)]
-    choice = CalculatorChoice(model or [], calculator, calculator_arg or [], device, dtype, may_import=True)
+    choice = CalculatorChoice(model, calculator, calculator_arg, device, dtype, may_import=True)
     labelled = label_structures(frames, choice.make(), out, overwrite=overwrite, resume=resume, progress=not quiet)
     if not quiet:
         earlier = f" ({labelled.continued} of them before)" if labelled.continued else ""

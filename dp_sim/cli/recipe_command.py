@@ -42,9 +42,9 @@ NOT_CONVERGED = 3
 class CalculatorChoice:
     """Which calculator the command line asks for; made only when `calculator()` is called."""
 
-    model: list[Path]
+    model: list[Path] | None
     spec: str | None
-    arguments: list[str]
+    arguments: list[str] | None
     device: str | None
     dtype: str | None
     may_import: bool
@@ -69,7 +69,7 @@ class CalculatorChoice:
             return as_calculator(self.model, **model_options)
         if model_options:
             raise InputError(f"--{next(iter(model_options))} goes with a model, not with --calculator; leave it out")
-        return calculator_from_spec(self.spec, parse_arguments(self.arguments), may_import=self.may_import)
+        return calculator_from_spec(self.spec, parse_arguments(self.arguments or []), may_import=self.may_import)
 
 
 @dataclass(frozen=True)
@@ -129,14 +129,12 @@ def _shared_options(
         source = context.get_parameter_source(name)
         return source is not None and source.name == "COMMANDLINE"
 
-    # A model or calculator on the command line replaces whichever of the two the file names.
-    if typed("calculator") and not typed("model"):
-        model = None
-    if typed("model") and not typed("calculator"):
-        calculator, calculator_arg = None, calculator_arg if typed("calculator_arg") else None
-    if typed("calculator") and not typed("calculator_arg"):
-        calculator_arg = None
-    choice = CalculatorChoice(model or [], calculator, calculator_arg or [], device, dtype, typed("calculator"))
+    # A model or calculator on the command line replaces what the file says of either.
+    chosen = {"model": model, "device": device, "dtype": dtype, "spec": calculator, "arguments": calculator_arg}
+    flags = {"spec": "calculator", "arguments": "calculator_arg"}
+    if typed("model") or typed("calculator"):
+        chosen = {name: value if typed(flags.get(name, name)) else None for name, value in chosen.items()}
+    choice = CalculatorChoice(**chosen, may_import=typed("calculator"))
     settings: dict[str, Any] = {"out": out, "overwrite": overwrite, "resume": resume, "progress": not quiet}
     if seed is not None:
         settings["seed"] = seed

@@ -44,8 +44,8 @@ def _read(name: str, default: str) -> list[Atoms]:
     if file.stat().st_size == 0:
         raise InputError(f"the structure file {file} is empty")
     try:
-        found = read(file, index=index)
-    except IndexError:
+        found = read(file, index=index, do_not_split_by_at_sign=True)
+    except (IndexError, StopIteration):
         raise InputError(f"{file} has no structure number {index}; count from 0, or from the end with -1") from None
     except Exception as error:  # ASE's readers raise whatever their parsing runs into
         raise InputError(f"the structure file {file} cannot be read ({type(error).__name__}: {error})") from error

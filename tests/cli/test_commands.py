@@ -1,0 +1,209 @@
+"""Commands: what they print and leave, and how they refuse."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from ase import Atoms
+from ase.build import molecule
+from ase.calculators.emt import EMT
+from ase.io import read, write
+
+import dp_sim as package
+
+
+def one_sentence(outcome) -> str:
+    """The message of a refusal: exit status 2, nothing on standard output, one line on standard error."""
+    assert outcome.code == 2, outcome
+    assert outcome.out == ""
+    assert outcome.err.startswith("dp-sim: ")
+    assert outcome.err.count("\n") == 1, outcome.err
+    return outcome.err
+
+
+def test_version(dp_sim):
+    assert dp_sim("--version") == (0, f"dp-sim {package.__version__}\n", "")
+
+
+def test_help_groups_the_commands(dp_sim):
+    text = dp_sim("--help").out
+    for heading in ("Models", "Structures and vibrations", "Reports"):
+        assert heading in text
+    assert dp_sim("-h").out == text
+
+
+def test_the_help_of_a_command_shows_the_defaults_of_its_recipe(dp_sim):
+    from dp_sim.recipes import optimize
+
+    text = " ".join(dp_sim("opt", "--help").out.split())
+    assert f"[default: {optimize.__kwdefaults__['fmax']}]" in text
+    assert f"[default: {optimize.__kwdefaults__['optimizer']}]" in text
+    for shared in ("--model", "--calculator", "--calculator-arg", "--out", "--config", "--seed", "--device", "--dtype",
+                   "--threads", "--resume", "--overwrite", "--quiet", "--verbose"):  # fmt: skip
+        assert shared in text
+
+
+def test_opt_leaves_a_run_and_prints_it(dp_sim, water, tmp_path):
+    outcome = dp_sim("opt", water, "--calculator", "emt", "-o", "run", "--fmax", "0.005")
+    assert outcome.code == 0
+    assert "Geometry optimisation" in outcome.out
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["converged"]
+    assert result["provenance"]["command"] == f"dp-sim opt {water} --calculator emt -o run --fmax 0.005"
+    settings = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert settings["calculator"] == "emt"
+    assert settings["fmax"] == 0.005
+    assert settings["steps"] == 500
+
+
+def test_not_converged_is_status_3_with_the_cause(dp_sim, water, tmp_path):
+    outcome = dp_sim("opt", water, "--calculator", "emt", "-o", "run", "--steps", 1)
+    assert outcome.code == 3
+    cause = json.loads((tmp_path / "run" / "result.json").read_text())["cause"]
+    assert outcome.err == f"not converged: {cause}\n"
+
+
+def test_quiet_prints_nothing(dp_sim, water):
+    assert dp_sim("opt", water, "--calculator", "emt", "-q") == (0, "", "")
+
+
+def test_verbose_shows_the_log(dp_sim, water):
+    assert "step 1: " in dp_sim("opt", water, "--calculator", "emt", "-v").err
+
+
+def test_vib_on_an_unrelaxed_structure(dp_sim, water):
+    outcome = dp_sim("vib", water, "--calculator", "emt")
+    assert outcome.code == 3
+    assert "not relaxed" in outcome.err
+    assert "central differences" in outcome.out
+
+
+def test_vib_with_a_model_uses_its_exact_hessian(dp_sim, water, models, tmp_path):
+    outcome = dp_sim("vib", water, "-m", models[0], "-m", models[1], "-o", "vib", "--fmax", 1000)
+    assert outcome.code == 0, outcome.err
+    result = json.loads((tmp_path / "vib" / "result.json").read_text())
+    assert result["values"]["hessian_source"]["value"] == "exact"
+    assert len(result["provenance"]["model_sha256"]) == 2
+    settings = yaml.safe_load((tmp_path / "vib" / "config.yaml").read_text())
+    assert settings["model"] == [str(model) for model in models]
+    assert (settings["device"], settings["dtype"]) == ("cpu", "float64")
+
+
+def test_eval_with_one_model_and_with_a_committee(dp_sim, water, models, tmp_path):
+    single = dp_sim("eval", models[0], water)
+    assert single.code == 0
+    assert "H2O" in single.out
+    assert "spread" not in single.out
+    assert "energy spread" in dp_sim("eval", models[0], water, "-m", models[1], "-o", "run").out
+    assert read(tmp_path / "run" / "evaluated.extxyz").get_forces().shape == (3, 3)
+
+
+def test_info(dp_sim, models):
+    text = dp_sim("info", models[0]).out
+    for shown in ("species", "H O", "4 Angstrom", "float64", package.__version__):
+        assert shown in text
+
+
+def test_info_of_what_is_no_model(dp_sim, water):
+    assert "water.xyz" in one_sentence(dp_sim("info", water))
+
+
+def test_report_is_rebuilt(dp_sim, water, tmp_path):
+    dp_sim("opt", water, "--calculator", "emt", "-o", "run")
+    (tmp_path / "run" / "report.html").unlink()
+    assert dp_sim("report", "run") == (0, "run/report.html\n", "")
+    assert "data:image/png" in (tmp_path / "run" / "report.html").read_text()
+    (tmp_path / "run" / "result.json").write_text('{"schema": 1')
+    assert "result.json cannot be read" in one_sentence(dp_sim("report", "run"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["opr", "water.xyz"], "No such command 'opr'. Did you mean 'opt'?"),
+        (["opt", "water.xyz", "--calculator", "emt", "--fmx", "1"], "No such option: --fmx (Possible options: --fmax)"),
+        (["opt", "water.xyz", "--calculator", "emt", "--fmax", "tight"], "'--fmax'"),
+        (["opt", "water.xyz", "--calculator", "emt", "--threads", "0"], "'--threads'"),
+        (["opt"], "Missing argument 'STRUCTURE'"),
+        (["opt", "water.xyz"], "got neither; give one"),
+        (["opt", "water.xyz", "--calculator", "emt", "-m", "m.pt"], "got both; give one"),
+        (["opt", "water.xyz", "-m", "absent.pt"], "there is no model file absent.pt"),
+        (["opt", "water.xyz", "--calculator", "emd"], "did you mean 'emt'?"),
+        (["opt", "water.xyz", "--calculator", "emt", "--calculator-arg", "x"], "expected KEY=VALUE"),
+        (["opt", "water.xyz", "--calculator", "emt", "--calculator-arg", "x=[1"], "cannot be read"),
+        (["opt", "water.xyz", "--calculator", "emt", "--dtype", "float32"], "--dtype goes with a model"),
+        (["opt", "water.xyz", "--calculator", "emt", "-q", "-v"], "exclude each other"),
+        (["opt", "water.xyz", "--calculator", "emt", "-o", "water.xyz"], "is a file"),
+        (["opt", "absent.xyz", "--calculator", "emt"], "there is no structure file absent.xyz"),
+        (["opt", "water.xyz@7", "--calculator", "emt"], "has no structure number 7"),
+        (["opt", "water.xyz@x", "--calculator", "emt"], "'x' in water.xyz@x is no index"),
+        (["opt", "water.xyz@:", "--calculator", "emt", "--optimizer", "newton"], "optimizer must be one of"),
+        (["opt", "empty.xyz", "--calculator", "emt"], "empty.xyz is empty"),
+        (["opt", "broken.xyz", "--calculator", "emt"], "broken.xyz cannot be read"),
+        (["opt", "nan.xyz", "--calculator", "emt"], "nan.xyz: the position of atom 0 is not finite"),
+        (["opt", "uranium.xyz", "--calculator", "emt"], "cannot evaluate it"),
+        (["report", "absent"], "there is no absent/result.json"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_writes_nothing(dp_sim, water, tmp_path, arguments, message):
+    (tmp_path / "empty.xyz").write_text("")
+    (tmp_path / "broken.xyz").write_text("3\n\nO 0 0\n")
+    (tmp_path / "nan.xyz").write_text("1\n\nO nan 0 0\n")
+    Atoms("U").write(tmp_path / "uranium.xyz")
+    before = sorted(tmp_path.iterdir())
+    extra = ["-o", "run"] if arguments[0] == "opt" and "-o" not in arguments else []
+    assert message in one_sentence(dp_sim(*arguments, *extra))
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_an_existing_directory_needs_a_flag(dp_sim, water):
+    command = ("opt", water, "--calculator", "emt", "-o", "run")
+    assert dp_sim(*command).code == 0
+    assert "--overwrite" in one_sentence(dp_sim(*command))
+    assert dp_sim(*command, "--overwrite").code == 0
+    assert dp_sim(*command, "--resume").code == 0
+    assert "exclude each other" in one_sentence(dp_sim(*command, "--resume", "--overwrite"))
+
+
+def test_an_index_picks_the_structure(dp_sim, tmp_path):
+    frames = [molecule("H2O"), molecule("N2"), molecule("NH3")]
+    write(tmp_path / "many.extxyz", frames)
+    write(tmp_path / "odd@name.xyz", molecule("CO"))
+    for name, formula in (
+        ("many.extxyz", "H3N"),
+        ("many.extxyz@0", "H2O"),
+        ("many.extxyz@-2", "N2"),
+        ("odd@name.xyz", "CO"),
+    ):
+        dp_sim("opt", name, "--calculator", "emt", "-o", "run", "--overwrite", "--steps", 0)
+        assert read(tmp_path / "run" / "input.extxyz").get_chemical_formula(mode="hill") == formula
+    assert "names 2 structures" in one_sentence(dp_sim("opt", "many.extxyz@1:", "--calculator", "emt"))
+
+
+def test_any_other_error_is_status_1_and_a_traceback_on_request(dp_sim, water, monkeypatch):
+    def broken(*arguments, **options):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("dp_sim.recipes.opt._relax", broken)
+    outcome = dp_sim("opt", water, "--calculator", "emt")
+    assert outcome == (1, "", "dp-sim: unexpected ZeroDivisionError: a bug; -vv shows where\n")
+    assert "Traceback" in dp_sim("opt", water, "--calculator", "emt", "-vv").err
+
+
+def test_label(dp_sim, tmp_path):
+    frames = [molecule("H2O"), molecule("N2"), Atoms("U"), molecule("CO")]
+    write(tmp_path / "frames.extxyz", frames)
+    outcome = dp_sim("label", "frames.extxyz@:2", "frames.extxyz@3", "--calculator", "emt", "-o", "labels.extxyz")
+    assert outcome == (0, "3 of 3 structures labelled: labels.extxyz\n", "")
+    labels = read(tmp_path / "labels.extxyz", index=":")
+    for frame, label in zip([frames[0], frames[1], frames[3]], labels, strict=True):
+        frame.calc = EMT()
+        assert label.get_potential_energy() == pytest.approx(frame.get_potential_energy())
+        np.testing.assert_allclose(label.get_forces(), frame.get_forces(), atol=1e-7)
+        assert label.info == {}
+    assert "exists" in one_sentence(dp_sim("label", "frames.extxyz@0", "--calculator", "emt", "-o", "labels.extxyz"))
+    partly = dp_sim("label", "frames.extxyz", "--calculator", "emt", "-o", "labels.extxyz", "--overwrite")
+    assert partly.code == 3
+    assert "left out: structure 2 (U)" in partly.err
+    assert len(read(tmp_path / "labels.extxyz", index=":")) == 3
