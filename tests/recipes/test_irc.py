@@ -66,6 +66,15 @@ def test_the_arc_length_is_mass_weighted():
     assert (np.diff(one.energies[one.saddle_index :]) < 0).all()
 
 
+def test_steps_are_as_long_as_asked_for_in_the_masses_of_the_structure():
+    """Chlorine: 35.45 amu on average, 34.97 for its most common isotope, which Sella would take by itself."""
+    chlorine = at(*stationary(SADDLES["AC"]))
+    chlorine.symbols[0] = "Cl"
+    irc = follow_irc(chlorine, Surface(mueller_brown), step=0.2)
+    middle = np.diff(irc.arc_length)[irc.saddle_index - 3 : irc.saddle_index + 3]
+    np.testing.assert_allclose(middle, 0.2, rtol=1e-5)
+
+
 @pytest.fixture
 def xtb():
     tblite = pytest.importorskip("tblite.ase", reason="the molecular references need tblite")

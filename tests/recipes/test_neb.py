@@ -8,7 +8,7 @@ from analytic_surfaces import MINIMA, SADDLES, Surface, at, mueller_brown, stati
 from ase import Atoms
 from ase.build import add_adsorbate, bulk, fcc100, molecule
 from ase.calculators.emt import EMT
-from ase.constraints import FixAtoms, FixCartesian
+from ase.constraints import FixAtoms, FixCartesian, FixedPlane
 from ase.io import read
 from ase.optimize import BFGS
 from scipy.optimize import minimize_scalar
@@ -214,6 +214,8 @@ class Interrupted(Surface):
 
 def test_an_interrupted_run_goes_on_from_its_band(tmp_path):
     ends = [at(*stationary(MINIMA[name])) for name in "AB"]
+    for end in ends:
+        end.set_constraint([*end.constraints, FixedPlane(0, (0, 0, 1))])  # no file format keeps this one
     options = {"images": 9, "interpolation": "linear", "out": tmp_path / "run"}
     calculator = Interrupted(mueller_brown)
     with pytest.raises(KeyboardInterrupt):
@@ -225,7 +227,18 @@ def test_an_interrupted_run_goes_on_from_its_band(tmp_path):
     assert resumed.steps < straight.steps, "it started from the beginning"
     assert len(band) == 9
     assert resumed.barrier_eV == pytest.approx(straight.barrier_eV, abs=1e-3)
-    assert all(image.constraints for image in resumed.images)
+    assert all(len(image.constraints) == 2 for image in resumed.images)
+
+
+@pytest.mark.parametrize("steps", range(1, 7))
+def test_a_run_that_is_cut_short_ends_on_a_step_that_was_taken(steps, tmp_path):
+    """The solver tries steps and takes some of them back; what is saved and what is returned is one band."""
+    ends = [at(*stationary(MINIMA[name])) for name in "AB"]
+    path = find_path(*ends, Surface(mueller_brown), interpolation="linear", steps=steps, out=tmp_path / "run")
+    band = read(tmp_path / "run/band.extxyz", index=":")
+    for image, saved in zip(path.images, band, strict=True):
+        np.testing.assert_allclose(image.positions, saved.positions, atol=1e-7)
+        assert image.get_potential_energy() == pytest.approx(mueller_brown(*image.positions[0, :2])[0], abs=1e-9)
 
 
 class FieldAlongX(EMT):

@@ -34,7 +34,7 @@ def test_an_exact_hessian_is_asked_for_where_there_is_one():
     ts = refine_ts(at(*(stationary(SADDLES["BC"]) + 0.03)), calculator, fmax=1e-3)
     assert ts.converged, ts.cause
     assert calculator.hessians >= 2, "one to start with, one for the frequencies"
-    assert calculator.evaluations < 3 * (ts.steps + 2), "differences of forces would need 12 evaluations a Hessian"
+    assert calculator.evaluations <= ts.steps + 2, "differences of forces would need 6 more for each Hessian"
 
 
 def test_hcn_from_the_climbing_image(tmp_path):
