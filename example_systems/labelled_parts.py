@@ -34,7 +34,8 @@ SPLITS = ("train", "valid", "test")
 class Part:
     """Frames of one origin: one trajectory, one scan. A part belongs to one split as a whole.
 
-    sample   takes the part's own random generator and yields `frames` structures with a calculator attached
+    sample   takes the part's own random generator and yields structures with a calculator attached: `frames` of
+             them, or fewer where some are refused
     """
 
     name: str
