@@ -204,6 +204,15 @@ def load_model(
     return Model([module for module, _ in opened], members, str(device))
 
 
+def eager_model(model: Model) -> DeepPotential:
+    """The network of a model file as Python modules again: for looking inside, and for going on from it."""
+    config = ModelConfig.model_validate(model.metadata.config)
+    potential = DeepPotential(config)
+    set_precision(potential, DTYPES[model.metadata.dtype])
+    potential.load_state_dict(model.module.model.state_dict())
+    return potential
+
+
 def read_metadata(path: Path) -> ModelMetadata:
     """The metadata of a model file; ModelFileError as in load_model."""
     return _load_one(path, torch.device("cpu"), None)[1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from dp_sim.errors import InputError
 from dp_sim.recipes.interrupts import EXIT_STATUS, Terminated, sigterm_as_interrupt
 
 #: One module of dp_sim.cli for each group, in the order of the help; each has `register(app)`.
-GROUPS = ("models", "label", "static", "dynamics", "paths", "report")
+GROUPS = ("training", "models", "bench", "label", "static", "dynamics", "paths", "report")
 
 
 class Commands(TyperGroup):
@@ -31,7 +32,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except Terminated:
-            raise typer.Exit(EXIT_STATUS[15]) from None
+            raise typer.Exit(EXIT_STATUS[signal.SIGTERM]) from None
 
 
 def _print_version(wanted: bool) -> None:

@@ -56,8 +56,16 @@ def evaluate(
     end(evaluate_structure(atoms, calculator, out=out, overwrite=overwrite), quiet=quiet)
 
 
-def info(model: ModelArgument, verbose: VerboseOption = 0, quiet: QuietOption = False) -> None:
-    """What is in a model file: species, cutoff, precision, networks, training."""
+def info(
+    model: ModelArgument,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw the learnt filters over the neighbours of the training data."),
+    ] = None,
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """What is in a model file: species, cutoff, precision, networks, training; with --plot what its nets have learnt."""
     set_up(verbose, quiet)
     from rich import box
     from rich.console import Console
@@ -80,6 +88,24 @@ def info(model: ModelArgument, verbose: VerboseOption = 0, quiet: QuietOption = 
     for name, value in rows.items():
         table.add_row(name, Text(str(value)))
     Console().print(table)
+    if plot is not None:
+        _plot_filters(model, plot)
+
+
+def _plot_filters(model: Path, target: Path) -> None:
+    from dp_sim.atomic_file import atomic_path
+    from dp_sim.errors import InputError
+    from dp_sim.export import load_model
+    from dp_sim.recipes.filters import filters_figure
+
+    formats = (".png", ".svg", ".pdf")
+    if target.suffix not in formats:
+        raise InputError(
+            f"--plot writes {', '.join(formats)}; got '{target}': give a file name with one of these endings"
+        )
+    with atomic_path(target) as temporary:
+        filters_figure(load_model(model)).savefig(temporary)
+    typer.echo(f"filters drawn in {target}")
 
 
 def _flat(prefix: str, settings: dict[str, Any]) -> dict[str, str]:

@@ -1,0 +1,38 @@
+# make demo    the whole way on a shipped example: train, optimise, vibrations, NVT and NPT in OpenMM, a report
+# make test    all tests
+# make check   format, lint (with the import direction), types
+# The first of them sets up .venv with everything (some 7 GB: torch brings its CUDA libraries).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check format clean
+
+demo: $(READY)
+	$(BIN)/dp-sim demo --overwrite -o demo
+
+test: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	# mypy cannot follow an editable install of mapped folders, so it reads an installed copy
+	rm -rf build/types && $(BIN)/pip install --quiet --no-deps --target build/types .
+	$(BIN)/mypy build/types/dp_sim
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dp-sim needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[openmm,xtb,paths,notebook,test,dev]'
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) build demo *.egg-info

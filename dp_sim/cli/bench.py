@@ -1,0 +1,34 @@
+"""dp-sim bench: the speed of a model on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dp_sim.cli.options import StructureArgument
+from dp_sim.cli.recipe_command import RecipeOptions, recipe_command
+
+if TYPE_CHECKING:
+    from dp_sim.recipes.results import Result
+
+
+def register(app: typer.Typer) -> None:
+    recipe_command(app, panel="Models")(bench, recipe="dp_sim.recipes.speed:measure_speed")
+
+
+def bench(
+    options: RecipeOptions,
+    structure: StructureArgument,
+    repeat: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", help="Repeat a periodic structure N times along each axis; repeatable."),
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(help="Timed steps of each size.")] = None,
+    timestep_fs: Annotated[float | None, typer.Option("--timestep", metavar="FS", help="For ns/day.")] = None,
+) -> Result:
+    """Microseconds per atom and step of a model, ns/day, and the machine's own arithmetic rate."""
+    from dp_sim.cli.structures import read_structure
+    from dp_sim.recipes.speed import measure_speed
+
+    return measure_speed(read_structure(structure), options.calculator(), **options.settings)
