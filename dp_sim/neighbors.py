@@ -30,17 +30,34 @@ def complete_cell(cell: Tensor, pbc: Tensor) -> Tensor:
     return completed
 
 
+def close_gaps(points: Tensor, box: Tensor, pbc: Tensor, width: float) -> Tensor:
+    """Points (N, 3) with empty stretches along open axes cut down to `width` (Angstrom); distances below it are kept.
+
+    The search divides the space between the outermost atoms into cells, and overflows for fragments micrometres apart.
+    The vectors of `box` along open axes are unit vectors normal to all others, as complete_cell makes them, so atoms on
+    the two sides of a gap wider than the cutoff have no pair in any image.
+    """
+    for axis in range(3):
+        if not bool(pbc[axis]) and points.shape[0] > 1:
+            along, order = torch.sort(points @ box[axis])
+            excess = (along[1:] - along[:-1] - width).clamp_min(0.0).cumsum(0)
+            moved = torch.zeros_like(along).index_copy(0, order[1:], excess)
+            points = points - moved[:, None] * box[axis]
+    return points
+
+
 class NeighborSearch(torch.nn.Module):
     """All pairs within `cutoff` (Angstrom) of one system; any number of images, no limit on neighbours."""
 
     def __init__(self, cutoff: float) -> None:
         super().__init__()
+        self.cutoff = float(cutoff)
         self._search = VesinNeighborList(cutoff=float(cutoff), full_list=True, sorted=True, n_threads=1)
 
     def forward(self, positions: Tensor, cell: Tensor, pbc: Tensor) -> NeighborList:
         """positions (N, 3) and cell (3, 3) in Angstrom, pbc (3,) bool. The list itself carries no gradient."""
-        points = positions.detach().to(torch.float64)
         box = complete_cell(cell.detach().to(torch.float64), pbc)
+        points = close_gaps(positions.detach().to(torch.float64), box, pbc, 2.0 * self.cutoff)
         center, neighbor, shift = self._search.compute(points, box, pbc, "ijS")
         device = positions.device
         return NeighborList(
