@@ -230,11 +230,13 @@ def test_an_interrupted_run_goes_on_from_its_band(tmp_path):
     assert all(len(image.constraints) == 2 for image in resumed.images)
 
 
-@pytest.mark.parametrize("steps", range(1, 7))
+@pytest.mark.parametrize("steps", [1, 2, 3])
 def test_a_run_that_is_cut_short_ends_on_a_step_that_was_taken(steps, tmp_path):
     """The solver tries steps and takes some of them back; what is saved and what is returned is one band."""
-    ends = [at(*stationary(MINIMA[name])) for name in "AB"]
-    path = find_path(*ends, Surface(mueller_brown), interpolation="linear", steps=steps, out=tmp_path / "run")
+    ends = [at(*stationary(MINIMA[name])) for name in "CB"]
+    options = {"images": 5, "interpolation": "linear", "out": tmp_path / "run"}
+    path = find_path(*ends, Surface(mueller_brown), steps=steps, **options)
+    assert path.steps == {1: 0, 2: 1, 3: 3}[steps], "no trial step was taken back, so this tests nothing"
     band = read(tmp_path / "run/band.extxyz", index=":")
     for image, saved in zip(path.images, band, strict=True):
         np.testing.assert_allclose(image.positions, saved.positions, atol=1e-7)
