@@ -89,7 +89,7 @@ class DynamicsFiles:
             return None
         advice = "start over with --overwrite"
         try:
-            with np.load(self._checkpoint, allow_pickle=False) as archive:
+            with self._checkpoint.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 state = {name: archive[name] for name in archive.files}
             step, sizes = int(state.pop("dp_sim_step")), state.pop("dp_sim_sizes").tolist()
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

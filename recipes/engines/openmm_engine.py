@@ -91,7 +91,6 @@ class OpenMMEngine:
                 conditions.pressure_bar if moves else 0.0,
                 conditions.temperature_K or 0.0,
                 BAROSTAT_INTERVAL if moves else 0,
-                False,
             )
             self._barostat.setRandomNumberSeed(_openmm_seed(conditions.seed))
             system.addForce(self._barostat)

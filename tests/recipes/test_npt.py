@@ -1,0 +1,133 @@
+"""Constant pressure against partition functions that are known: the ideal gas, and a spring of the volume."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase import Atoms, units
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.constraints import FixAtoms
+from ase.io import read
+from systems_dynamics import EinsteinCrystal, IdealGas, VolumeSpring
+
+from dp_sim.errors import InputError
+from dp_sim.recipes import run_npt
+from dp_sim.units import EV_PER_A3_IN_GPA
+
+TEMPERATURE_K = 300.0
+KT = units.kB * TEMPERATURE_K
+N = 6
+VOLUME = 1000.0
+
+
+def gas(n: int = N) -> Atoms:
+    edge = VOLUME ** (1 / 3)
+    positions = np.random.default_rng(0).random((n, 3)) * edge
+    return Atoms(f"Ar{n}", positions=positions, cell=[edge] * 3, pbc=True)
+
+
+def within(estimate, truth: float, sigmas: float = 4.0) -> bool:
+    return abs(estimate.value - truth) < sigmas * estimate.error
+
+
+@pytest.fixture(scope="module")
+def ideal_gas_run(tmp_path_factory):
+    """At the pressure that puts the mean volume, (N + 1) kT / p, at the start's."""
+    pressure = (N + 1) * KT / VOLUME
+    out = tmp_path_factory.mktemp("npt") / "run"
+    result = run_npt(
+        gas(), IdealGas(), temperature_K=TEMPERATURE_K, pressure_bar=pressure / units.bar, steps=7000,
+        timestep_fs=20, sample_every=10, out=out, progress=False,
+    )  # fmt: skip
+    return result, pressure, out
+
+
+def test_ideal_gas(ideal_gas_run):
+    """p(V) ~ V^N exp(-pV / kT): kappa = 1/p and alpha = 1/T exactly, for any N."""
+    result, pressure, _ = ideal_gas_run
+    assert result.converged, result.cause
+    assert within(result.volume_A3, (N + 1) * KT / pressure)
+    assert within(result.compressibility_per_GPa, 1 / (pressure * EV_PER_A3_IN_GPA))
+    assert within(result.thermal_expansion_per_K, 1 / TEMPERATURE_K)
+    assert within(result.heat_capacity_kB, N + 1 + 1.5 * N)
+    assert within(result.pressure_bar, pressure / units.bar)  # <N kT / V> = p, since V is Gamma-distributed
+    assert result.compressibility_per_GPa.error < 0.3 * result.compressibility_per_GPa.value
+
+
+def test_files(ideal_gas_run):
+    result, _, out = ideal_gas_run
+    names = {file.name for file in out.iterdir()}
+    assert {"density.png", "density_histogram.png", "volume.png", "thermo.csv", "trajectory.extxyz"} <= names
+    table = np.genfromtxt(out / "thermo.csv", delimiter=",", names=True)
+    mass_g = N * 39.95 * 1.66053907e-24
+    assert table["density_g_cm3"] == pytest.approx(mass_g / (table["volume_A3"] * 1e-24), rel=1e-4)
+    # The cell changes its size, not its shape, and the frames carry it.
+    last = read(out / "trajectory.extxyz", index=-1)
+    assert last.get_volume() == pytest.approx(result.series("volume_A3")[-1], rel=1e-5)
+    assert last.cell.cellpar()[3:] == pytest.approx([90, 90, 90])
+    assert np.ptp(last.cell.lengths()) < 1e-5
+
+
+def test_stiff_fluid():
+    """E(V) = K (V - V0)^2 / 2 V0: mean, compressibility and expansion from one-dimensional quadrature."""
+    calculator = VolumeSpring(bulk_modulus=5.0 * N * KT / VOLUME, volume=VOLUME)
+    pressure = 2.0 * N * KT / VOLUME
+    volume = np.linspace(1.0, 4 * VOLUME, 40_001)
+    log_weight = N * np.log(volume) - (calculator.energy(volume) + pressure * volume) / KT
+    weight = np.exp(log_weight - log_weight.max())
+    weight /= weight.sum()
+    mean = (weight * volume).sum()
+    enthalpy = calculator.energy(volume) + pressure * volume
+    covariance = (weight * (volume - mean) * enthalpy).sum()
+    result = run_npt(
+        gas(), calculator, temperature_K=TEMPERATURE_K, pressure_bar=pressure / units.bar, steps=4000,
+        timestep_fs=20, sample_every=5, progress=False,
+    )  # fmt: skip
+    assert within(result.volume_A3, mean)
+    variance = (weight * (volume - mean) ** 2).sum()
+    assert within(result.compressibility_per_GPa, variance / (KT * mean) / EV_PER_A3_IN_GPA)
+    assert within(result.thermal_expansion_per_K, covariance / (KT * TEMPERATURE_K * mean))
+    assert result.volume_A3.error < 0.05 * mean
+
+
+def test_copper_swells_to_the_pressure():
+    """EMT copper at 300 K and 1 bar: its lattice constant; the instantaneous pressure averages to the barostat's."""
+    atoms = bulk("Cu", cubic=True)
+    result = run_npt(atoms, EMT(), temperature_K=300, pressure_bar=1.0, steps=600, timestep_fs=4, progress=False)
+    assert result.volume_A3.value == pytest.approx(4 * 11.8, rel=0.03)
+    assert abs(result.pressure_bar.value - 1.0) < 4 * result.pressure_bar.error
+    assert result.degrees_of_freedom == 12
+
+
+def test_a_runaway_volume_stops():
+    result = run_npt(
+        gas(), IdealGas(), temperature_K=TEMPERATURE_K, pressure_bar=1e-3, steps=20_000, timestep_fs=20, progress=False
+    )
+    assert not result.converged
+    assert "the volume has become" in result.cause
+    assert result.density_g_cm3.value is None
+
+
+@pytest.mark.parametrize("pbc", [False, (True, True, False)])
+def test_needs_three_periodic_axes(pbc):
+    atoms = gas()
+    atoms.pbc = pbc
+    with pytest.raises(InputError, match="constant pressure needs a structure that is periodic along all three axes"):
+        run_npt(atoms, IdealGas(), temperature_K=300, steps=10)
+
+
+def test_needs_the_stress(tmp_path):
+    atoms = gas()
+    with pytest.raises(InputError, match="needs the stress, which the calculator EinsteinCrystal does not give"):
+        run_npt(atoms, EinsteinCrystal(atoms.positions), temperature_K=300, steps=10, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_refuses_fixed_atoms_and_infinite_pressure():
+    atoms = gas()
+    with pytest.raises(InputError, match="pressure_bar must be a finite number, got inf"):
+        run_npt(atoms, IdealGas(), temperature_K=300, steps=10, pressure_bar=float("inf"))
+    atoms.set_constraint(FixAtoms([0]))
+    with pytest.raises(InputError, match="constant pressure moves every atom"):
+        run_npt(atoms, IdealGas(), temperature_K=300, steps=10)
