@@ -58,9 +58,11 @@ class Structure(Protocol):
 
 #: Two atoms nearer than this (Angstrom) are taken for one written twice.
 COINCIDENT_ANGSTROM = 1e-2
+#: One millimetre (in Angstrom): atoms farther out have flown away, and float64 no longer resolves their bonds well.
+FARTHEST_ANGSTROM = 1e7
 
 
-def species_index(numbers: Any, known: tuple[str, ...]) -> Tensor:
+def species_index(numbers: Any, known: tuple[str, ...], name: str = "structure") -> Tensor:
     """Atomic numbers (N,) -> index into `known` (N,) int64.
 
     Raises
@@ -73,14 +75,25 @@ def species_index(numbers: Any, known: tuple[str, ...]) -> Tensor:
     table = np.full(len(chemical_symbols), -1, dtype=np.int64)
     table[[atomic_numbers[symbol] for symbol in known]] = np.arange(len(known))
     numbers = np.asarray(numbers, dtype=np.int64)
+    check_numbers(numbers, name)
     index = table[numbers]
     if (index < 0).any():
         unknown = sorted({chemical_symbols[n] for n in numbers[index < 0]})
         raise InputError(
-            f"the model does not know {', '.join(unknown)}: it was trained on {', '.join(known)}; "
+            f"{name}: the model does not know {', '.join(unknown)}, it was trained on {', '.join(known)}; "
             f"use a model trained on all elements of the structure"
         )
     return torch.from_numpy(index)
+
+
+def check_numbers(numbers: Any, name: str = "structure") -> None:
+    """Refuse atomic numbers that are no element (0 is ASE's placeholder X)."""
+    numbers = np.asarray(numbers)
+    bad = np.flatnonzero((numbers < 1) | (numbers > 118))
+    if len(bad):
+        raise InputError(
+            f"{name}: atom {bad[0]} has the atomic number {numbers[bad[0]]}, which is no element; expected 1 to 118"
+        )
 
 
 def check_structure(structure: Structure, name: str = "structure") -> None:
@@ -89,7 +102,7 @@ def check_structure(structure: Structure, name: str = "structure") -> None:
     Raises
     ------
     InputError
-        No atoms, NaN or infinite positions, or periodic axes that span no volume.
+        No atoms, NaN, infinite or absurdly far positions, or periodic axes that span no volume.
     """
     positions, cell = np.asarray(structure.positions, dtype=float), np.asarray(structure.cell, dtype=float)
     if len(positions) == 0:
@@ -99,13 +112,18 @@ def check_structure(structure: Structure, name: str = "structure") -> None:
     bad = np.flatnonzero(~np.isfinite(positions).all(axis=1))
     if len(bad):
         raise InputError(f"{name}: atom {bad[0]} has no finite position ({positions[bad[0]]}); correct or remove it")
+    far = np.flatnonzero((np.abs(positions) > FARTHEST_ANGSTROM).any(axis=1))
+    if len(far):
+        raise InputError(
+            f"{name}: atom {far[0]} lies at {positions[far[0]]} Angstrom, more than a millimetre away; has it flown off?"
+        )
+    if not np.isfinite(cell).all():
+        raise InputError(f"{name}: the cell holds {cell.tolist()}; give finite lattice vectors")
     periodic = cell[np.asarray(structure.pbc, dtype=bool)]
     if len(periodic):
-        if not np.isfinite(periodic).all():
-            raise InputError(f"{name}: the cell holds {periodic.tolist()}; give finite lattice vectors")
         lengths = np.linalg.norm(periodic, axis=1)
         spanned = np.sqrt(max(np.linalg.det(periodic @ periodic.T), 0.0))
-        if spanned <= 1e-6 * max(float(np.prod(lengths)), 1e-6):
+        if lengths.min() < COINCIDENT_ANGSTROM or spanned <= 1e-6 * float(np.prod(lengths)):
             raise InputError(
                 f"{name}: the lattice vectors along its periodic axes span no volume ({periodic.tolist()}); "
                 f"set the cell, or switch periodicity off (pbc = F F F)"
@@ -135,3 +153,11 @@ def choose(name: str, value: str, known: tuple[str, ...]) -> str:
     if value not in known:
         raise InputError(f"{name} must be one of {', '.join(known)}; got '{value}'{nearest_name(value, known)}")
     return value
+
+
+def usable_device(name: str | torch.device) -> torch.device:
+    """The torch device of that name, or an InputError where it does not exist here."""
+    try:
+        return torch.zeros(1, device=torch.device(name)).device
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device '{name}' cannot be used here ({str(error).splitlines()[0]}); try cpu") from None

@@ -7,13 +7,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from dp_sim.errors import InputError, nearest_name
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelConfig(Section):
@@ -39,6 +48,18 @@ class ModelConfig(Section):
     precision: Literal["float32", "float64"] = Field(
         "float32", description="of weights and training; energies sum in float64"
     )
+
+    @field_validator("species")
+    @classmethod
+    def _elements(cls, species: tuple[str, ...]) -> tuple[str, ...]:
+        from ase.data import chemical_symbols
+
+        for symbol in species:
+            if symbol not in chemical_symbols[1:]:
+                raise ValueError(f"'{symbol}' is no element symbol{nearest_name(symbol, chemical_symbols[1:])}")
+        if len(set(species)) < len(species):
+            raise ValueError("every element must be named once only")
+        return species
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelConfig:
@@ -100,6 +121,14 @@ class TrainingConfig(Section):
     )
     cache_gb: float = Field(6.0, ge=0, description="memory for geometry that is kept between steps")
     device: str = Field("cpu", description="cpu, cuda, cuda:1, ...")
+
+    @model_validator(mode="after")
+    def _decays(self) -> TrainingConfig:
+        if self.learning_rate_end > self.learning_rate:
+            raise ValueError(
+                f"learning_rate_end ({self.learning_rate_end}) must not exceed learning_rate ({self.learning_rate})"
+            )
+        return self
 
 
 class TrainConfig(Section):

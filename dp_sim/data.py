@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import numpy as np
 
 from dp_sim.batch import check_structure
 from dp_sim.errors import InputError
+
+_LABELS = ("energy", "forces", "stress", "virial")
 
 
 @dataclass(frozen=True)
@@ -93,43 +96,53 @@ def _read_ase(source: str) -> Iterator[Frame]:
             f"{path} cannot be read as labelled structures ({type(error).__name__}: {error}); check the file"
         ) from error
     for number, atoms in enumerate(images if isinstance(images, list) else [images]):
-        yield frame_from_atoms(atoms, f"{path}, frame {number}")
+        yield frame_from_atoms(atoms, f"{source}, frame {number}")
 
 
 def frame_from_atoms(atoms: Any, name: str) -> Frame:
     """An ase.Atoms with a single-point calculator (or `virial` in its info) -> Frame."""
     labels = dict(atoms.calc.results) if atoms.calc is not None else {}
-    for key in ("energy", "forces", "stress", "virial"):
+    for key in _LABELS:
         source = atoms.arrays if key == "forces" else atoms.info
         if key not in labels and key in source:
             labels[key] = source[key]
-    virial = labels.get("virial")
+    known = {
+        key: _numbers(value, f"{name}: {key}") for key, value in labels.items() if key in _LABELS and value is not None
+    }
+    virial = known.get("virial")
     if virial is not None:
-        virial = np.asarray(virial, dtype=float)
         virial = virial.reshape(3, 3) if virial.size == 9 else virial
-    elif labels.get("stress") is not None and atoms.pbc.all():
-        from ase.stress import voigt_6_to_full_3x3_stress
-
-        stress = np.asarray(labels["stress"], dtype=float)
-        stress = stress.reshape(3, 3) if stress.size == 9 else stress
-        if stress.shape not in ((6,), (3, 3)):
-            raise InputError(
-                f"{name}: stress must have 6 or 9 numbers, got the shape {stress.shape}; correct the label"
-            )
-        full = voigt_6_to_full_3x3_stress(stress) if stress.shape == (6,) else stress
-        virial = -atoms.get_volume() * full
-    energy = labels.get("energy")
-    forces = labels.get("forces")
+    elif "stress" in known and atoms.pbc.all():
+        virial = -atoms.get_volume() * _full_stress(known["stress"], name)
+    energy = known.get("energy")
     return Frame(
         name,
         atoms.numbers.copy(),
         atoms.positions.copy(),
         np.array(atoms.cell),
         atoms.pbc.copy(),
-        None if energy is None else float(energy),
-        None if forces is None else np.asarray(forces, dtype=float),
+        energy if energy is None or energy.shape else float(energy),  # type: ignore[arg-type]  (Frame refuses arrays)
+        known.get("forces"),
         virial,
     )
+
+
+def _full_stress(stress: np.ndarray, name: str) -> np.ndarray:
+    """6 (Voigt) or 9 numbers -> (3, 3)."""
+    from ase.stress import voigt_6_to_full_3x3_stress
+
+    if stress.shape == (6,):
+        return voigt_6_to_full_3x3_stress(stress)
+    if stress.size != 9:
+        raise InputError(f"{name}: stress must have 6 or 9 numbers, got the shape {stress.shape}; correct the label")
+    return stress.reshape(3, 3)
+
+
+def _numbers(value: Any, what: str) -> np.ndarray:
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(f"{what} must hold numbers, got {value!r}; correct the label") from None
 
 
 def _read_deepmd(folder: Path) -> Iterator[Frame]:
@@ -137,7 +150,9 @@ def _read_deepmd(folder: Path) -> Iterator[Frame]:
     from ase.data import atomic_numbers
 
     try:
-        types = np.loadtxt(folder / "type.raw", dtype=int, ndmin=1)
+        types = [int(word) for word in (folder / "type.raw").read_text().split()]
+        if not types or min(types) < 0:
+            raise ValueError("type.raw must hold a whole number from 0 for every atom")
         names = (folder / "type_map.raw").read_text().split()
         numbers = np.array([atomic_numbers[names[t]] for t in types])
     except (OSError, ValueError, KeyError, IndexError) as error:
@@ -146,16 +161,18 @@ def _read_deepmd(folder: Path) -> Iterator[Frame]:
         ) from error
     n, periodic = len(numbers), not (folder / "nopbc").exists()
     for part in sorted(folder.glob("set.*")):
-        coordinates = _load_npy(part / "coord.npy", (-1, n, 3))
+        if (part / "real_atom_types.npy").exists():
+            raise InputError(f"{part} is of DeePMD-kit's mixed type; convert it to folders of one composition each")
+        coordinates = _load_npy(part / "coord.npy", (n, 3))
         if coordinates is None:
             raise InputError(f"{part} has no coord.npy; every set.* folder needs one")
         count = len(coordinates)
-        box = _load_npy(part / "box.npy", (count, 3, 3)) if periodic else np.zeros((count, 3, 3))
+        box = _load_npy(part / "box.npy", (3, 3), count) if periodic else np.zeros((count, 3, 3))
         if box is None:
             raise InputError(f"{part} has no box.npy; add it, or a file 'nopbc' in {folder} for systems without a cell")
-        energy = _load_npy(part / "energy.npy", (count,))
-        forces = _load_npy(part / "force.npy", (count, n, 3))
-        virial = _load_npy(part / "virial.npy", (count, 3, 3))
+        energy = _load_npy(part / "energy.npy", (), count)
+        forces = _load_npy(part / "force.npy", (n, 3), count)
+        virial = _load_npy(part / "virial.npy", (3, 3), count)
         for i in range(count):
             yield Frame(
                 f"{part}, frame {i}",
@@ -169,10 +186,16 @@ def _read_deepmd(folder: Path) -> Iterator[Frame]:
             )
 
 
-def _load_npy(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+def _load_npy(path: Path, shape: tuple[int, ...], count: int | None = None) -> np.ndarray | None:
+    """An array of `count` frames, one row a frame -> (frames, *shape); None where there is no such file."""
     if not path.exists():
         return None
     try:
-        return np.load(path, allow_pickle=False).astype(float).reshape(shape)
-    except ValueError as error:
-        raise InputError(f"{path} does not have the shape that its system asks for, {shape}: {error}") from error
+        array = np.load(path, allow_pickle=False).astype(float)
+    except (ValueError, OSError, EOFError) as error:
+        raise InputError(f"{path} cannot be read as an array of numbers: {error}") from error
+    rows = len(array) if array.ndim else 0
+    if count not in (None, rows) or array.size != rows * math.prod(shape):
+        expected = f"{'frames' if count is None else count}, {math.prod(shape)}"
+        raise InputError(f"{path} must have the shape ({expected}), got {array.shape}; correct the file or type.raw")
+    return array.reshape(rows, *shape)

@@ -28,9 +28,10 @@ from dp_sim.batch import (
     check_structure,
     choose,
     species_index,
+    usable_device,
 )
 from dp_sim.config import ModelConfig
-from dp_sim.errors import ModelFileError
+from dp_sim.errors import InputError, ModelFileError
 from dp_sim.gradients import evaluate, hessian
 from dp_sim.model import DTYPES, DeepPotential, Potential, set_precision
 from dp_sim.neighbors import pair_vectors
@@ -75,9 +76,9 @@ class Model:
             raise ValueError(f"this is a committee of {len(self.modules)} models: use .modules")
         return self.modules[0]
 
-    def species_index(self, numbers: Any) -> Tensor:
-        """Atomic numbers (N,) -> species (N,) int64; InputError for an element the model does not know."""
-        return species_index(numbers, self.metadata.species).to(self.device)
+    def species_index(self, numbers: Any, name: str = "structure") -> Tensor:
+        """Atomic numbers (N,) -> species (N,) int64; InputError (about `name`) for an element the model does not know."""
+        return species_index(numbers, self.metadata.species, name).to(self.device)
 
     def evaluate(
         self, atoms: Structure | Sequence[Structure], forces: bool = True, virial: bool = False
@@ -105,6 +106,8 @@ class Model:
     def prepare(self, atoms: Structure | Sequence[Structure]) -> tuple[AtomicBatch, NeighborList]:
         """Check structures, find their neighbours, and put them into one batch."""
         structures: Sequence[Structure] = [atoms] if hasattr(atoms, "positions") else list(atoms)  # type: ignore[arg-type, list-item]
+        if not structures:
+            raise InputError("no structures given; expected one or more")
         prepared = [
             self._prepare_one(s, "structure" if len(structures) == 1 else f"structure {i}")
             for i, s in enumerate(structures)
@@ -113,7 +116,7 @@ class Model:
 
     def _prepare_one(self, structure: Structure, name: str) -> tuple[AtomicBatch, NeighborList]:
         check_structure(structure, name)
-        species = self.species_index(structure.numbers)
+        species = self.species_index(structure.numbers, name)
         positions = torch.tensor(np.asarray(structure.positions, dtype=np.float64), device=self.device)
         cell = torch.tensor(np.asarray(structure.cell, dtype=np.float64), device=self.device)
         pbc = torch.tensor(np.asarray(structure.pbc, dtype=bool), device=self.device)
@@ -187,13 +190,16 @@ def load_model(
     ModelFileError
         The file is absent, truncated, no dp-sim model, or of a newer version; or the members of a committee differ in
         their species or cutoff.
+    InputError
+        The device does not exist here, or `dtype` is another.
     """
     paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
     if not paths:
         raise ModelFileError("no model file given; expected one, or several for a committee")
     if dtype is not None:
         choose("dtype", dtype, tuple(DTYPES))
-    opened = [_load_one(Path(p), torch.device(device), dtype) for p in paths]
+    where = usable_device(device)
+    opened = [_load_one(Path(p), where, dtype) for p in paths]
     members = [metadata for _, metadata in opened]
     for name, metadata in zip(paths, members, strict=True):
         if (metadata.species, metadata.cutoff) != (members[0].species, members[0].cutoff):
@@ -231,6 +237,8 @@ def _load_one(path: Path, device: torch.device, dtype: str | None) -> tuple[torc
     if not extra[_METADATA]:
         raise ModelFileError(f"{path} is a TorchScript file, but no dp-sim model: it holds no {_METADATA}")
     content = json.loads(extra[_METADATA])
+    if content.get("format") != FORMAT:
+        raise ModelFileError(f"{path} is a TorchScript file, but no dp-sim model: its {_METADATA} is of another kind")
     if content["version"] > FORMAT_VERSION:
         raise ModelFileError(
             f"{path} is a model of format version {content['version']} (dp-sim {content['dp_sim_version']}); this dp-sim "
