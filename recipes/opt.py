@@ -70,12 +70,14 @@ class OptResult(Result):
         return quantities
 
     def figures(self) -> dict[str, Figure]:
+        from matplotlib.ticker import MaxNLocator
+
         from dp_sim.recipes.figures import COLOURS, new_panels
 
         figure, (energy, force) = new_panels([("step", "energy above the last (meV)"), ("step", "fmax (eV/Å)")])
         energy.plot(1000 * (self.energies_eV - self.energies_eV[-1]), ".-", color=COLOURS[0])
         for panel in (energy, force):
-            panel.xaxis.get_major_locator().set_params(integer=True)
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         force.semilogy(self.fmaxes_eV_A, ".-", color=COLOURS[1])
         return {"convergence": figure}
 
@@ -123,7 +125,13 @@ def optimize(
         raise InputError(f"pressure_GPa={pressure_GPa} acts on the cell, which is kept; give cell=True too")
     if cell:
         _check_cell(atoms)
-    settings = {"fmax": fmax, "steps": steps, "optimizer": optimizer, "cell": cell, "pressure_GPa": pressure_GPa}
+    settings: dict[str, Any] = {
+        "fmax": fmax,
+        "steps": steps,
+        "optimizer": optimizer,
+        "cell": cell,
+        "pressure_GPa": pressure_GPa,
+    }
     with RunDirectory(
         "opt",
         out,

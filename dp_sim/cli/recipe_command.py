@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperOption
 
 from dp_sim.cli.config_file import ConfigOption
 from dp_sim.cli.options import (
@@ -130,7 +130,13 @@ def _shared_options(
         return source is not None and source.name == "COMMANDLINE"
 
     # A model or calculator on the command line replaces what the file says of either.
-    chosen = {"model": model, "device": device, "dtype": dtype, "spec": calculator, "arguments": calculator_arg}
+    chosen: dict[str, Any] = {
+        "model": model,
+        "device": device,
+        "dtype": dtype,
+        "spec": calculator,
+        "arguments": calculator_arg,
+    }
     flags = {"spec": "calculator", "arguments": "calculator_arg"}
     if typed("model") or typed("calculator"):
         chosen = {name: value if typed(flags.get(name, name)) else None for name, value in chosen.items()}
@@ -201,7 +207,7 @@ class _RecipeCommand(TyperCommand):
         defaults = _recipe_parameters(self.recipe)
         for option in self.params:
             parameter = defaults.get(option.name or "")
-            if parameter is None or option.param_type_name != "option" or option.default is not None:
+            if parameter is None or not isinstance(option, TyperOption) or option.default is not None:
                 continue
             if parameter.default is parameter.empty:
                 option.help = f"{option.help} (required)"
