@@ -57,7 +57,27 @@ def report_html(content: Mapping[str, Any], plots: Mapping[str, bytes]) -> str:
         ("Provenance", _settings_table(origin)),
     ]
     body = "".join(f"<section><h2>{name}</h2>{inner}</section>" for name, inner in sections if inner)
+    return _page(content, body)
+
+
+def collected_html(content: Mapping[str, Any], parts: Mapping[str, tuple[str, Result]]) -> str:
+    """The page of a run made of several: heading -> a sentence and the result of each part, then the common numbers."""
+    sections = []
+    for heading, (sentence, result) in parts.items():
+        figures = "".join(_figure(name, _png(figure)) for name, figure in result.figures().items())
+        part = result.to_dict()
+        inner = f'<p class="lead">{escape(sentence)}</p>{_verdict(part)}{_numbers_table(part["values"])}{figures}'
+        sections.append(f"<section><h2>{escape(heading)}</h2>{inner}</section>")
+    origin = {name: value for name, value in content["provenance"].items() if name != "settings"}
+    summary = f"<section><h2>In short</h2>{_numbers_table(content['values'])}</section>"
+    provenance = f"<section><h2>Provenance</h2>{_settings_table(origin)}</section>"
+    return _page(content, summary + "".join(sections) + provenance)
+
+
+def _page(content: Mapping[str, Any], body: str) -> str:
+    """Headline, verdict, and the sections of `body`."""
     title = escape(content["title"])
+    provenance = content["provenance"]
     date = str(provenance.get("date", ""))[:16].replace("T", " ")
     when = escape(f"dp-sim {content['recipe']}" + (f" · {date} UTC" if date else ""))
     return (

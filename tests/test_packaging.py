@@ -12,6 +12,7 @@ SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
 def test_every_package_folder_is_listed() -> None:
     """packages are listed by hand, so a new folder could silently be left out of the wheel."""
     homes = {"dp_sim": ROOT / "dp_sim", "dp_sim.plugins": ROOT / "plugins", "dp_sim.recipes": ROOT / "recipes"}
+    homes["dp_sim.example_systems"] = ROOT / "example_systems"
     on_disk = {
         ".".join([name, *init.parent.relative_to(home).parts])
         for name, home in homes.items()

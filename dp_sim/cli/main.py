@@ -22,7 +22,7 @@ from dp_sim.errors import InputError
 from dp_sim.recipes.interrupts import EXIT_STATUS, Terminated, sigterm_as_interrupt
 
 #: One module of dp_sim.cli for each group, in the order of the help; each has `register(app)`.
-GROUPS = ("training", "models", "bench", "label", "static", "dynamics", "paths", "report")
+GROUPS = ("demo", "training", "models", "bench", "label", "static", "dynamics", "paths", "report")
 
 
 class Commands(TyperGroup):

@@ -1,0 +1,1 @@
+"""Example systems that ship with dp-sim: structures, training data, settings, trained models."""

@@ -1,0 +1,149 @@
+"""The whole way on the shipped water example: train, optimise, vibrations, NVT and NPT in OpenMM, one page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ase.io import read
+
+from dp_sim.atomic_file import write_text
+from dp_sim.errors import InputError, import_optional
+from dp_sim.recipes.npt import NPTResult, run_npt
+from dp_sim.recipes.nvt import NVTResult, run_nvt
+from dp_sim.recipes.opt import OptResult, optimize
+from dp_sim.recipes.report import collected_html
+from dp_sim.recipes.results import Estimate, Quantity, Result
+from dp_sim.recipes.run_directory import RunDirectory
+from dp_sim.recipes.train import TrainResult, train
+from dp_sim.recipes.vib import VibResult, vibrations
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TEMPERATURE_K, PRESSURE_BAR = 330.0, 1.0
+#: Steps of the two runs: a minute or so each; long enough to see the method, too short for converged averages.
+NVT_STEPS, NPT_STEPS = 6_000, 12_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoResult(Result):
+    """The results of the five parts."""
+
+    recipe: ClassVar[str] = "demo"
+    title: ClassVar[str] = "Water from labelled data to the density of the liquid"
+
+    training: TrainResult
+    relaxed: OptResult
+    modes: VibResult
+    nvt: NVTResult
+    npt: NPTResult
+
+    def parts(self) -> dict[str, tuple[str, Result]]:
+        """Heading -> what was done there in a sentence, and its result."""
+        return {
+            "1. Training": (
+                "A Deep Potential is fitted to energies, forces and virials of GFN1-xTB; the held-out frames were not "
+                "used in the fit.",
+                self.training,
+            ),
+            "2. The molecule relaxed (ASE)": (
+                "One water molecule, to its minimum on the learnt surface.",
+                self.relaxed,
+            ),
+            "3. Its vibrations (ASE)": (
+                "Frequencies from the exact Hessian, by automatic differentiation.",
+                self.modes,
+            ),
+            "4. The liquid at constant volume (OpenMM)": (
+                f"Langevin dynamics at {TEMPERATURE_K:.0f} K with the model as a Force of OpenMM.",
+                self.nvt,
+            ),
+            "5. The liquid at constant pressure (OpenMM)": (
+                f"The same with a barostat at {PRESSURE_BAR:.0f} bar. A number that so short a run cannot support is "
+                "withheld, with the reason.",
+                self.npt,
+            ),
+        }
+
+    def quantities(self) -> dict[str, Quantity | Estimate]:
+        held_out = self.training.quantities()
+        return {
+            "held_out_forces_rmse": held_out["held_out_forces_rmse"],
+            "held_out_energy_rmse": held_out["held_out_energy_rmse"],
+            "molecule_energy": self.relaxed.quantities()["energy"],
+            "frequencies": self.modes.quantities()["frequencies"],
+            "density": self.npt.quantities()["density"],
+        }
+
+    def figures(self) -> dict[str, Figure]:
+        return {}
+
+
+def example(name: str) -> Path:
+    """The folder of a shipped example system: `water` or `ethanol`.
+
+    Raises
+    ------
+    InputError
+        There is no such example.
+    """
+    folder = Path(str(files("dp_sim.example_systems"))) / name
+    if not folder.is_dir():
+        known = sorted(path.name for path in folder.parent.iterdir() if (path / "README.md").is_file())
+        raise InputError(f"there is no example system '{name}'; shipped are {', '.join(known)}")
+    return folder
+
+
+def run_demo(
+    *,
+    out: str | os.PathLike[str] = "demo",
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+    seed: int = 0,
+    on_part: Callable[[str], Any] = lambda sentence: None,
+) -> DemoResult:
+    """Train on the shipped water data, then use the model in ASE and in OpenMM; one HTML page with the plots.
+
+    out        directory; one sub-directory for each part, report.html for all of them
+    on_part    called with a sentence before each part
+
+    Raises
+    ------
+    InputError
+        OpenMM or its plugin for torch is missing, or the directory holds something else.
+    """
+    import_optional("openmm", extra="openmm", purpose="the demo")
+    folder = example("water")
+    settings = {"temperature_K": TEMPERATURE_K, "pressure_bar": PRESSURE_BAR, "steps": [NVT_STEPS, NPT_STEPS]}
+    liquid, molecule = read(folder / "water.extxyz"), read(folder / "water_molecule.extxyz")
+    with RunDirectory(
+        "demo", out, settings=settings, structures=[liquid], calculator=None, seed=seed,
+        overwrite=overwrite, resume=resume, resumable=False,
+    ) as run:  # fmt: skip
+        directory = Path(out)
+        shared = {"overwrite": overwrite or resume, "progress": progress, "seed": seed}
+        on_part("1/5  training a Deep Potential on GFN1-xTB water")
+        training = train(folder / "demo.yaml", out=directory / "train", **shared)
+        model = str(training.model_path)
+        on_part("2/5  relaxing the molecule in ASE")
+        relaxed = optimize(molecule, model, out=directory / "opt", fmax=0.001, **shared)
+        on_part("3/5  vibrations from the exact Hessian")
+        modes = vibrations(relaxed.atoms, model, out=directory / "vib", **shared)
+        dynamics = {"engine": "openmm", "backend": "torchscript", "temperature_K": TEMPERATURE_K, **shared}
+        on_part("4/5  the liquid at constant volume in OpenMM (TorchForce)")
+        nvt = run_nvt(liquid, model, steps=NVT_STEPS, out=directory / "nvt", **dynamics)
+        on_part("5/5  the liquid at constant pressure in OpenMM (TorchForce)")
+        npt = run_npt(nvt.atoms, model, steps=NPT_STEPS, pressure_bar=PRESSURE_BAR, out=directory / "npt", **dynamics)
+        result = run.finish(
+            DemoResult(converged=True, training=training, relaxed=relaxed, modes=modes, nvt=nvt, npt=npt)
+        )
+        report = run.path("report.html")
+        assert report is not None
+        write_text(report, collected_html(result.to_dict(), result.parts()))
+        return result
