@@ -115,7 +115,7 @@ def check_structure(structure: Structure, name: str = "structure") -> None:
     far = np.flatnonzero((np.abs(positions) > FARTHEST_ANGSTROM).any(axis=1))
     if len(far):
         raise InputError(
-            f"{name}: atom {far[0]} lies at {positions[far[0]]} Angstrom, more than a millimetre away; has it flown off?"
+            f"{name}: atom {far[0]} lies at {positions[far[0]]} Angstrom, over a millimetre away; has it flown off?"
         )
     if not np.isfinite(cell).all():
         raise InputError(f"{name}: the cell holds {cell.tolist()}; give finite lattice vectors")

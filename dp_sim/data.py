@@ -62,10 +62,7 @@ def read_frames(source: str | os.PathLike[str]) -> list[Frame]:
         Absent or unreadable source, no frames in it, a frame without labels or with labels of the wrong shape.
     """
     source = os.fspath(source)
-    if Path(source).is_dir():
-        frames = list(_read_deepmd(Path(source)))
-    else:
-        frames = list(_read_ase(source))
+    frames = list(_read_deepmd(Path(source)) if Path(source).is_dir() else _read_ase(source))
     if not frames:
         raise InputError(f"{source} holds no frames; give a file with labelled structures")
     return frames

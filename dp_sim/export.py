@@ -77,16 +77,16 @@ class Model:
         return self.modules[0]
 
     def species_index(self, numbers: Any, name: str = "structure") -> Tensor:
-        """Atomic numbers (N,) -> species (N,) int64; InputError (about `name`) for an element the model does not know."""
+        """Atomic numbers (N,) -> species (N,) int64; InputError (about `name`) for an element not known."""
         return species_index(numbers, self.metadata.species, name).to(self.device)
 
     def evaluate(
         self, atoms: Structure | Sequence[Structure], forces: bool = True, virial: bool = False
     ) -> ModelOutput:
-        """Energy (S,), atomic energies (N,), forces (N, 3), virial (S, 3, 3): eV and Angstrom, for one or many structures.
+        """Energy (S,), atomic energies (N,), forces (N, 3), virial (S, 3, 3): eV and Angstrom; one or many structures.
 
         Many structures are one batch, their atoms one after another. A committee gives means, and the spread (standard
-        deviation over members, ddof=1) in energy_std and forces_std. Geometry is float64 whatever the model's precision.
+        deviation over members, ddof=1) in energy_std and forces_std. The geometry is float64 in any case.
 
         Raises
         ------
@@ -241,8 +241,8 @@ def _load_one(path: Path, device: torch.device, dtype: str | None) -> tuple[torc
         raise ModelFileError(f"{path} is a TorchScript file, but no dp-sim model: its {_METADATA} is of another kind")
     if content["version"] > FORMAT_VERSION:
         raise ModelFileError(
-            f"{path} is a model of format version {content['version']} (dp-sim {content['dp_sim_version']}); this dp-sim "
-            f"reads up to {FORMAT_VERSION}: upgrade it"
+            f"{path} is a model of format version {content['version']} (dp-sim {content['dp_sim_version']}); "
+            f"this dp-sim reads up to {FORMAT_VERSION}: upgrade it"
         )
     if dtype is not None:
         set_precision(module, DTYPES[dtype])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -48,6 +49,29 @@ def mean_square_errors(prediction: Prediction, labels: Labels) -> Errors:
         forces.sum() / labels.has_forces.sum().clamp_min(1),
         virial.sum() / labels.has_virial.sum().clamp_min(1),
     )
+
+
+@torch.no_grad()
+def square_sums(prediction: Prediction, labels: Labels) -> Tensor:
+    """What the learning curve is made of (2, 3), float64.
+
+    Sums of squared errors of energy per atom (eV), force components (eV/Angstrom) and virial components per atom (eV);
+    below them, how many labels each sum runs over.
+    """
+    energy = ((prediction.energy - labels.energy) / labels.sizes).square() * labels.has_energy
+    forces = (prediction.forces - labels.forces).square().mean(dim=1) * labels.has_forces
+    virial = torch.zeros_like(energy)
+    if prediction.virial is not None:
+        difference = (prediction.virial - labels.virial).square().mean(dim=(1, 2))
+        virial = difference / labels.sizes.square() * labels.has_virial
+    sums = torch.stack([energy.sum(), forces.sum(), virial.sum()])
+    counts = torch.stack([labels.has_energy.sum(), labels.has_forces.sum(), labels.has_virial.sum()])
+    return torch.stack([sums, counts]).cpu().double()
+
+
+def roots(sums: Tensor) -> list[float | None]:
+    """`square_sums`, added up over frames -> RMSE of energy, forces and virial; None where there is no label."""
+    return [math.sqrt(total / count) if count > 0 else None for total, count in sums.T.tolist()]
 
 
 def total_loss(errors: Errors, config: LossConfig, progress: float) -> Tensor:

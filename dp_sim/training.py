@@ -19,7 +19,7 @@ from dp_sim.checkpoint import load_checkpoint, save_checkpoint
 from dp_sim.config import ModelConfig, TrainConfig, TrainingConfig
 from dp_sim.data import Frame, read_all, split
 from dp_sim.errors import InputError
-from dp_sim.loss import Errors, Labels, Prediction, mean_square_errors, total_loss
+from dp_sim.loss import Labels, Prediction, mean_square_errors, roots, square_sums, total_loss
 from dp_sim.model import DTYPES, DeepPotential
 from dp_sim.neighbors import NeighborSearch
 from dp_sim.projection import FramePairs, ProjectedBatch, Projection, find_pairs, join, project
@@ -32,9 +32,9 @@ class CurvePoint(NamedTuple):
 
     step: int
     learning_rate: float
-    train_energy: float  # eV/atom
-    train_forces: float  # eV/Angstrom
-    train_virial: float  # eV/atom
+    train_energy: float | None  # eV/atom
+    train_forces: float | None  # eV/Angstrom
+    train_virial: float | None  # eV/atom
     valid_energy: float | None
     valid_forces: float | None
     valid_virial: float | None
@@ -51,10 +51,15 @@ class Datasets:
 
 def read_datasets(config: TrainConfig) -> Datasets:
     """Read and split what `config.data` names."""
-    train = read_all(config.data.train)
+    frames = read_all(config.data.train)
     if config.data.valid:
-        return Datasets(train, read_all(config.data.valid))
-    return Datasets(*split(train, config.data.valid_fraction, config.training.seed))
+        return Datasets(frames, read_all(config.data.valid))
+    train, valid = split(frames, config.data.valid_fraction, config.training.seed)
+    if not train:
+        raise InputError(
+            f"data.valid_fraction = {config.data.valid_fraction} leaves none of {len(frames)} frames for training; lower it"
+        )
+    return Datasets(train, valid)
 
 
 def find_species(frames: Sequence[Frame]) -> tuple[str, ...]:
@@ -158,12 +163,14 @@ class Trainer:
             )
         return self._permutation
 
-    def step(self) -> Errors:
-        """One optimiser step; the mean square errors of its batch."""
+    def step(self) -> Tensor:
+        """One optimiser step; the sums of squared errors of its batch (dp_sim.loss.square_sums)."""
         rate = self.learning_rate(self.step_number)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        errors = self.errors(self.train, self.frames_of_step(self.step_number), self.model, training=True)
+        frames = self.frames_of_step(self.step_number)
+        prediction, labels = self.predict_frames(self.train, frames, self.model, training=True)
+        errors = mean_square_errors(prediction, labels)
         loss = total_loss(errors, self.config.loss, rate / self.config.training.learning_rate)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -173,7 +180,7 @@ class Trainer:
         self.step_number += 1
         if self.average is not None:
             self._update_average()
-        return Errors(*(error.detach() for error in errors))
+        return square_sums(prediction, labels)
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -190,15 +197,16 @@ class Trainer:
 
     # ---- prediction ------------------------------------------------------------------------------------------------
 
-    def errors(self, data: PreparedFrames, indices: Sequence[int], model: DeepPotential, *, training: bool) -> Errors:
+    def predict_frames(
+        self, data: PreparedFrames, indices: Sequence[int], model: DeepPotential, *, training: bool
+    ) -> tuple[Prediction, Labels]:
         n_columns = len(self.config.model.species) * self.basis.n_functions
         make = lambda p: project(p, self.environment, self.basis, self.dtype)  # noqa: E731
         projection = join([data.projection(i, make) for i in indices], n_columns)
         projection = Projection(*(field.to(self.device) for field in projection))
         pair_counts = torch.tensor([len(data.pairs[i].center) for i in indices])
         labels = Labels(*(t.to(self.device) for t in self._labels([data.frames[i] for i in indices], projection)))
-        prediction = self.predict(model, ProjectedBatch(projection, n_columns), labels, pair_counts, training)
-        return mean_square_errors(prediction, labels)
+        return self.predict(model, ProjectedBatch(projection, n_columns), labels, pair_counts, training), labels
 
     def predict(
         self, model: DeepPotential, batch: ProjectedBatch, labels: Labels, pair_counts: Tensor, training: bool
@@ -243,26 +251,12 @@ class Trainer:
             tensor(sizes),
         )
 
-    def validation_errors(self) -> Errors | None:
-        """Mean square errors over the held-out frames of the learning curve; None without any."""
-        frames = self.valid.frames
-        if not frames:
-            return None
-        sums = torch.zeros(3, dtype=torch.float64)
-        weights = torch.zeros(3, dtype=torch.float64)
-        for i, frame in enumerate(frames):
-            errors = self.errors(self.valid, [i], self.result, training=False)
-            counts = [
-                frame.energy is not None,
-                len(frame.numbers) * (frame.forces is not None),
-                frame.virial is not None,
-            ]
-            # energy and virial errors come as |dE|^2/N; the curve shows them per atom
-            per_atom = [errors.energy / len(frame.numbers), errors.forces, errors.virial / len(frame.numbers)]
-            weight = torch.tensor(counts, dtype=torch.float64)
-            sums += weight * torch.stack([e.detach().cpu().double() for e in per_atom])
-            weights += weight
-        return Errors(*(sums / weights.clamp_min(1)))
+    def validation_sums(self) -> Tensor:
+        """Sums of squared errors over the held-out frames of the learning curve (dp_sim.loss.square_sums)."""
+        total = torch.zeros(2, 3, dtype=torch.float64)
+        for i in range(len(self.valid.frames)):
+            total += square_sums(*self.predict_frames(self.valid, [i], self.result, training=False))
+        return total
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
 
@@ -329,12 +323,12 @@ class _Progress:
     def __init__(self, trainer: Trainer, checkpoint: Path | None) -> None:
         self.trainer, self.checkpoint = trainer, checkpoint
         self.curve: list[CurvePoint] = []
-        self.sums, self.count, self.before = torch.zeros(3, dtype=torch.float64), 0, 0.0
+        self.sums, self.before = torch.zeros(2, 3, dtype=torch.float64), 0.0
         if checkpoint is not None and checkpoint.exists():
             state = load_checkpoint(checkpoint)
             trainer.restore(state, str(checkpoint))
             self.curve = [CurvePoint(*line) for line in state["curve"]]
-            self.sums, self.count, self.before = state["sums"], state["count"], state["seconds"]
+            self.sums, self.before = state["sums"], state["seconds"]
         self.start = time.monotonic()
 
     @property
@@ -343,33 +337,31 @@ class _Progress:
 
     def step(self) -> CurvePoint | None:
         """One step of the trainer; the new point of the learning curve where one is due."""
-        self.sums += torch.stack(self.trainer.step()).cpu().double()
-        self.count += 1
+        self.sums += self.trainer.step()
         number, settings = self.trainer.step_number, self.trainer.config.training
         if number % settings.report_every and number != settings.steps:
             return None
-        mean, self.sums, self.count = self.sums / self.count, torch.zeros(3, dtype=torch.float64), 0
-        if not bool(torch.isfinite(mean).all()):
-            raise InputError(
-                f"training diverged before step {number}; lower training.learning_rate or set training.gradient_norm"
-            )
-        self.curve.append(_point(self.trainer, mean, self.seconds))
+        self._check_finite()
+        valid = roots(self.trainer.validation_sums())
+        rate = self.trainer.learning_rate(number)
+        self.curve.append(CurvePoint(number, rate, *roots(self.sums), *valid, self.seconds))
+        self.sums = torch.zeros(2, 3, dtype=torch.float64)
         return self.curve[-1]
+
+    def _check_finite(self) -> None:
+        numbers = [self.sums, *self.trainer.model.parameters()]
+        if not all(bool(torch.isfinite(n).all()) for n in numbers):
+            raise InputError(
+                f"training diverged before step {self.trainer.step_number}; lower training.learning_rate or set "
+                f"training.gradient_norm"
+            )
 
     def save(self) -> None:
         if self.checkpoint is None:
             return
-        own = {"curve": [list(point) for point in self.curve], "sums": self.sums, "count": self.count}
+        self._check_finite()  # the last good checkpoint is worth more than one of NaN
+        own = {"curve": [list(point) for point in self.curve], "sums": self.sums}
         save_checkpoint(self.checkpoint, {**self.trainer.state(), **own, "seconds": self.seconds})
-
-
-def _point(trainer: Trainer, train: Tensor, seconds: float) -> CurvePoint:
-    sizes = np.mean([len(f.numbers) for f in trainer.train.frames])
-    valid = trainer.validation_errors()
-    train_root = (train / torch.tensor([sizes, 1.0, sizes])).sqrt().tolist()
-    valid_root = [None] * 3 if valid is None else torch.stack(valid).sqrt().tolist()
-    rate = trainer.learning_rate(trainer.step_number)
-    return CurvePoint(trainer.step_number, rate, *train_root, *valid_root, seconds)
 
 
 def radial_distribution(pairs: Sequence[FramePairs], config: ModelConfig, bins: int = 200) -> dict[str, list[float]]:
