@@ -33,7 +33,8 @@ PLAIN_FACTOR = 5.0
 END_FMAX = 0.01
 #: A dip between two maxima counts as an intermediate when it is this deep on both sides, eV.
 DIP_EV = 0.01
-#: The band is saved every so many steps.
+#: The band is saved in this file every so many steps.
+BAND = "band.extxyz"
 SAVE_EVERY = 10
 #: Turning a molecule must not change its energy by more than this, eV: far above rounding, far below a barrier.
 TURN_EV = 5e-3
@@ -181,25 +182,16 @@ def find_path(
     InputError
         The ends do not hold the same atoms in the same order and cell, are the same structure, or a keyword is wrong.
     """
-    ends = prepare_atoms(reactant, calc, "the reactant"), prepare_atoms(product, calc, "the product")
-    calculator = ends[0].calc
-    check_ends(*ends)
-    check_interpolation(interpolation, ends[0])
     _check_numbers(images=(images, 3), fmax=(fmax, 1e-6), steps=(steps, 0))
-    rotate = align and is_free(ends[0])
+    ends = _prepare_ends(reactant, product, calc)
+    check_interpolation(interpolation, ends[0])
+    calculator, rotate = ends[0].calc, align and is_free(ends[0])
     _place(ends, rotate=rotate)
-    settings = {
-        "images": images,
-        "fmax": fmax,
-        "steps": steps,
-        "interpolation": interpolation,
-        "relax_ends": relax_ends,
-        "align": align,
-    }
+    settings = {"images": images, "fmax": fmax, "steps": steps, "interpolation": interpolation}
     with RunDirectory(
         "neb",
         out,
-        settings=settings,
+        settings={**settings, "relax_ends": relax_ends, "align": align},
         structures=[reactant, product],
         calculator=calculator,
         seed=seed,
@@ -207,15 +199,13 @@ def find_path(
         resume=resume,
         may_change=("steps",),
     ) as run:
-        saved = run.path("band.extxyz")
+        saved = run.path(BAND)
         if run.resumed and saved is not None and saved.exists():
             band, climbing = _read_band(saved, ends[0])
-            run.log(f"goes on from {saved.name}")
+            run.log(f"goes on from {BAND}")
         else:
             if relax_ends:
-                target = min(fmax, END_FMAX)
-                ends = (relaxed(ends[0], target, run, "reactant"), relaxed(ends[1], target, run, "product"))
-                _place(ends, rotate=rotate, when="after relaxing, ")
+                ends = _relaxed_ends(ends, min(fmax, END_FMAX), run, rotate=rotate)
             path = first_path(*ends, images=images, interpolation=interpolation, rotate=rotate, seed=seed)
             band, climbing = _band(path, calculator), False
         taken = _optimize(band, climbing, fmax, steps, run, progress)
@@ -226,6 +216,14 @@ def _check_numbers(**limits: tuple[float, float]) -> None:
     for name, (value, least) in limits.items():
         if not (np.isfinite(value) and value >= least):
             raise InputError(f"{name} must be at least {least:g}, got {value}")
+
+
+def _prepare_ends(reactant: Atoms, product: Atoms, calc: Any) -> tuple[Atoms, Atoms]:
+    """Checked copies on one calculator."""
+    start = prepare_atoms(reactant, calc, "the reactant")
+    end = prepare_atoms(product, start.calc, "the product")
+    check_ends(start, end)
+    return start, end
 
 
 def _place(ends: tuple[Atoms, Atoms], *, rotate: bool, when: str = "") -> None:
@@ -243,6 +241,12 @@ def _place(ends: tuple[Atoms, Atoms], *, rotate: bool, when: str = "") -> None:
             f"turning and moving the product onto the reactant changes its energy by {change:.3g} eV: this calculator "
             "distinguishes places or orientations; put the product where it belongs and set align=False"
         )
+
+
+def _relaxed_ends(ends: tuple[Atoms, Atoms], fmax: float, run: RunDirectory, *, rotate: bool) -> tuple[Atoms, Atoms]:
+    ends = (relaxed(ends[0], fmax, run, "reactant"), relaxed(ends[1], fmax, run, "product"))
+    _place(ends, rotate=rotate, when="after relaxing, ")
+    return ends
 
 
 def relaxed(atoms: Atoms, fmax: float, run: RunDirectory, name: str) -> Atoms:
@@ -274,7 +278,7 @@ def _optimize(band: _Band, climbing: bool, fmax: float, steps: int, run: RunDire
     taken = 0
 
     def save() -> None:
-        _write_band(band, accepted[0], run.path("band.extxyz"))
+        _write_band(band, accepted[0], run.path(BAND))
 
     run.on_interrupt(save)
     with progress_bar("neb", total=steps, show=progress) as advance:
