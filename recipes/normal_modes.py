@@ -52,14 +52,16 @@ def normal_modes(hessian: Array, masses: Array, rigid: Array) -> NormalModes:
     dynamical = hessian / np.outer(root, root)
     # Full QR of the rigid columns: the columns after the first K span everything else.
     inner = np.linalg.qr(rigid, mode="complete")[0][:, rigid.shape[1] :]
+    values: Array
     values, vectors = np.linalg.eigh(inner.T @ dynamical @ inner)
+    rigid_values: Array = np.linalg.eigvalsh(rigid.T @ dynamical @ rigid)
     cartesian = (inner @ vectors).T / root
     squared = (cartesian**2).sum(axis=1)
     return NormalModes(
         frequencies_cm1=_wavenumbers(values),
         displacements=(cartesian / np.sqrt(squared)[:, None]).reshape(len(values), len(masses), 3),
         reduced_masses_amu=1 / squared,
-        rigid_frequencies_cm1=_wavenumbers(np.linalg.eigvalsh(rigid.T @ dynamical @ rigid)),
+        rigid_frequencies_cm1=_wavenumbers(rigid_values),
     )
 
 
@@ -81,7 +83,8 @@ def rigid_motions(positions: Array, masses: Array, *, rotations: bool) -> Array:
         # Principal axes of the point cloud; along the first one lies a linear molecule.
         _, spread, axes = np.linalg.svd(arms, full_matrices=True)
         off_axis = np.linalg.norm(arms - np.outer(arms @ axes[0], axes[0]), axis=1).max()
-        turning = [] if not spread.any() or len(arms) == 1 else axes[1:] if off_axis < LINEAR_A else axes
+        # A single atom turns about nothing, a linear molecule about the two axes across it.
+        turning = axes[:0] if not spread.any() else axes[1:] if off_axis < LINEAR_A else axes
         motions += [(root[:, None] * np.cross(axis, arms)).ravel() for axis in turning]
     basis, _ = np.linalg.qr(np.array(motions).T)
     return basis
