@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from dp_sim.errors import InputError, import_optional, nearest_name
 from dp_sim.recipes.engines.protocol import Conditions, Sample, State, UnstableError
 from dp_sim.recipes.engines.velocities import fixed_atoms, start_velocities
-from dp_sim.units import ANGSTROM_IN_NM, EV_IN_KJ_PER_MOL
+from dp_sim.units import ANGSTROM_IN_NM, EV_IN_KJ_PER_MOL, EV_PER_A3_IN_BAR
 
 if TYPE_CHECKING:
     import openmm
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 #: Steps between two attempts to change the volume.
 BAROSTAT_INTERVAL = 25
+#: Relative change of the volume in the pressure's finite difference: at 1e-3 a float32 model's rounding makes some 10
+#: bar of noise (instantaneous pressures scatter by thousands), the next order of the difference about 1 bar.
+PRESSURE_STRAIN = 1e-3
 #: ASE's unit of velocity (Angstrom sqrt(eV/amu)) in nm/ps.
 _VELOCITY_IN_NM_PER_PS = ANGSTROM_IN_NM * 1000.0 * units.fs
 
@@ -71,8 +74,7 @@ class OpenMMEngine:
         self._context = mm.Context(system, _integrator(mm, conditions), self._platform)
         self.platform = str(self._platform.getName())
         self._set_start()
-        # Measuring the pressure moves the atoms and puts them back; in a Context of its own the dynamics are not
-        # touched.
+        # Measuring the pressure moves the atoms; in a Context of its own the dynamics are not touched.
         self._gauge = mm.Context(system, mm.VerletIntegrator(1e-6), self._platform) if self._box else None
         self._mm = mm
 
@@ -84,16 +86,10 @@ class OpenMMEngine:
         if self._box is not None:
             system.setDefaultPeriodicBoxVectors(*self._box.vectors_nm)
         system.addForce(make_force(topology_of(self._atoms)))
-        if self._box is not None:
-            moves = conditions.pressure_bar is not None
-            # At constant volume it never moves, and serves as the pressure gauge.
-            self._barostat = mm.MonteCarloBarostat(
-                conditions.pressure_bar if moves else 0.0,
-                conditions.temperature_K or 0.0,
-                BAROSTAT_INTERVAL if moves else 0,
-            )
-            self._barostat.setRandomNumberSeed(_openmm_seed(conditions.seed))
-            system.addForce(self._barostat)
+        if conditions.pressure_bar is not None:
+            barostat = mm.MonteCarloBarostat(conditions.pressure_bar, conditions.temperature_K, BAROSTAT_INTERVAL)
+            barostat.setRandomNumberSeed(_openmm_seed(conditions.seed))
+            system.addForce(barostat)
         return system
 
     def _set_start(self) -> None:
@@ -117,14 +113,24 @@ class OpenMMEngine:
         if self._box is None:
             return Sample(potential, kinetic, None, None)
         volume = state.getPeriodicBoxVolume()._value / ANGSTROM_IN_NM**3
-        return Sample(potential, kinetic, volume, self._pressure_bar())
+        pressure = (2 * kinetic / (3 * volume) - self._energy_slope(volume)) * EV_PER_A3_IN_BAR
+        return Sample(potential, kinetic, volume, pressure)
 
-    def _pressure_bar(self) -> float:
-        state = self._context.getState(positions=True, velocities=True)
-        self._gauge.setPeriodicBoxVectors(*state.getPeriodicBoxVectors())
-        self._gauge.setPositions(state.getPositions(asNumpy=True))
-        self._gauge.setVelocities(state.getVelocities(asNumpy=True))
-        return float(self._barostat.computeCurrentPressure(self._gauge)._value)
+    def _energy_slope(self, volume_A3: float) -> float:
+        """dU/dV (eV/Angstrom^3) with all positions scaled: a central difference over PRESSURE_STRAIN of the volume.
+
+        `MonteCarloBarostat.computeCurrentPressure` does the same, but holds Python's lock, under which TorchForce fails.
+        """
+        state = self._context.getState(positions=True)
+        vectors = state.getPeriodicBoxVectors(asNumpy=True)._value
+        positions = state.getPositions(asNumpy=True)._value
+        energies = []
+        for sign in (1, -1):
+            scale = (1 + sign * PRESSURE_STRAIN) ** (1 / 3)
+            self._gauge.setPeriodicBoxVectors(*(vectors * scale))
+            self._gauge.setPositions(positions * scale)
+            energies.append(self._gauge.getState(energy=True).getPotentialEnergy()._value / EV_IN_KJ_PER_MOL)
+        return (energies[0] - energies[1]) / (2 * PRESSURE_STRAIN * volume_A3)
 
     def structure(self) -> Atoms:
         """A copy of the structure, in the orientation and with the lattice vectors of the structure that was given."""
