@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -119,7 +120,7 @@ def optimize(
     InputError
         A setting out of range, `cell` without full periodicity, or from `prepare_atoms` and `RunDirectory`.
     """
-    _check_settings(fmax, steps, optimizer)
+    _check_settings(fmax, steps, optimizer, pressure_GPa)
     atoms = prepare_atoms(atoms, calc)
     if pressure_GPa and not cell:
         raise InputError(f"pressure_GPa={pressure_GPa} acts on the cell, which is kept; give cell=True too")
@@ -146,9 +147,11 @@ def optimize(
         return run.finish(_relax(atoms, run, progress, **settings))
 
 
-def _check_settings(fmax: float, steps: int, optimizer: str) -> None:
-    if not fmax > 0:
-        raise InputError(f"fmax must be positive, got {fmax}; 0.01 eV/Angstrom is usual")
+def _check_settings(fmax: float, steps: int, optimizer: str, pressure_GPa: float) -> None:
+    if not 0 < fmax < math.inf:
+        raise InputError(f"fmax must be positive and finite, got {fmax}; 0.01 eV/Angstrom is usual")
+    if not math.isfinite(pressure_GPa):
+        raise InputError(f"pressure_GPa must be finite, got {pressure_GPa}; 0 is no pressure")
     if steps < 0:
         raise InputError(f"steps must not be negative, got {steps}; give the most steps to take")
     if optimizer not in OPTIMIZERS:

@@ -111,6 +111,8 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
             old = yaml.safe_load((directory / "config.yaml").read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError):
             raise InputError(f"{directory}/config.yaml cannot be read; start over with --overwrite") from None
+        if not isinstance(old, dict):
+            raise InputError(f"{directory}/config.yaml holds no settings; start over with --overwrite")
         advice = "use the same one, another directory, or start over with --overwrite"
         for key in [*self.config, *(key for key in old if key not in self.config)]:
             if key not in self._may_change and old.get(key) != self.config.get(key):

@@ -83,7 +83,7 @@ def prepare_atoms(atoms: Any, calc: Any, name: str = "the structure") -> Atoms:
         energy, forces = atoms.get_potential_energy(), atoms.get_forces()
     except InputError:
         raise
-    except (CalculatorError, NotImplementedError, KeyError, ValueError, RuntimeError) as error:
+    except (CalculatorError, NotImplementedError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise InputError(
             f"{name} ({atoms.get_chemical_formula()}): the calculator {calculator} cannot evaluate it "
             f"({type(error).__name__}: {error}); check its elements and the calculator's settings"

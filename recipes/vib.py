@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -138,9 +139,10 @@ def vibrations(
         raise InputError(
             f"hessian must be one of {', '.join(METHODS)}, got '{hessian}'{nearest_name(hessian, METHODS)}"
         )
-    for name, value in (("delta", delta), ("fmax", fmax)):
-        if not value > 0:
-            raise InputError(f"{name} must be positive, got {value}")
+    if not 1e-4 <= delta <= 0.1:  # below, rounding of the forces; above, the next order of the energy
+        raise InputError(f"delta must lie between 0.0001 and 0.1 Angstrom, got {delta}; 0.005 is usual")
+    if not 0 < fmax < math.inf:
+        raise InputError(f"fmax must be positive and finite, got {fmax}; 0.02 eV/Angstrom is usual")
     atoms = prepare_atoms(atoms, calc)
     mobile = mobile_atoms(atoms)
     with RunDirectory(

@@ -90,6 +90,8 @@ def test_resuming_survives_a_frame_cut_in_two(tmp_path):
     [
         ({"fmax": 0}, "fmax must be positive"),
         ({"fmax": float("nan")}, "fmax must be positive"),
+        ({"fmax": float("inf")}, "fmax must be positive and finite"),
+        ({"cell": True, "pressure_GPa": float("inf")}, "pressure_GPa must be finite"),
         ({"steps": -1}, "steps must not be negative"),
         ({"optimizer": "lbgfs"}, "did you mean 'lbfgs'"),
         ({"cell": True}, "periodic in all directions"),

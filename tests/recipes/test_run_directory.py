@@ -193,10 +193,14 @@ def test_resume_refuses_another_setting_structure_or_flag(tmp_path):
     assert contents(directory) == before
 
 
-def test_a_lost_configuration_cannot_be_resumed(tmp_path):
+@pytest.mark.parametrize("content", ["{[", "[1]", ""])
+def test_a_damaged_configuration_cannot_be_resumed(tmp_path, content):
     directory = finished(tmp_path / "run")
-    (directory / "config.yaml").write_text("{[")
-    with pytest.raises(InputError, match=r"config\.yaml cannot be read"), open_run(directory, resume=True):
+    (directory / "config.yaml").write_text(content)
+    with (
+        pytest.raises(InputError, match=r"config\.yaml (cannot be read|holds no settings)"),
+        open_run(directory, resume=True),
+    ):
         pass
 
 

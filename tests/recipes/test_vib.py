@@ -246,7 +246,8 @@ def test_differences_continue_where_they_stopped(tmp_path):
     [
         ({"hessian": "exakt"}, "did you mean 'exact'"),
         ({"hessian": "exact"}, "EMT has no get_hessian"),
-        ({"delta": 0}, "delta must be positive"),
+        ({"delta": 0}, "delta must lie between"),
+        ({"delta": float("nan")}, "delta must lie between"),
         ({"fmax": -1}, "fmax must be positive"),
     ],
 )
