@@ -90,6 +90,16 @@ def test_vib_with_a_model_uses_its_exact_hessian(dp_sim, water, models, tmp_path
     assert (settings["device"], settings["dtype"]) == ("cpu", "float64")
 
 
+def test_the_exact_hessian_of_a_model_agrees_with_differences(dp_sim, water, models, tmp_path):
+    frequencies = {}
+    for method in ("exact", "differences"):
+        dp_sim("vib", water, "-m", models[0], "--hessian", method, "-o", method, "--delta", 0.001)
+        result = json.loads((tmp_path / method / "result.json").read_text())
+        frequencies[method] = np.array(result["values"]["frequencies"]["value"])
+    assert np.abs(frequencies["exact"]).max() > 10
+    np.testing.assert_allclose(frequencies["exact"], frequencies["differences"], rtol=1e-4)
+
+
 def test_eval_with_one_model_and_with_a_committee(dp_sim, water, models, tmp_path):
     single = dp_sim("eval", models[0], water)
     assert single.code == 0
