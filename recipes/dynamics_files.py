@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -74,8 +74,9 @@ class DynamicsFiles:
         if self._table is None or self._trajectory is None or self._checkpoint is None:
             return
         sizes = [self._table.stat().st_size, self._trajectory.stat().st_size]
+        arrays: dict[str, Any] = {"dp_sim_step": step, "dp_sim_sizes": sizes, **state}
         with atomic_path(self._checkpoint) as temporary:
-            np.savez(temporary, dp_sim_step=step, dp_sim_sizes=sizes, **state)
+            np.savez(temporary, **arrays)
 
     def load_checkpoint(self) -> tuple[int, State] | None:
         """The step and state of the last checkpoint, with the other files cut back to it; None if there is none yet.
@@ -94,10 +95,10 @@ class DynamicsFiles:
             step, sizes = int(state.pop("dp_sim_step")), state.pop("dp_sim_sizes").tolist()
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"{self._checkpoint} cannot be read ({error}); {advice}") from error
-        for file, size in zip((self._table, self._trajectory), sizes, strict=True):
-            if file is None or not file.exists() or file.stat().st_size < size:
-                raise InputError(f"{file} is shorter than the checkpoint beside it says; {advice}")
-            os.truncate(file, size)
+        for path, size in zip((self._table, self._trajectory), sizes, strict=True):
+            if path is None or not path.exists() or path.stat().st_size < size:
+                raise InputError(f"{path} is shorter than the checkpoint beside it says; {advice}")
+            os.truncate(path, size)
         return step, state
 
     def rows(self) -> list[Row]:

@@ -47,8 +47,8 @@ class Production:
         )
         if self.start > estimators.LATEST_START * len(recorded.rows):
             self.unusable = (
-                f"the run is not equilibrated: it still changes after {self.start * self.steps_per_sample:,} of its "
-                f"{recorded.rows[-1].step:,} steps; run at least as many steps again"
+                f"the run is not equilibrated after {self.start * self.steps_per_sample:,} of its "
+                f"{recorded.rows[-1].step:,} steps: run at least as many steps again"
             )
         self._rows = recorded.rows[self.start :]
 
@@ -57,7 +57,7 @@ class Production:
 
     def estimate(self, unit: str, compute: Callable[[], Estimate]) -> Estimate:
         """`compute()`, unless the whole run is unusable."""
-        return Estimate.withheld(unit, self.unusable) if self.unusable else compute()
+        return Estimate.withheld(unit, self.unusable.partition(":")[0]) if self.unusable else compute()
 
     def mean(self, name: str, unit: str, what: str) -> Estimate:
         """The average of one column; withheld where the run does not have it."""

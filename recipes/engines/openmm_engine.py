@@ -75,7 +75,7 @@ class OpenMMEngine:
         self.platform = str(self._platform.getName())
         self._set_start()
         # Measuring the pressure moves the atoms; in a Context of its own the dynamics are not touched.
-        self._gauge = mm.Context(system, mm.VerletIntegrator(1e-6), self._platform) if self._box else None
+        self._gauge: Any = mm.Context(system, mm.VerletIntegrator(1e-6), self._platform) if self._box else None
         self._mm = mm
 
     def _make_system(self, mm: Any, make_force: Callable[..., Any], conditions: Conditions) -> Any:
@@ -119,7 +119,7 @@ class OpenMMEngine:
     def _energy_slope(self, volume_A3: float) -> float:
         """dU/dV (eV/Angstrom^3) with all positions scaled: a central difference over PRESSURE_STRAIN of the volume.
 
-        `MonteCarloBarostat.computeCurrentPressure` does the same, but holds Python's lock, under which TorchForce fails.
+        `MonteCarloBarostat.computeCurrentPressure` does the same, but holds Python's lock; TorchForce then fails.
         """
         state = self._context.getState(positions=True)
         vectors = state.getPeriodicBoxVectors(asNumpy=True)._value
