@@ -12,6 +12,7 @@ import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
+from torch import Tensor
 
 from dp_sim.errors import InputError
 from dp_sim.export import Model, load_model
@@ -77,20 +78,20 @@ class DPCalculator(Calculator):
         self.results = {
             "energy": energy,
             "free_energy": energy,
-            "energies": output.atomic_energies.cpu().numpy(),
-            "forces": output.forces.cpu().numpy(),
+            "energies": _array(output.atomic_energies),
+            "forces": _array(output.forces),
         }
         if with_stress:
-            stress = -output.virial[0].cpu().numpy() / self.atoms.get_volume()
+            stress = -_array(output.virial)[0] / self.atoms.get_volume()
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
         if output.energy_std is not None:
             self.results["energy_std"] = output.energy_std.item()
-            self.results["forces_std"] = output.forces_std.cpu().numpy()
+            self.results["forces_std"] = _array(output.forces_std)
 
     def get_hessian(self, atoms: Atoms | None = None) -> np.ndarray:
         """Second derivatives of the energy (3N, 3N), eV/Angstrom^2, exact; rows x, y, z of atom 0, of atom 1, ..."""
         structure = self.atoms if atoms is None else atoms
-        return self.model.hessian(structure).cpu().numpy()
+        return _array(self.model.hessian(structure))
 
     # A scripted module does not pickle, so the calculator travels (to worker processes, into copies) as file content.
     def __getstate__(self) -> dict[str, Any]:
@@ -105,3 +106,8 @@ class DPCalculator(Calculator):
         contents, members, device = state["model"]
         modules = [torch.jit.load(io.BytesIO(content), map_location=device) for content in contents]
         self.__dict__.update(state, model=Model(modules, members, device))
+
+
+def _array(values: Tensor | None) -> np.ndarray:
+    assert values is not None  # every field that is read here was asked for
+    return values.cpu().numpy()

@@ -7,8 +7,8 @@ comes with OpenMM and runs with any torch.
 Systems in XML. Both forces carry the whole model in the XML, not its path: the file needs no other file. To read it,
 
 * TorchForce: first call `import_torch_plugin()`, or write `import torch, vesin_torch, openmmtorch`, in this order.
-  Without it OpenMM ends with "There is no serialization proxy registered for type TorchForce" or, without vesin_torch,
-  "Unknown type name '__torch__.torch.classes.vesin...'".
+  Without them OpenMM says "There is no serialization proxy registered for type 'TorchForce'", or, without vesin_torch
+  alone, that it does not know `vesin_torch._neighbors.NeighborList`.
 * PythonForce: dp-sim must be installed where the XML is read; nothing needs to be imported. OpenMM keeps Python forces
   as pickles, so reading a System in XML, like any pickle, can run code: read files that you trust.
 """

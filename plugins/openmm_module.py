@@ -27,6 +27,8 @@ class OpenMMEnergy(torch.nn.Module):
     float32 on CUDA and OpenCL unless their precision is "double"); the energy is summed in float64.
     """
 
+    species: Tensor
+    atoms: Tensor
     select: Final[bool]
     nm_in_angstrom: Final[float]
     ev_in_kj_per_mol: Final[float]
@@ -61,7 +63,7 @@ class OpenMMEnergy(torch.nn.Module):
         positions_A = positions * self.nm_in_angstrom
         energy_eV = torch.zeros([], dtype=torch.float64, device=positions.device)
         for member in self.members:
-            energy_eV = energy_eV + member.atomic_energies(positions_A, self.species, cell, pbc).sum()
+            energy_eV = energy_eV + member.atomic_energies(positions_A, self.species, cell, pbc).sum()  # type: ignore[operator]
         energy = energy_eV * (self.ev_in_kj_per_mol / len(self.members))
         if not bool(torch.isfinite(energy)):
             raise RuntimeError("dp-sim: the model's energy is NaN or infinite; are two atoms on one spot?")

@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.optimize import BFGS
 from finite_difference import finite_difference_forces
+from sella import Sella
 
 import dp_sim
 from dp_sim.errors import InputError
@@ -133,6 +134,13 @@ def test_optimiser_goes_downhill(model_file, ethanol):
     BFGS(ethanol, logfile=None).run(fmax=0.2 * force, steps=50)
     assert ethanol.get_potential_energy() < before
     assert np.abs(ethanol.get_forces()).max() < force
+
+
+def test_sella_takes_the_exact_hessian(model_file, ethanol):
+    ethanol.calc = DPCalculator(model_file)
+    before = ethanol.get_potential_energy()
+    Sella(ethanol, order=0, hessian_function=ethanol.calc.get_hessian, logfile=None).run(fmax=1e-3, steps=5)
+    assert ethanol.get_potential_energy() < before
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda calc: pickle.loads(pickle.dumps(calc))])
