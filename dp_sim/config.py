@@ -41,6 +41,7 @@ class ModelConfig(Section):
         True, description="one embedding net per neighbour species instead of one per pair of species"
     )
     fitting: tuple[PositiveInt, ...] = Field((240, 240, 240), description="widths of the fitting nets")
+    angular_weight: PositiveFloat = Field(1.0, description="of the columns x, y, z of R~ against s; molecules like 2")
     residual_timestep: bool = Field(False, description="a trained step on the skip connections of the fitting nets")
     activation: Literal["tanh", "gelu", "silu", "softplus", "sigmoid"] = Field(
         "tanh", description="in all hidden layers"
@@ -187,5 +188,6 @@ def read_config(path: str | os.PathLike[str]) -> TrainConfig:
             key: value for key, value in settings.items() if key not in ("recipe", "seed")
         }  # a run's config.yaml
     config = parse_config(settings, str(path))
-    absolute = {key: tuple(str(path.parent / name) for name in getattr(config.data, key)) for key in ("train", "valid")}
+    folder = path.absolute().parent  # absolute, because the run keeps these settings in a folder of its own
+    absolute = {key: tuple(str(folder / name) for name in getattr(config.data, key)) for key in ("train", "valid")}
     return config.model_copy(update={"data": config.data.model_copy(update=absolute)})

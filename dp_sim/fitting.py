@@ -19,7 +19,9 @@ class Fitting(torch.nn.Module):
         self, n_features: int, widths: tuple[int, ...], n_species: int, activation: str, timestep: bool
     ) -> None:
         super().__init__()
-        self.nets = torch.nn.ModuleList([Network(n_features, widths, activation, timestep) for _ in range(n_species)])
+        self.nets = torch.nn.ModuleList(
+            [Network(n_features, widths, activation, timestep=timestep, bias_deviation=0.1) for _ in range(n_species)]
+        )
         self.last = torch.nn.ModuleList([torch.nn.Linear(widths[-1], 1) for _ in range(n_species)])
         self.register_buffer("bias", torch.zeros(n_species, dtype=torch.float64))
 

@@ -27,7 +27,7 @@ def strained(batch: AtomicBatch, strain: Tensor) -> AtomicBatch:
 def evaluate(
     function: EnergyFunction, batch: AtomicBatch, pairs: NeighborList, *, forces: bool, virial: bool
 ) -> ModelOutput:
-    """Energy (S,), atomic energies (N,); where asked, forces F = -dE/dr (N, 3) and virial W = -dE/d(strain) (S, 3, 3)."""
+    """Energy (S,), atomic energies (N,); where asked forces F = -dE/dr (N, 3), virial W = -dE/d(strain) (S, 3, 3)."""
     if not (forces or virial):
         with torch.no_grad():
             atomic = function(batch, pairs)

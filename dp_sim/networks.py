@@ -21,10 +21,10 @@ class Dense(torch.nn.Module):
     With `timestep` the new part is multiplied by a trained vector near 0.1 before it is added (a residual step).
     """
 
-    def __init__(self, n_in: int, n_out: int, activation: str, timestep: bool) -> None:
+    def __init__(self, n_in: int, n_out: int, activation: str, timestep: bool, bias_deviation: float) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.randn(n_in, n_out) / (n_in + n_out) ** 0.5)
-        self.bias = torch.nn.Parameter(torch.randn(n_out))
+        self.bias = torch.nn.Parameter(bias_deviation * torch.randn(n_out))
         self.activation = ACTIVATIONS[activation]()
         self.repeats = n_out // n_in if n_out in (n_in, 2 * n_in) else 0
         self.has_step = timestep and self.repeats > 0
@@ -43,13 +43,19 @@ class Dense(torch.nn.Module):
 
 
 class Network(torch.nn.Module):
-    """Hidden layers of the given widths: (B, n_in) -> (B, widths[-1])."""
+    """Hidden layers of the given widths: (B, n_in) -> (B, widths[-1]).
 
-    def __init__(self, n_in: int, widths: tuple[int, ...], activation: str, timestep: bool = False) -> None:
+    Weights start with deviation 1/sqrt(n_in + n_out). `bias_deviation` is that of the biases: of order 1 where the
+    input is a single number, so that the neurons differ; small where it has many components, so that none starts saturated.
+    """
+
+    def __init__(
+        self, n_in: int, widths: tuple[int, ...], activation: str, *, timestep: bool = False, bias_deviation: float
+    ) -> None:
         super().__init__()
         sizes = (n_in, *widths)
         self.layers = torch.nn.ModuleList(
-            [Dense(a, b, activation, timestep) for a, b in pairwise(sizes)]
+            [Dense(a, b, activation, timestep, bias_deviation) for a, b in pairwise(sizes)]
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -37,8 +37,8 @@ class FramePairs(NamedTuple):
 class Projection(NamedTuple):
     """One frame, or several one after another, on the spline basis.
 
-    `spread` is a sparse matrix (2P, N C) in CSR parts: row 2p holds the weights w of pair p, row 2p + 1 their slopes w';
-    `gather_*` is its transpose.
+    `spread` is a sparse matrix (2P, N C) in CSR parts: row 2p holds the weights w of pair p, row 2p + 1 their slopes
+    w'; `gather_*` is its transpose.
     """
 
     species: Tensor  # (N,)

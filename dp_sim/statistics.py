@@ -14,11 +14,11 @@ from dp_sim.model import DeepPotential
 from dp_sim.projection import FramePairs
 
 
-def set_environment(environment: Environment, frames: Sequence[FramePairs]) -> None:
+def set_environment(environment: Environment, frames: Sequence[FramePairs], angular_weight: float = 1.0) -> None:
     """Mean and deviation of s over all pairs, and the scale of the rows of R~ per species of the centre.
 
     The scale is the deviation of a column over the pairs times the mean number of neighbours, so that T = G^T R~ is an
-    average over neighbours, of order one.
+    average over neighbours, of order one; `angular_weight` multiplies the columns x, y, z.
     """
     n_species = environment.scale.shape[0]
     s = torch.cat([environment.switch(torch.linalg.vector_norm(f.vectors, dim=1)) for f in frames])
@@ -35,7 +35,7 @@ def set_environment(environment: Environment, frames: Sequence[FramePairs]) -> N
         neighbors = len(chosen) / atoms[index]
         radial = chosen.std(correction=0).clamp_min(1e-2)
         angular = (chosen.square().mean() / 3).sqrt().clamp_min(1e-2)  # <(s x/r)^2> of directions without preference
-        environment.scale[index] = neighbors * torch.stack([radial, angular, angular, angular])
+        environment.scale[index] = neighbors * torch.stack([radial, *[angular / angular_weight] * 3])
 
 
 def energy_bias(frames: Sequence[Frame], species: Sequence[Tensor], n_species: int) -> Tensor:
@@ -52,7 +52,9 @@ def energy_bias(frames: Sequence[Frame], species: Sequence[Tensor], n_species: i
     return torch.as_tensor(solution)
 
 
-def initialise(model: DeepPotential, frames: Sequence[Frame], pairs: Sequence[FramePairs]) -> None:
+def initialise(
+    model: DeepPotential, frames: Sequence[Frame], pairs: Sequence[FramePairs], angular_weight: float = 1.0
+) -> None:
     """Write the statistics of the training frames into the model's buffers."""
-    set_environment(model.environment, pairs)
+    set_environment(model.environment, pairs, angular_weight)
     model.fitting.bias.copy_(energy_bias(frames, [p.species for p in pairs], len(model.fitting.bias)))

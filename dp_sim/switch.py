@@ -26,8 +26,6 @@ class Switch(torch.nn.Module):
 
     def forward(self, distances: Tensor) -> Tensor:
         u = ((distances - self.start) / (self.cutoff - self.start)).clamp(0.0, 1.0)
-        if self.cosine:
-            weight = 0.5 * torch.cos(math.pi * u) + 0.5
-        else:
-            weight = 1.0 + u * u * u * (u * (15.0 - 6.0 * u) - 10.0)
+        polynomial = 1.0 + u * u * u * (u * (15.0 - 6.0 * u) - 10.0)
+        weight = 0.5 * torch.cos(math.pi * u) + 0.5 if self.cosine else polynomial
         return weight / distances

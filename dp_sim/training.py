@@ -57,7 +57,7 @@ def read_datasets(config: TrainConfig) -> Datasets:
     train, valid = split(frames, config.data.valid_fraction, config.training.seed)
     if not train:
         raise InputError(
-            f"data.valid_fraction = {config.data.valid_fraction} leaves none of {len(frames)} frames for training; lower it"
+            f"data.valid_fraction = {config.data.valid_fraction} leaves no frame of {len(frames)} to train on; lower it"
         )
     return Datasets(train, valid)
 
@@ -117,7 +117,7 @@ class Trainer:
         pairs = {name: self._pairs(getattr(data, name), search) for name in ("train", "valid")}
         torch.manual_seed(config.training.seed)
         self.model = DeepPotential(config.model)
-        initialise(self.model, data.train, pairs["train"])
+        initialise(self.model, data.train, pairs["train"], config.model.angular_weight)
         self.bias = self.model.fitting.bias.clone()
         self.basis = SplineBasis(config.training.knots, self._largest_s([*pairs["train"], *pairs["valid"]]))
         cache = config.training.cache_gb * 1e9

@@ -65,7 +65,7 @@ def info(
     verbose: VerboseOption = 0,
     quiet: QuietOption = False,
 ) -> None:
-    """What is in a model file: species, cutoff, precision, networks, training; with --plot what its nets have learnt."""
+    """What is in a model file: species, cutoff, precision, networks, training; with --plot the learnt filters."""
     set_up(verbose, quiet)
     from rich import box
     from rich.console import Console

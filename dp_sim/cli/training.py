@@ -24,7 +24,7 @@ from dp_sim.cli.options import (
 
 def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(train)
-    app.command(rich_help_panel=PANEL)(test)
+    app.command("test", rich_help_panel=PANEL)(measure)
 
 
 def train(
@@ -49,7 +49,7 @@ def train(
     end(train_model(settings, out=out, seed=seed, device=device, **shared), quiet=quiet)
 
 
-def test(
+def measure(
     model: ModelArgument,
     data: Annotated[
         list[str],

@@ -34,7 +34,7 @@ class EmbeddingSum(torch.nn.Module):
         super().__init__()
         self.n_species, self.one_side, self.width = n_species, one_side, widths[-1]
         n_nets = n_species if one_side else n_species * n_species
-        self.nets = torch.nn.ModuleList([Network(1, widths, activation) for _ in range(n_nets)])
+        self.nets = torch.nn.ModuleList([Network(1, widths, activation, bias_deviation=1.0) for _ in range(n_nets)])
 
     def net_index(self, center_species: Tensor, neighbor_species: Tensor) -> Tensor:
         """Which net a pair goes through (P,)."""
@@ -53,7 +53,7 @@ class EmbeddingSum(torch.nn.Module):
         return total
 
     def projected(self, features: Tensor, sites: Tensor, inverse: Tensor, species: Tensor) -> Tensor:
-        """T (N, 4, M1) = A C from projected pairs (dp_sim.tabulate): A (N, 4, T K), net inputs at the spline sites (K, 1).
+        """T (N, 4, M1) = A C from projected pairs (dp_sim.tabulate): A (N, 4, T K), net inputs at its sites (K, 1).
 
         `inverse` (K, K) turns values at the sites into spline coefficients.
         """
