@@ -83,9 +83,8 @@ def _long(density_g_cm3: float, temperature_K: float) -> Liquid:
 FULL = Size(
     train=(
         *itertools.starmap(_short, ((0.90, 330), (1.00, 300), (1.05, 330), (1.10, 300), (1.10, 400), (1.15, 300))),
-        *itertools.starmap(_short, ((1.15, 330), (1.15, 500), (1.20, 330), (1.25, 330), (1.30, 500), (1.40, 400))),
-        *itertools.starmap(_long, ((0.95, 400), (1.05, 330), (1.10, 330), (1.15, 300), (1.15, 400), (1.20, 300))),
-        _long(1.25, 500),
+        *itertools.starmap(_short, ((1.15, 330), (1.15, 500), (1.20, 330), (1.25, 330))),
+        *itertools.starmap(_long, ((1.15, 400), (0.95, 400))),
     ),
     valid=(_short(1.20, 300), _long(1.15, 330)),
     test=(_short(1.15, 330), _long(1.10, 300)),
