@@ -102,13 +102,14 @@ def check_structure(structure: Structure, name: str = "structure") -> None:
     Raises
     ------
     InputError
-        No atoms, NaN, infinite or absurdly far positions, or periodic axes that span no volume.
+        No atoms, no elements, NaN, infinite or absurdly far positions, or periodic axes that span no volume.
     """
     positions, cell = np.asarray(structure.positions, dtype=float), np.asarray(structure.cell, dtype=float)
     if len(positions) == 0:
         raise InputError(f"{name} has no atoms; give at least one")
     if positions.shape != (len(structure.numbers), 3):
         raise InputError(f"{name}: positions must be ({len(structure.numbers)}, 3), got {positions.shape}")
+    check_numbers(structure.numbers, name)
     bad = np.flatnonzero(~np.isfinite(positions).all(axis=1))
     if len(bad):
         raise InputError(f"{name}: atom {bad[0]} has no finite position ({positions[bad[0]]}); correct or remove it")

@@ -87,7 +87,7 @@ def _read_ase(source: str) -> Iterator[Frame]:
     if not Path(path).is_file():
         raise InputError(f"there is no data file {path}; give a file that ASE reads or a DeePMD-kit folder")
     try:
-        images = ase.io.read(path, index=index)
+        images = ase.io.read(path, index=index, do_not_split_by_at_sign=True)
     except Exception as error:  # ASE's readers raise whatever their parsing meets
         raise InputError(
             f"{path} cannot be read as labelled structures ({type(error).__name__}: {error}); check the file"
