@@ -32,7 +32,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, ValueError) as error:
         raise ModelFileError(
-            f"{path} is no complete checkpoint ({str(error).splitlines()[0]}); start again with --overwrite"
+            f"{path} is no complete checkpoint ({(str(error) or type(error).__name__).splitlines()[0]}); start again with --overwrite"
         ) from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ModelFileError(f"{path} is no checkpoint of dp-sim; give the folder of a training run")

@@ -132,7 +132,7 @@ class Trainer:
         self.step_number = 0
 
     def _pairs(self, frames: Sequence[Frame], search: NeighborSearch) -> list[FramePairs]:
-        return [find_pairs(f, species_index(f.numbers, self.config.model.species), search) for f in frames]
+        return [find_pairs(f, species_index(f.numbers, self.config.model.species, f.name), search) for f in frames]
 
     def _largest_s(self, pairs: Sequence[FramePairs]) -> float:
         nearest = min(

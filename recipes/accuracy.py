@@ -123,7 +123,7 @@ def measure_accuracy(
     sources = [data] if isinstance(data, (str, os.PathLike)) else list(data)
     frames = read_all(sources)
     for frame in frames:
-        loaded.species_index(frame.numbers)
+        loaded.species_index(frame.numbers, frame.name)
     settings = {"data": [str(source) for source in sources]}
     with (
         RunDirectory(
