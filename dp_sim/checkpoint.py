@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, ValueError) as error:
+    except Exception as error:  # torch's reader raises whatever it meets in a file of another kind
         raise ModelFileError(
             f"{path} is no complete checkpoint ({(str(error) or type(error).__name__).splitlines()[0]}); start again with --overwrite"
         ) from None
