@@ -30,9 +30,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's reader raises whatever it meets in a file of another kind
-        raise ModelFileError(
-            f"{path} is no complete checkpoint ({(str(error) or type(error).__name__).splitlines()[0]}); start again with --overwrite"
-        ) from None
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ModelFileError(f"{path} is no complete checkpoint ({reason}); start again with --overwrite") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ModelFileError(f"{path} is no checkpoint of dp-sim; give the folder of a training run")
     if state["version"] > VERSION:
