@@ -50,10 +50,14 @@ class ModelOutput(NamedTuple):
 class Structure(Protocol):
     """What the core needs of a structure: an ase.Atoms has it."""
 
-    numbers: Any  # (N,) atomic numbers
-    positions: Any  # (N, 3) Angstrom
-    cell: Any  # (3, 3) Angstrom
-    pbc: Any  # (3,) bool
+    @property
+    def numbers(self) -> Any: ...  # (N,) atomic numbers
+    @property
+    def positions(self) -> Any: ...  # (N, 3) Angstrom
+    @property
+    def cell(self) -> Any: ...  # (3, 3) Angstrom
+    @property
+    def pbc(self) -> Any: ...  # (3,) bool
 
 
 #: Two atoms nearer than this (Angstrom) are taken for one written twice.
@@ -159,6 +163,9 @@ def choose(name: str, value: str, known: tuple[str, ...]) -> str:
 def usable_device(name: str | torch.device) -> torch.device:
     """The torch device of that name, or an InputError where it does not exist here."""
     try:
-        return torch.zeros(1, device=torch.device(name)).device
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device '{name}' cannot be used here ({str(error).splitlines()[0]}); try cpu") from None
+        probe = torch.zeros(1, device=torch.device(name))
+        probe.cpu()  # the device "meta" makes tensors, but holds no numbers
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = str(error).partition(". ")[0].splitlines()[0]
+        raise InputError(f"device '{name}' cannot be used here ({reason}); try cpu") from None
+    return probe.device

@@ -118,7 +118,7 @@ def frame_from_atoms(atoms: Any, name: str) -> Frame:
         atoms.positions.copy(),
         np.array(atoms.cell),
         atoms.pbc.copy(),
-        energy if energy is None or energy.shape else float(energy),  # type: ignore[arg-type]  (Frame refuses arrays)
+        energy if energy is None or energy.shape else float(energy),  # type: ignore[arg-type]  # Frame refuses arrays
         known.get("forces"),
         virial,
     )

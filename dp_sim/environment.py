@@ -14,6 +14,10 @@ class Environment(torch.nn.Module):
     still vanishes at the cutoff and no padding is needed. The nets see (s - mean)/deviation.
     """
 
+    mean: Tensor
+    deviation: Tensor
+    scale: Tensor
+
     def __init__(self, cutoff: float, switch_start: float, switch: str, n_species: int) -> None:
         super().__init__()
         self.switch = Switch(switch_start, cutoff, switch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
+import io
 import json
 import os
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ from dp_sim.batch import (
 )
 from dp_sim.config import ModelConfig
 from dp_sim.errors import InputError, ModelFileError
-from dp_sim.gradients import evaluate, hessian
+from dp_sim.gradients import EnergyFunction, evaluate, hessian
 from dp_sim.model import DTYPES, DeepPotential, Potential, set_precision
 from dp_sim.neighbors import pair_vectors
 
@@ -64,14 +65,16 @@ class Model:
     metadata   of the first member; `members` has all
     """
 
-    def __init__(self, modules: Sequence[torch.nn.Module], members: Sequence[ModelMetadata], device: str) -> None:
+    def __init__(
+        self, modules: Sequence[torch.jit.ScriptModule], members: Sequence[ModelMetadata], device: str
+    ) -> None:
         self.modules = list(modules)
         self.members = tuple(members)
         self.metadata = self.members[0]
         self.device = torch.device(device)
 
     @property
-    def module(self) -> torch.nn.Module:
+    def module(self) -> torch.jit.ScriptModule:
         if len(self.modules) > 1:
             raise ValueError(f"this is a committee of {len(self.modules)} models: use .modules")
         return self.modules[0]
@@ -105,7 +108,7 @@ class Model:
 
     def prepare(self, atoms: Structure | Sequence[Structure]) -> tuple[AtomicBatch, NeighborList]:
         """Check structures, find their neighbours, and put them into one batch."""
-        structures: Sequence[Structure] = [atoms] if hasattr(atoms, "positions") else list(atoms)  # type: ignore[arg-type, list-item]
+        structures: Sequence[Structure] = [atoms] if hasattr(atoms, "positions") else list(atoms)  # type: ignore[list-item]
         if not structures:
             raise InputError("no structures given; expected one or more")
         prepared = [
@@ -125,8 +128,16 @@ class Model:
         check_distances(torch.linalg.vector_norm(pair_vectors(batch, pairs), dim=1), pairs, name)
         return batch, pairs
 
+    # A scripted module does not pickle, so a model travels (to worker processes, into copies) as file content.
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "modules": [module.save_to_buffer() for module in self.modules]}
 
-def _caller(module: torch.nn.Module):  # type: ignore[no-untyped-def]
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        modules = [torch.jit.load(io.BytesIO(content), map_location=state["device"]) for content in state["modules"]]
+        self.__dict__.update(state, modules=modules)
+
+
+def _caller(module: torch.jit.ScriptModule) -> EnergyFunction:
     return lambda batch, pairs: module(*batch, *pairs)
 
 
@@ -224,7 +235,7 @@ def read_metadata(path: Path) -> ModelMetadata:
     return _load_one(path, torch.device("cpu"), None)[1]
 
 
-def _load_one(path: Path, device: torch.device, dtype: str | None) -> tuple[torch.nn.Module, ModelMetadata]:
+def _load_one(path: Path, device: torch.device, dtype: str | None) -> tuple[torch.jit.ScriptModule, ModelMetadata]:
     if not path.is_file():
         raise ModelFileError(f"there is no model file {path}; check the path")
     extra = {_METADATA: ""}

@@ -69,9 +69,10 @@ def square_sums(prediction: Prediction, labels: Labels) -> Tensor:
     return torch.stack([sums, counts]).cpu().double()
 
 
-def roots(sums: Tensor) -> list[float | None]:
+def roots(sums: Tensor) -> tuple[float | None, float | None, float | None]:
     """`square_sums`, added up over frames -> RMSE of energy, forces and virial; None where there is no label."""
-    return [math.sqrt(total / count) if count > 0 else None for total, count in sums.T.tolist()]
+    energy, forces, virial = (math.sqrt(total / count) if count > 0 else None for total, count in sums.T.tolist())
+    return energy, forces, virial
 
 
 def total_loss(errors: Errors, config: LossConfig, progress: float) -> Tensor:

@@ -1,5 +1,7 @@
 """The Deep Potential: E = sum of atomic energies, each a network of the atom's neighbourhood (eq. 3-11)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -88,7 +90,7 @@ class Potential(torch.nn.Module):
 
 def set_precision(module: torch.nn.Module, dtype: torch.dtype) -> None:
     """Cast weights and statistics of a DeepPotential or Potential (scripted or not); the energy bias stays float64."""
-    potential = getattr(module, "model", module)
+    potential: Any = getattr(module, "model", module)
     bias = potential.fitting.bias.clone()
     module.to(dtype)
     potential.fitting.bias = bias

@@ -46,7 +46,8 @@ class Network(torch.nn.Module):
     """Hidden layers of the given widths: (B, n_in) -> (B, widths[-1]).
 
     Weights start with deviation 1/sqrt(n_in + n_out). `bias_deviation` is that of the biases: of order 1 where the
-    input is a single number, so that the neurons differ; small where it has many components, so that none starts saturated.
+    input is a single number, so that the neurons differ; small where it has many components, so that none starts
+    saturated.
     """
 
     def __init__(

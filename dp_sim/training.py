@@ -187,7 +187,8 @@ class Trainer:
         assert self.average is not None
         # the first steps count fully, so that the start is forgotten at the same rate as anything else
         decay = min(self.config.training.average, self.step_number / (self.step_number + 10))
-        own, new = list(self.average.parameters()), list(self.model.parameters())
+        own: list[Tensor] = list(self.average.parameters())
+        new: list[Tensor] = list(self.model.parameters())
         torch._foreach_lerp_(own, new, 1.0 - decay)
 
     @property

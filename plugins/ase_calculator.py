@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
@@ -92,20 +90,6 @@ class DPCalculator(Calculator):
         """Second derivatives of the energy (3N, 3N), eV/Angstrom^2, exact; rows x, y, z of atom 0, of atom 1, ..."""
         structure = self.atoms if atoms is None else atoms
         return _array(self.model.hessian(structure))
-
-    # A scripted module does not pickle, so the calculator travels (to worker processes, into copies) as file content.
-    def __getstate__(self) -> dict[str, Any]:
-        contents = []
-        for module in self.model.modules:
-            buffer = io.BytesIO()
-            torch.jit.save(module, buffer)
-            contents.append(buffer.getvalue())
-        return {**self.__dict__, "model": (contents, self.model.members, str(self.model.device))}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        contents, members, device = state["model"]
-        modules = [torch.jit.load(io.BytesIO(content), map_location=device) for content in contents]
-        self.__dict__.update(state, model=Model(modules, members, device))
 
 
 def _array(values: Tensor | None) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from ase.io import read
 
@@ -28,6 +28,22 @@ if TYPE_CHECKING:
 TEMPERATURE_K, PRESSURE_BAR = 330.0, 1.0
 #: Steps of the two runs: a minute or so each; long enough to see the method, too short for converged averages.
 NVT_STEPS, NPT_STEPS = 6_000, 12_000
+
+
+class _Shared(TypedDict):
+    """Options that every part takes."""
+
+    overwrite: bool
+    progress: bool
+    seed: int
+
+
+class _Dynamics(TypedDict):
+    """Options of both runs of the liquid."""
+
+    engine: str
+    backend: str
+    temperature_K: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +143,7 @@ def run_demo(
         overwrite=overwrite, resume=resume, resumable=False,
     ) as run:  # fmt: skip
         directory = Path(out)
-        shared = {"overwrite": overwrite or resume, "progress": progress, "seed": seed}
+        shared = _Shared(overwrite=overwrite or resume, progress=progress, seed=seed)
         on_part("1/5  training a Deep Potential on GFN1-xTB water")
         training = train(folder / "demo.yaml", out=directory / "train", **shared)
         model = str(training.model_path)
@@ -135,11 +151,13 @@ def run_demo(
         relaxed = optimize(molecule, model, out=directory / "opt", fmax=0.001, **shared)
         on_part("3/5  vibrations from the exact Hessian")
         modes = vibrations(relaxed.atoms, model, out=directory / "vib", **shared)
-        dynamics = {"engine": "openmm", "backend": "torchscript", "temperature_K": TEMPERATURE_K, **shared}
+        dynamics = _Dynamics(engine="openmm", backend="torchscript", temperature_K=TEMPERATURE_K)
         on_part("4/5  the liquid at constant volume in OpenMM (TorchForce)")
-        nvt = run_nvt(liquid, model, steps=NVT_STEPS, out=directory / "nvt", **dynamics)
+        nvt = run_nvt(liquid, model, steps=NVT_STEPS, out=directory / "nvt", **dynamics, **shared)
         on_part("5/5  the liquid at constant pressure in OpenMM (TorchForce)")
-        npt = run_npt(nvt.atoms, model, steps=NPT_STEPS, pressure_bar=PRESSURE_BAR, out=directory / "npt", **dynamics)
+        npt = run_npt(
+            nvt.atoms, model, steps=NPT_STEPS, pressure_bar=PRESSURE_BAR, out=directory / "npt", **dynamics, **shared
+        )
         result = run.finish(
             DemoResult(converged=True, training=training, relaxed=relaxed, modes=modes, nvt=nvt, npt=npt)
         )

@@ -1,4 +1,4 @@
-"""What the embedding nets have learnt: their filters over the neighbour density (Zhang et al., NeurIPS 2018, fig. 1c)."""
+"""What the embedding nets have learnt: filters over the neighbour density (Zhang et al., NeurIPS 2018, fig. 1c)."""
 
 from __future__ import annotations
 

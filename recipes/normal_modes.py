@@ -52,9 +52,8 @@ def normal_modes(hessian: Array, masses: Array, rigid: Array) -> NormalModes:
     dynamical = hessian / np.outer(root, root)
     # Full QR of the rigid columns: the columns after the first K span everything else.
     inner = np.linalg.qr(rigid, mode="complete")[0][:, rigid.shape[1] :]
-    values: Array
     values, vectors = np.linalg.eigh(inner.T @ dynamical @ inner)
-    rigid_values: Array = np.linalg.eigvalsh(rigid.T @ dynamical @ rigid)
+    rigid_values = np.linalg.eigvalsh(rigid.T @ dynamical @ rigid)
     cartesian = (inner @ vectors).T / root
     squared = (cartesian**2).sum(axis=1)
     return NormalModes(
@@ -65,7 +64,7 @@ def normal_modes(hessian: Array, masses: Array, rigid: Array) -> NormalModes:
     )
 
 
-def _wavenumbers(eigenvalues: Array) -> Array:
+def _wavenumbers(eigenvalues: NDArray[np.floating]) -> Array:
     """Eigenvalues in eV/Angstrom^2/amu -> cm^-1; negative for an imaginary frequency."""
     energies: Array = np.sign(eigenvalues) * np.sqrt(np.abs(eigenvalues)) * (_QUANTUM_EV / units.invcm)
     return energies
