@@ -44,14 +44,14 @@ def test_missing_labels_do_not_count() -> None:
     some = labels((0, 1), (1, 0, 0), (0, 0))
     errors = mean_square_errors(PREDICTION, some)
     assert [e.item() for e in errors] == pytest.approx([8.0, 3.0, 0.0])
-    assert roots(square_sums(PREDICTION, some)) == [pytest.approx(2.0), pytest.approx(3**0.5), None]
+    assert roots(square_sums(PREDICTION, some)) == (pytest.approx(2.0), pytest.approx(3**0.5), None)
 
 
 def test_no_labels_at_all() -> None:
     none = labels((0, 0), (0, 0, 0), (0, 0))
     without_virial = PREDICTION._replace(virial=None)
     assert [e.item() for e in mean_square_errors(without_virial, none)] == [0.0, 0.0, 0.0]
-    assert roots(square_sums(without_virial, none)) == [None, None, None]
+    assert roots(square_sums(without_virial, none)) == (None, None, None)
 
 
 def test_schedule_ends() -> None:
