@@ -118,7 +118,7 @@ class TrainingConfig(Section):
     save_every: PositiveInt = Field(5000, description="steps between checkpoints")
     valid_frames: PositiveInt = Field(100, description="at most this many held-out frames in the learning curve")
     knots: PositiveInt = Field(
-        128, ge=8, description="intervals of the spline that carries the embedding nets in training"
+        120, ge=8, description="per unit of s (1/Angstrom), in the spline that carries the embedding nets in training"
     )
     cache_gb: float = Field(6.0, ge=0, description="memory for geometry that is kept between steps")
     device: str = Field("cpu", description="cpu, cuda, cuda:1, ...")

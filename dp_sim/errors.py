@@ -16,6 +16,10 @@ class InputError(DPSimError, ValueError):
     """Bad input: a structure, a label, a setting or a file. The command line exits with status 2."""
 
 
+class TrainingError(DPSimError):
+    """Training cannot go on; what it wrote before is kept."""
+
+
 class ModelFileError(InputError):
     """A model file or checkpoint that cannot be used: truncated, of another kind, or of a newer version."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,7 +19,7 @@ from dp_sim.batch import species_index
 from dp_sim.checkpoint import load_checkpoint, save_checkpoint
 from dp_sim.config import ModelConfig, TrainConfig, TrainingConfig
 from dp_sim.data import Frame, read_all, split
-from dp_sim.errors import InputError
+from dp_sim.errors import InputError, TrainingError
 from dp_sim.loss import Labels, Prediction, mean_square_errors, roots, square_sums, total_loss
 from dp_sim.model import DTYPES, DeepPotential
 from dp_sim.neighbors import NeighborSearch
@@ -88,6 +89,10 @@ class PreparedFrames:
         return projection
 
 
+#: Bounds on the intervals of the spline that carries the embedding nets.
+FEWEST_KNOTS, MOST_KNOTS = 16, 2000
+
+
 def make_optimizer(model: DeepPotential, settings: TrainingConfig) -> torch.optim.Optimizer:
     """Adam (Kingma & Ba, ICLR 2015) or SOAP (Vyas et al., ICLR 2025), both with decoupled weight decay.
 
@@ -119,7 +124,7 @@ class Trainer:
         self.model = DeepPotential(config.model)
         initialise(self.model, data.train, pairs["train"], config.model.angular_weight)
         self.bias = self.model.fitting.bias.clone()
-        self.basis = SplineBasis(config.training.knots, self._largest_s([*pairs["train"], *pairs["valid"]]))
+        self.basis = self._make_basis([*pairs["train"], *pairs["valid"]])
         cache = config.training.cache_gb * 1e9
         self.train = PreparedFrames(data.train, pairs["train"], cache)
         self.valid = PreparedFrames(data.valid[: config.training.valid_frames], pairs["valid"], cache)
@@ -134,11 +139,19 @@ class Trainer:
     def _pairs(self, frames: Sequence[Frame], search: NeighborSearch) -> list[FramePairs]:
         return [find_pairs(f, species_index(f.numbers, self.config.model.species, f.name), search) for f in frames]
 
-    def _largest_s(self, pairs: Sequence[FramePairs]) -> float:
+    def _make_basis(self, pairs: Sequence[FramePairs]) -> SplineBasis:
+        """A spline as long as the nearest pair asks for, its knots as dense as the settings ask for."""
         nearest = min(
             (float(torch.linalg.vector_norm(p.vectors, dim=1).min()) for p in pairs if len(p.vectors)), default=1.0
         )
-        return float(self.model.environment.switch(torch.tensor(nearest, dtype=torch.float64))) * 1.001 + 1e-6
+        s_max = float(self.model.environment.switch(torch.tensor(nearest, dtype=torch.float64))) * 1.001 + 1e-6
+        knots = max(FEWEST_KNOTS, math.ceil(self.config.training.knots * s_max))
+        if knots > MOST_KNOTS:
+            raise InputError(
+                f"two atoms of the data are {nearest:.3f} Angstrom apart, and the spline of the embedding nets would need "
+                f"{knots} knots (at most {MOST_KNOTS}); drop that frame, or lower training.knots"
+            )
+        return SplineBasis(knots, s_max)
 
     # ---- one step -------------------------------------------------------------------------------------------------
 
@@ -288,18 +301,21 @@ def fit(
     *,
     checkpoint: Path | None = None,
     on_step: Callable[[int], None] = lambda step: None,
-    on_point: Callable[[CurvePoint], None] = lambda point: None,
+    on_point: Callable[[list[CurvePoint]], None] = lambda curve: None,
     whole_steps: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> list[CurvePoint]:
-    """Train to the last step, going on from `checkpoint` where it exists. Returns the whole learning curve.
+    """Train to the last step, going on from `checkpoint` where it exists. Returns the whole learning curve, which
+    `on_point` is given too whenever it has grown.
 
     An interrupted run (KeyboardInterrupt) leaves a checkpoint of the last whole step; `whole_steps` is a context that
     holds interrupts back while a step is under way.
 
     Raises
     ------
+    TrainingError
+        Training diverged.
     InputError
-        Training diverged, or the checkpoint is of another run.
+        The checkpoint is of another run.
     """
     settings = trainer.config.training
     progress = _Progress(trainer, checkpoint)
@@ -309,7 +325,7 @@ def fit(
                 point = progress.step()
             on_step(trainer.step_number)
             if point is not None:
-                on_point(point)
+                on_point(progress.curve)
             if trainer.step_number % settings.save_every == 0 or trainer.step_number == settings.steps:
                 progress.save()
     except KeyboardInterrupt:
@@ -352,9 +368,9 @@ class _Progress:
     def _check_finite(self) -> None:
         numbers = [self.sums, *self.trainer.model.parameters()]
         if not all(bool(torch.isfinite(n).all()) for n in numbers):
-            raise InputError(
+            raise TrainingError(
                 f"training diverged before step {self.trainer.step_number}; lower training.learning_rate or set "
-                f"training.gradient_norm"
+                f"training.gradient_norm and start again (the last good checkpoint is kept)"
             )
 
     def save(self) -> None:

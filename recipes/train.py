@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -76,7 +76,7 @@ class TrainResult(Result):
         write_text(path(CURVE), curve_csv(self.curve))
 
 
-def curve_csv(curve: tuple[CurvePoint, ...]) -> str:
+def curve_csv(curve: Sequence[CurvePoint]) -> str:
     """The learning curve as CSV; units in the header."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -131,7 +131,9 @@ def train(
     """
     config, out = _config(settings, out)
     changed = {key: value for key, value in (("seed", seed), ("device", device)) if value is not None}
-    config = config.model_copy(update={"training": config.training.model_copy(update=changed)})
+    if changed:
+        sections = config.model_dump()
+        config = parse_config({**sections, "training": {**sections["training"], **changed}})
     usable_device(config.training.device)
     data = read_datasets(config)
     trainer = Trainer(config, data)
@@ -186,10 +188,13 @@ def _run(trainer: Trainer, run: RunDirectory, progress: bool) -> list[CurvePoint
             advance(step - done, text)
             done = step
 
-        def on_point(point: CurvePoint) -> None:
+        def on_point(curve: Sequence[CurvePoint]) -> None:
             nonlocal text
-            text = _errors_text(point)
-            run.log(f"step {point.step}: {text}")
+            text = _errors_text(curve[-1])
+            target = run.path(CURVE)
+            assert target is not None
+            write_text(target, curve_csv(curve))
+            run.log(f"step {curve[-1].step}: {text}")
 
         return fit(
             trainer, checkpoint=run.path(CHECKPOINT), on_step=on_step, on_point=on_point, whole_steps=run.whole_steps

@@ -13,7 +13,7 @@ from dp_sim.accuracy import compare, pool, system_errors
 from dp_sim.checkpoint import load_checkpoint, save_checkpoint
 from dp_sim.config import TrainConfig, parse_config
 from dp_sim.data import Frame
-from dp_sim.errors import InputError, ModelFileError
+from dp_sim.errors import InputError, ModelFileError, TrainingError
 from dp_sim.export import Model, load_model, save_model
 from dp_sim.training import CurvePoint, Datasets, Trainer, find_species, fit, radial_distribution, read_datasets
 
@@ -180,7 +180,7 @@ def test_divergence_is_an_error_and_keeps_the_last_good_checkpoint(data: Dataset
         if step == 6:
             next(iter(trainer.model.parameters())).data.fill_(float("nan"))
 
-    with pytest.raises(InputError, match=r"training diverged before step \d+; lower training\.learning_rate"):
+    with pytest.raises(TrainingError, match=r"training diverged before step \d+; lower training\.learning_rate"):
         fit(trainer, checkpoint=tmp_path / "c.pt", on_step=spoil)
     state = load_checkpoint(tmp_path / "c.pt")
     assert state["step"] == 4
@@ -188,7 +188,7 @@ def test_divergence_is_an_error_and_keeps_the_last_good_checkpoint(data: Dataset
 
 
 def test_huge_learning_rate_diverges(data: Datasets) -> None:
-    with pytest.raises(InputError, match="training diverged"):
+    with pytest.raises(TrainingError, match="training diverged"):
         fit(Trainer(config(learning_rate=1e200, learning_rate_end=1e200), data))
 
 

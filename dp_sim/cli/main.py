@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dp_sim.errors import InputError
+from dp_sim.errors import DPSimError, InputError
 from dp_sim.recipes.interrupts import EXIT_STATUS, Terminated, sigterm_as_interrupt
 
 #: One module of dp_sim.cli for each group, in the order of the help; each has `register(app)`.
@@ -82,6 +82,10 @@ def status(arguments: Sequence[str]) -> int:
         message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
         typer.echo(f"dp-sim: {message}", err=True)
         return 2
+    except DPSimError as error:  # what a run met on its way: its files are kept
+        _show_traceback()
+        typer.echo(f"dp-sim: {error}", err=True)
+        return 1
     except Exception as error:  # the last line of defence: a sentence, not a traceback, unless asked for
         shown = _show_traceback()
         advice = "" if shown else "; -vv shows where"

@@ -14,7 +14,7 @@ from ase.calculators.emt import EMT
 
 import dp_sim
 from dp_sim.config import parse_config
-from dp_sim.errors import InputError
+from dp_sim.errors import InputError, TrainingError
 from dp_sim.recipes.train import TrainResult, train
 
 
@@ -147,7 +147,6 @@ def test_overwrite(input_file: Path) -> None:
         ({"data": {"train": ["copper.extxyz@9:"]}}, "holds no frames"),
         ({"model": {"species": ["Ag"]}}, "does not know Cu, it was trained on Ag"),
         ({"training": {"device": "cudda"}}, "device 'cudda' cannot be used here"),
-        ({"training": {"steps": 4, "learning_rate": 1e30, "learning_rate_end": 1e30}}, "training diverged"),
     ],
 )
 def test_bad_input_leaves_nothing(input_file: Path, change: dict[str, Any], message: str) -> None:
@@ -156,6 +155,19 @@ def test_bad_input_leaves_nothing(input_file: Path, change: dict[str, Any], mess
     with pytest.raises(InputError, match=message):
         quiet("copper.yaml")
     assert sorted(input_file.parent.iterdir()) == before
+
+
+def test_a_run_that_diverges_keeps_its_files(input_file: Path) -> None:
+    change = {"training": {"steps": 4, "learning_rate": 1e30, "learning_rate_end": 1e30}}
+    input_file.write_text(yaml.safe_dump({**settings(), **change}))
+    with pytest.raises(TrainingError, match="training diverged"):
+        quiet("copper.yaml")
+    assert "training diverged" in (input_file.parent / "copper" / "log.txt").read_text()
+
+
+def test_a_negative_seed_is_refused(input_file: Path) -> None:
+    with pytest.raises(InputError, match=r"training\.seed"):
+        train(input_file, seed=-1, progress=False)
 
 
 def test_dp_sim_train_is_this(input_file: Path) -> None:
