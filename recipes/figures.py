@@ -28,9 +28,9 @@ def new_figure(x: str, y: str) -> tuple[Figure, Axes]:
 
 def new_panels(labels: list[tuple[str, str]]) -> tuple[Figure, list[Axes]]:
     """Panels side by side, one for each (x label, y label)."""
-    from matplotlib.figure import Figure
+    from dp_sim.recipes.shown_figure import ShownFigure
 
-    figure = Figure(figsize=(6.0 if len(labels) == 1 else 4.4 * len(labels), 3.6), dpi=150, layout="constrained")
+    figure = ShownFigure(figsize=(6.0 if len(labels) == 1 else 4.4 * len(labels), 3.6), dpi=150, layout="constrained")
     axes = [figure.add_subplot(1, len(labels), column + 1) for column in range(len(labels))]
     for panel, (x, y) in zip(axes, labels, strict=True):
         style_axes(panel, x, y)

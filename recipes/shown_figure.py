@@ -1,0 +1,16 @@
+"""A matplotlib figure that a notebook shows by itself; apart from figures.py, because importing matplotlib is slow."""
+
+from __future__ import annotations
+
+import io
+
+from matplotlib.figure import Figure
+
+
+class ShownFigure(Figure):
+    """Without pyplot nobody else tells a notebook how to draw a figure."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png")
+        return buffer.getvalue()
