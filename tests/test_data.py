@@ -328,3 +328,21 @@ def test_the_oracle_of_the_training_tests_is_consistent() -> None:
     assert labels.energy is not None
     assert -(energy[0] - labels.energy) / 1e-5 == pytest.approx(labels.forces[1, 2], rel=1e-3)
     assert -(energy[1] - labels.energy) / 1e-5 == pytest.approx(labels.virial[0, 1], rel=1e-3)
+
+
+@pytest.mark.parametrize(("key", "label"), [("REF_forces", "forces"), ("force", "forces")])
+def test_forces_under_another_name_are_refused(tmp_path: Path, key: str, label: str) -> None:
+    """They would go unread, and training would silently see energies alone."""
+    atoms = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.8]], info={"energy": -1.0})
+    atoms.arrays[key] = np.zeros((2, 3))
+    ase.io.write(tmp_path / "h2.extxyz", atoms)
+    with pytest.raises(InputError, match=f"has '{key}' and no '{label}'; rename it"):
+        read_frames(tmp_path / "h2.extxyz")
+
+
+def test_energy_under_another_name_is_refused(tmp_path: Path) -> None:
+    atoms = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.8]], info={"dft_energy": -1.0})
+    atoms.arrays["forces"] = np.zeros((2, 3))
+    ase.io.write(tmp_path / "h2.extxyz", atoms)
+    with pytest.raises(InputError, match="has 'dft_energy' and no 'energy'; rename it"):
+        read_frames(tmp_path / "h2.extxyz")
