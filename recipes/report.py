@@ -39,7 +39,7 @@ td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 td small, .withheld { color: var(--soft); }
 .withheld { font-style: italic; }
 figure { margin: 0 0 1rem; }
-figure img { display: block; max-width: 100%; height: auto; background: #fff; border-radius: 6px; }
+figure img { display: block; max-width: 100%; background: #fff; border-radius: 6px; }
 figcaption { color: var(--soft); font-size: .9rem; margin-top: .3rem; }
 code { font: .86em/1.5 ui-monospace, monospace; }
 """
@@ -57,7 +57,7 @@ def report_html(content: Mapping[str, Any], plots: Mapping[str, bytes]) -> str:
         ("Provenance", _settings_table(origin)),
     ]
     body = "".join(f"<section><h2>{name}</h2>{inner}</section>" for name, inner in sections if inner)
-    return _page(content, body)
+    return _page(content, body, _verdict(content))
 
 
 def collected_html(content: Mapping[str, Any], parts: Mapping[str, tuple[str, Result]]) -> str:
@@ -71,10 +71,19 @@ def collected_html(content: Mapping[str, Any], parts: Mapping[str, tuple[str, Re
     origin = {name: value for name, value in content["provenance"].items() if name != "settings"}
     summary = f"<section><h2>In short</h2>{_numbers_table(content['values'])}</section>"
     provenance = f"<section><h2>Provenance</h2>{_settings_table(origin)}</section>"
-    return _page(content, summary + "".join(sections) + provenance)
+    return _page(content, summary + "".join(sections) + provenance, _verdict_on_parts(parts))
 
 
-def _page(content: Mapping[str, Any], body: str) -> str:
+def _verdict_on_parts(parts: Mapping[str, tuple[str, Result]]) -> str:
+    """All parts have run; those that did not reach what they were asked for are named."""
+    short = [heading for heading, (_, result) in parts.items() if not result.converged]
+    if not short:
+        return '<p class="verdict good">✓ All parts ran and converged</p>'
+    names = escape("; ".join(short))
+    return f'<p class="verdict bad">All parts ran. Not converged, with the cause given below: {names}</p>'
+
+
+def _page(content: Mapping[str, Any], body: str, verdict: str) -> str:
     """Headline, verdict, and the sections of `body`."""
     title = escape(content["title"])
     provenance = content["provenance"]
@@ -84,7 +93,7 @@ def _page(content: Mapping[str, Any], body: str) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title}</title><style>{STYLE}</style></head><body><main>"
-        f'<h1>{title}</h1><p class="lead">{when}</p>{_verdict(content)}{body}</main></body></html>\n'
+        f'<h1>{title}</h1><p class="lead">{when}</p>{verdict}{body}</main></body></html>\n'
     )
 
 
@@ -165,9 +174,10 @@ def _settings_table(settings: Mapping[str, Any]) -> str:
 def _figure(name: str, png: bytes) -> str:
     data = b64encode(png).decode("ascii")
     caption = escape(readable(name))
-    return (
-        f'<figure><img alt="{caption}" src="data:image/png;base64,{data}"><figcaption>{caption}</figcaption></figure>'
-    )
+    # Bytes 16 to 19 of a PNG are its width; at 1.5 pixels a point, figures of one and of two panels have like letters.
+    width = int.from_bytes(png[16:20], "big") * 2 // 3
+    image = f'<img alt="{caption}" width="{width}" src="data:image/png;base64,{data}">'
+    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
 
 
 def _png(figure: Any) -> bytes:
