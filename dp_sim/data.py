@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from dp_sim.batch import check_structure
 from dp_sim.errors import InputError
+from dp_sim.structure import check_structure
 
 _LABELS = ("energy", "forces", "stress", "virial")
 
@@ -103,13 +103,14 @@ def frame_from_atoms(atoms: Any, name: str) -> Frame:
         source = atoms.arrays if key == "forces" else atoms.info
         if key not in labels and key in source:
             labels[key] = source[key]
+    _check_label_names(atoms, labels, name)
     known = {
         key: _numbers(value, f"{name}: {key}") for key, value in labels.items() if key in _LABELS and value is not None
     }
     virial = known.get("virial")
     if virial is not None:
         virial = virial.reshape(3, 3) if virial.size == 9 else virial
-    elif "stress" in known and atoms.pbc.all():
+    elif "stress" in known and atoms.pbc.any() and atoms.cell.rank == 3:
         virial = -atoms.get_volume() * _full_stress(known["stress"], name)
     energy = known.get("energy")
     return Frame(
@@ -122,6 +123,14 @@ def frame_from_atoms(atoms: Any, name: str) -> Frame:
         known.get("forces"),
         virial,
     )
+
+
+def _check_label_names(atoms: Any, labels: dict[str, Any], name: str) -> None:
+    """Refuse labels under names that would go unread: training would silently do without them."""
+    for label, source in (("energy", atoms.info), ("forces", atoms.arrays)):
+        others = [key for key in source if label.removesuffix("s") in key.lower()]
+        if labels.get(label) is None and others:
+            raise InputError(f"{name} has '{others[0]}' and no '{label}'; rename it to '{label}', which is what is read")
 
 
 def _full_stress(stress: np.ndarray, name: str) -> np.ndarray:

@@ -20,22 +20,13 @@ from torch import Tensor
 
 from dp_sim import committee
 from dp_sim.atomic_file import atomic_path
-from dp_sim.batch import (
-    AtomicBatch,
-    ModelOutput,
-    NeighborList,
-    Structure,
-    check_distances,
-    check_structure,
-    choose,
-    species_index,
-    usable_device,
-)
+from dp_sim.batch import AtomicBatch, ModelOutput, NeighborList, choose, species_index, usable_device
 from dp_sim.config import ModelConfig
 from dp_sim.errors import InputError, ModelFileError
 from dp_sim.gradients import EnergyFunction, evaluate, hessian
 from dp_sim.model import DTYPES, DeepPotential, Potential, set_precision
 from dp_sim.neighbors import pair_vectors
+from dp_sim.structure import Structure, check_distances, check_structure
 
 FORMAT = "dp-sim model"
 FORMAT_VERSION = 1
@@ -125,7 +116,7 @@ class Model:
         pbc = torch.tensor(np.asarray(structure.pbc, dtype=bool), device=self.device)
         pairs = NeighborList(*self.modules[0].neighbors(positions, cell, pbc))
         batch = AtomicBatch(positions, species, cell[None], torch.zeros_like(species))
-        check_distances(torch.linalg.vector_norm(pair_vectors(batch, pairs), dim=1), pairs, name)
+        check_distances(torch.linalg.vector_norm(pair_vectors(batch, pairs), dim=1), pairs.center, pairs.neighbor, name)
         return batch, pairs
 
     # A scripted module does not pickle, so a model travels (to worker processes, into copies) as file content.

@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dp_sim.batch import AtomicBatch, NeighborList, check_distances
+from dp_sim.batch import AtomicBatch, NeighborList
 from dp_sim.data import Frame
 from dp_sim.environment import Environment
 from dp_sim.neighbors import NeighborSearch, pair_vectors
+from dp_sim.structure import check_distances
 from dp_sim.tabulate import SplineBasis
 
 
@@ -63,7 +64,7 @@ def find_pairs(frame: Frame, species: Tensor, search: NeighborSearch) -> FramePa
     cell = torch.as_tensor(np.asarray(frame.cell, dtype=np.float64))
     pairs: NeighborList = search(positions, cell, torch.as_tensor(np.asarray(frame.pbc, dtype=bool)))
     vectors = pair_vectors(AtomicBatch(positions, species, cell[None], torch.zeros_like(species)), pairs)
-    check_distances(torch.linalg.vector_norm(vectors, dim=1), pairs, frame.name)
+    check_distances(torch.linalg.vector_norm(vectors, dim=1), pairs.center, pairs.neighbor, frame.name)
     return FramePairs(species, pairs.center, pairs.neighbor, vectors)
 
 

@@ -12,15 +12,10 @@ from ase.calculators.calculator import CalculatorError
 from ase.geometry import complete_cell
 from ase.io.jsonio import encode
 from ase.neighborlist import primitive_neighbor_list
-from numpy.typing import NDArray
 
+from dp_sim import structure
 from dp_sim.errors import InputError
 from dp_sim.recipes.calculators import as_calculator
-
-#: Two atoms closer than this (Angstrom) are taken for one that was written twice; no bond is a tenth as short.
-COINCIDENT_A = 1e-2
-#: A cell is flat when its volume is below this fraction of the product of its edges.
-FLAT_CELL = 1e-6
 
 
 def check_structure(atoms: Any, name: str = "the structure") -> Atoms:
@@ -29,40 +24,17 @@ def check_structure(atoms: Any, name: str = "the structure") -> Atoms:
     Raises
     ------
     InputError
-        Not an `ase.Atoms`, no atoms, positions or cell not finite, a flat or missing cell vector along a periodic
-        axis, or two atoms on one spot.
+        Not an `ase.Atoms`, or one that `dp_sim.structure` refuses: no atoms, positions or cell not finite, periodic
+        axes that span no volume, two atoms on one spot.
     """
     if not isinstance(atoms, Atoms):
         raise InputError(f"{name} must be an ase.Atoms, got {type(atoms).__name__}; read a file with ase.io.read")
-    if len(atoms) == 0:
-        raise InputError(f"{name} holds no atoms; give a structure with at least one")
-    bad = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
-    if len(bad):
-        raise InputError(f"{name}: the position of atom {bad[0]} is not finite ({atoms.positions[bad[0]]}); correct it")
-    cell = _periodic_cell(atoms, name)
-    first, second, distance = primitive_neighbor_list("ijd", atoms.pbc, cell, atoms.positions, COINCIDENT_A)
-    if len(first):
-        raise InputError(
-            f"{name}: atoms {first[0]} and {second[0]} are {distance[0]:.1e} Angstrom apart, on one spot; remove one"
-        )
+    structure.check_structure(atoms, name)
+    cell = complete_cell(np.where(atoms.pbc[:, None], atoms.cell, 0.0))
+    reach = structure.COINCIDENT_ANGSTROM
+    center, neighbor, distances = primitive_neighbor_list("ijd", atoms.pbc, cell, atoms.positions, reach)
+    structure.check_distances(distances, center, neighbor, name)
     return atoms.copy()
-
-
-def _periodic_cell(atoms: Atoms, name: str) -> NDArray[np.float64]:
-    """The cell (3, 3) with the periodic vectors of `atoms`, checked, and unit vectors along the open axes."""
-    cell = np.asarray(atoms.cell)
-    if not np.isfinite(cell).all():
-        raise InputError(f"{name}: the cell is not finite; correct it")
-    lengths = np.linalg.norm(cell, axis=1)
-    for axis in np.flatnonzero(atoms.pbc):
-        if lengths[axis] == 0:
-            raise InputError(
-                f"{name}: periodic along cell vector {axis}, which has zero length; set the cell, or pbc to False"
-            )
-    completed: NDArray[np.float64] = complete_cell(np.where(atoms.pbc[:, None], cell, 0.0))
-    if abs(np.linalg.det(completed)) < FLAT_CELL * np.linalg.norm(completed, axis=1).prod():
-        raise InputError(f"{name}: the periodic cell vectors are not independent (zero volume); correct the cell")
-    return completed
 
 
 def prepare_atoms(atoms: Any, calc: Any, name: str = "the structure") -> Atoms:

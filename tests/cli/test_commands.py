@@ -151,7 +151,7 @@ def test_report_is_rebuilt(dp_sim, water, tmp_path):
         (["opt", "water.xyz@:", "--calculator", "emt", "--optimizer", "newton"], "optimizer must be one of"),
         (["opt", "empty.xyz", "--calculator", "emt"], "empty.xyz is empty"),
         (["opt", "broken.xyz", "--calculator", "emt"], "broken.xyz cannot be read"),
-        (["opt", "nan.xyz", "--calculator", "emt"], "nan.xyz: the position of atom 0 is not finite"),
+        (["opt", "nan.xyz", "--calculator", "emt"], "nan.xyz: atom 0 has no finite position"),
         (["opt", "uranium.xyz", "--calculator", "emt"], "cannot evaluate it"),
         (["report", "absent"], "there is no absent/result.json"),
     ],
