@@ -130,7 +130,9 @@ def _check_label_names(atoms: Any, labels: dict[str, Any], name: str) -> None:
     for label, source in (("energy", atoms.info), ("forces", atoms.arrays)):
         others = [key for key in source if label.removesuffix("s") in key.lower()]
         if labels.get(label) is None and others:
-            raise InputError(f"{name} has '{others[0]}' and no '{label}'; rename it to '{label}', which is what is read")
+            raise InputError(
+                f"{name} has '{others[0]}' and no '{label}'; rename it to '{label}', which is what is read"
+            )
 
 
 def _full_stress(stress: np.ndarray, name: str) -> np.ndarray:

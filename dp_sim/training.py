@@ -148,7 +148,7 @@ class Trainer:
         knots = max(FEWEST_KNOTS, math.ceil(self.config.training.knots * s_max))
         if knots > MOST_KNOTS:
             raise InputError(
-                f"two atoms of the data are {nearest:.3f} Angstrom apart, and the spline of the embedding nets would need "
+                f"two atoms of the data are {nearest:.3f} Angstrom apart: the spline of the embedding nets would need "
                 f"{knots} knots (at most {MOST_KNOTS}); drop that frame, or lower training.knots"
             )
         return SplineBasis(knots, s_max)

@@ -43,7 +43,7 @@ def test_slopes_are_the_derivative_of_the_weights() -> None:
 
 @pytest.mark.parametrize("region", ["everywhere", "near zero", "near s_max"])
 def test_error_of_embedding_nets_falls_with_the_fourth_power(region: str) -> None:
-    """Twice the knots, about a sixteenth of the error; with 128, about the default, it is far below what training can see."""
+    """Twice the knots, about a sixteenth of the error; with 128 it is far below what training can see."""
     model = random_model(random_config(embedding=(25, 50, 100), axis_width=16))
     net = model.embedding.nets[SPECIES.index("O")]
     function = lambda s: net((s - model.environment.mean) / model.environment.deviation)  # noqa: E731

@@ -36,6 +36,7 @@ def measure() -> dict[str, Number]:
         **{name: Number(float(value), "cm^-1", 2.0) for name, value in zip(names, modes.frequencies_cm1, strict=True)},
     }
     output = load_model(MODEL).evaluate(read(LIQUID), virial=True)
+    assert output.virial is not None
     return {
         **numbers,
         "liquid energy per molecule": Number(output.energy.item() / 64, "eV", 1e-3),
