@@ -11,11 +11,11 @@ from dp_sim.export import save_model
 from dp_sim.model import DeepPotential
 
 
-def write_random_model(path: Path, *, seed: int = 1, cutoff: float = 4.0) -> Path:
-    """A small float64 model of H, C, N and O at `path`."""
+def write_random_model(path: Path, *, seed: int = 1, species: tuple[str, ...] = ("H", "C", "N", "O")) -> Path:
+    """A small float64 model at `path`."""
     config = ModelConfig(
-        species=("H", "C", "N", "O"),
-        cutoff=cutoff,
+        species=species,
+        cutoff=4.0,
         embedding=(8, 16),
         axis_width=4,
         fitting=(16, 16),

@@ -37,17 +37,7 @@ def water(tmp_path) -> Path:
 @pytest.fixture(scope="session")
 def models(tmp_path_factory) -> list[Path]:
     """Two models of H and O with random weights: every term of the energy is there."""
-    import torch
+    from random_model import write_random_model
 
-    from dp_sim.config import ModelConfig
-    from dp_sim.export import save_model
-    from dp_sim.model import DeepPotential
-
-    config = ModelConfig(
-        species=("H", "O"), cutoff=4.0, embedding=(4, 8), axis_width=4, fitting=(8, 8), precision="float64"
-    )
     folder = tmp_path_factory.mktemp("models")
-    for seed in (1, 2):
-        torch.manual_seed(seed)
-        save_model(folder / f"m{seed}.pt", DeepPotential(config), config)
-    return [folder / "m1.pt", folder / "m2.pt"]
+    return [write_random_model(folder / f"m{seed}.pt", seed=seed, species=("H", "O")) for seed in (1, 2)]

@@ -3,36 +3,20 @@
 from pathlib import Path
 
 import pytest
-import torch
 from ase import Atoms
 from ase.build import molecule
-
-from dp_sim.config import ModelConfig
-from dp_sim.export import save_model
-from dp_sim.model import DeepPotential
-
-SPECIES = ("H", "C", "N", "O")
-
-
-def write_random_model(path: Path, seed: int, cutoff: float = 4.0) -> Path:
-    """A model that was never trained: every weight is random, so every term of the energy is there."""
-    config = ModelConfig(
-        species=SPECIES, cutoff=cutoff, embedding=(8, 16), axis_width=4, fitting=(16, 16), precision="float64"
-    )
-    torch.manual_seed(seed)
-    save_model(path, DeepPotential(config), config)
-    return path
+from random_model import write_random_model
 
 
 @pytest.fixture(scope="session")
 def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_random_model(tmp_path_factory.mktemp("models") / "random.pt", seed=1)
+    return write_random_model(tmp_path_factory.mktemp("models") / "random.pt")
 
 
 @pytest.fixture(scope="session")
 def committee_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("committee")
-    return [write_random_model(folder / f"m{seed}.pt", seed) for seed in (1, 2, 3)]
+    return [write_random_model(folder / f"m{seed}.pt", seed=seed) for seed in (1, 2, 3)]
 
 
 @pytest.fixture
