@@ -140,7 +140,8 @@ class TrainConfig(Section):
 
 
 def _message(error: ValidationError, config: type[BaseModel], origin: str) -> str:
-    first = error.errors()[0]
+    # A misspelt key that leaves a required one missing: the misspelt one is the cause.
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
         got = f"; got {first['input']!r}" if first["type"] != "missing" else ""

@@ -68,6 +68,13 @@ def test_no_mapping(settings: Any) -> None:
         parse_config(settings)
 
 
+def test_a_misspelt_section_is_named_not_the_one_it_leaves_missing() -> None:
+    with pytest.raises(InputError, match=r"unknown key 'dta'; did you mean 'data'\?"):
+        parse_config({"dta": {"train": ["a"]}})
+    with pytest.raises(InputError, match=r"unknown key 'data\.trian'; did you mean 'train'\?"):
+        parse_config({"data": {"trian": ["a"]}})
+
+
 def test_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         parse_config(DATA).model.cutoff = 3.0  # type: ignore[misc]
