@@ -55,6 +55,10 @@ def check_structure(structure: Structure, name: str = "structure") -> None:
     bad = np.flatnonzero(~np.isfinite(positions).all(axis=1))
     if len(bad):
         raise InputError(f"{name}: atom {bad[0]} has no finite position ({positions[bad[0]]}); correct or remove it")
+    if len(positions) > 1 and not positions.any():
+        raise InputError(
+            f"{name} has no positions: all {len(positions)} atoms lie at the origin; give their coordinates"
+        )
     far = np.flatnonzero((np.abs(positions) > FARTHEST_ANGSTROM).any(axis=1))
     if len(far):
         raise InputError(

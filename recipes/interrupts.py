@@ -16,8 +16,19 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM (a batch system's way to end a job), treated as Ctrl-C is."""
 
 
+#: SIGTERMs that nobody has answered: Python drops an exception raised inside a destructor or a callback of the
+#: garbage collector, and the signal must not be lost with it.
+_unanswered: list[int] = []
+
+
 def _raise_terminated(number: int, frame: FrameType | None) -> None:
+    _unanswered.append(number)
     raise Terminated
+
+
+def answered() -> None:
+    """To be called where `Terminated` arrives; until then the next `whole_steps` raises it again."""
+    _unanswered.clear()
 
 
 def _in_main_thread() -> bool:
@@ -36,6 +47,7 @@ def sigterm_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        answered()
 
 
 @contextmanager
@@ -47,6 +59,8 @@ def whole_steps() -> Iterator[None]:
     if not _in_main_thread():
         yield
         return
+    if _unanswered:
+        raise Terminated
     caught: list[int] = []
 
     def remember(number: int, frame: FrameType | None) -> None:

@@ -21,7 +21,7 @@ from ase.io import write
 from dp_sim.atomic_file import atomic_path, write_text
 from dp_sim.errors import InputError
 from dp_sim.recipes.calculators import calculator_settings, model_sha256
-from dp_sim.recipes.interrupts import sigterm_as_interrupt, whole_steps
+from dp_sim.recipes.interrupts import answered, sigterm_as_interrupt, whole_steps
 from dp_sim.recipes.manifest import Manifest, claim_directory, read_manifest, remove_run
 from dp_sim.recipes.provenance import COMMAND, package_versions
 from dp_sim.recipes.results import Result, plain
@@ -180,6 +180,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
             remove_run(self.directory)
             return
         if isinstance(error, KeyboardInterrupt):
+            answered()
             with whole_steps():
                 for save in self._hooks:
                     save()

@@ -46,14 +46,16 @@ def evaluate(
     """Energy, forces and stress of one structure; with several models their spread."""
     set_up(verbose, quiet, threads)
     from dp_sim.cli.recipe_command import end
-    from dp_sim.cli.structures import read_structure
+    from dp_sim.cli.structures import naming, read_structure
     from dp_sim.recipes.calculators import as_calculator
     from dp_sim.recipes.evaluation import evaluate as evaluate_structure
 
     atoms = read_structure(structure)
     options = {name: value for name, value in (("device", device), ("dtype", dtype)) if value is not None}
     calculator = as_calculator([model, *(more or [])], **options)
-    end(evaluate_structure(atoms, calculator, out=out, overwrite=overwrite), quiet=quiet)
+    with naming(structure):
+        result = evaluate_structure(atoms, calculator, out=out, overwrite=overwrite)
+    end(result, quiet=quiet)
 
 
 def info(

@@ -29,6 +29,7 @@ from dp_sim.cli.options import (
     VerboseOption,
     set_up,
 )
+from dp_sim.cli.structures import naming
 from dp_sim.errors import InputError
 
 if TYPE_CHECKING:
@@ -172,7 +173,9 @@ def recipe_command(app: typer.Typer, *, panel: str) -> Callable[..., None]:
             inputs = {p.name for p in own if p.default is p.empty}
             options.settings.update({key: value for key, value in given.items() if key not in inputs})
             _check_complete(recipe, options.settings, own)
-            end(function(options, **arguments), quiet=values["quiet"])
+            with naming(" and ".join(str(values[p.name]) for p in own if p.name in inputs)):
+                result = function(options, **arguments)
+            end(result, quiet=values["quiet"])
 
         command.__doc__ = function.__doc__
         parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in [*own, *shared]]

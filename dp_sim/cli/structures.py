@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,17 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 _INDEX = re.compile(r"-?\d+|(-?\d+)?:(-?\d+)?(:-?\d+)?")
+
+
+@contextmanager
+def naming(names: str) -> Iterator[None]:
+    """Errors about "the structure" say which file it came from: a recipe sees atoms and no file."""
+    try:
+        yield
+    except InputError as error:
+        if not str(error).startswith(("structure", "the structure:")):
+            raise
+        raise InputError(f"{names}: {error}") from error
 
 
 def read_structure(name: str) -> Atoms:
@@ -42,7 +55,7 @@ def _read(name: str, default: str) -> list[Atoms]:
     if not file.is_file():
         raise InputError(f"there is no structure file {file}; give the path of a file that ASE can read")
     if file.stat().st_size == 0:
-        raise InputError(f"the structure file {file} is empty")
+        raise InputError(f"the structure file {file} is empty; give one with a structure")
     try:
         found = read(file, index=index, do_not_split_by_at_sign=True)
     except (IndexError, StopIteration):

@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.build import molecule
 from ase.calculators.emt import EMT
 from ase.io import read, write
+from random_model import write_random_model
 
 import dp_sim as package
 
@@ -217,3 +218,20 @@ def test_label(dp_sim, tmp_path):
     assert partly.code == 3
     assert "left out: structure 2 (U)" in partly.err
     assert len(read(tmp_path / "labels.extxyz", index=":")) == 3
+
+
+def test_an_unknown_element_names_the_file(dp_sim, tmp_path):
+    model = write_random_model(tmp_path / "m.pt")
+    file = tmp_path / "xenon.xyz"
+    file.write_text("2\n\nXe 0 0 0\nH 0 0 2\n")
+    for command in (["eval", model, file], ["opt", file, "-m", model]):
+        message = one_sentence(dp_sim(*map(str, command)))
+        assert f"{file}: structure: the model does not know Xe" in message
+
+
+def test_a_file_without_positions_says_so(dp_sim, tmp_path):
+    """ASE fills in zeros."""
+    file = tmp_path / "bare.extxyz"
+    file.write_text("2\nProperties=species:S:1\nC\nO\n")
+    message = one_sentence(dp_sim("opt", str(file), "--calculator", "emt"))
+    assert "bare.extxyz has no positions: all 2 atoms lie at the origin" in message
