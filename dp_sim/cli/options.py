@@ -82,6 +82,9 @@ def set_up(verbose: int = 0, quiet: bool = False, threads: int | None = None) ->
         raise InputError("-v and -q exclude each other; give one of them")
     level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logging.getLogger("dp_sim").setLevel(level)
+    # Threads that wait by spinning stop each other dead where another program wants the cores: a small training beside
+    # another program, both with two threads on two cores, was a hundred times slower than with threads that sleep.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(threads)
         if "torch" in sys.modules:
