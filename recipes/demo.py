@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 TEMPERATURE_K, PRESSURE_BAR = 330.0, 1.0
 #: Steps of the two runs: a minute or so each; long enough to see the method, too short for converged averages.
-NVT_STEPS, NPT_STEPS = 6_000, 10_000
+NVT_STEPS, NPT_STEPS = 4_000, 8_000
 
 
 class _Shared(TypedDict):
