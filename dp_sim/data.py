@@ -36,10 +36,6 @@ class Frame:
 
     def __post_init__(self) -> None:
         check_structure(self, self.name)
-        if self.energy is None and self.forces is None and self.virial is None:
-            raise InputError(
-                f"{self.name} has no label; expected energy, forces, stress or virial (`dp-sim label` makes them)"
-            )
         expected = {"energy": (), "forces": (len(self.numbers), 3), "virial": (3, 3)}
         for label, shape in expected.items():
             value = getattr(self, label)
@@ -53,8 +49,10 @@ class Frame:
                 raise InputError(f"{self.name}: {label} holds a value that is not finite; correct or drop the frame")
 
 
-def read_frames(source: str | os.PathLike[str]) -> list[Frame]:
+def read_frames(source: str | os.PathLike[str], *, labelled: bool = True) -> list[Frame]:
     """Frames of a file that ASE reads (`file.extxyz`, or `file.extxyz@:-40` for a slice) or of a DeePMD-kit folder.
+
+    `labelled=False` takes frames without labels too.
 
     Raises
     ------
@@ -64,7 +62,12 @@ def read_frames(source: str | os.PathLike[str]) -> list[Frame]:
     source = os.fspath(source)
     frames = list(_read_deepmd(Path(source)) if Path(source).is_dir() else _read_ase(source))
     if not frames:
-        raise InputError(f"{source} holds no frames; give a file with labelled structures")
+        raise InputError(f"{source} holds no frames; give a file with {'labelled ' if labelled else ''}structures")
+    for frame in frames:
+        if labelled and frame.energy is None and frame.forces is None and frame.virial is None:
+            raise InputError(
+                f"{frame.name} has no label; expected energy, forces, stress or virial (`dp-sim label` makes them)"
+            )
     return frames
 
 
@@ -90,7 +93,7 @@ def _read_ase(source: str) -> Iterator[Frame]:
         images = ase.io.read(path, index=index, do_not_split_by_at_sign=True)
     except Exception as error:  # ASE's readers raise whatever their parsing meets
         raise InputError(
-            f"{path} cannot be read as labelled structures ({type(error).__name__}: {error}); check the file"
+            f"{path} cannot be read as structures ({type(error).__name__}: {error}); check the file"
         ) from error
     for number, atoms in enumerate(images if isinstance(images, list) else [images]):
         yield frame_from_atoms(atoms, f"{source}, frame {number}")

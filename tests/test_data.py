@@ -113,7 +113,6 @@ def labelled(**results: Any) -> Atoms:
 @pytest.mark.parametrize(
     ("results", "message"),
     [
-        ({}, "has no label; expected energy, forces, stress or virial"),
         ({"energy": 1.0, "forces": np.zeros((3, 3))}, r"forces must have the shape \(2, 3\), got \(3, 3\)"),
         ({"energy": 1.0, "forces": np.zeros(6)}, r"forces must have the shape \(2, 3\), got \(6,\)"),
         ({"energy": np.array([1.0, 2.0])}, r"energy must have the shape \(\), got \(2,\)"),
@@ -163,8 +162,8 @@ def test_bad_structures(change: Any, message: str) -> None:
     ("content", "message"),
     [
         ("", "bad.extxyz"),
-        ("2\nenergy=1.0\nH 0 0 0\n", "bad.extxyz cannot be read as labelled structures"),
-        ("1\nenergy=1.0\nH 0 0 zero\n", "bad.extxyz cannot be read as labelled structures"),
+        ("2\nenergy=1.0\nH 0 0 0\n", "bad.extxyz cannot be read as structures"),
+        ("1\nenergy=1.0\nH 0 0 zero\n", "bad.extxyz cannot be read as structures"),
         ("1\nProperties=species:S:1:pos:R:3\nH 0 0 0\n", "bad.extxyz, frame 0 has no label"),
         ("1\nenergy=nan\nH 0 0 0\n", "bad.extxyz, frame 0: energy holds a value that is not finite"),
         ('1\nenergy="1 2"\nH 0 0 0\n', "bad.extxyz, frame 0: energy must have the shape"),

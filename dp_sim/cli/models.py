@@ -1,9 +1,9 @@
-"""dp-sim eval, dp-sim info: what a model file says, of a structure and of itself."""
+"""dp-sim eval, dp-sim info: what a model file says, of a structure and of itself; what is in data."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,7 +19,11 @@ from dp_sim.cli.options import (
     set_up,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 PANEL = "Models"
+PLOT_FORMATS = (".png", ".svg", ".pdf")
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="Model file.", show_default=False)]
 
@@ -59,22 +63,54 @@ def evaluate(
 
 
 def info(
-    model: ModelArgument,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL|DATA",
+            help="Model file; or structures, labelled or not: a file that ASE reads (FILE@INDEX for a part) or a "
+            "DeePMD-kit folder.",
+            show_default=False,
+        ),
+    ],
+    cutoff: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Of data: distance within which neighbours are counted, Angstrom (default: 6)."),
+    ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.png", help="Draw the learnt filters over the neighbours of the training data."),
+        typer.Option(
+            metavar="FILE.png", help="Draw the learnt filters of a model; g(r) and numbers of neighbours of data."
+        ),
     ] = None,
     verbose: VerboseOption = 0,
     quiet: QuietOption = False,
 ) -> None:
-    """What is in a model file: species, cutoff, precision, networks, training; with --plot the learnt filters."""
+    """What is in a model file (species, networks, training), or in data (labels, neighbours, suggested settings)."""
     set_up(verbose, quiet)
+    from dp_sim.errors import InputError
+    from dp_sim.export import is_archive
+
+    if plot is not None and plot.suffix not in PLOT_FORMATS:
+        raise InputError(
+            f"--plot writes {', '.join(PLOT_FORMATS)}; got '{plot}': give a file name with one of these endings"
+        )
+    if not is_archive(Path(source)):
+        from dp_sim.cli.data_info import show_data
+
+        return show_data(source, 6.0 if cutoff is None else cutoff, plot)
+    if cutoff is not None:
+        raise InputError(f"--cutoff is for data; {source} is a model file, whose cutoff is fixed: leave the option out")
+    _show_model(Path(source), plot)
+
+
+def _show_model(model: Path, plot: Path | None) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from dp_sim.export import read_metadata
+    from dp_sim.export import load_model, read_metadata
+    from dp_sim.recipes.filters import filters_figure
 
     metadata = read_metadata(model)
     table = Table(title=str(model), title_justify="left", title_style="bold", show_header=False, box=box.SIMPLE)
@@ -91,23 +127,16 @@ def info(
         table.add_row(name, Text(str(value)))
     Console().print(table)
     if plot is not None:
-        _plot_filters(model, plot)
+        save_figure(filters_figure(load_model(model)), plot, "filters")
 
 
-def _plot_filters(model: Path, target: Path) -> None:
+def save_figure(figure: Figure, target: Path, what: str) -> None:
+    """Write a figure whole or not at all, and say so."""
     from dp_sim.atomic_file import atomic_path
-    from dp_sim.errors import InputError
-    from dp_sim.export import load_model
-    from dp_sim.recipes.filters import filters_figure
 
-    formats = (".png", ".svg", ".pdf")
-    if target.suffix not in formats:
-        raise InputError(
-            f"--plot writes {', '.join(formats)}; got '{target}': give a file name with one of these endings"
-        )
     with atomic_path(target) as temporary:
-        filters_figure(load_model(model)).savefig(temporary)
-    typer.echo(f"filters drawn in {target}")
+        figure.savefig(temporary)
+    typer.echo(f"{what} drawn in {target}")
 
 
 def _flat(prefix: str, settings: dict[str, Any]) -> dict[str, str]:

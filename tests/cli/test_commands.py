@@ -116,8 +116,41 @@ def test_info(dp_sim, models):
         assert shown in text
 
 
-def test_info_of_what_is_no_model(dp_sim, water):
-    assert "water.xyz" in one_sentence(dp_sim("info", water))
+def test_info_of_what_is_no_model(dp_sim, tmp_path):
+    (tmp_path / "text.pt").write_text("no structure")
+    (tmp_path / "cut.pt").write_bytes(b"PK\x03\x04 and no more")
+    assert "text.pt" in one_sentence(dp_sim("info", "text.pt"))
+    assert "cut.pt is no complete TorchScript file" in one_sentence(dp_sim("info", "cut.pt"))
+    assert "there is no data file absent.xyz" in one_sentence(dp_sim("info", "absent.xyz"))
+
+
+def test_info_of_structures_without_labels(dp_sim, water):
+    """A water molecule: O-H 0.969 and H-H 1.526 Angstrom, one neighbour O and one or two H."""
+    outcome = dp_sim("info", water, "--cutoff", "1.2")
+    assert outcome.code == 0, outcome.err
+    rows = [line.split() for line in outcome.out.splitlines()]
+    assert ["labels", "none"] in rows
+    assert ["H", "-", "H", "1.526", "0.0", "0"] in rows
+    assert ["O", "-", "H", "0.969", "2.0", "2"] in rows
+    assert ["O", "-", "O", "none", "within", "8", "0.0", "0"] in rows
+
+
+def test_info_of_labelled_data_with_a_plot(dp_sim, tmp_path):
+    from ase.build import bulk
+
+    copper = bulk("Cu", cubic=True)
+    copper.calc = EMT()
+    copper.get_forces()
+    write(tmp_path / "copper.extxyz", [copper, copper])
+    outcome = dp_sim("info", "copper.extxyz", "--plot", "neighbours.png")
+    assert outcome.code == 0, outcome.err
+    assert "energy (all frames), forces (all frames)" in outcome.out
+    assert (tmp_path / "neighbours.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_info_refuses_options_that_do_not_belong(dp_sim, water, models):
+    assert "--cutoff is for data" in one_sentence(dp_sim("info", models[0], "--cutoff", "5"))
+    assert "--plot writes .png, .svg, .pdf" in one_sentence(dp_sim("info", water, "--plot", "neighbours.txt"))
 
 
 def test_report_is_rebuilt(dp_sim, water, tmp_path):
