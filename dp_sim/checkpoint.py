@@ -9,14 +9,14 @@ import torch
 
 from dp_sim.atomic_file import atomic_path
 from dp_sim.errors import ModelFileError
+from dp_sim.upgrade import STATE_VERSION, upgraded_state
 
 FORMAT = "dp-sim checkpoint"
-VERSION = 1
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     with atomic_path(path) as temporary:
-        torch.save({"format": FORMAT, "version": VERSION, **state}, temporary)
+        torch.save({"format": FORMAT, "version": STATE_VERSION, **state}, temporary)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -34,8 +34,11 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise ModelFileError(f"{path} is no complete checkpoint ({reason}); start again with --overwrite") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ModelFileError(f"{path} is no checkpoint of dp-sim; give the folder of a training run")
-    if state["version"] > VERSION:
+    if state["version"] > STATE_VERSION:
         raise ModelFileError(
-            f"{path} has checkpoint version {state['version']}, this dp-sim reads up to {VERSION}: upgrade it"
+            f"{path} has checkpoint version {state['version']}, this dp-sim reads up to {STATE_VERSION}: upgrade it"
         )
+    for weights in ("model", "average"):
+        if state.get(weights) is not None:
+            state[weights] = upgraded_state(state[weights], state["version"])
     return state

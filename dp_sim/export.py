@@ -27,9 +27,9 @@ from dp_sim.gradients import EnergyFunction, evaluate, hessian
 from dp_sim.model import DTYPES, DeepPotential, Potential, set_precision
 from dp_sim.neighbors import pair_vectors
 from dp_sim.structure import Structure, check_distances, check_structure
+from dp_sim.upgrade import STATE_VERSION, upgraded_state
 
 FORMAT = "dp-sim model"
-FORMAT_VERSION = 1
 _METADATA = "dp_sim.json"
 
 
@@ -46,6 +46,7 @@ class ModelMetadata:
     training: dict[str, Any] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=lambda: {"length": "Angstrom", "energy": "eV"})
     sha256: str = ""
+    version: int = STATE_VERSION
 
 
 class Model:
@@ -162,7 +163,7 @@ def save_model(
 
     metadata = {
         "format": FORMAT,
-        "version": FORMAT_VERSION,
+        "version": STATE_VERSION,
         "species": config.species,
         "cutoff": config.cutoff,
         "dtype": config.precision,
@@ -217,7 +218,7 @@ def eager_model(model: Model) -> DeepPotential:
     config = ModelConfig.model_validate(model.metadata.config)
     potential = DeepPotential(config)
     set_precision(potential, DTYPES[model.metadata.dtype])
-    potential.load_state_dict(model.module.model.state_dict())
+    potential.load_state_dict(upgraded_state(model.module.model.state_dict(), model.metadata.version))
     return potential
 
 
@@ -250,10 +251,10 @@ def _load_one(path: Path, device: torch.device, dtype: str | None) -> tuple[torc
     content = json.loads(extra[_METADATA])
     if content.get("format") != FORMAT:
         raise ModelFileError(f"{path} is a TorchScript file, but no dp-sim model: its {_METADATA} is of another kind")
-    if content["version"] > FORMAT_VERSION:
+    if content["version"] > STATE_VERSION:
         raise ModelFileError(
             f"{path} is a model of format version {content['version']} (dp-sim {content['dp_sim_version']}); "
-            f"this dp-sim reads up to {FORMAT_VERSION}: upgrade it"
+            f"this dp-sim reads up to {STATE_VERSION}: upgrade it"
         )
     if dtype is not None:
         set_precision(module, DTYPES[dtype])

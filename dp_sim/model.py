@@ -7,12 +7,9 @@ from torch import Tensor
 
 from dp_sim.batch import AtomicBatch, NeighborList
 from dp_sim.config import ModelConfig
-from dp_sim.descriptors.deeppot_se import DeepPotSE
-from dp_sim.descriptors.embedding import EmbeddingSum
-from dp_sim.descriptors.radial import Radial
-from dp_sim.environment import Environment
+from dp_sim.descriptors import make_descriptor
 from dp_sim.fitting import Fitting
-from dp_sim.neighbors import NeighborSearch, pair_vectors
+from dp_sim.neighbors import NeighborSearch
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -27,27 +24,19 @@ class DeepPotential(torch.nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        n_species = len(config.species)
-        width = config.embedding[-1]
-        self.environment = Environment(config.cutoff, config.switch_start, config.switch, n_species)
-        self.embedding = EmbeddingSum(n_species, config.embedding, config.activation, config.one_side)
-        self.descriptor = DeepPotSE(width, config.axis_width) if config.descriptor == "deeppot-se" else Radial(width)
+        self.descriptor = make_descriptor(config)
         self.fitting = Fitting(
-            self.descriptor.n_features, config.fitting, n_species, config.activation, config.residual_timestep
+            self.descriptor.n_features,
+            config.fitting,
+            len(config.species),
+            config.activation,
+            config.residual_timestep,
         )
         set_precision(self, DTYPES[config.precision])
 
     def forward(self, batch: AtomicBatch, pairs: NeighborList) -> Tensor:
-        vectors = pair_vectors(batch, pairs).to(self.environment.mean.dtype)
-        unit_vectors, s = self.environment.weights(vectors)
-        rows = self.environment.rows(unit_vectors, s, batch.species[pairs.center])
-        total = self.embedding(rows, self.environment.net_input(s), pairs.center, pairs.neighbor, batch.species)
-        return self.energies(total, batch.species)
-
-    def energies(self, total: Tensor, species: Tensor) -> Tensor:
-        """T = G^T R~ (N, 4, M1) -> atomic energies (N,), float64."""
-        energies = self.fitting(self.descriptor(total), species)
-        return self.fitting.with_bias(energies, species)
+        energies = self.fitting(self.descriptor(batch, pairs), batch.species)
+        return self.fitting.with_bias(energies, batch.species)
 
 
 class Potential(torch.nn.Module):

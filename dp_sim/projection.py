@@ -10,29 +10,25 @@ so a training step differentiates the networks twice, and the geometry never.
 
 from __future__ import annotations
 
+import copy
+import math
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dp_sim.batch import AtomicBatch, NeighborList
-from dp_sim.data import Frame
+from dp_sim.config import TrainingConfig
+from dp_sim.descriptors.descriptor import FeatureBatch, TrainingFeatures
 from dp_sim.environment import Environment
-from dp_sim.neighbors import NeighborSearch, pair_vectors
-from dp_sim.structure import check_distances
+from dp_sim.errors import InputError
+from dp_sim.frame_pairs import FramePairs
 from dp_sim.tabulate import SplineBasis
 
-
-class FramePairs(NamedTuple):
-    """One frame's pairs, in float64."""
-
-    species: Tensor  # (N,)
-    center: Tensor  # (P,)
-    neighbor: Tensor  # (P,)
-    vectors: Tensor  # (P, 3) Angstrom
+if TYPE_CHECKING:
+    from dp_sim.descriptors.smooth import SmoothDescriptor
 
 
 class Projection(NamedTuple):
@@ -56,16 +52,6 @@ class Projection(NamedTuple):
 
     def nbytes(self) -> int:
         return sum(field.numel() * field.element_size() for field in self)
-
-
-def find_pairs(frame: Frame, species: Tensor, search: NeighborSearch) -> FramePairs:
-    """Neighbours of a frame; InputError for coincident atoms."""
-    positions = torch.as_tensor(np.asarray(frame.positions, dtype=np.float64))
-    cell = torch.as_tensor(np.asarray(frame.cell, dtype=np.float64))
-    pairs: NeighborList = search(positions, cell, torch.as_tensor(np.asarray(frame.pbc, dtype=bool)))
-    vectors = pair_vectors(AtomicBatch(positions, species, cell[None], torch.zeros_like(species)), pairs)
-    check_distances(torch.linalg.vector_norm(vectors, dim=1), pairs.center, pairs.neighbor, frame.name)
-    return FramePairs(species, pairs.center, pairs.neighbor, vectors)
 
 
 def project(pairs: FramePairs, environment: Environment, basis: SplineBasis, dtype: torch.dtype) -> Projection:
@@ -153,41 +139,28 @@ class _SparseProduct(torch.autograd.Function):
         return ctx.transposed @ gradients[0].contiguous(), None, None
 
 
-class ProjectedBatch:
-    """A Projection with its sparse matrices set up, and the two maps that training needs."""
+class ProjectedBatch(FeatureBatch):
+    """A Projection with its sparse matrices set up: A (N, 4, C), and dE/dA -> dE/dr_ij."""
 
     def __init__(self, projection: Projection, n_columns: int) -> None:
-        self.projection = projection
-        self.n_atoms, self.n_columns = len(projection.species), n_columns
-        n_rows, size = 2 * len(projection.center), self.n_atoms * n_columns
-        starts = torch.arange(0, 4 * n_rows + 1, 4, dtype=torch.int32, device=projection.center.device)
         p = projection
+        super().__init__(p.species, p.center, p.neighbor, p.vectors)
+        self.rows, self.jacobian = p.rows, p.jacobian
+        self.n_columns = n_columns
+        n_rows, size = 2 * len(p.center), len(p.species) * n_columns
+        starts = torch.arange(0, 4 * n_rows + 1, 4, dtype=torch.int32, device=p.center.device)
         self.spread = _csr(starts, p.spread_column, p.spread_value, (n_rows, size))
         self.gather = _csr(p.gather_start, p.gather_column, p.gather_value, (size, n_rows))
 
     def features(self) -> Tensor:
-        """A (N, 4, C), a leaf that records gradients."""
-        summed = self.gather @ self.projection.rows
-        features = summed.view(self.n_atoms, self.n_columns, 4).transpose(1, 2).contiguous()
+        summed = self.gather @ self.rows
+        features = summed.view(len(self.species), self.n_columns, 4).transpose(1, 2).contiguous()
         return features.requires_grad_(True)
 
     def pair_gradients(self, gradient: Tensor) -> Tensor:
-        """dE/dA (N, 4, C) -> dE/dr_ij (P, 3), eV/Angstrom; linear, differentiable in its argument."""
         flat = gradient.transpose(1, 2).reshape(-1, 4)
         weighted = _SparseProduct.apply(flat, self.spread, self.gather)
-        return torch.bmm(weighted.view(-1, 1, 8), self.projection.jacobian)[:, 0]
-
-    def forces(self, pair_gradients: Tensor) -> Tensor:
-        """F_i = sum_j dE/dr_ij - dE/dr_ji, (N, 3): r_ij = r_j - r_i pulls at both its ends."""
-        zero = torch.zeros(self.n_atoms, 3, dtype=pair_gradients.dtype, device=pair_gradients.device)
-        p = self.projection
-        return zero.index_add(0, p.center, pair_gradients).index_add(0, p.neighbor, pair_gradients, alpha=-1)
-
-    def virial(self, pair_gradients: Tensor, pair_system: Tensor, n_systems: int) -> Tensor:
-        """W = -sum of r_ij (x) dE/dr_ij over the pairs of each system, (S, 3, 3), eV."""
-        products = self.projection.vectors[:, :, None] * pair_gradients[:, None, :]
-        zero = torch.zeros(n_systems, 9, dtype=products.dtype, device=products.device)
-        return -zero.index_add(0, pair_system, products.flatten(1)).view(n_systems, 3, 3)
+        return torch.bmm(weighted.view(-1, 1, 8), self.jacobian)[:, 0]
 
 
 with warnings.catch_warnings():
@@ -198,3 +171,53 @@ with warnings.catch_warnings():
 
 def _csr(starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
     return torch.sparse_csr_tensor(starts, columns, values, size=size, check_invariants=False)
+
+
+#: Bounds on the intervals of the spline that carries the embedding nets.
+FEWEST_KNOTS, MOST_KNOTS = 16, 2000
+
+
+def make_basis(environment: Environment, frames: Sequence[FramePairs], knots: int) -> SplineBasis:
+    """A spline as long as the nearest pair asks for, with `knots` intervals per unit of s.
+
+    Raises
+    ------
+    InputError
+        Two atoms so near that the spline would take too many knots.
+    """
+    nearest = min(
+        (float(torch.linalg.vector_norm(p.vectors, dim=1).min()) for p in frames if len(p.vectors)), default=1.0
+    )
+    s_max = float(environment.switch(torch.tensor(nearest, dtype=torch.float64))) * 1.001 + 1e-6
+    intervals = max(FEWEST_KNOTS, math.ceil(knots * s_max))
+    if intervals > MOST_KNOTS:
+        raise InputError(
+            f"two atoms of the data are {nearest:.3f} Angstrom apart: the spline of the embedding nets would need "
+            f"{intervals} knots (at most {MOST_KNOTS}); drop that frame, or lower training.knots"
+        )
+    return SplineBasis(intervals, s_max)
+
+
+class SplineFeatures(TrainingFeatures):
+    """A of the smooth descriptors: D = contraction(A C), C the spline coefficients of the embedding nets."""
+
+    def __init__(self, environment: Environment, frames: Sequence[FramePairs], settings: TrainingConfig) -> None:
+        self.environment = copy.deepcopy(environment)  # a CPU copy: projections are made there
+        self.device, self.dtype = torch.device(settings.device), environment.mean.dtype
+        self.basis = make_basis(environment, frames, settings.knots)
+        self.n_columns = environment.scale.shape[0] * self.basis.n_functions
+        # Environment.set_statistics gives all centres the same mean and deviation, so species 0 stands for all
+        net_input = environment.net_input(self.basis.sites, torch.zeros(len(self.basis.sites), dtype=torch.int64))
+        self.sites = net_input.to(self.device, self.dtype)
+        self.inverse = self.basis.inverse.to(self.device, self.dtype)
+
+    def prepare(self, pairs: FramePairs) -> Projection:
+        return project(pairs, self.environment, self.basis, self.dtype)
+
+    def join(self, frames: Sequence[Projection]) -> ProjectedBatch:
+        projection = join(frames, self.n_columns)
+        return ProjectedBatch(Projection(*(field.to(self.device) for field in projection)), self.n_columns)
+
+    def descriptors(self, descriptor: SmoothDescriptor, features: Tensor, species: Tensor) -> Tensor:
+        total = descriptor.embedding.projected(features, self.sites, self.inverse, species)
+        return descriptor.contraction(total)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -19,13 +18,13 @@ from dp_sim.batch import species_index
 from dp_sim.checkpoint import load_checkpoint, save_checkpoint
 from dp_sim.config import ModelConfig, TrainConfig, TrainingConfig
 from dp_sim.data import Frame, read_all, split
+from dp_sim.descriptors.descriptor import FeatureBatch, PreparedFrame
 from dp_sim.errors import InputError, TrainingError
+from dp_sim.frame_pairs import FramePairs, find_pairs
 from dp_sim.loss import Labels, Prediction, mean_square_errors, roots, square_sums, total_loss
 from dp_sim.model import DTYPES, DeepPotential
 from dp_sim.neighbors import NeighborSearch
-from dp_sim.projection import FramePairs, ProjectedBatch, Projection, find_pairs, join, project
 from dp_sim.statistics import initialise
-from dp_sim.tabulate import SplineBasis
 
 
 class CurvePoint(NamedTuple):
@@ -72,25 +71,21 @@ def find_species(frames: Sequence[Frame]) -> tuple[str, ...]:
 
 
 class PreparedFrames:
-    """Frames with their pairs and labels; projections are kept in memory up to a limit and made anew beyond it."""
+    """Frames with their pairs and labels; their features are kept in memory up to a limit and made anew beyond it."""
 
     def __init__(self, frames: Sequence[Frame], pairs: Sequence[FramePairs], cache_bytes: float) -> None:
         self.frames, self.pairs = list(frames), list(pairs)
-        self._cache: dict[int, Projection] = {}
+        self._cache: dict[int, PreparedFrame] = {}
         self._left = cache_bytes
 
-    def projection(self, index: int, make: Callable[[FramePairs], Projection]) -> Projection:
+    def features(self, index: int, make: Callable[[FramePairs], PreparedFrame]) -> PreparedFrame:
         if index in self._cache:
             return self._cache[index]
-        projection = make(self.pairs[index])
-        if projection.nbytes() <= self._left:
-            self._left -= projection.nbytes()
-            self._cache[index] = projection
-        return projection
-
-
-#: Bounds on the intervals of the spline that carries the embedding nets.
-FEWEST_KNOTS, MOST_KNOTS = 16, 2000
+        features = make(self.pairs[index])
+        if features.nbytes() <= self._left:
+            self._left -= features.nbytes()
+            self._cache[index] = features
+        return features
 
 
 def make_optimizer(model: DeepPotential, settings: TrainingConfig) -> torch.optim.Optimizer:
@@ -122,36 +117,19 @@ class Trainer:
         pairs = {name: self._pairs(getattr(data, name), search) for name in ("train", "valid")}
         torch.manual_seed(config.training.seed)
         self.model = DeepPotential(config.model)
-        initialise(self.model, data.train, pairs["train"], config.model.angular_weight)
+        initialise(self.model, data.train, pairs["train"])
         self.bias = self.model.fitting.bias.clone()
-        self.basis = self._make_basis([*pairs["train"], *pairs["valid"]])
+        self.features = self.model.descriptor.training_features([*pairs["train"], *pairs["valid"]], config.training)
         cache = config.training.cache_gb * 1e9
         self.train = PreparedFrames(data.train, pairs["train"], cache)
         self.valid = PreparedFrames(data.valid[: config.training.valid_frames], pairs["valid"], cache)
-        self.environment = copy.deepcopy(self.model.environment)  # a CPU copy: projections are made there
         self.model.to(self.device)
-        self._sites = self.model.environment.net_input(self.basis.sites.to(self.device)).to(self.dtype)
-        self._inverse = self.basis.inverse.to(self.device, self.dtype)
         self.average = copy.deepcopy(self.model) if config.training.average > 0 else None
         self.optimizer = make_optimizer(self.model, config.training)
         self.step_number = 0
 
     def _pairs(self, frames: Sequence[Frame], search: NeighborSearch) -> list[FramePairs]:
         return [find_pairs(f, species_index(f.numbers, self.config.model.species, f.name), search) for f in frames]
-
-    def _make_basis(self, pairs: Sequence[FramePairs]) -> SplineBasis:
-        """A spline as long as the nearest pair asks for, its knots as dense as the settings ask for."""
-        nearest = min(
-            (float(torch.linalg.vector_norm(p.vectors, dim=1).min()) for p in pairs if len(p.vectors)), default=1.0
-        )
-        s_max = float(self.model.environment.switch(torch.tensor(nearest, dtype=torch.float64))) * 1.001 + 1e-6
-        knots = max(FEWEST_KNOTS, math.ceil(self.config.training.knots * s_max))
-        if knots > MOST_KNOTS:
-            raise InputError(
-                f"two atoms of the data are {nearest:.3f} Angstrom apart: the spline of the embedding nets would need "
-                f"{knots} knots (at most {MOST_KNOTS}); drop that frame, or lower training.knots"
-            )
-        return SplineBasis(knots, s_max)
 
     # ---- one step -------------------------------------------------------------------------------------------------
 
@@ -214,35 +192,27 @@ class Trainer:
     def predict_frames(
         self, data: PreparedFrames, indices: Sequence[int], model: DeepPotential, *, training: bool
     ) -> tuple[Prediction, Labels]:
-        n_columns = len(self.config.model.species) * self.basis.n_functions
-        make = lambda p: project(p, self.environment, self.basis, self.dtype)  # noqa: E731
-        projection = join([data.projection(i, make) for i in indices], n_columns)
-        projection = Projection(*(field.to(self.device) for field in projection))
-        pair_counts = torch.tensor([len(data.pairs[i].center) for i in indices])
-        labels = Labels(*(t.to(self.device) for t in self._labels([data.frames[i] for i in indices], projection)))
-        return self.predict(model, ProjectedBatch(projection, n_columns), labels, pair_counts, training), labels
+        batch = self.features.join([data.features(i, self.features.prepare) for i in indices])
+        labels = Labels(*(t.to(self.device) for t in self._labels([data.frames[i] for i in indices], batch.species)))
+        return self.predict(model, batch, labels, training), labels
 
-    def predict(
-        self, model: DeepPotential, batch: ProjectedBatch, labels: Labels, pair_counts: Tensor, training: bool
-    ) -> Prediction:
+    def predict(self, model: DeepPotential, batch: FeatureBatch, labels: Labels, training: bool) -> Prediction:
         """Energies less the bias (S,), forces (N, 3), and the virial (S, 3, 3) where there is a label for it."""
-        n_systems, species = len(labels.sizes), batch.projection.species
+        n_systems = len(labels.sizes)
         features = batch.features()
-        total = model.embedding.projected(features, self._sites, self._inverse, species)
-        atomic = model.fitting(model.descriptor(total), species)
+        descriptors = self.features.descriptors(model.descriptor, features, batch.species)
+        atomic = model.fitting(descriptors, batch.species)
         (gradient,) = torch.autograd.grad(atomic.sum(), [features], create_graph=training)
         system = torch.repeat_interleave(torch.arange(n_systems, device=self.device), labels.sizes.to(torch.int64))
         energy = torch.zeros(n_systems, dtype=self.dtype, device=self.device).index_add(0, system, atomic)
         pair_gradients = batch.pair_gradients(gradient)
-        virial = None
-        if bool(labels.has_virial.any()):
-            pair_system = torch.repeat_interleave(torch.arange(n_systems), pair_counts).to(self.device)
-            virial = batch.virial(pair_gradients, pair_system, n_systems)
+        has_virial = bool(labels.has_virial.any())
+        virial = batch.virial(pair_gradients, system, n_systems) if has_virial else None
         return Prediction(energy, batch.forces(pair_gradients), virial)
 
-    def _labels(self, frames: Sequence[Frame], projection: Projection) -> Labels:
+    def _labels(self, frames: Sequence[Frame], species: Tensor) -> Labels:
         sizes = [len(f.numbers) for f in frames]
-        bias = self.bias[projection.species.cpu()]
+        bias = self.bias[species.cpu()]
         offsets = np.cumsum([0, *sizes])
         energy = [
             0.0 if f.energy is None else f.energy - float(bias[a:b].sum())

@@ -21,15 +21,15 @@ MOST_PAIRS = 6
 
 def filter_values(model: Model, distances: np.ndarray) -> dict[str, np.ndarray]:
     """s(r) G(s(r)) (R, M1) at distances (R,), Angstrom, for every pair of species `centre-neighbour`."""
-    potential = eager_model(model)
+    descriptor = eager_model(model).descriptor
     species = model.metadata.species
-    r = torch.as_tensor(distances, dtype=potential.environment.mean.dtype)
+    r = torch.as_tensor(distances, dtype=descriptor.environment.mean.dtype)
     values = {}
     with torch.no_grad():
-        s = potential.environment.switch(r)
+        s = descriptor.environment.switch(r)
         for (i, center), (j, neighbor) in product(enumerate(species), repeat=2):
-            index = int(potential.embedding.net_index(torch.tensor(i), torch.tensor(j)))
-            embedded = potential.embedding.nets[index](potential.environment.net_input(s))
+            index = int(descriptor.embedding.net_index(torch.tensor(i), torch.tensor(j)))
+            embedded = descriptor.embedding.nets[index](descriptor.environment.net_input(s, torch.full(s.shape, i)))
             values[f"{center}-{neighbor}"] = (s[:, None] * embedded).numpy()
     return values
 

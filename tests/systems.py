@@ -13,10 +13,9 @@ from ase.geometry import complete_cell
 from dp_sim.batch import species_index
 from dp_sim.config import ModelConfig
 from dp_sim.data import Frame
+from dp_sim.frame_pairs import find_pairs
 from dp_sim.model import DeepPotential
 from dp_sim.neighbors import NeighborSearch
-from dp_sim.projection import find_pairs
-from dp_sim.statistics import set_environment
 
 SPECIES = ("H", "O", "Cu")
 CUTOFF = 4.0
@@ -107,9 +106,7 @@ def random_model(config: ModelConfig, seed: int = 0) -> DeepPotential:
     model = DeepPotential(config)
     frames = [frame(atoms) for atoms in structures().values()]
     search = NeighborSearch(config.cutoff)
-    set_environment(
-        model.environment, [find_pairs(f, species_index(f.numbers, config.species), search) for f in frames]
-    )
+    model.descriptor.set_statistics([find_pairs(f, species_index(f.numbers, config.species), search) for f in frames])
     model.fitting.bias.copy_(torch.linspace(-20.0, 3.0, len(config.species), dtype=torch.float64))
     return model
 

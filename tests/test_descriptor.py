@@ -24,6 +24,8 @@ FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 class PlainDeepPotential:
     """Atomic energies from the numbers of `state_dict`, by the equations of the paper."""
 
+    R = "descriptor.environment"
+
     def __init__(self, config: ModelConfig, model: DeepPotential) -> None:
         self.config = config
         self.numbers = {key: value.numpy() for key, value in model.state_dict().items()}
@@ -52,8 +54,8 @@ class PlainDeepPotential:
 
     def embedding(self, s: float, center: int, neighbor: int) -> np.ndarray:
         index = neighbor if self.config.one_side else center * len(self.config.species) + neighbor
-        x = np.array([(s - self.numbers["environment.mean"]) / self.numbers["environment.deviation"]])
-        return self.network(f"embedding.nets.{index}", x, self.config.embedding)
+        x = np.array([(s - self.numbers[f"{self.R}.mean"][center]) / self.numbers[f"{self.R}.deviation"][center]])
+        return self.network(f"descriptor.embedding.nets.{index}", x, self.config.embedding)
 
     def descriptor(self, center: int, neighbors: list[tuple[int, np.ndarray]]) -> np.ndarray:
         """D of eq. 11: rows of G and R~ one neighbour after another, then (G1)^T R~ (R~)^T G2."""
@@ -62,7 +64,7 @@ class PlainDeepPotential:
         for k, (species, vector) in enumerate(neighbors):
             r = float(np.linalg.norm(vector))
             s = self.weight(r)
-            rows[k] = np.array([s, *(s * vector / r)]) / self.numbers["environment.scale"][center]
+            rows[k] = np.array([s, *(s * vector / r)]) / self.numbers[f"{self.R}.scale"][center]
             g[k] = self.embedding(s, center, species)
         if self.config.descriptor == "radial":
             return np.array([sum(rows[k, 0] * g[k, m] for k in range(len(neighbors))) for m in range(m1)])

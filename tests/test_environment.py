@@ -30,11 +30,11 @@ def test_scale_is_that_of_the_centre(environment: Environment) -> None:
 
 
 def test_net_input(environment: Environment) -> None:
-    environment.mean.fill_(0.5)
-    environment.deviation.fill_(0.25)
-    torch.testing.assert_close(
-        environment.net_input(torch.tensor([0.0, 0.5, 1.0])), torch.tensor([[-2.0], [0.0], [2.0]]), check_dtype=False
-    )
+    """(s - mean)/deviation, with the statistics of the centre's species."""
+    environment.mean.copy_(torch.tensor([0.5, 0.0]))
+    environment.deviation.copy_(torch.tensor([0.25, 2.0]))
+    got = environment.net_input(torch.tensor([0.0, 0.5, 1.0, 1.0]), torch.tensor([0, 0, 0, 1]))
+    torch.testing.assert_close(got, torch.tensor([[-2.0], [0.0], [2.0], [0.5]]), check_dtype=False)
 
 
 @pytest.mark.parametrize("kind", SWITCHES)

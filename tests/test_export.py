@@ -179,7 +179,7 @@ def test_files_of_another_kind(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2, "dp_sim_version": "9.9"}, r"format version 2 \(dp-sim 9\.9\); .*reads up to 1: upgrade it"),
+        ({"version": 99, "dp_sim_version": "9.9"}, r"format version 99 \(dp-sim 9\.9\); .*reads up to 2: upgrade it"),
         ({"format": "other"}, "but no dp-sim model"),
     ],
 )

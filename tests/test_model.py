@@ -45,7 +45,7 @@ class TestFloat32(ModelContract):
 def test_precision_of_weights_and_of_the_energy_bias(settings: dict[str, str], dtype: torch.dtype) -> None:
     model = DeepPotential(random_config(**settings))
     assert {parameter.dtype for parameter in model.parameters()} == {dtype}
-    assert model.environment.scale.dtype == dtype
+    assert model.descriptor.environment.scale.dtype == dtype
     assert model.fitting.bias.dtype == torch.float64
 
 
@@ -55,7 +55,7 @@ def test_casting_keeps_the_energy_bias() -> None:
     model.fitting.bias.copy_(bias)
     set_precision(model, torch.float32)
     assert torch.equal(model.fitting.bias, bias)
-    assert model.environment.mean.dtype == torch.float32
+    assert model.descriptor.environment.mean.dtype == torch.float32
 
 
 def test_radial_does_not_know_angles_and_deeppot_se_does() -> None:

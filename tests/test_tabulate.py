@@ -45,8 +45,9 @@ def test_slopes_are_the_derivative_of_the_weights() -> None:
 def test_error_of_embedding_nets_falls_with_the_fourth_power(region: str) -> None:
     """Twice the knots, about a sixteenth of the error; with 128 it is far below what training can see."""
     model = random_model(random_config(embedding=(25, 50, 100), axis_width=16))
-    net = model.embedding.nets[SPECIES.index("O")]
-    function = lambda s: net((s - model.environment.mean) / model.environment.deviation)  # noqa: E731
+    net = model.descriptor.embedding.nets[SPECIES.index("O")]
+    environment = model.descriptor.environment
+    function = lambda s: net((s - environment.mean[0]) / environment.deviation[0])  # noqa: E731
     s_max = 1.4
     low, high = {"everywhere": (0.0, s_max), "near zero": (0.0, 0.1), "near s_max": (s_max - 0.1, s_max)}[region]
     s = torch.linspace(low, high, 501, dtype=torch.float64)

@@ -1,0 +1,10 @@
+"""Descriptors: what an atom sees of its neighbours. `make_descriptor` is the one place that knows them by name."""
+
+from dp_sim.config import ModelConfig
+from dp_sim.descriptors.descriptor import Descriptor
+from dp_sim.descriptors.smooth import smooth_descriptor
+
+
+def make_descriptor(config: ModelConfig) -> Descriptor:
+    """The descriptor that the settings name, with fresh weights and neutral statistics."""
+    return smooth_descriptor(config)

@@ -1,0 +1,50 @@
+"""Descriptors that change smoothly as neighbours come and go: R~ (eq. 8), embedding nets (eq. 10), a contraction."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from dp_sim.batch import AtomicBatch, NeighborList
+from dp_sim.config import ModelConfig, TrainingConfig
+from dp_sim.descriptors.deeppot_se import DeepPotSE
+from dp_sim.descriptors.descriptor import Descriptor, TrainingFeatures
+from dp_sim.descriptors.embedding import EmbeddingSum
+from dp_sim.descriptors.radial import Radial
+from dp_sim.environment import Environment
+from dp_sim.frame_pairs import FramePairs
+from dp_sim.neighbors import pair_vectors
+from dp_sim.projection import SplineFeatures
+
+
+class SmoothDescriptor(Descriptor):
+    """T = G^T R~ (N, 4, M1) from environment and embedding nets, and D (N, n_features) from T by the contraction."""
+
+    def __init__(self, environment: Environment, embedding: EmbeddingSum, contraction: DeepPotSE | Radial) -> None:
+        super().__init__()
+        self.environment, self.embedding, self.contraction = environment, embedding, contraction
+        self.n_features = contraction.n_features
+
+    def forward(self, batch: AtomicBatch, pairs: NeighborList) -> Tensor:
+        vectors = pair_vectors(batch, pairs).to(self.environment.mean.dtype)
+        unit_vectors, s = self.environment.weights(vectors)
+        center_species = batch.species[pairs.center]
+        rows = self.environment.rows(unit_vectors, s, center_species)
+        net_input = self.environment.net_input(s, center_species)
+        total = self.embedding(rows, net_input, pairs.center, pairs.neighbor, batch.species)
+        return self.contraction(total)
+
+    def set_statistics(self, frames: Sequence[FramePairs]) -> None:
+        self.environment.set_statistics(frames)
+
+    def training_features(self, frames: Sequence[FramePairs], settings: TrainingConfig) -> TrainingFeatures:
+        return SplineFeatures(self.environment, frames, settings)
+
+
+def smooth_descriptor(config: ModelConfig) -> SmoothDescriptor:
+    """DeepPot-SE or its radial variant, with fresh weights."""
+    n_species, width = len(config.species), config.embedding[-1]
+    return SmoothDescriptor(
+        Environment(config.cutoff, config.switch_start, config.switch, n_species, config.angular_weight),
+        EmbeddingSum(n_species, config.embedding, config.activation, config.one_side),
+        DeepPotSE(width, config.axis_width) if config.descriptor == "deeppot-se" else Radial(width),
+    )
