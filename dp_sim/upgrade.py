@@ -13,7 +13,7 @@ STATE_VERSION = 2
 
 
 def _descriptor_in_one_module(state: State) -> State:
-    """1 -> 2: environment and embedding nets live in the descriptor; mean and deviation are per species of the centre."""
+    """1 -> 2: environment and embedding nets in the descriptor; mean and deviation per species of the centre."""
     n_species = state["environment.scale"].shape[0]
     upgraded = {}
     for name, value in state.items():
