@@ -11,8 +11,8 @@ import torch
 
 from dp_sim.batch import species_index
 from dp_sim.data import Frame
+from dp_sim.frame_pairs import find_pairs
 from dp_sim.neighbors import NeighborSearch
-from dp_sim.projection import find_pairs
 
 #: Width of the bins of distance histograms, Angstrom.
 BIN = 0.05
