@@ -2,9 +2,11 @@
 
 The Langevin middle scheme (Z. Zhang et al., J. Phys. Chem. A 123, 6056 (2019)) is BAOAB's close relative: the same
 accuracy of positions, one force evaluation a step. The Monte Carlo barostat (K.-H. Chow and D. M. Ferguson, Comput.
-Phys. Commun. 91, 283 (1995)) needs no virial and samples the isothermal-isobaric ensemble exactly; it scales every
-atom's position, because a Deep Potential has no bonds by which molecules could be told, and tries a move every 25
-steps.
+Phys. Commun. 91, 283 (1995)) needs no virial and samples the isothermal-isobaric ensemble exactly. It tries a move
+every 25 steps, in which molecules keep their shape and their centres are scaled: scaled bonds would let through only
+moves so small that a liquid's density took ten times longer. A Deep Potential knows no bonds, so molecules are told by
+distance (molecules.py), and told anew when one of them has come apart. V^N then counts molecules, whose atoms are held
+together by the model.
 
 Units change here and nowhere else: Angstrom, eV, fs, bar on this side; nm, kJ/mol, ps, bar on OpenMM's. Restart:
 exact at constant volume; with the barostat the run continues correctly but not to the same numbers, because OpenMM's
@@ -21,6 +23,7 @@ from ase import Atoms, units
 from numpy.typing import NDArray
 
 from dp_sim.errors import InputError, import_optional, nearest_name
+from dp_sim.recipes.engines.molecules import find_molecules, parted
 from dp_sim.recipes.engines.protocol import Conditions, Sample, State, UnstableError
 from dp_sim.recipes.engines.velocities import fixed_atoms, start_velocities
 from dp_sim.units import ANGSTROM_IN_NM, EV_IN_KJ_PER_MOL, EV_PER_A3_IN_BAR
@@ -68,6 +71,9 @@ class OpenMMEngine:
             )
         self._atoms = atoms.copy()
         self._box = _Box(atoms) if atoms.pbc.all() else None
+        self._bonds: list[tuple[int, int]] = []
+        if conditions.pressure_bar is not None:
+            self._bonds, self._atoms.positions = find_molecules(atoms)
         self.degrees_of_freedom = start_velocities(self._atoms, conditions, np.random.default_rng(conditions.seed))
         self._platform = _find_platform(mm, platform)
         system = self._make_system(mm, make_force, conditions)
@@ -90,7 +96,25 @@ class OpenMMEngine:
             barostat = mm.MonteCarloBarostat(conditions.pressure_bar, conditions.temperature_K, BAROSTAT_INTERVAL)
             barostat.setRandomNumberSeed(_openmm_seed(conditions.seed))
             system.addForce(barostat)
+            system.addForce(_joining_force(mm, self._bonds))  # the last force: _tell_molecules replaces it
         return system
+
+    @property
+    def molecules(self) -> int:
+        """How many units the barostat moves."""
+        return len(self._context.getMolecules())
+
+    def _tell_molecules(self) -> None:
+        """Group the atoms anew if a molecule has come apart since they were grouped."""
+        now = self.structure()
+        if not parted(now, self._bonds):
+            return
+        self._bonds, now.positions = find_molecules(now)
+        system = self._context.getSystem()
+        system.removeForce(system.getNumForces() - 1)
+        system.addForce(_joining_force(self._mm, self._bonds))
+        self._context.reinitialize(preserveState=True)
+        self._context.setPositions(vectors_and_positions_nm(now)[1])
 
     def _set_start(self) -> None:
         velocities = self._atoms.get_velocities() * _VELOCITY_IN_NM_PER_PS
@@ -105,6 +129,8 @@ class OpenMMEngine:
             if "nan" in str(error).lower() or "infinite" in str(error).lower():
                 raise UnstableError("a position is no longer finite") from error
             raise
+        if self._bonds:
+            self._tell_molecules()
 
     def sample(self) -> Sample:
         state = self._context.getState(energy=True)
@@ -201,6 +227,14 @@ def vectors_and_positions_nm(atoms: Atoms) -> tuple[NDArray[np.float64] | None, 
         return None, atoms.positions * ANGSTROM_IN_NM
     box = _Box(atoms)
     return box.vectors_nm, atoms.positions @ box.rotation * ANGSTROM_IN_NM
+
+
+def _joining_force(mm: Any, bonds: list[tuple[int, int]]) -> Any:
+    """Bonds without strength: they tell OpenMM which atoms are one molecule."""
+    force = mm.HarmonicBondForce()
+    for first, second in bonds:
+        force.addBond(first, second, 0.1, 0.0)
+    return force
 
 
 def _integrator(mm: Any, conditions: Conditions) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -75,12 +76,16 @@ def test_einstein_crystal_has_3N_kB():
     assert result.heat_capacity_kB.error < 1.0
 
 
+def far_apart(n: int) -> np.ndarray:
+    """Sites 6 Angstrom apart, so that no two look bonded."""
+    return np.indices((n // 4 + 1, 2, 2)).reshape(3, -1).T[:n] * 6.0
+
+
 def test_ideal_gas_at_constant_pressure():
     """p(V) ~ V^N exp(-pV / kT): <V> = (N + 1) kT / p, kappa = 1 / p, alpha = 1 / T."""
-    n, edge = 6, 10.0
+    n, edge = 6, 16.0
     pressure = (n + 1) * KT_300 / edge**3
-    positions = np.random.default_rng(0).random((n, 3)) * edge
-    atoms = Atoms(f"Ar{n}", positions=positions, cell=[edge] * 3, pbc=True)
+    atoms = Atoms(f"Ar{n}", positions=far_apart(n), cell=[edge] * 3, pbc=True)
     result = run(
         npt, atoms, IdealGas(), no_force, temperature_K=300, steps=150_000, timestep_fs=20, friction_per_ps=5,
         pressure_bar=pressure / units.bar, sample_every=50,
@@ -91,6 +96,53 @@ def test_ideal_gas_at_constant_pressure():
     assert within(result.thermal_expansion_per_K, 1 / 300.0)
     assert within(result.pressure_bar, pressure / units.bar)
     assert result.compressibility_per_GPa.error < 0.2 * result.compressibility_per_GPa.value
+
+
+def gas_of_molecules(n: int, bond: float, edge: float) -> tuple[Atoms, Callable[..., mm.Force]]:
+    """C2 molecules, stiff, without forces between them; some are cut by the walls of the box."""
+
+    def bonds(topology=None):
+        force = mm.HarmonicBondForce()
+        force.setUsesPeriodicBoundaryConditions(True)
+        for index in range(n):
+            force.addBond(2 * index, 2 * index + 1, bond * 0.1, 50 * EV_PER_ANGSTROM_IN_KJ_PER_MOL_NM / 0.1)
+        return force
+
+    positions = np.repeat(far_apart(n), 2, axis=0) + np.tile([[0, 0, 0], [0, 0, -bond]], (n, 1))
+    atoms = Atoms(f"C{2 * n}", positions=positions, cell=[edge] * 3, pbc=True)
+    atoms.wrap()
+    return atoms, bonds
+
+
+def test_the_ensemble_of_a_gas_of_molecules():
+    """N stiff molecules of two atoms: <V> = (N + 1) kT / p and kappa = 1 / p, N counting molecules."""
+    n, edge = 32, 54.0
+    atoms, bonds = gas_of_molecules(n, 1.4, edge)
+    pressure = (n + 1) * KT_300 / edge**3
+    result = run(
+        npt, atoms, IdealGas(), bonds, temperature_K=300, steps=100_000, timestep_fs=2, friction_per_ps=5,
+        pressure_bar=pressure / units.bar, sample_every=25,
+    )  # fmt: skip
+    assert result.converged, result.cause
+    assert within(result.volume_A3, edge**3)
+    assert within(result.compressibility_per_GPa, 1 / (pressure * EV_PER_A3_IN_GPA))
+
+
+def test_molecules_that_come_apart_are_told_anew():
+    """Pairs that look bonded and are not fly apart; from then on each atom counts in V^N for itself."""
+    n, edge = 3, 26.0
+    atoms, _ = gas_of_molecules(n, 1.4, edge)
+    pressure = (2 * n + 1) * KT_300 / edge**3
+    engine = OpenMMEngine(
+        atoms,
+        no_force,
+        Conditions(timestep_fs=20.0, temperature_K=300, pressure_bar=pressure / units.bar, seed=0),
+        platform="Reference",
+    )
+    assert engine.molecules == n
+    for _ in range(200):
+        engine.run(10)
+    assert engine.molecules == 2 * n
 
 
 def test_restart_is_exact_at_constant_volume(tmp_path):

@@ -1,0 +1,73 @@
+"""Molecules found by distance, for a barostat that moves them whole."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+
+import numpy as np
+from ase import Atoms
+from ase.data import covalent_radii
+from ase.neighborlist import natural_cutoffs, neighbor_list
+from numpy.typing import NDArray
+
+#: Two atoms closer than this times the sum of their covalent radii count as bonded: O-H up to 1.16 Angstrom, which
+#: holds for a stretched bond and leaves out hydrogen bonds (1.6 and more).
+BOND_FACTOR = 1.2
+#: Further apart than this times that sum they have parted: 1.9 Angstrom for O-H.
+PARTED_FACTOR = 2.0
+
+
+def parted(atoms: Atoms, bonds: list[tuple[int, int]]) -> bool:
+    """Whether one of the bonds has come apart; positions must be those of whole molecules."""
+    if not bonds:
+        return False
+    pairs = np.array(bonds)
+    lengths = np.linalg.norm(atoms.positions[pairs[:, 0]] - atoms.positions[pairs[:, 1]], axis=1)
+    return bool((lengths > PARTED_FACTOR * covalent_radii[atoms.numbers[pairs]].sum(axis=1)).any())
+
+
+def find_molecules(atoms: Atoms) -> tuple[list[tuple[int, int]], NDArray[np.float64]]:
+    """Bonds (i, j) that join the atoms of each finite molecule as a tree, and positions (N, 3) that make them whole.
+
+    A network that meets its own periodic image (a crystal, a polymer chain through the box) has no centre that could
+    be moved: its atoms stay single, where they are.
+    """
+    first, second, offset = neighbor_list("ijS", atoms, natural_cutoffs(atoms, mult=BOND_FACTOR))
+    partners: dict[int, list[tuple[int, NDArray[np.int_]]]] = defaultdict(list)
+    for i, j, shift in zip(first.tolist(), second.tolist(), offset, strict=True):
+        partners[i].append((j, shift))
+    images: dict[int, NDArray[np.int_]] = {}
+    bonds: list[tuple[int, int]] = []
+    positions = atoms.positions.copy()
+    for start in range(len(atoms)):
+        if start in images:
+            continue
+        tree, members, finite = _spanning_tree(start, partners, images)
+        if finite:
+            bonds += tree
+            positions[members] += np.array([images[atom] for atom in members]) @ atoms.cell.array
+    return bonds, positions
+
+
+def _spanning_tree(
+    start: int, partners: dict[int, list[tuple[int, NDArray[np.int_]]]], images: dict[int, NDArray[np.int_]]
+) -> tuple[list[tuple[int, int]], list[int], bool]:
+    """Walk over the bonds from `start`, entering in `images` the cell that makes each atom adjoin the one before.
+
+    Returns the tree's bonds, its atoms, and whether every other bond agrees with it: if not, the walk has come back
+    to an atom in another cell, and the network has no end.
+    """
+    images[start] = np.zeros(3, dtype=int)
+    tree, members, finite, waiting = [], [start], True, deque([start])
+    while waiting:
+        atom = waiting.popleft()
+        for other, shift in partners[atom]:
+            image = images[atom] + shift
+            if other not in images:
+                images[other] = image
+                tree.append((atom, other))
+                members.append(other)
+                waiting.append(other)
+            elif not np.array_equal(images[other], image):
+                finite = False
+    return tree, members, finite
