@@ -86,5 +86,7 @@ def usable_device(name: str | torch.device) -> torch.device:
         probe.cpu()  # the device "meta" makes tensors, but holds no numbers
     except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).partition(". ")[0].splitlines()[0]
-        raise InputError(f"device '{name}' cannot be used here ({reason}); try cpu") from None
+        kind = str(name).partition(":")[0]
+        meant = "; did you mean 'cuda'?" if kind.lower() == "gpu" else nearest_name(kind, ("cpu", "cuda"))
+        raise InputError(f"device '{name}' cannot be used here ({reason}); try cpu{meant}") from None
     return probe.device

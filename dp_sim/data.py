@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -202,9 +203,15 @@ def _load_npy(path: Path, shape: tuple[int, ...], count: int | None = None) -> n
     if not path.exists():
         return None
     try:
-        array = np.load(path, allow_pickle=False).astype(float)
-    except (ValueError, OSError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as an array of numbers: {error}") from error
+        with path.open("rb") as file:
+            array = np.load(file, allow_pickle=False).astype(float)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}; check the file") from error
+    except (ValueError, EOFError, TypeError, AttributeError, BadZipFile) as error:
+        # Not in numpy's own words: they advise to allow pickles, which run code.
+        raise InputError(
+            f"{path} cannot be read as an array of numbers: it is damaged, cut short, or holds objects; write it again"
+        ) from error
     rows = len(array) if array.ndim else 0
     if count not in (None, rows) or array.size != rows * math.prod(shape):
         expected = f"{'frames' if count is None else count}, {math.prod(shape)}"

@@ -29,8 +29,12 @@ class MissingPackageError(InputError, ImportError):
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str:
-    """`"; did you mean 'x'?"` for the known name nearest to `name`, or an empty string."""
-    matches = get_close_matches(name, list(known), n=1)
+    """`"; did you mean 'x'?"` for the known name nearest to `name`, or an empty string.
+
+    A name that differs in its digits alone is no slip: float16 is not meant to be float64.
+    """
+    letters = str.maketrans("", "", "0123456789")
+    matches = get_close_matches(name, [one for one in known if one.translate(letters) != name.translate(letters)], n=1)
     return f"; did you mean '{matches[0]}'?" if matches else ""
 
 

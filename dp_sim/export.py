@@ -129,6 +129,10 @@ class Model:
         self.__dict__.update(state, modules=modules)
 
 
+#: What users may call a model: a file, several (a committee), or a loaded one.
+ModelSource = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Model
+
+
 def _caller(module: torch.jit.ScriptModule) -> EnergyFunction:
     return lambda batch, pairs: module(*batch, *pairs)
 
@@ -194,15 +198,13 @@ def load_model(
         The file is absent, truncated, no dp-sim model, or of a newer version; or the members of a committee differ in
         their species or cutoff.
     InputError
-        The device does not exist here, or `dtype` is another.
+        The device does not exist here, `dtype` is another, or `path` is no path.
     """
-    paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
-    if not paths:
-        raise ModelFileError("no model file given; expected one, or several for a committee")
+    paths = _model_files(path)
     if dtype is not None:
         choose("dtype", dtype, tuple(DTYPES))
     where = usable_device(device)
-    opened = [_load_one(Path(p), where, dtype) for p in paths]
+    opened = [_load_one(p, where, dtype) for p in paths]
     members = [metadata for _, metadata in opened]
     for name, metadata in zip(paths, members, strict=True):
         if (metadata.species, metadata.cutoff) != (members[0].species, members[0].cutoff):
@@ -220,6 +222,33 @@ def eager_model(model: Model) -> DeepPotential:
     set_precision(potential, DTYPES[model.metadata.dtype])
     potential.load_state_dict(upgraded_state(model.module.model.state_dict(), model.metadata.version))
     return potential
+
+
+def as_model(model: ModelSource, *, device: str | None = None, dtype: str | None = None) -> Model:
+    """A loaded model as it is; anything else opened with `load_model` (`device` None: cpu).
+
+    Raises
+    ------
+    InputError
+        From `load_model`; or device or dtype together with a loaded model, which has its own.
+    """
+    if not isinstance(model, Model):
+        return load_model(model, device=device or "cpu", dtype=dtype)
+    if device is not None or dtype is not None:
+        raise InputError("device and dtype belong to a model file; give them to load_model(...) for a loaded model")
+    return model
+
+
+def _model_files(path: Any) -> list[Path]:
+    paths = [path] if isinstance(path, (str, os.PathLike)) else path
+    if not isinstance(paths, Sequence) or isinstance(paths, bytes):
+        raise InputError(f"a model must be a model file or a list of model files, got {path!r}; give the path")
+    if not paths:
+        raise ModelFileError("no model file given; expected one, or several for a committee")
+    for one in paths:
+        if not isinstance(one, (str, os.PathLike)):
+            raise InputError(f"the members of a committee must be model files, got {one!r}; give the path of each")
+    return [Path(one) for one in paths]
 
 
 def read_metadata(path: Path) -> ModelMetadata:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -12,8 +11,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 from torch import Tensor
 
-from dp_sim.errors import InputError
-from dp_sim.export import Model, load_model
+from dp_sim.export import ModelSource, as_model
 
 
 class DPCalculator(Calculator):
@@ -42,23 +40,14 @@ class DPCalculator(Calculator):
     # Charges and magnetic moments do not enter: a change of them leaves the results valid.
     ignored_changes: ClassVar[set[str]] = {"initial_charges", "initial_magmoms"}
 
-    def __init__(
-        self,
-        model: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Model,
-        device: str | None = None,
-        dtype: str | None = None,
-    ) -> None:
+    def __init__(self, model: ModelSource, device: str | None = None, dtype: str | None = None) -> None:
         super().__init__()
-        if not isinstance(model, Model):
-            model = load_model(model, device=device or "cpu", dtype=dtype)
-        elif device is not None or dtype is not None:
-            raise InputError("device and dtype belong to a model file; give them to load_model(...) for a loaded model")
-        self.model = model
+        self.model = as_model(model, device=device, dtype=dtype)
         # What ASE writes into databases and trajectories to say what computed a number.
         self.parameters.update(
-            model_sha256=[member.sha256 for member in model.members],
-            device=str(model.device),
-            dtype=model.metadata.dtype,
+            model_sha256=[member.sha256 for member in self.model.members],
+            device=str(self.model.device),
+            dtype=self.model.metadata.dtype,
         )
 
     def calculate(

@@ -30,7 +30,7 @@ from torch import Tensor
 
 from dp_sim.batch import choose
 from dp_sim.errors import InputError, import_optional, nearest_name
-from dp_sim.export import Model, load_model
+from dp_sim.export import Model, ModelSource, as_model
 from dp_sim.plugins.openmm_module import load_scripted, scripted_energy
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BACKENDS = ("auto", "torchscript", "python")
-ModelSource = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Model
 
 
 def create_force(
@@ -51,19 +50,22 @@ def create_force(
     atoms: Iterable[int] | None = None,
     species: Sequence[str | int] | None = None,
     periodic: bool | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
 ) -> openmm.Force:
     """The force of a model, for `system.addForce`.
 
     Parameters
     ----------
-    model: a model file, several (a committee: the mean of its members), or a loaded model; a PythonForce runs on the
-        device of the model, a TorchForce on that of the platform
+    model: a model file, several (a committee: the mean of its members), or a loaded model
     topology: tells the element of each particle of the System
     backend: "torchscript" (TorchForce), "python" (PythonForce), or "auto": TorchForce if its plugin loads and
         reproduces the model on a few atoms, else PythonForce; which one, and why, goes to the log `dp_sim`
     atoms: indices of the particles that the model describes, in any order; None: all of them
     species: chemical symbols or atomic numbers, one for each particle of the System, in place of a topology
     periodic: use the periodic box of the Context (as it changes); None: if the topology has a box; no topology: no
+    device: for files: where a PythonForce runs the model, "cpu" by default; a TorchForce runs on the platform's
+    dtype: for files: "float32" or "float64"; default: as trained
 
     Energies and forces are those of `Model.evaluate` in kJ/mol and kJ/mol/nm. A NaN position or energy, and a System
     with another number of particles, end the run with an OpenMMException.
@@ -71,13 +73,14 @@ def create_force(
     Raises
     ------
     InputError
-        No element for a particle, or one that the model does not know; atoms out of range or twice; unknown backend.
+        No element for a particle, or one that the model does not know; atoms out of range or twice; unknown backend,
+        device or dtype; device or dtype together with a loaded model.
     MissingPackageError
         OpenMM, or the plugin of the backend asked for, is not installed or does not load.
     """
     import_optional("openmm", extra="openmm", purpose="A force for OpenMM")
     choose("backend", backend, BACKENDS)
-    model = model if isinstance(model, Model) else load_model(model)
+    model = as_model(model, device=device, dtype=dtype)
     elements, in_box = _read_elements(topology, species)
     if periodic is None:
         periodic = in_box

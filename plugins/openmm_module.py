@@ -13,6 +13,9 @@ from torch import Tensor
 
 from dp_sim.units import ANGSTROM_IN_NM, EV_IN_KJ_PER_MOL
 
+#: What the sentences of `OpenMMEnergy` begin with.
+MARK = "dp-sim: "
+
 
 class OpenMMEnergy(torch.nn.Module):
     """Potential energy of (a part of) an OpenMM System; a committee contributes the mean of its members.
@@ -68,6 +71,15 @@ class OpenMMEnergy(torch.nn.Module):
         if not bool(torch.isfinite(energy)):
             raise RuntimeError("dp-sim: the model's energy is NaN or infinite; are two atoms on one spot?")
         return energy
+
+
+def model_message(error: Exception) -> str:
+    """The sentence of `OpenMMEnergy` in what OpenMM raised, which wraps it into a trace of TorchScript; "" for others.
+
+    The trace quotes the source around the failing line, so only its last line tells what happened.
+    """
+    last = str(error).strip().rpartition("\n")[2]
+    return last.partition(MARK)[2]
 
 
 def scripted_energy(members: Sequence[torch.nn.Module], species: Tensor, atoms: Tensor | None = None) -> bytes:

@@ -7,7 +7,6 @@ import inspect
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -23,21 +22,23 @@ NAMED_SPECS: dict[str, tuple[str, ...]] = {"emt": (), "tblite": ("GFN2-xTB", "GF
 _settings_of: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 
 
-def as_calculator(calc: Any, **options: Any) -> Any:
+def as_calculator(calc: Any, *, device: str | None = None, dtype: str | None = None) -> Any:
     """An ASE calculator from what users hand to a recipe.
 
-    calc      an ASE calculator (returned as it is), a model file, or a list of model files (a committee)
-    options   for model files only: `device`, `dtype` of `DPCalculator`
+    calc            an ASE calculator (returned as it is), a model file, or a list of model files (a committee)
+    device, dtype   for model files only: as in `DPCalculator`
 
     Raises
     ------
     InputError
-        Anything else, or a model file that cannot be used.
+        Anything else, a model file that cannot be used, or device or dtype together with a calculator.
     """
     if isinstance(calc, (str, os.PathLike)):
         calc = [calc]
     if isinstance(calc, Sequence):
-        return _model_calculator([Path(file) for file in calc], options)
+        return _model_calculator(calc, device, dtype)
+    if device is not None or dtype is not None:
+        raise InputError("device and dtype belong to a model file; leave them out with a calculator")
     if inspect.isclass(calc):
         raise InputError(f"calc must be a calculator, got the class {calc.__name__}; make one: {calc.__name__}(...)")
     if not (hasattr(calc, "get_potential_energy") and hasattr(calc, "get_forces")):
@@ -47,32 +48,13 @@ def as_calculator(calc: Any, **options: Any) -> Any:
     return calc
 
 
-def _model_calculator(files: list[Path], options: dict[str, Any]) -> Any:
-    if not files:
-        raise InputError("calc is an empty list; give at least one model file")
-    for file in files:
-        if not file.is_file():
-            raise InputError(f"there is no model file {file}; give the path of a file that dp-sim train wrote")
+def _model_calculator(files: Sequence[str | os.PathLike[str]], device: str | None, dtype: str | None) -> Any:
     from dp_sim.plugins.ase_calculator import DPCalculator
 
-    if options.get("device") is not None:
-        _check_device(options["device"])
-    calculator = DPCalculator(files if len(files) > 1 else files[0], **options)
+    calculator = DPCalculator(files, device=device, dtype=dtype)
     used = {"device": str(calculator.model.device), "dtype": calculator.model.metadata.dtype}
     _settings_of[calculator] = {"model": [str(file) for file in files], **used}
     return calculator
-
-
-def _check_device(device: str) -> None:
-    import torch
-
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"device '{device}' cannot be used here ({reason}); use cpu, or cuda where there is one"
-        ) from None
 
 
 def calculator_from_spec(spec: str, arguments: Mapping[str, Any] | None = None, *, may_import: bool = True) -> Any:

@@ -16,18 +16,21 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM (a batch system's way to end a job), treated as Ctrl-C is."""
 
 
-#: SIGTERMs that nobody has answered: Python drops an exception raised inside a destructor or a callback of the
+#: Signals that nobody has answered: Python drops an exception raised inside a destructor or a callback of the
 #: garbage collector, and the signal must not be lost with it.
 _unanswered: list[int] = []
+_EXCEPTION = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+#: What stands in for a handler that the program has not set itself.
+_BY_DEFAULT = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 
 
-def _raise_terminated(number: int, frame: FrameType | None) -> None:
+def _interrupt(number: int, frame: FrameType | None) -> None:
     _unanswered.append(number)
-    raise Terminated
+    raise _EXCEPTION[signal.Signals(number)]
 
 
 def answered() -> None:
-    """To be called where `Terminated` arrives; until then the next `whole_steps` raises it again."""
+    """To be called where the exception arrives; until then the next `whole_steps` raises it again."""
     _unanswered.clear()
 
 
@@ -37,17 +40,24 @@ def _in_main_thread() -> bool:
 
 
 @contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """SIGTERM raises `Terminated` inside the block, unless the program has a handler of its own."""
-    if not _in_main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+def signals_as_interrupts() -> Iterator[None]:
+    """Inside the block Ctrl-C raises `KeyboardInterrupt`, SIGTERM `Terminated`, and neither is lost.
+
+    A signal for which the program has a handler of its own is left to that.
+    """
+    if not _in_main_thread():
         yield
         return
-    signal.signal(signal.SIGTERM, _raise_terminated)
+    taken = [number for number, handler in _BY_DEFAULT.items() if signal.getsignal(number) is handler]
+    for number in taken:
+        signal.signal(number, _interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        answered()
+        for number in taken:
+            signal.signal(number, _BY_DEFAULT[number])
+        if taken:
+            answered()
 
 
 @contextmanager
@@ -60,7 +70,7 @@ def whole_steps() -> Iterator[None]:
         yield
         return
     if _unanswered:
-        raise Terminated
+        raise _EXCEPTION[signal.Signals(_unanswered[-1])]
     caught: list[int] = []
 
     def remember(number: int, frame: FrameType | None) -> None:

@@ -121,7 +121,11 @@ class _Recorder:
         return block
 
     def _record(self) -> None:
-        sample = self._engine.sample()
+        try:
+            sample = self._engine.sample()
+        except UnstableError as error:  # the last step may have left the numbers, which a sample is first to see
+            self._stop(f"{error} at step {self.step:,}")
+            return
         temperature = 2 * sample.kinetic_eV / (self._engine.degrees_of_freedom * KB_EV_PER_K)
         cause = self._cause_to_stop(sample.potential_eV, temperature, sample.volume_A3)
         if cause:

@@ -21,7 +21,7 @@ from ase.io import write
 from dp_sim.atomic_file import atomic_path, write_text
 from dp_sim.errors import InputError
 from dp_sim.recipes.calculators import calculator_settings, model_sha256
-from dp_sim.recipes.interrupts import answered, sigterm_as_interrupt, whole_steps
+from dp_sim.recipes.interrupts import answered, signals_as_interrupts, whole_steps
 from dp_sim.recipes.manifest import Manifest, claim_directory, read_manifest, remove_run
 from dp_sim.recipes.provenance import COMMAND, package_versions
 from dp_sim.recipes.results import Result, plain
@@ -81,7 +81,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         self._start = time.monotonic()
         if self.directory is not None:
             self._claim(self.directory)
-        self._open.enter_context(sigterm_as_interrupt())
+        self._open.enter_context(signals_as_interrupts())
         self.log(f"{self.recipe} {'continued' if self.resumed else 'started'}")
         return self
 

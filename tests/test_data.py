@@ -345,3 +345,26 @@ def test_energy_under_another_name_is_refused(tmp_path: Path) -> None:
     ase.io.write(tmp_path / "h2.extxyz", atoms)
     with pytest.raises(InputError, match="has 'dft_energy' and no 'energy'; rename it"):
         read_frames(tmp_path / "h2.extxyz")
+
+
+@pytest.mark.parametrize("content", ["damaged", "cut", "objects", "archive"])
+def test_a_corrupt_array_is_one_sentence_without_pickle(tmp_path: Path, content: str) -> None:
+    folder = tmp_path / "sys"
+    (folder / "set.000").mkdir(parents=True)
+    (folder / "type.raw").write_text("0")
+    (folder / "type_map.raw").write_text("Ar")
+    (folder / "nopbc").touch()
+    file = folder / "set.000" / "coord.npy"
+    if content == "objects":
+        np.save(file, np.array([{"a": 1}], dtype=object))
+    elif content == "archive":
+        with file.open("wb") as target:
+            np.savez(target, a=np.zeros(3))
+    else:
+        np.save(file, np.zeros((4, 3)))
+        whole = file.read_bytes()
+        file.write_bytes(whole[:-20] if content == "cut" else b"garbage" + whole)
+    with pytest.raises(InputError, match=r"coord\.npy cannot be read as an array of numbers") as caught:
+        read_frames(folder)
+    assert "pickle" not in str(caught.value)
+    assert str(file) in str(caught.value)

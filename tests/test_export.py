@@ -92,8 +92,12 @@ def test_casting(model_file: Path, original: DeepPotential) -> None:
     output = single.evaluate(atoms)
     assert output.energy.dtype == torch.float64
     assert 0 < float((output.energy - exact.energy).abs()) < 1e-4
-    with pytest.raises(InputError, match="dtype must be one of float32, float64; got 'float46'; did you mean"):
-        load_model(model_file, dtype="float46")
+    with pytest.raises(
+        InputError, match="dtype must be one of float32, float64; got 'flaot64'; did you mean 'float64'"
+    ):
+        load_model(model_file, dtype="flaot64")
+    with pytest.raises(InputError, match=r"dtype must be one of float32, float64; got 'float16'$"):
+        load_model(model_file, dtype="float16")
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "cudda", "meta0"])
@@ -101,6 +105,17 @@ def test_a_device_that_is_not_there(model_file: Path, device: str) -> None:
     with pytest.raises(InputError, match=f"device '{device}' cannot be used here .*; try cpu") as caught:
         load_model(model_file, device=device)
     assert not isinstance(caught.value, ModelFileError), "the file is not to blame"
+
+
+def test_a_gpu_is_called_cuda(model_file: Path) -> None:
+    with pytest.raises(InputError, match="try cpu; did you mean 'cuda'\\?"):
+        load_model(model_file, device="gpu:0")
+
+
+@pytest.mark.parametrize("what", [None, 123, b"model.pt", [None], {"model.pt": 1}])
+def test_what_is_no_model(what: object) -> None:
+    with pytest.raises(InputError, match=r"model file.*, got "):
+        load_model(what)  # type: ignore[arg-type]
 
 
 # ---- structures ----

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +33,31 @@ def load_config(context: typer.Context, path: Path | None) -> Path | None:
         if value is not None
     }
     return path
+
+
+@contextmanager
+def naming_config(context: typer.Context) -> Iterator[None]:
+    """Errors about a value that the file gave say so: neither the option's parser nor the recipe knows of the file.
+
+    A recipe's sentence about a setting begins with its name.
+    """
+    try:
+        yield
+    except typer.BadParameter as error:
+        name = (error.param.name if error.param is not None else None) or ""
+        if not _from_file(context, name):
+            raise
+        raise InputError(f"{context.params['config']}: {name}: {error.message}") from error
+    except InputError as error:
+        first = re.match(r"\w+", str(error))
+        if first is None or not _from_file(context, first[0]):
+            raise
+        raise InputError(f"{context.params['config']}: {error}") from error
+
+
+def _from_file(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "DEFAULT_MAP"
 
 
 def read_config(path: Path) -> dict[str, Any]:

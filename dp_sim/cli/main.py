@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from dp_sim.errors import DPSimError, InputError
-from dp_sim.recipes.interrupts import EXIT_STATUS, Terminated, sigterm_as_interrupt
+from dp_sim.recipes.interrupts import EXIT_STATUS, Terminated, signals_as_interrupts
 
 #: One module of dp_sim.cli for each group, in the order of the help; each has `register(app)`.
 GROUPS = ("demo", "training", "models", "bench", "label", "static", "dynamics", "paths", "report")
@@ -74,7 +74,7 @@ def status(arguments: Sequence[str]) -> int:
     logger, handler = logging.getLogger("dp_sim"), logging.StreamHandler()  # standard error; output is for results
     logger.addHandler(handler)
     try:
-        with sigterm_as_interrupt():
+        with signals_as_interrupts():
             code = typer.main.get_command(make_app()).main(list(arguments), "dp-sim", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except (InputError, typer.TyperException) as error:

@@ -55,8 +55,7 @@ def evaluate(
     from dp_sim.recipes.evaluation import evaluate as evaluate_structure
 
     atoms = read_structure(structure)
-    options = {name: value for name, value in (("device", device), ("dtype", dtype)) if value is not None}
-    calculator = as_calculator([model, *(more or [])], **options)
+    calculator = as_calculator([model, *(more or [])], device=device, dtype=dtype)
     with naming(structure):
         result = evaluate_structure(atoms, calculator, out=out, overwrite=overwrite)
     end(result, quiet=quiet)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperOption
 
-from dp_sim.cli.config_file import ConfigOption
+from dp_sim.cli.config_file import ConfigOption, naming_config
 from dp_sim.cli.options import (
     CalculatorArgOption,
     CalculatorOption,
@@ -63,13 +63,13 @@ class CalculatorChoice:
         if bool(self.model) == bool(self.spec):
             got = "both" if self.model else "neither"
             raise InputError(f"a run needs a model (-m FILE) or a calculator (--calculator SPEC), got {got}; give one")
-        model_options = {k: v for k, v in (("device", self.device), ("dtype", self.dtype)) if v is not None}
         if self.spec is None:
             if self.arguments:
                 raise InputError("--calculator-arg goes with --calculator, not with a model; leave it out")
-            return as_calculator(self.model, **model_options)
-        if model_options:
-            raise InputError(f"--{next(iter(model_options))} goes with a model, not with --calculator; leave it out")
+            return as_calculator(self.model, device=self.device, dtype=self.dtype)
+        for name, value in (("device", self.device), ("dtype", self.dtype)):
+            if value is not None:
+                raise InputError(f"--{name} goes with a model, not with --calculator; leave it out")
         return calculator_from_spec(self.spec, parse_arguments(self.arguments or []), may_import=self.may_import)
 
 
@@ -173,7 +173,8 @@ def recipe_command(app: typer.Typer, *, panel: str) -> Callable[..., None]:
             inputs = {p.name for p in own if p.default is p.empty}
             options.settings.update({key: value for key, value in given.items() if key not in inputs})
             _check_complete(recipe, options.settings, own)
-            with naming(" and ".join(str(values[p.name]) for p in own if p.name in inputs)):
+            structures = " and ".join(str(values[p.name]) for p in own if p.name in inputs)
+            with naming_config(values["context"]), naming(structures):
                 result = function(options, **arguments)
             end(result, quiet=values["quiet"])
 
@@ -205,6 +206,10 @@ class _RecipeCommand(TyperCommand):
     """A command whose help shows the recipe's own defaults."""
 
     recipe: str
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        with naming_config(ctx):
+            return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         defaults = _recipe_parameters(self.recipe)

@@ -76,6 +76,5 @@ def measure(
     from dp_sim.recipes.accuracy import measure_accuracy
     from dp_sim.recipes.calculators import as_calculator
 
-    options = {name: value for name, value in (("device", device), ("dtype", dtype)) if value is not None}
-    calculator = as_calculator([model, *(more or [])], **options)
+    calculator = as_calculator([model, *(more or [])], device=device, dtype=dtype)
     end(measure_accuracy(calculator, data, out=out, overwrite=overwrite, progress=not quiet), quiet=quiet)

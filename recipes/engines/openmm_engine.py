@@ -15,14 +15,17 @@ checkpoint does not hold the barostat's state.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms, units
 from numpy.typing import NDArray
 
-from dp_sim.errors import InputError, import_optional, nearest_name
+from dp_sim.errors import DPSimError, InputError, import_optional, nearest_name
+from dp_sim.plugins.openmm_module import model_message
 from dp_sim.recipes.engines.molecules import find_molecules, parted
 from dp_sim.recipes.engines.protocol import Conditions, Sample, State, UnstableError
 from dp_sim.recipes.engines.velocities import fixed_atoms, start_velocities
@@ -122,17 +125,31 @@ class OpenMMEngine:
         self._context.setVelocities(velocities if self._box is None else velocities @ self._box.rotation)
 
     def run(self, steps: int) -> None:
-        try:
+        with self._plain_errors():
             self._context.getIntegrator().step(steps)
-        except self._mm.OpenMMException as error:
-            # OpenMM, PythonForce and TorchForce each word it their own way; all name NaN or infinity.
-            if "nan" in str(error).lower() or "infinite" in str(error).lower():
-                raise UnstableError("a position is no longer finite") from error
-            raise
         if self._bonds:
             self._tell_molecules()
 
+    @contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        """OpenMM's exceptions as ours: unstable motion where a number is not finite, else the model's own sentence."""
+        try:
+            yield
+        except self._mm.OpenMMException as error:
+            sentence = model_message(error)
+            # The model and OpenMM itself word it their own way; both name NaN.
+            if re.search(r"\bnan\b", sentence or str(error), re.IGNORECASE):
+                what = "the energy" if "the model's energy" in sentence else "a position"
+                raise UnstableError(f"{what} is no longer finite") from error
+            if sentence:
+                raise DPSimError(sentence) from error
+            raise
+
     def sample(self) -> Sample:
+        with self._plain_errors():
+            return self._sample()
+
+    def _sample(self) -> Sample:
         state = self._context.getState(energy=True)
         potential = state.getPotentialEnergy()._value / EV_IN_KJ_PER_MOL
         kinetic = state.getKineticEnergy()._value / EV_IN_KJ_PER_MOL

@@ -57,8 +57,11 @@ def test_arguments_of_the_calculator_are_a_mapping_or_a_list(dp_sim, water, tmp_
         ("calculator: emt\nfmx: 1", "run.yaml: unknown setting 'fmx' for dp-sim opt; did you mean 'fmax'?"),
         ("calculator: emt\noverwrite: true", "unknown setting 'overwrite'"),
         ("recipe: vib", "holds the settings of 'vib', not of 'opt'"),
-        ("calculator: emt\nfmax: tight", "'--fmax'"),
-        ("calculator: emt\nsteps: [1, 2]", "'--steps'"),
+        ("calculator: emt\nfmax: tight", "run.yaml: fmax: Input should be a valid number"),
+        ("calculator: emt\nsteps: [1, 2]", "run.yaml: steps: "),
+        ("calculator: emt\nfmax: -1", "run.yaml: fmax must be positive"),
+        ("calculator: emt\noptimizer: bfg", "run.yaml: optimizer must be one of"),
+        ("calculator: ent", "run.yaml: calculator 'ent' is not known"),
         ("calculator: ase.calculators.emt:EMT", "give it on the command line: --calculator ase.calculators.emt:EMT"),
         ("just text", "must hold 'key: value' lines"),
         ("3: 4", "must hold 'key: value' lines"),
@@ -78,3 +81,11 @@ def test_bad_files_are_one_sentence(dp_sim, water, tmp_path, text, message):
 def test_an_absent_file_is_one_sentence(dp_sim, water):
     outcome = dp_sim("opt", water, "--config", "absent.yaml")
     assert outcome == (2, "", "dp-sim: there is no configuration file absent.yaml; give the path of a YAML file\n")
+
+
+def test_a_bad_flag_is_not_blamed_on_the_file(dp_sim, water, tmp_path):
+    (tmp_path / "run.yaml").write_text("calculator: emt\nfmax: 0.1")
+    for flag, message in (("-1", "dp-sim: fmax must be positive"), ("tight", "dp-sim: Invalid value for '--fmax'")):
+        outcome = dp_sim("opt", water, "--config", "run.yaml", "--fmax", flag)
+        assert outcome.code == 2
+        assert outcome.err.startswith(message)

@@ -197,3 +197,9 @@ def test_bad_structures_are_refused_by_name(spoil, message, model_file, ethanol)
 def test_no_atoms_are_refused(model_file):
     with pytest.raises(InputError, match="no atoms"):
         Atoms(calculator=DPCalculator(model_file)).get_potential_energy()
+
+
+@pytest.mark.parametrize("what", [None, 123])
+def test_what_is_no_model_is_one_sentence(what):
+    with pytest.raises(InputError, match=f"a model must be a model file or a list of model files, got {what}"):
+        DPCalculator(what)

@@ -13,6 +13,7 @@ from dp_sim.errors import InputError, MissingPackageError
 from dp_sim.plugins import openmm_force
 from dp_sim.plugins.ase_calculator import DPCalculator
 from dp_sim.plugins.openmm_force import create_force
+from dp_sim.plugins.openmm_module import model_message
 
 openmm = pytest.importorskip("openmm", reason="OpenMM is not installed (pip install 'dp-sim[openmm]')")
 app = openmm.app if hasattr(openmm, "app") else pytest.importorskip("openmm.app")
@@ -344,3 +345,29 @@ def test_without_openmm_the_error_names_the_extra(model_file, ethanol, monkeypat
     monkeypatch.setitem(__import__("sys").modules, "openmm", None)
     with pytest.raises(MissingPackageError, match=r"dp-sim\[openmm\]"):
         force_for(ethanol, model_file)
+
+
+def test_device_and_dtype_go_with_a_file(model_file, ethanol):
+    """As for DPCalculator: a file is opened in the precision asked for, a loaded model has its own."""
+    single, loaded = (
+        energy_and_forces(context_of(ethanol, force))[0]
+        for force in (
+            force_for(ethanol, model_file, backend="python", device="cpu", dtype="float32"),
+            force_for(ethanol, dp_sim.load_model(model_file, dtype="float32"), backend="python"),
+        )
+    )
+    assert single == loaded != energy_and_forces(context_of(ethanol, force_for(ethanol, model_file)))[0]
+    with pytest.raises(InputError, match=r"give them to load_model\(...\) for a loaded model"):
+        force_for(ethanol, dp_sim.load_model(model_file), dtype="float32")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_model_s_own_sentence_is_found_in_the_trace(backend, model_file, ethanol):
+    larger = ethanol + Atoms("H", positions=[[9.0, 9.0, 9.0]])
+    context = context_of(larger, force_for(ethanol, model_file, backend=backend))
+    with pytest.raises(openmm.OpenMMException) as caught:
+        context.getState(energy=True)
+    sentence = model_message(caught.value)
+    assert sentence.startswith("the force was made for 9 particles, and the System hands it 10;")
+    assert "\n" not in sentence
+    assert model_message(openmm.OpenMMException("Particle coordinate is NaN")) == ""

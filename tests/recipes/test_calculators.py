@@ -68,7 +68,7 @@ def test_a_spec_from_a_file_runs_no_foreign_code():
     [
         (EMT, r"got the class EMT; make one: EMT\(...\)"),
         (3, "got int"),
-        ([], "empty list"),
+        ([], "no model file given"),
         ("absent.pt", "there is no model file absent.pt"),
         (["absent.pt"], "there is no model file absent.pt"),
     ],

@@ -16,10 +16,10 @@ from ase.io import read
 from random_model import write_random_model
 from systems_dynamics import IdealGas, einstein_crystal
 
-from dp_sim.errors import InputError
+from dp_sim.errors import DPSimError, InputError
 from dp_sim.recipes import npt, nve, nvt, run_npt, run_nve, run_nvt
 from dp_sim.recipes.engines.ase_engine import ASEEngine
-from dp_sim.recipes.engines.protocol import Conditions
+from dp_sim.recipes.engines.protocol import Conditions, UnstableError
 from dp_sim.recipes.md import make_plan
 from dp_sim.recipes.md_loop import simulate
 from dp_sim.recipes.run_directory import RunDirectory
@@ -280,3 +280,25 @@ def test_bad_input(model_file, tmp_path):
     with pytest.raises(InputError, match="Ar"):
         run_nvt(Atoms("Ar"), model_file, **settings)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("backend", ["torchscript", "python"])
+def test_the_model_s_sentence_without_openmm_s_trace(model_file, tmp_path, backend):
+    """The trace quotes source that speaks of NaN: only the sentence tells one cause from the other."""
+    from dp_sim import load_model
+    from dp_sim.plugins.openmm_force import create_force
+
+    atoms, model = molecule("H2O"), load_model(model_file)
+    conditions = Conditions(timestep_fs=0.5, temperature_K=300)
+
+    def engine(species: str) -> OpenMMEngine:
+        force = create_force(model, species=list(species), backend=backend, periodic=False)
+        return OpenMMEngine(atoms, lambda topology: force, conditions, platform="Reference")
+
+    with pytest.raises(DPSimError, match=r"^the force was made for 4 particles, and the System hands it 3; [^\n]*$"):
+        engine("OHHH").run(1)
+    started = engine("OHH")
+    started._context.setPositions(np.full((3, 3), np.nan))
+    for act in (lambda: started.run(1), started.sample):
+        with pytest.raises(UnstableError, match=r"^a position is no longer finite$"):
+            act()
