@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 #: Exit status of the command line after each signal (128 + its number, as shells report it).
 EXIT_STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -21,7 +22,7 @@ class Terminated(KeyboardInterrupt):
 _unanswered: list[int] = []
 _EXCEPTION = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 #: What stands in for a handler that the program has not set itself.
-_BY_DEFAULT = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+_BY_DEFAULT: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
