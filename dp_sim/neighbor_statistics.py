@@ -142,8 +142,7 @@ def neighbor_statistics(frames: Sequence[Frame], cutoff: float = 6.0, reach: flo
         missing = per_atom.max(initial=0) + 1 - counts.shape[2]
         counts = np.pad(counts, ((0, 0), (0, 0), (0, max(0, missing))))
         centers = pairs.species.numpy()
-        for b in range(t):
-            np.add.at(counts, (centers, b, per_atom[:, b]), 1)
+        np.add.at(counts, (centers[:, None], np.arange(t), per_atom), 1)
         atoms += np.bincount(centers, minlength=t)
     closest[np.isinf(closest)] = np.nan
     periodic = all(np.all(frame.pbc) for frame in frames)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from dp_sim.descriptors.smooth import SmoothDescriptor
+from dp_sim.errors import InputError
 from dp_sim.export import Model, eager_model
 
 if TYPE_CHECKING:
@@ -20,8 +22,16 @@ MOST_PAIRS = 6
 
 
 def filter_values(model: Model, distances: np.ndarray) -> dict[str, np.ndarray]:
-    """s(r) G(s(r)) (R, M1) at distances (R,), Angstrom, for every pair of species `centre-neighbour`."""
+    """s(r) G(s(r)) (R, M1) at distances (R,), Angstrom, for every pair of species `centre-neighbour`.
+
+    Raises
+    ------
+    InputError
+        The model's descriptor has no embedding nets.
+    """
     descriptor = eager_model(model).descriptor
+    if not isinstance(descriptor, SmoothDescriptor):
+        raise InputError("the filters of a model are its embedding nets, which this one's descriptor does not have")
     species = model.metadata.species
     r = torch.as_tensor(distances, dtype=descriptor.environment.mean.dtype)
     values = {}
