@@ -17,6 +17,7 @@ from dp_sim.recipes.calculators import as_calculator
 from dp_sim.recipes.dynamics_files import TRAJECTORY, write_mdtraj_files
 from dp_sim.recipes.engines.ase_engine import ASEEngine
 from dp_sim.recipes.engines.protocol import Conditions, Engine
+from dp_sim.recipes.hydrogen_mass import with_hydrogen_mass
 from dp_sim.recipes.md_loop import Recorded, Schedule, simulate
 from dp_sim.recipes.results import Result
 from dp_sim.recipes.run_directory import RunDirectory
@@ -37,6 +38,7 @@ class Plan:
     engine: str
     backend: str | None
     platform: str | None
+    hydrogen_mass_amu: float | None = None
 
     def settings(self) -> dict[str, Any]:
         """The recipe's keywords as used; what the ensemble does not have is left out."""
@@ -49,7 +51,11 @@ class Plan:
             "steps": schedule.steps,
             "timestep_fs": conditions.timestep_fs,
             "engine": self.engine,
-            **({} if constant_energy else {"friction_per_ps": conditions.friction_per_ps}),
+            **(
+                {}
+                if constant_energy
+                else {"friction_per_ps": conditions.friction_per_ps, "hydrogen_mass_amu": self.hydrogen_mass_amu}
+            ),
             "sample_every": schedule.sample_every,
             "frame_every": schedule.frame_every,
             "backend": self.backend,
@@ -85,6 +91,7 @@ def make_plan(
     seed: int,
     friction_per_ps: float | None = None,
     pressure_bar: float | None = None,
+    hydrogen_mass_amu: float | None = None,
 ) -> Plan:
     """Check every setting and put the plan together. Without a friction the run is one at constant energy.
 
@@ -95,6 +102,8 @@ def make_plan(
     """
     atoms = check_structure(atoms)
     calculator = as_calculator(calc)
+    if hydrogen_mass_amu is not None:
+        atoms = with_hydrogen_mass(atoms, hydrogen_mass_amu)
     timestep_fs = default_timestep_fs(atoms) if timestep_fs is None else timestep_fs
     _check_positive(temperature_K=temperature_K, timestep_fs=timestep_fs, friction_per_ps=friction_per_ps)
     if pressure_bar is not None and not math.isfinite(pressure_bar):
@@ -119,6 +128,7 @@ def make_plan(
         engine=engine,
         backend=backend,
         platform=platform,
+        hydrogen_mass_amu=hydrogen_mass_amu,
     )
 
 

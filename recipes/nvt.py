@@ -56,6 +56,7 @@ def run_nvt(
     timestep_fs: float | None = None,
     engine: str = "ase",
     friction_per_ps: float = 5.0,
+    hydrogen_mass_amu: float | None = None,
     sample_every: int = 10,
     frame_every: int = 100,
     backend: str | None = None,
@@ -74,9 +75,10 @@ def run_nvt(
     calc: an ASE calculator, or a model file or files; with engine="openmm" a dp-sim model
     temperature_K: of the thermostat
     steps: time steps in all, those of an earlier session counted when a run is resumed
-    timestep_fs: None: 0.5 fs with hydrogen, 1 fs with other atoms below 20 amu, else 2 fs
+    timestep_fs: None: 0.5 fs with hydrogen below 3 amu, 1 fs with other atoms below 20 amu, else 2 fs
     engine: "ase" or "openmm"
     friction_per_ps: of the thermostat; averages do not depend on it, the speed of sampling and the dynamics do
+    hydrogen_mass_amu: mass of each hydrogen, taken from its heavy atom: averages stay, time steps may double at 4 amu
     sample_every, frame_every: steps between lines of thermo.csv and between frames of trajectory.extxyz
     backend, platform: of OpenMM: "torchscript", "python" or "auto"; "CUDA", "CPU", "Reference", ...
 
@@ -97,6 +99,7 @@ def run_nvt(
         timestep_fs=timestep_fs,
         engine=engine,
         friction_per_ps=friction_per_ps,
+        hydrogen_mass_amu=hydrogen_mass_amu,
         sample_every=sample_every,
         frame_every=frame_every,
         backend=backend,

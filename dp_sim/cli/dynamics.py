@@ -22,6 +22,10 @@ TimestepOption = Annotated[
 ]
 EngineOption = Annotated[str | None, typer.Option(help="ase, or openmm (dp-sim models only).")]
 FrictionOption = Annotated[float | None, typer.Option("--friction", help="Friction of the thermostat in 1/ps.")]
+HydrogenMassOption = Annotated[
+    float | None,
+    typer.Option("--hydrogen-mass", help="Mass of hydrogens in amu, taken from their heavy atoms; 4 allows 2 fs."),
+]
 SampleOption = Annotated[int | None, typer.Option(help="Steps between lines of thermo.csv.")]
 FrameOption = Annotated[int | None, typer.Option(help="Steps between frames of the trajectory.")]
 BackendOption = Annotated[str | None, typer.Option(help="OpenMM: torchscript, python or auto.")]
@@ -61,6 +65,7 @@ def nvt(
     timestep_fs: TimestepOption = None,
     engine: EngineOption = None,
     friction_per_ps: FrictionOption = None,
+    hydrogen_mass_amu: HydrogenMassOption = None,
     sample_every: SampleOption = None,
     frame_every: FrameOption = None,
     backend: BackendOption = None,
@@ -81,6 +86,7 @@ def npt(
     timestep_fs: TimestepOption = None,
     engine: EngineOption = None,
     friction_per_ps: FrictionOption = None,
+    hydrogen_mass_amu: HydrogenMassOption = None,
     sample_every: SampleOption = None,
     frame_every: FrameOption = None,
     backend: BackendOption = None,

@@ -20,7 +20,7 @@ import numpy as np
 import typer
 from ase import Atoms, units
 from ase.build import molecule
-from ase.calculators.calculator import CalculationFailed
+from ase.calculators.calculator import CalculationFailed, Calculator
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import thermalize_momenta
 from ase.optimize import BFGS, FIRE
@@ -116,13 +116,14 @@ def dynamics(
     atoms: Atoms,
     temperature_K: float,
     *,
+    calculator: Calculator,
     frames: int,
     settling_steps: int,
     steps_between: int,
 ) -> Iterator[Atoms]:
     """Langevin dynamics with sampling masses; yields `frames` structures."""
     atoms.set_masses([SAMPLING_MASSES_AMU[number] for number in atoms.numbers])
-    atoms.calc = xtb(METHOD)
+    atoms.calc = calculator
     thermalize_momenta(atoms, temperature_K=temperature_K, rng=rng)
     run = Langevin(
         atoms, TIMESTEP_FS * units.fs, temperature_K=temperature_K, friction=0.02 / units.fs, rng=rng, fixcm=False
@@ -140,6 +141,7 @@ def liquid(rng: np.random.Generator, *, state: Liquid, classical_ps: float) -> I
         rng,
         box,
         state.temperature_K,
+        calculator=xtb(METHOD),
         frames=state.frames,
         settling_steps=state.settling_steps,
         steps_between=state.steps_between,
@@ -185,7 +187,9 @@ def cluster(rng: np.random.Generator, *, molecules: int, temperature_K: float, f
         atoms += turned_molecule(rng, site)
     atoms.calc = xtb(METHOD)
     FIRE(atoms, logfile=None).run(fmax=0.5, steps=40)
-    return dynamics(rng, atoms, temperature_K, frames=frames, settling_steps=50, steps_between=25)
+    return dynamics(
+        rng, atoms, temperature_K, calculator=atoms.calc, frames=frames, settling_steps=50, steps_between=25
+    )
 
 
 def all_parts(relaxed: Atoms, size: Size) -> list[Part]:
@@ -215,7 +219,7 @@ def cluster_parts(relaxed: Atoms, size: Size, split: str, share: int) -> list[Pa
 
 
 def starting_box(seed: int, classical_ps: float) -> Atoms:
-    """A liquid to start dynamics from; classical, so a model needs some picoseconds to make it its own."""
+    """A liquid to start equilibrate.py from; classical, so a model needs some picoseconds to make it its own."""
     return classical_liquid(BOX_MOLECULES, BOX_DENSITY_G_CM3, 330.0, np.random.default_rng(seed), classical_ps)
 
 
@@ -230,7 +234,7 @@ def main(
         make_folder(out)
         relaxed = relaxed_molecule()
         counts = write_data(all_parts(relaxed, size), out, seed, "quick" if quick else "full")
-        write_frames(out / "water.extxyz", [starting_box(seed, 5 * size.classical_ps)])
+        write_frames(out / "classical.extxyz", [starting_box(seed, 5 * size.classical_ps)])
         write_frames(out / "water_molecule.extxyz", [labelled(relaxed, "relaxed")])
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -2,7 +2,7 @@
 
 python run.py                     measure and compare with expected.json; exit status 1 if a number differs
 python run.py --out npt           the same, and keep the files of the dynamics
-python run.py --steps 40000       a longer run: 2000 steps show that it works, a density takes tens of thousands
+python run.py --steps 10000       a longer run: 2000 steps show that it works, a density takes ten thousand
 python run.py --write-expected    after training again: make the numbers of this model the expected ones
 """
 
@@ -47,7 +47,7 @@ def measure() -> dict[str, Number]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write-expected", action="store_true")
-    parser.add_argument("--steps", type=int, default=2000, help="of the dynamics (0.5 fs each); 0: none")
+    parser.add_argument("--steps", type=int, default=2000, help="of the dynamics (2 fs each); 0: none")
     parser.add_argument("--out", help="directory for the files of the dynamics")
     arguments = parser.parse_args()
     numbers = measure()
@@ -55,8 +55,12 @@ def main() -> int:
         write_expected(HERE / "expected.json", numbers)
     good = compare(HERE / "expected.json", numbers)
     if arguments.steps and importlib.util.find_spec("openmm"):
-        settings = {"temperature_K": 330.0, "pressure_bar": 1.0, "steps": arguments.steps}
-        print(run_npt(read(LIQUID), MODEL, engine="openmm", out=arguments.out, **settings).summary())
+        settings = {"temperature_K": 330.0, "pressure_bar": 1.0, "steps": arguments.steps, "timestep_fs": 2.0}
+        print(
+            run_npt(
+                read(LIQUID), MODEL, engine="openmm", hydrogen_mass_amu=4.0, out=arguments.out, **settings
+            ).summary()
+        )
     elif arguments.steps:
         print("\nFor the dynamics: pip install 'dp-sim[openmm]'")
     return 0 if good else 1

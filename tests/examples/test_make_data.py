@@ -24,13 +24,12 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if request.param == "water":
         pytest.importorskip("openmm", reason="liquid water is sampled with OpenMM first", exc_type=ImportError)
     out = tmp_path_factory.mktemp(request.param)
-    run_script(request.param, out)
+    run_script(EXAMPLES / request.param / "make_data.py", "--out", str(out), "--seed", "3", "--quick")
     return request.param, out
 
 
-def run_script(name: str, out: Path) -> None:
-    script = EXAMPLES / name / "make_data.py"
-    command = [sys.executable, "-W", "error", str(script), "--out", str(out), "--seed", "3", "--quick"]
+def run_script(script: Path, *arguments: str) -> None:
+    command = [sys.executable, "-W", "error", str(script), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -66,8 +65,11 @@ def test_splits_share_no_trajectory(made: tuple[str, Path]) -> None:
 def test_only_the_data_are_left(made: tuple[str, Path]) -> None:
     """The parts are gone, and what is there is complete."""
     name, out = made
-    extra = {"ethanol": "ethanol_gauche.extxyz", "water": "water_molecule.extxyz"}[name]
-    expected = {"train.extxyz.gz", "valid.extxyz.gz", "test.extxyz.gz", f"{name}.extxyz", extra}
+    extra = {
+        "ethanol": {"ethanol.extxyz", "ethanol_gauche.extxyz"},
+        "water": {"classical.extxyz", "water_molecule.extxyz"},
+    }[name]
+    expected = {"train.extxyz.gz", "valid.extxyz.gz", "test.extxyz.gz", *extra}
     assert {file.name for file in out.iterdir()} == expected
 
 
@@ -114,3 +116,18 @@ def test_an_interrupted_run_goes_on_to_the_same_data(tmp_path: Path) -> None:
     assert sampled == ["train", "valid", "test"]
     for split in ("train", "valid", "test"):
         np.testing.assert_array_equal(frames(whole, split)[0].positions, frames(broken, split)[0].positions)
+
+
+def test_the_second_round_of_water(tmp_path: Path) -> None:
+    """A model moves the atoms, xTB labels them; then a box of the model's own."""
+    pytest.importorskip("tblite.ase", reason="the example data are labelled with tblite", exc_type=ImportError)
+    pytest.importorskip("openmm", reason="liquid water is sampled with OpenMM first", exc_type=ImportError)
+    folder, out = EXAMPLES / "water", tmp_path / "relaxed"
+    model = ["--model", str(folder / "water.pt")]
+    run_script(folder / "relaxed_liquid.py", *model, "--out", str(out), "--quick")
+    test_labels_are_those_of_xtb(("water", out))
+    assert len(frames(out, "train")[0]) == 96
+    box = tmp_path / "box.extxyz"
+    start = ["--start", str(folder / "water.extxyz")]
+    run_script(folder / "equilibrate.py", *model, *start, "--out", str(box), "--steps", "20")
+    assert len(ase.io.read(box)) == 192
