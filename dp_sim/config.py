@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -13,8 +13,10 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -25,8 +27,27 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+#: The descriptors in local frames (dp_sim.descriptors.local_frame); the others are smooth.
+FRAME_DESCRIPTORS = ("local-frame", "deep-potential")
+#: Keys of ModelConfig that only some descriptors have.
+_SMOOTH_KEYS = ("switch_start", "switch", "embedding", "axis_width", "one_side", "angular_weight")
+_OWN_KEYS = {
+    "deeppot-se": _SMOOTH_KEYS,
+    "radial": _SMOOTH_KEYS,
+    "local-frame": ("angular_neighbors", "radial_neighbors", "axes"),
+    "deep-potential": ("angular_neighbors", "axes"),
+}
+#: The network of the DeePMD paper.
+FRAME_FITTING = (240, 120, 60, 30, 10)
+Places = Annotated[int, Field(ge=0)]
+
+
 class ModelConfig(Section):
-    descriptor: Literal["deeppot-se", "radial"] = Field("deeppot-se", description="what an atom sees of its neighbours")
+    """Keys that the chosen descriptor does not have are refused, and left out of what is saved."""
+
+    descriptor: Literal["deeppot-se", "radial", "local-frame", "deep-potential"] = Field(
+        "deeppot-se", description="what an atom sees of its neighbours"
+    )
     species: tuple[str, ...] = Field(
         (), description="element symbols; empty: all elements of the data, by atomic number"
     )
@@ -40,7 +61,18 @@ class ModelConfig(Section):
     one_side: bool = Field(
         True, description="one embedding net per neighbour species instead of one per pair of species"
     )
-    fitting: tuple[PositiveInt, ...] = Field((240, 240, 240), description="widths of the fitting nets")
+    angular_neighbors: Places | dict[str, Places] = Field(
+        16, description="local frames: nearest neighbours of each species that have all four inputs"
+    )
+    radial_neighbors: Places | dict[str, Places] = Field(
+        16, description="local-frame: neighbours of each species farther out that have 1/R alone"
+    )
+    axes: dict[str, tuple[str, str]] = Field(
+        {}, description="local frames: species of the neighbours a and b, by that of the atom; else the two nearest"
+    )
+    fitting: tuple[PositiveInt, ...] = Field(
+        (240, 240, 240), description="widths of the fitting nets; with local frames by default 240 120 60 30 10"
+    )
     angular_weight: PositiveFloat = Field(1.0, description="of the columns x, y, z of R~ against s; molecules like 2")
     residual_timestep: bool = Field(False, description="a trained step on the skip connections of the fitting nets")
     activation: Literal["tanh", "gelu", "silu", "softplus", "sigmoid"] = Field(
@@ -62,8 +94,52 @@ class ModelConfig(Section):
             raise ValueError("every element must be named once only")
         return species
 
+    @model_validator(mode="before")
+    @classmethod
+    def _network_of_the_paper(cls, settings: Any) -> Any:
+        frames = isinstance(settings, dict) and settings.get("descriptor") in FRAME_DESCRIPTORS
+        return {"fitting": FRAME_FITTING, **settings} if frames else settings
+
+    @model_validator(mode="after")
+    def _keys_of_the_descriptor(self) -> ModelConfig:
+        own = _OWN_KEYS[self.descriptor]
+        for key in sorted(self.model_fields_set):
+            owners = [name for name, keys in _OWN_KEYS.items() if key in keys]
+            if owners and key not in own:
+                raise ValueError(
+                    f"{key} belongs to the descriptor {' and '.join(owners)}, not to {self.descriptor}, which has "
+                    f"{', '.join(own)}; leave it out"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _species_of_the_frames(self) -> ModelConfig:
+        for key in ("angular_neighbors", "radial_neighbors"):
+            numbers = getattr(self, key)
+            if isinstance(numbers, dict) and set(numbers) != set(self.species):
+                raise ValueError(
+                    f"{key} names {', '.join(numbers) or 'no species'}; it must name each of species, which is "
+                    f"{', '.join(self.species) or 'empty'}, or be one number for all"
+                )
+        named = {symbol for center, pair in self.axes.items() for symbol in (center, *pair)}
+        if not named <= set(self.species):
+            raise ValueError(
+                f"axes names {', '.join(sorted(named - set(self.species)))}, which is not in species "
+                f"({', '.join(self.species) or 'empty'}); add it there"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _only_own_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        others = {key for keys in _OWN_KEYS.values() for key in keys} - set(_OWN_KEYS[self.descriptor])
+        return {key: value for key, value in handler(self).items() if key not in others}
+
     @model_validator(mode="after")
     def _consistent(self) -> ModelConfig:
+        if self.descriptor in FRAME_DESCRIPTORS:
+            if not self.fitting:
+                raise ValueError("fitting needs at least one width")
+            return self
         if self.switch_start >= self.cutoff:
             raise ValueError(f"switch_start ({self.switch_start}) must be smaller than cutoff ({self.cutoff})")
         if not self.embedding or not self.fitting:

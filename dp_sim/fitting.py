@@ -11,14 +11,25 @@ class Fitting(torch.nn.Module):
 
     The nets run in the precision of their weights; the energy bias per species, which can be thousands of eV, is added
     in float64, and so is everything after it.
+
+    `hand` (F,): signs that a mirror gives to the descriptors, where it does; an energy is then the mean of both hands.
     """
 
     bias: Tensor
+    hand: Tensor
 
     def __init__(
-        self, n_features: int, widths: tuple[int, ...], n_species: int, activation: str, timestep: bool
+        self,
+        n_features: int,
+        widths: tuple[int, ...],
+        n_species: int,
+        activation: str,
+        timestep: bool,
+        hand: Tensor | None = None,
     ) -> None:
         super().__init__()
+        self.two_hands = hand is not None
+        self.register_buffer("hand", torch.ones(1) if hand is None else hand, persistent=False)
         self.nets = torch.nn.ModuleList(
             [Network(n_features, widths, activation, timestep=timestep, bias_deviation=0.1) for _ in range(n_species)]
         )
@@ -26,6 +37,13 @@ class Fitting(torch.nn.Module):
         self.register_buffer("bias", torch.zeros(n_species, dtype=torch.float64))
 
     def forward(self, descriptors: Tensor, species: Tensor) -> Tensor:
+        if not self.two_hands:
+            return self.one_hand(descriptors, species)
+        both = torch.cat([descriptors, descriptors * self.hand])
+        return self.one_hand(both, torch.cat([species, species])).view(2, -1).mean(dim=0)
+
+    def one_hand(self, descriptors: Tensor, species: Tensor) -> Tensor:
+        """The nets as they are, without the mean over hands."""
         energies = torch.zeros(descriptors.shape[0], dtype=descriptors.dtype, device=descriptors.device)
         for index, (net, last) in enumerate(zip(self.nets, self.last)):  # noqa: B905 (TorchScript has no strict=)
             atoms = torch.nonzero(species == index)[:, 0]

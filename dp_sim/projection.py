@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,6 +24,7 @@ from dp_sim.descriptors.descriptor import FeatureBatch, TrainingFeatures
 from dp_sim.environment import Environment
 from dp_sim.errors import InputError
 from dp_sim.frame_pairs import FramePairs
+from dp_sim.sparse import SparseProduct, csr
 from dp_sim.tabulate import SplineBasis
 
 if TYPE_CHECKING:
@@ -126,19 +126,6 @@ def join(parts: Sequence[Projection], n_columns: int) -> Projection:
     )
 
 
-class _SparseProduct(torch.autograd.Function):
-    """matrix @ dense, where the matrix is constant and its transpose at hand."""
-
-    @staticmethod
-    def forward(ctx: Any, dense: Tensor, matrix: Tensor, transposed: Tensor) -> Tensor:
-        ctx.transposed = transposed
-        return matrix @ dense
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.transposed @ gradients[0].contiguous(), None, None
-
-
 class ProjectedBatch(FeatureBatch):
     """A Projection with its sparse matrices set up: A (N, 4, C), and dE/dA -> dE/dr_ij."""
 
@@ -149,8 +136,8 @@ class ProjectedBatch(FeatureBatch):
         self.n_columns = n_columns
         n_rows, size = 2 * len(p.center), len(p.species) * n_columns
         starts = torch.arange(0, 4 * n_rows + 1, 4, dtype=torch.int32, device=p.center.device)
-        self.spread = _csr(starts, p.spread_column, p.spread_value, (n_rows, size))
-        self.gather = _csr(p.gather_start, p.gather_column, p.gather_value, (size, n_rows))
+        self.spread = csr(starts, p.spread_column, p.spread_value, (n_rows, size))
+        self.gather = csr(p.gather_start, p.gather_column, p.gather_value, (size, n_rows))
 
     def features(self) -> Tensor:
         summed = self.gather @ self.rows
@@ -159,18 +146,8 @@ class ProjectedBatch(FeatureBatch):
 
     def pair_gradients(self, gradient: Tensor) -> Tensor:
         flat = gradient.transpose(1, 2).reshape(-1, 4)
-        weighted = _SparseProduct.apply(flat, self.spread, self.gather)
+        weighted = SparseProduct.apply(flat, self.spread, self.gather)
         return torch.bmm(weighted.view(-1, 1, 8), self.jacobian)[:, 0]
-
-
-with warnings.catch_warnings():
-    # torch says once a process that its CSR tensors are in beta; said here, where it is caught, it is said to nobody
-    warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-    torch.sparse_csr_tensor(torch.tensor([0, 0]), torch.tensor([], dtype=torch.int64), torch.tensor([]), size=(1, 1))
-
-
-def _csr(starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
-    return torch.sparse_csr_tensor(starts, columns, values, size=size, check_invariants=False)
 
 
 #: Bounds on the intervals of the spline that carries the embedding nets.

@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.geometry import complete_cell
 
 from dp_sim.batch import species_index
-from dp_sim.config import ModelConfig
+from dp_sim.config import FRAME_DESCRIPTORS, ModelConfig
 from dp_sim.data import Frame
 from dp_sim.frame_pairs import find_pairs
 from dp_sim.model import DeepPotential
@@ -88,16 +88,11 @@ def brute_force_pairs(atoms: Atoms, cutoff: float) -> list[tuple[int, int, int, 
 
 def random_config(**settings: object) -> ModelConfig:
     """A small model of SPECIES in float64."""
-    defaults = {
-        "species": SPECIES,
-        "cutoff": CUTOFF,
-        "switch_start": 1.0,
-        "embedding": (6, 12, 12),
-        "axis_width": 4,
-        "fitting": (16, 16),
-        "precision": "float64",
-    }
-    return ModelConfig.model_validate({**defaults, **settings})
+    shared = {"species": SPECIES, "cutoff": CUTOFF, "fitting": (16, 16), "precision": "float64"}
+    smooth = {"switch_start": 1.0, "embedding": (6, 12, 12), "axis_width": 4}
+    frames = {"angular_neighbors": {"H": 4, "O": 3, "Cu": 5}}
+    own = frames if settings.get("descriptor") in FRAME_DESCRIPTORS else smooth
+    return ModelConfig.model_validate({**shared, **own, **settings})
 
 
 def random_model(config: ModelConfig, seed: int = 0) -> DeepPotential:

@@ -42,6 +42,25 @@ def test_only_the_data_are_needed() -> None:
         ({"model": {"species": ["H", "Oxygen"]}}, r"model\.species: 'Oxygen' is no element symbol"),
         ({"model": {"species": ["H", "X"]}}, r"model\.species: 'X' is no element symbol"),
         ({"model": {"species": ["H", "O", "H"]}}, r"model\.species: every element must be named once only"),
+        (
+            {"model": {"descriptor": "local-frame", "embedding": [4, 8]}},
+            "embedding belongs to the descriptor deeppot-se and radial, not to local-frame, which has angular_neigh",
+        ),
+        (
+            {"model": {"descriptor": "deep-potential", "radial_neighbors": 4}},
+            "radial_neighbors belongs to the descriptor local-frame, not to deep-potential",
+        ),
+        ({"model": {"axes": {}}}, "axes belongs to the descriptor local-frame and deep-potential, not to deeppot-se"),
+        (
+            {"model": {"descriptor": "local-frame", "angular_neighbors": {"H": 4}}},
+            "angular_neighbors names H; it must name each of species, which is empty",
+        ),
+        (
+            {"model": {"descriptor": "local-frame", "species": ["H", "O"], "axes": {"H": ["O", "C"]}}},
+            r"axes names C, which is not in species \(H, O\); add it there",
+        ),
+        ({"model": {"descriptor": "local-frame", "angular_neighbors": -1}}, r"model\.angular_neighbors.*; got -1"),
+        ({"model": {"descriptor": "local_frame"}}, r"model\.descriptor: .*; got 'local_frame'"),
         ({"training": {"steps": 0}}, r"training\.steps: .*greater than 0; got 0"),
         ({"training": {"steps": 10.5}}, r"training\.steps: .*integer.*; got 10\.5"),
         ({"training": {"learning_rate": 1e-4, "learning_rate_end": 1e-3}}, r"learning_rate_end .* must not exceed"),
@@ -73,6 +92,24 @@ def test_a_misspelt_section_is_named_not_the_one_it_leaves_missing() -> None:
         parse_config({"dta": {"train": ["a"]}})
     with pytest.raises(InputError, match=r"unknown key 'data\.trian'; did you mean 'train'\?"):
         parse_config({"data": {"trian": ["a"]}})
+
+
+def test_the_network_of_the_paper_is_the_default_of_its_descriptor() -> None:
+    for descriptor in ("local-frame", "deep-potential"):
+        assert parse_config({**DATA, "model": {"descriptor": descriptor}}).model.fitting == (240, 120, 60, 30, 10)
+        assert parse_config({**DATA, "model": {"descriptor": descriptor, "fitting": [9]}}).model.fitting == (9,)
+    assert parse_config(DATA).model.fitting == (240, 240, 240)
+
+
+@pytest.mark.parametrize("descriptor", ["deeppot-se", "radial", "local-frame", "deep-potential"])
+def test_what_is_saved_is_read_again(descriptor: str) -> None:
+    """Keys of other descriptors are not saved, so that they are not refused afterwards."""
+    config = parse_config({**DATA, "model": {"descriptor": descriptor, "cutoff": 5.0}})
+    for mode in ("json", "python"):
+        again = parse_config(config.model_dump(mode=mode))
+        assert again.model == config.model
+        assert again.model_dump() == config.model_dump()
+    assert ("axes" in config.model.model_dump()) == (descriptor in ("local-frame", "deep-potential"))
 
 
 def test_frozen() -> None:

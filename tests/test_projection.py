@@ -51,10 +51,17 @@ def exact(model: DeepPotential, names: list[str]) -> Prediction:
     return Prediction(sum_per_system(atomic, batch), -gradients[0], -gradients[1])
 
 
-VARIANTS = [{}, {"one_side": False, "switch": "cosine"}, {"descriptor": "radial", "one_side": False}]
+VARIANTS = {
+    "one-sided": {},
+    "two-sided cosine": {"one_side": False, "switch": "cosine"},
+    "radial": {"descriptor": "radial", "one_side": False},
+    "local frames": {"descriptor": "local-frame", "radial_neighbors": 3},
+    "local frames with axes": {"descriptor": "local-frame", "axes": {"H": ("O", "H"), "Cu": ("O", "O")}},
+    "deep potential": {"descriptor": "deep-potential"},
+}
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=["one-sided", "two-sided cosine", "radial"])
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
 def test_predictions_and_gradients_equal_plain_autograd(variant: dict[str, object]) -> None:
     run = trainer([labelled(name) for name in NAMES], **variant)
     prediction, labels = run.predict_frames(run.train, range(len(NAMES)), run.model, training=True)
@@ -85,8 +92,9 @@ def test_default_knots_are_enough() -> None:
     assert (prediction.forces - expected.forces).abs().max().item() < 1e-4
 
 
-def test_a_batch_is_its_frames_one_by_one() -> None:
-    run = trainer([labelled(name) for name in NAMES], knots=32)
+@pytest.mark.parametrize("descriptor", ["deeppot-se", "local-frame"])
+def test_a_batch_is_its_frames_one_by_one(descriptor: str) -> None:
+    run = trainer([labelled(name) for name in NAMES], knots=32, descriptor=descriptor)
     together, _ = run.predict_frames(run.train, range(len(NAMES)), run.model, training=False)
     singly = [run.predict_frames(run.train, [i], run.model, training=False)[0] for i in range(len(NAMES))]
     for field in Prediction._fields:
@@ -94,9 +102,10 @@ def test_a_batch_is_its_frames_one_by_one() -> None:
         torch.testing.assert_close(getattr(together, field), joined, atol=1e-12, rtol=1e-12)
 
 
-def test_isolated_atoms_alone() -> None:
+@pytest.mark.parametrize("descriptor", ["deeppot-se", "local-frame"])
+def test_isolated_atoms_alone(descriptor: str) -> None:
     """No pair at all in the whole data set: energies of atoms can still be learnt."""
-    run = trainer([labelled("atom"), labelled("lonely")], knots=8)
+    run = trainer([labelled("atom"), labelled("lonely")], knots=8, descriptor=descriptor)
     prediction, labels = run.predict_frames(run.train, [0, 1], run.model, training=True)
     assert not prediction.forces.any()
     assert prediction.virial is not None

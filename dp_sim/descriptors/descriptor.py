@@ -70,7 +70,7 @@ class TrainingFeatures(ABC):
 
 
 class Descriptor(torch.nn.Module):
-    """The neighbourhood of every atom as n_features numbers that turns, mirrors and swaps of like atoms leave alone.
+    """The neighbourhood of every atom as n_features numbers that turns and swaps of like atoms leave alone.
 
     `forward` is scripted into the model file; the other methods run in Python, for training. The geometry comes in the
     precision of the positions and is cast to that of the weights as pair vectors.
@@ -81,6 +81,10 @@ class Descriptor(torch.nn.Module):
     def forward(self, batch: AtomicBatch, pairs: NeighborList) -> Tensor:
         """-> D (N, n_features) in the precision of the weights, differentiable in positions and cell."""
         raise NotImplementedError
+
+    def hand(self) -> Tensor | None:
+        """What a mirror does to D: signs (n_features,), or None where mirrors leave it alone, as they should."""
+        return None
 
     def set_statistics(self, frames: Sequence[FramePairs]) -> None:
         """Write means and deviations over the training frames into the buffers."""

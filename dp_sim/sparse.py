@@ -1,0 +1,33 @@
+"""Constant sparse matrices in a graph that is differentiated."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class SparseProduct(torch.autograd.Function):
+    """matrix @ dense, where the matrix is constant and its transpose at hand."""
+
+    @staticmethod
+    def forward(ctx: Any, dense: Tensor, matrix: Tensor, transposed: Tensor) -> Tensor:
+        ctx.transposed = transposed
+        return matrix @ dense
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.transposed @ gradients[0].contiguous(), None, None
+
+
+with warnings.catch_warnings():
+    # torch says once a process that its CSR tensors are in beta; said here, where it is caught, it is said to nobody
+    warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+    torch.sparse_csr_tensor(torch.tensor([0, 0]), torch.tensor([], dtype=torch.int64), torch.tensor([]), size=(1, 1))
+
+
+def csr(starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
+    """A matrix in compressed rows; the parts are taken as they are."""
+    return torch.sparse_csr_tensor(starts, columns, values, size=size, check_invariants=False)
