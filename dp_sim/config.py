@@ -15,6 +15,7 @@ from pydantic import (
     PositiveInt,
     SerializerFunctionWrapHandler,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
@@ -36,17 +37,40 @@ _OWN_KEYS = {
     "radial": _SMOOTH_KEYS,
     "local-frame": ("angular_neighbors", "radial_neighbors", "axes"),
     "deep-potential": ("angular_neighbors", "axes"),
+    "deepmd-kit": ("parts",),
 }
 #: The network of the DeePMD paper.
 FRAME_FITTING = (240, 120, 60, 30, 10)
 Places = Annotated[int, Field(ge=0)]
 
 
+#: Twice differentiable ones, so that training has smooth forces; imported models may have others (dp_sim.networks).
+SMOOTH_ACTIVATIONS = ("tanh", "gelu", "silu", "softplus", "sigmoid")
+
+
+class DeepmdPart(Section):
+    """One descriptor of an imported DeePMD-kit model (dp_sim.deepmd); pairs are indices of species, centre first."""
+
+    kind: Literal["se_e2_a", "se_e2_r"]
+    cutoff: PositiveFloat
+    switch_start: float = Field(ge=0)
+    embedding: tuple[PositiveInt, ...]
+    axis_width: PositiveInt = 1
+    one_side: bool = True
+    residual_timestep: bool = Field(False, description="in the embedding nets")
+    activation: str = "tanh"
+    places: tuple[int, ...] = Field(description="DeePMD-kit's sel: neighbours of each species that padding counts with")
+    excluded: tuple[tuple[int, int], ...] = Field((), description="pairs that see nothing, but take a place")
+    dropped: tuple[tuple[int, int], ...] = Field((), description="pairs that are no neighbours")
+    protection: float = Field(0.0, ge=0, description="added to r in 1/r, Angstrom")
+    shifted: bool = Field(False, description="rows of R~ are shifted by a mean, so padding contributes")
+
+
 class ModelConfig(Section):
     """Keys that the chosen descriptor does not have are refused, and left out of what is saved."""
 
-    descriptor: Literal["deeppot-se", "radial", "local-frame", "deep-potential"] = Field(
-        "deeppot-se", description="what an atom sees of its neighbours"
+    descriptor: Literal["deeppot-se", "radial", "local-frame", "deep-potential", "deepmd-kit"] = Field(
+        "deeppot-se", description="what an atom sees of its neighbours; deepmd-kit: of an imported model"
     )
     species: tuple[str, ...] = Field(
         (), description="element symbols; empty: all elements of the data, by atomic number"
@@ -75,9 +99,8 @@ class ModelConfig(Section):
     )
     angular_weight: PositiveFloat = Field(1.0, description="of the columns x, y, z of R~ against s; molecules like 2")
     residual_timestep: bool = Field(False, description="a trained step on the skip connections of the fitting nets")
-    activation: Literal["tanh", "gelu", "silu", "softplus", "sigmoid"] = Field(
-        "tanh", description="in all hidden layers"
-    )
+    activation: str = Field("tanh", description="in all hidden layers")
+    parts: tuple[DeepmdPart, ...] = Field((), description="of the descriptor deepmd-kit, side by side")
     precision: Literal["float32", "float64"] = Field(
         "float32", description="of weights and training; energies sum in float64"
     )
@@ -93,6 +116,14 @@ class ModelConfig(Section):
         if len(set(species)) < len(species):
             raise ValueError("every element must be named once only")
         return species
+
+    @field_validator("activation")
+    @classmethod
+    def _smooth_activation(cls, name: str, info: ValidationInfo) -> str:
+        if info.data.get("descriptor") != "deepmd-kit" and name not in SMOOTH_ACTIVATIONS:
+            known = ", ".join(f"'{known}'" for known in SMOOTH_ACTIVATIONS)
+            raise ValueError(f"expected one of {known}{nearest_name(name, SMOOTH_ACTIVATIONS)}")
+        return name
 
     @model_validator(mode="before")
     @classmethod
@@ -136,7 +167,9 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelConfig:
-        if self.descriptor in FRAME_DESCRIPTORS:
+        if (self.descriptor == "deepmd-kit") != bool(self.parts):
+            raise ValueError("parts and descriptor deepmd-kit belong together; dp-sim import writes both")
+        if self.descriptor in (*FRAME_DESCRIPTORS, "deepmd-kit"):
             if not self.fitting:
                 raise ValueError("fitting needs at least one width")
             return self
@@ -213,6 +246,12 @@ class TrainConfig(Section):
     data: DataConfig
     loss: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _trainable(self) -> TrainConfig:
+        if self.model.descriptor == "deepmd-kit":
+            raise ValueError("model.descriptor deepmd-kit is for imported models; train deeppot-se")
+        return self
 
 
 def _message(error: ValidationError, config: type[BaseModel], origin: str) -> str:

@@ -22,6 +22,7 @@ from dp_sim import committee
 from dp_sim.atomic_file import atomic_path
 from dp_sim.batch import AtomicBatch, ModelOutput, NeighborList, choose, species_index, usable_device
 from dp_sim.config import ModelConfig
+from dp_sim.deepmd.places import warn_if_crowded
 from dp_sim.errors import InputError, ModelFileError
 from dp_sim.gradients import EnergyFunction, evaluate, hessian
 from dp_sim.model import DTYPES, DeepPotential, Potential, set_precision
@@ -118,6 +119,7 @@ class Model:
         pairs = NeighborList(*self.modules[0].neighbors(positions, cell, pbc))
         batch = AtomicBatch(positions, species, cell[None], torch.zeros_like(species))
         check_distances(torch.linalg.vector_norm(pair_vectors(batch, pairs), dim=1), pairs.center, pairs.neighbor, name)
+        warn_if_crowded(self.metadata.config, pairs, species, self.metadata.species, name)
         return batch, pairs
 
     # A scripted module does not pickle, so a model travels (to worker processes, into copies) as file content.
@@ -220,7 +222,10 @@ def eager_model(model: Model) -> DeepPotential:
     config = ModelConfig.model_validate(model.metadata.config)
     potential = DeepPotential(config)
     set_precision(potential, DTYPES[model.metadata.dtype])
-    potential.load_state_dict(upgraded_state(model.module.model.state_dict(), model.metadata.version))
+    state = upgraded_state(model.module.model.state_dict(), model.metadata.version)
+    # TorchScript lists buffers that are not persistent too; these follow from the settings
+    derived = {name for name, _ in potential.named_buffers()} - set(potential.state_dict())
+    potential.load_state_dict({name: value for name, value in state.items() if name not in derived})
     return potential
 
 

@@ -30,11 +30,15 @@ class EmbeddingSum(torch.nn.Module):
     `one_side=True` shares the nets of a neighbour species among all centres.
     """
 
-    def __init__(self, n_species: int, widths: tuple[int, ...], activation: str, one_side: bool) -> None:
+    def __init__(
+        self, n_species: int, widths: tuple[int, ...], activation: str, one_side: bool, timestep: bool = False
+    ) -> None:
         super().__init__()
         self.n_species, self.one_side, self.width = n_species, one_side, widths[-1]
         n_nets = n_species if one_side else n_species * n_species
-        self.nets = torch.nn.ModuleList([Network(1, widths, activation, bias_deviation=1.0) for _ in range(n_nets)])
+        self.nets = torch.nn.ModuleList(
+            [Network(1, widths, activation, timestep=timestep, bias_deviation=1.0) for _ in range(n_nets)]
+        )
 
     def net_index(self, center_species: Tensor, neighbor_species: Tensor) -> Tensor:
         """Which net a pair goes through (P,)."""
@@ -43,10 +47,13 @@ class EmbeddingSum(torch.nn.Module):
         return center_species * self.n_species + neighbor_species
 
     def forward(self, rows: Tensor, net_input: Tensor, center: Tensor, neighbor: Tensor, species: Tensor) -> Tensor:
-        """rows (P, 4) of R~, net_input (P, 1), center and neighbor (P,), species (N,) -> T (N, 4, M1)."""
+        """rows (P, 4) of R~, net_input (P, 1), center and neighbor (P,), species (N,) -> T (N, 4, M1).
+
+        Descriptors without angles may have one column in place of four.
+        """
         n_atoms = species.shape[0]
         which = self.net_index(species[center], species[neighbor])
-        total = torch.zeros(n_atoms, 4, self.width, dtype=rows.dtype, device=rows.device)
+        total = torch.zeros(n_atoms, rows.shape[1], self.width, dtype=rows.dtype, device=rows.device)
         for index, net in enumerate(self.nets):
             pairs = torch.nonzero(which == index)[:, 0]
             total = total + sum_over_neighbors(rows[pairs], net(net_input[pairs]), center[pairs], n_atoms)

@@ -1,0 +1,183 @@
+"""What a DeePMD-kit model says, whichever file it came in; and the checks that let nothing pass unread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dp_sim.errors import ModelFileError, nearest_name
+
+
+@dataclass(frozen=True)
+class Layer:
+    """y = f(x w + b) idt, plus x or (x, x) where `resnet` is set and the widths allow it."""
+
+    w: np.ndarray  # (n_in, n_out)
+    b: np.ndarray  # (n_out,)
+    idt: np.ndarray | None  # (n_out,)
+    activation: str
+    resnet: bool
+
+
+@dataclass(frozen=True)
+class DescriptorContent:
+    """se_e2_a or se_e2_r. `nets`: of neighbour species b, or with both sides at index b T + c (c the centre)."""
+
+    kind: str
+    cutoff: float
+    switch_start: float
+    sel: tuple[int, ...]
+    axis_width: int
+    nets: tuple[tuple[Layer, ...], ...]
+    mean: np.ndarray  # (T, sum(sel), 4 or 1)
+    deviation: np.ndarray
+    excluded: tuple[tuple[int, int], ...] = ()
+    protection: float = 0.0
+    precision: str = "float64"
+
+
+@dataclass(frozen=True)
+class FittingContent:
+    nets: tuple[tuple[Layer, ...], ...]  # per species of the centre; the last layer is linear
+    bias: np.ndarray  # (T,) eV
+    vacuum: tuple[bool, ...] = ()  # species whose net is read against its value for an empty neighbourhood
+    excluded: tuple[int, ...] = ()  # species without energy
+    precision: str = "float64"
+
+
+@dataclass(frozen=True)
+class ModelContent:
+    types: tuple[str, ...]
+    descriptors: tuple[DescriptorContent, ...]
+    fitting: FittingContent
+    bias: np.ndarray  # (T,) eV, added to that of the fitting
+    excluded_atoms: tuple[int, ...] = ()
+    excluded_pairs: tuple[tuple[int, int], ...] = ()
+    origin: dict[str, str] = field(default_factory=dict)  # software, version, backend
+
+
+class Reader:
+    """A mapping of the file whose every key must be read: `rest` refuses what nobody asked for, by name.
+
+    Raises
+    ------
+    ModelFileError
+        A key that is missing, is of the wrong kind, has a value that dp-sim cannot follow, or is unknown.
+    """
+
+    def __init__(self, data: Any, where: str, file: str) -> None:
+        if not isinstance(data, Mapping):
+            raise ModelFileError(f"{file}: {where} is no mapping of keys; this is no model of DeePMD-kit")
+        self.data, self.where, self.file = data, where, file
+        self.seen: set[str] = set()
+
+    def name(self, key: str) -> str:
+        return f"{self.where}.{key}" if self.where else key
+
+    def get(self, key: str, default: Any = ...) -> Any:
+        self.seen.add(key)
+        if key in self.data:
+            return self.data[key]
+        if default is ...:
+            raise ModelFileError(f"{self.file}: the key '{self.name(key)}' is missing; the file is not complete")
+        return default
+
+    def child(self, key: str) -> Reader:
+        return Reader(self.get(key), self.name(key), self.file)
+
+    def children(self, key: str) -> list[Reader]:
+        values = self.get(key)
+        if not isinstance(values, list):
+            raise ModelFileError(f"{self.file}: '{self.name(key)}' should be a list; got {type(values).__name__}")
+        return [Reader(value, f"{self.name(key)}[{i}]", self.file) for i, value in enumerate(values)]
+
+    def array(self, key: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
+        """A finite array of numbers, float64; of `shape` where one is given."""
+        try:
+            value = np.asarray(self.get(key), dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ModelFileError(f"{self.file}: '{self.name(key)}' holds no array of numbers") from None
+        if shape is not None and value.shape != shape:
+            raise ModelFileError(f"{self.file}: '{self.name(key)}' should be {shape}; it is {value.shape}")
+        if not np.isfinite(value).all():
+            raise ModelFileError(f"{self.file}: '{self.name(key)}' holds NaN or infinity; the model diverged?")
+        return value
+
+    def number(self, key: str, default: Any = ...) -> float:
+        value = self.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
+            raise ModelFileError(f"{self.file}: '{self.name(key)}' should be a number; got {value!r}")
+        return float(value)
+
+    def expect(self, key: str, *allowed: Any, hint: str) -> None:
+        """The value must be one of `allowed` (or the key absent); else `hint` says what cannot be followed."""
+        value = self.get(key, allowed[0])
+        if not any(value is a or (type(value) is type(a) and value == a) for a in allowed):
+            raise ModelFileError(f"{self.file}: '{self.name(key)}' is {value!r}: {hint}")
+
+    def ignore(self, *keys: str) -> None:
+        """Keys that do not bear on the numbers that the model gives."""
+        self.seen.update(keys)
+
+    def rest(self) -> None:
+        """Refuse what has not been read."""
+        unknown = [key for key in self.data if key not in self.seen]
+        if unknown:
+            hint = nearest_name(unknown[0], self.seen)
+            raise ModelFileError(
+                f"{self.file}: dp-sim does not know the key '{self.name(unknown[0])}'{hint}, so it cannot say what the "
+                f"model gives; make the file with deepmd-kit 3.2, or ask for the key to be supported"
+            )
+
+
+#: Kinds of models and fittings that are something else than an energy of one Deep Potential.
+REFUSED = {
+    "zbl": "it mixes in a pair table (ZBL) at short range",
+    "pairtab": "it is a pair table",
+    "linear": "it is a sum of several models",
+    "linear_ener": "it is a sum of several models",
+    "spin": "it depends on spins",
+    "spin_ener": "it depends on spins",
+    "dipole": "it gives dipoles, no energy",
+    "polar": "it gives polarizabilities, no energy",
+    "dos": "it gives a density of states, no energy",
+    "property": "it gives a property, no energy",
+    "direct_force": "its forces are no gradient of an energy",
+    "direct_force_ener": "its forces are no gradient of an energy",
+    "se_e3": "three-body embedding (se_e3) is not there in dp-sim",
+    "se_e3_tebd": "three-body embedding (se_e3_tebd) is not there in dp-sim",
+    "dpa1": "attention descriptors (DPA-1, se_atten) are not there in dp-sim",
+    "se_atten": "attention descriptors (DPA-1, se_atten) are not there in dp-sim",
+    "se_atten_v2": "attention descriptors (DPA-1, se_atten) are not there in dp-sim",
+    "dpa2": "message passing (DPA-2) is not there in dp-sim",
+    "dpa3": "message passing (DPA-3) is not there in dp-sim",
+}
+
+
+def refuse_kind(file: str, what: str, kind: Any, known: Iterable[str]) -> ModelFileError:
+    reason = REFUSED.get(str(kind), f"dp-sim does not know this {what}")
+    return ModelFileError(
+        f"{file}: its {what} is '{kind}': {reason}; dp-sim reads energy models with the descriptors {', '.join(known)}"
+    )
+
+
+def pairs_of(reader: Reader, key: str, n_types: int) -> tuple[tuple[int, int], ...]:
+    """Excluded pairs of types; each must exist."""
+    found = reader.get(key, []) or []
+    for pair in found:
+        if len(pair) != 2 or not all(isinstance(t, int) and 0 <= t < n_types for t in pair):
+            raise ModelFileError(
+                f"{reader.file}: '{reader.name(key)}' holds {pair}, which is no pair of types 0 to {n_types - 1}"
+            )
+    return tuple((int(a), int(b)) for a, b in found)
+
+
+def types_of(reader: Reader, key: str, n_types: int) -> tuple[int, ...]:
+    """Excluded types; each must exist."""
+    found = reader.get(key, []) or []
+    if not all(isinstance(t, int) and 0 <= t < n_types for t in found):
+        raise ModelFileError(f"{reader.file}: '{reader.name(key)}' is {found}; types here are 0 to {n_types - 1}")
+    return tuple(found)

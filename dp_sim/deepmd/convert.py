@@ -1,0 +1,207 @@
+"""Content of a DeePMD-kit model -> settings and network of dp-sim, with the same numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dp_sim.config import DeepmdPart, ModelConfig
+from dp_sim.deepmd.content import DescriptorContent, FittingContent, Layer, ModelContent
+from dp_sim.errors import ModelFileError
+from dp_sim.model import DTYPES, DeepPotential, set_precision
+
+State = dict[str, Tensor]
+
+#: DeePMD-kit's activations, and what they are called here. Its gelu is the tanh form in every backend.
+ACTIVATIONS = {
+    "tanh": "tanh",
+    "relu": "relu",
+    "relu6": "relu6",
+    "softplus": "softplus",
+    "sigmoid": "sigmoid",
+    "silu": "silu",
+    "gelu": "gelu_tanh",
+    "gelu_tf": "gelu_tanh",
+    "none": "linear",
+    "linear": "linear",
+}
+
+
+def activation_name(name: str, file: str) -> str:
+    """Our name of an activation of DeePMD-kit; ModelFileError for one that is not known."""
+    lowered = name.lower()
+    if lowered.startswith(("silut", "custom_silu")):
+        return f"silut:{float(lowered.partition(':')[2] or 3.0)}"
+    if lowered not in ACTIVATIONS:
+        raise ModelFileError(f"{file}: dp-sim does not know the activation function '{name}'")
+    return ACTIVATIONS[lowered]
+
+
+def to_model(content: ModelContent, species: tuple[str, ...], file: str) -> tuple[ModelConfig, DeepPotential]:
+    """Settings and network; `species` are the element symbols of the types, in their order.
+
+    Raises
+    ------
+    ModelFileError
+        What the file says cannot be followed by dp-sim, or contradicts itself.
+    """
+    fitting = content.fitting
+    hidden = [net[:-1] for net in fitting.nets]
+    if not hidden[0]:
+        raise ModelFileError(f"{file}: its fitting net has no hidden layer; dp-sim needs one")
+    precisions = {fitting.precision, *(d.precision for d in content.descriptors)}
+    if not precisions <= set(DTYPES):
+        raise ModelFileError(
+            f"{file}: its precision is {', '.join(sorted(precisions))}; dp-sim runs float32 and float64"
+        )
+    config = ModelConfig(
+        descriptor="deepmd-kit",
+        species=species,
+        cutoff=max(d.cutoff for d in content.descriptors),
+        parts=tuple(_part(d, content.excluded_pairs, len(species), file) for d in content.descriptors),
+        fitting=_widths(hidden[0]),
+        activation=_shared_activation(hidden, file),
+        residual_timestep=_has_steps(hidden[0]),
+        precision="float32" if precisions == {"float32"} else "float64",
+    )
+    model = DeepPotential(config.model_copy(update={"precision": "float64"}))
+    state: State = {}
+    for index, descriptor in enumerate(content.descriptors):
+        prefix = "descriptor" if len(content.descriptors) == 1 else f"descriptor.parts.{index}"
+        state |= _descriptor_state(descriptor, prefix, len(species), file)
+    state |= _fitting_state(fitting, content)
+    _load(model, state, file)
+    _fix_bias(model, content)
+    set_precision(model, DTYPES[config.precision])
+    return config, model
+
+
+def _part(d: DescriptorContent, dropped: tuple[tuple[int, int], ...], n_species: int, file: str) -> DeepmdPart:
+    nets = [net for net in d.nets if net]
+    if not nets:
+        raise ModelFileError(f"{file}: its descriptor holds no embedding nets; the file is not complete")
+    return DeepmdPart(
+        kind=d.kind,
+        cutoff=d.cutoff,
+        switch_start=d.switch_start,
+        embedding=_widths(nets[0]),
+        axis_width=d.axis_width,
+        one_side=len(d.nets) == n_species,
+        residual_timestep=_has_steps(nets[0]),
+        activation=_shared_activation(nets, file),
+        places=d.sel,
+        excluded=d.excluded,
+        dropped=dropped,
+        protection=d.protection,
+        shifted=bool(d.mean.any()),
+    )
+
+
+def _widths(net: tuple[Layer, ...]) -> tuple[int, ...]:
+    return tuple(layer.w.shape[1] for layer in net)
+
+
+def _has_steps(net: tuple[Layer, ...]) -> bool:
+    return any(layer.idt is not None for layer in net)
+
+
+def _shared_activation(nets: list[tuple[Layer, ...]], file: str) -> str:
+    """The one activation of all layers; skip connections must be there wherever the widths allow them."""
+    names = {layer.activation for net in nets for layer in net}
+    if len(names) > 1:
+        raise ModelFileError(f"{file}: its nets mix activation functions ({', '.join(sorted(names))})")
+    for net in nets:
+        for layer in net:
+            n_in, n_out = layer.w.shape
+            if n_out in (n_in, 2 * n_in) and not layer.resnet:
+                raise ModelFileError(f"{file}: a layer {n_in} to {n_out} has no skip connection; dp-sim expects one")
+    return activation_name(names.pop(), file)
+
+
+def _net_state(net: tuple[Layer, ...], prefix: str) -> State:
+    state: State = {}
+    for index, layer in enumerate(net):
+        name = f"{prefix}.layers.{index}"
+        state[f"{name}.weight"], state[f"{name}.bias"] = torch.tensor(layer.w), torch.tensor(layer.b)
+        if layer.idt is not None:
+            state[f"{name}.step"] = torch.tensor(layer.idt)
+    return state
+
+
+def _descriptor_state(d: DescriptorContent, prefix: str, n_species: int, file: str) -> State:
+    """Statistics and embedding nets; the division by the number of places goes into the scale of the rows."""
+    mean, deviation = _per_species(d.mean, "mean", file), _per_species(d.deviation, "deviation", file)
+    scale = np.ones((n_species, 4))
+    if d.kind == "se_e2_a":
+        if mean[:, 1:].any() or np.ptp(deviation[:, 1:], axis=1).any():
+            raise ModelFileError(f"{file}: its statistics prefer a direction of space, so the model is not invariant")
+        scale = deviation * sum(d.sel)
+    else:
+        scale[:, 0] = 5.0 * sum(d.sel)  # DeePMD-kit divides se_e2_r by the places, and by 5
+    state = {
+        f"{prefix}.environment.mean": torch.tensor(mean[:, 0]),
+        f"{prefix}.environment.deviation": torch.tensor(deviation[:, 0]),
+        f"{prefix}.environment.scale": torch.tensor(scale),
+    }
+    for index in range(len(d.nets)):
+        center, neighbor = divmod(index, n_species)
+        net = d.nets[index if len(d.nets) == n_species else neighbor * n_species + center]
+        state |= _net_state(net or _cleared(d.nets), f"{prefix}.embedding.nets.{index}")
+    return state
+
+
+def _cleared(nets: tuple[tuple[Layer, ...], ...]) -> tuple[Layer, ...]:
+    """In place of a net that the file leaves out, as it may for an excluded pair: widths of the others, no weights."""
+    alike = next(net for net in nets if net)
+    return tuple(
+        replace(layer, w=0 * layer.w, b=0 * layer.b, idt=None if layer.idt is None else 0 * layer.idt)
+        for layer in alike
+    )
+
+
+def _per_species(values: np.ndarray, what: str, file: str) -> np.ndarray:
+    """(T, places, columns) -> (T, columns): all places of a species share their statistics."""
+    if np.ptp(values, axis=1).max(initial=0.0) > 1e-12 * np.abs(values).max(initial=1e-300):
+        raise ModelFileError(f"{file}: the {what} of its environment differs among places of one species")
+    return values[:, 0]
+
+
+def _fitting_state(fitting: FittingContent, content: ModelContent) -> State:
+    state: State = {"fitting.bias": torch.tensor(fitting.bias + content.bias)}
+    for index, net in enumerate(fitting.nets):
+        state |= _net_state(net[:-1], f"fitting.nets.{index}")
+        state[f"fitting.last.{index}.weight"] = torch.tensor(net[-1].w.T.copy())
+        state[f"fitting.last.{index}.bias"] = torch.tensor(net[-1].b)
+    return state
+
+
+def _load(model: DeepPotential, state: State, file: str) -> None:
+    """Every weight comes from the file; what the settings fix (places, excluded pairs) is there already."""
+    own = model.state_dict()
+    fixed = {name for name in own if name.rpartition(".")[2] in ("places", "allowed", "taking")}
+    if set(state) | fixed != set(own):
+        odd = sorted(set(state) ^ (set(own) - fixed))[0]
+        raise ModelFileError(f"{file}: its nets differ in their layers ('{odd}'); dp-sim expects them alike")
+    for name, value in state.items():
+        if value.shape != own[name].shape:
+            raise ModelFileError(
+                f"{file}: '{name}' is {tuple(value.shape)}, where its other nets make {tuple(own[name].shape)}"
+            )
+    model.load_state_dict({**own, **state})
+
+
+@torch.no_grad()
+def _fix_bias(model: DeepPotential, content: ModelContent) -> None:
+    """Vacuum energies and species without energy: both are constants of a species."""
+    fitting = content.fitting
+    for index, fixed in enumerate(fitting.vacuum):
+        if fixed:
+            empty = torch.zeros(1, model.descriptor.n_features, dtype=torch.float64)
+            model.fitting.bias[index] -= model.fitting.last[index](model.fitting.nets[index](empty))[0, 0]
+    for index in {*fitting.excluded, *content.excluded_atoms}:
+        model.fitting.last[index].weight.zero_()
+        model.fitting.last[index].bias.zero_()
+        model.fitting.bias[index] = 0.0 if index in content.excluded_atoms else float(content.bias[index])

@@ -1,0 +1,243 @@
+"""A dp-sim model -> DeePMD-kit's form, the same numbers.
+
+There rows of R~ are (s/d0, s x/r/d1, ...) with deviations d per species c of the centre, sums over neighbours are
+divided by n = sum(sel), and the nets see s/d0. Ours are (s/a0, s x/r/a1, ...), undivided, and the nets see (s - m)/v:
+
+    d0_c = q v_c,     d1_c = a1_c / (n k_c),     first embedding layer:  w' = q w,  b' = b - w m/v
+    k_c = a0_c / (n d0_c),   T' = k_c T,   D' = k_c^2 D,   first fitting layer:  w' = w / k_c^2
+
+give the same energy for any q; q is chosen such that the k_c are near 1. With nets of their own for each centre q may
+depend on it, and all k_c are 1. Skip connections hand their input on unchanged: where the first layer of a net has one,
+its input must not change either (q = 1 and m = 0; k_c = 1).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dp_sim.atomic_file import atomic_path
+from dp_sim.batch import species_index
+from dp_sim.config import DeepmdPart, ModelConfig
+from dp_sim.data import read_frames
+from dp_sim.deepmd.content import DescriptorContent, FittingContent, Layer, ModelContent
+from dp_sim.deepmd.convert import ACTIVATIONS
+from dp_sim.deepmd.writing import tree, write_hdf5, write_yaml
+from dp_sim.descriptors.deepmd_kit import DeepmdKitDescriptor, Hybrid
+from dp_sim.descriptors.smooth import SmoothDescriptor
+from dp_sim.errors import InputError
+from dp_sim.export import Model, eager_model, load_model, read_metadata
+from dp_sim.frame_pairs import find_pairs
+from dp_sim.model import DeepPotential
+from dp_sim.neighbors import NeighborSearch
+from dp_sim.networks import Network
+
+Net = tuple[Layer, ...]
+#: k_c this near to 1 is 1: rounding of the division that made it.
+ROUNDING = 1e-14
+
+
+def export_model(
+    path: str | os.PathLike[str], target: str | os.PathLike[str], sel: tuple[int, ...] = ()
+) -> ModelContent:
+    """Write a dp-sim model file as DeePMD-kit's `.dp` or `.yaml`.
+
+    `sel`: places for neighbours of each species; an imported model has its own.
+
+    Raises
+    ------
+    InputError
+        The model has what DeePMD-kit does not (the sentence says what), `sel` is missing or of another length, or the
+        target has another suffix.
+    """
+    from dp_sim import __version__
+
+    target = Path(target)
+    writers = {".dp": write_hdf5, ".yaml": write_yaml}
+    if target.suffix not in writers:
+        raise InputError(f"cannot export to {target}: give a name in .dp or .yaml, which dp convert-backend reads")
+    content = to_content(load_model(path), sel, str(path))
+    with atomic_path(target) as temporary:
+        writers[target.suffix](temporary, tree(content, __version__))
+    return content
+
+
+def places_for(path: str | os.PathLike[str], files: Sequence[str]) -> tuple[int, ...]:
+    """`sel` for these structures: the most neighbours of each species that an atom has there, and a third more."""
+    metadata = read_metadata(Path(path))
+    frames = [frame for file in files for frame in read_frames(file, labelled=False)]
+    search = NeighborSearch(metadata.cutoff)
+    most = np.zeros(len(metadata.species), dtype=np.int64)
+    for frame in frames:
+        species = species_index(frame.numbers, metadata.species, frame.name)
+        pairs = find_pairs(frame, species, search)
+        keys = pairs.center * len(most) + pairs.species[pairs.neighbor]
+        counts = torch.bincount(keys, minlength=len(species) * len(most)).view(-1, len(most))
+        most = np.maximum(most, counts.amax(0).numpy())
+    return tuple(math.ceil(4 / 3 * max(int(n), 1)) for n in most)
+
+
+def to_content(model: Model, sel: tuple[int, ...], file: str) -> ModelContent:
+    """An opened model in DeePMD-kit's terms; errors as export_model."""
+    if model.metadata.config.get("switch") == "cosine":
+        raise InputError(f"{file} has the cosine switch, which DeePMD-kit does not have; train with switch: polynomial")
+    config = ModelConfig.model_validate(model.metadata.config)
+    if config.descriptor not in ("deeppot-se", "deepmd-kit"):
+        raise InputError(f"{file} has the descriptor {config.descriptor}, which DeePMD-kit does not have in this form")
+    potential = eager_model(model).double()
+    fitting = _fitting_nets(potential, _activation(config.activation, file))
+    modules = list(potential.descriptor.parts) if isinstance(potential.descriptor, Hybrid) else [potential.descriptor]
+    parts = config.parts or (_own_part(config, sel, file),)
+    if config.parts and sel:
+        raise InputError(f"{file} was imported and has sel {list(config.parts[0].places)}; leave --sel out")
+    descriptors, start = [], 0
+    for module, part in zip(modules, parts, strict=True):
+        descriptor, factors = _descriptor(module, part, fitting, config.precision, file)
+        for index, factor in enumerate(factors):  # the columns of the first fitting layer that read this part
+            fitting[index][0].w[start : start + module.n_features] *= factor
+        start += module.n_features
+        descriptors.append(descriptor)
+    return ModelContent(
+        config.species,
+        tuple(descriptors),
+        FittingContent(tuple(fitting), potential.fitting.bias.numpy().copy(), precision=config.precision),
+        np.zeros(len(config.species)),
+        excluded_pairs=parts[0].dropped,
+    )
+
+
+def _own_part(config: ModelConfig, sel: tuple[int, ...], file: str) -> DeepmdPart:
+    """The settings of a model trained here, by DeePMD-kit's names."""
+    if len(sel) != len(config.species) or min(sel, default=0) < 1:
+        raise InputError(
+            f"{file}: DeePMD-kit drops neighbours beyond a fixed number for each species; give the most that can "
+            f"occur, for {', '.join(config.species)}, as --sel N,N,... or --data FILE with dense structures; "
+            f"got {list(sel) or 'none'}"
+        )
+    return DeepmdPart(
+        kind="se_e2_a",
+        cutoff=config.cutoff,
+        switch_start=config.switch_start,
+        embedding=config.embedding,
+        axis_width=config.axis_width,
+        one_side=config.one_side,
+        activation=config.activation,
+        places=sel,
+    )
+
+
+def _activation(name: str, file: str) -> str:
+    """DeePMD-kit's name of an activation of ours."""
+    names = {ours: theirs for theirs, ours in ACTIVATIONS.items() if theirs not in ("gelu_tf", "linear")}
+    if name.startswith("silut:"):
+        return name
+    if name not in names:
+        raise InputError(f"{file} has the activation {name}, which DeePMD-kit does not have (its gelu is another)")
+    return names[name]
+
+
+def _layers(net: Network, activation: str) -> Net:
+    return tuple(
+        Layer(
+            layer.weight.detach().numpy().copy(),
+            layer.bias.detach().numpy().copy(),
+            None if layer.step is None else layer.step.detach().numpy().copy(),
+            activation,
+            True,
+        )
+        for layer in net.layers
+    )
+
+
+def _fitting_nets(potential: DeepPotential, activation: str) -> list[Net]:
+    nets = []
+    for net, last in zip(potential.fitting.nets, potential.fitting.last, strict=True):
+        weight, bias = last.weight.detach().numpy().T.copy(), last.bias.detach().numpy().copy()
+        nets.append((*_layers(net, activation), Layer(weight, bias, None, "none", False)))
+    return nets
+
+
+def _skips(layer: Layer) -> bool:
+    n_in, n_out = layer.w.shape
+    return n_out in (n_in, 2 * n_in)
+
+
+def _descriptor(
+    module: torch.nn.Module, part: DeepmdPart, fitting: list[Net], precision: str, file: str
+) -> tuple[DescriptorContent, np.ndarray]:
+    """A part in DeePMD-kit's terms, and 1/k_c^2 (T,) for the first fitting layers."""
+    if not isinstance(module, (SmoothDescriptor, DeepmdKitDescriptor)):
+        raise InputError(f"{file} is compressed; export the model that it was compressed from")
+    environment, n = module.environment, sum(part.places)
+    mean, deviation = environment.mean.numpy(), environment.deviation.numpy()
+    scale, n_types = environment.scale.numpy(), len(part.places)
+    nets = [_layers(net, _activation(part.activation, file)) for net in module.embedding.nets]
+    k = np.ones(n_types)
+    columns = deviation[:, None]
+    if isinstance(module, SmoothDescriptor):
+        ratio = scale[:, 0] / (n * deviation)
+        nets, q = _rescaled(nets, mean, deviation, ratio, any(_skips(net[0]) for net in fitting), n_types, file)
+        k = ratio / q
+        k[np.abs(k - 1.0) < ROUNDING] = 1.0
+        if (k != 1.0).any() and any(_skips(net[0]) for net in fitting):
+            raise InputError(
+                f"{file}: the first layers of its embedding and fitting nets both have skip connections, so its "
+                f"scale cannot be written in DeePMD-kit's form; train with other widths"
+            )
+        columns, mean = (deviation * q)[:, None], np.zeros(n_types)
+    if part.kind == "se_e2_a":
+        columns = np.concatenate([columns, scale[:, 1:] / (n * k[:, None])], axis=1)
+    means = np.zeros((n_types, n, columns.shape[1]))
+    means[:, :, 0] = mean[:, None]
+    content = DescriptorContent(
+        part.kind,
+        part.cutoff,
+        part.switch_start,
+        part.places,
+        part.axis_width,
+        tuple(_their_order(nets, n_types)),
+        means,
+        np.repeat(columns[:, None, :], n, axis=1),
+        part.excluded,
+        part.protection,
+        precision,
+    )
+    return content, 1.0 / k**2
+
+
+def _rescaled(
+    nets: list[Net], mean: np.ndarray, deviation: np.ndarray, ratio: np.ndarray, fixed: bool, n_types: int, file: str
+) -> tuple[list[Net], np.ndarray]:
+    """Embedding nets that see s/(q v) in place of (s - m)/v, and q (T,); `fixed`: k_c must be 1, q = ratio."""
+    if _skips(nets[0][0]):
+        if mean.any():
+            raise InputError(
+                f"{file}: the first layer of its embedding nets ({nets[0][0].w.shape[1]} wide) has a skip connection, "
+                f"which carries the mean of s; DeePMD-kit has no place for it: train with a first width of 3 or more"
+            )
+        return nets, np.ones(n_types)
+    one_sided = len(nets) == n_types
+    if one_sided and fixed and np.ptp(ratio) > ROUNDING * ratio.max():
+        nets, one_sided = [net for _ in range(n_types) for net in nets], False
+    q = np.full(n_types, np.exp(np.log(ratio).mean())) if one_sided else ratio
+    if one_sided and np.ptp(ratio) <= ROUNDING * ratio.max():
+        q = ratio
+    rescaled = []
+    for index, net in enumerate(nets):
+        c = 0 if one_sided else index // n_types
+        first = replace(net[0], w=net[0].w * q[c], b=net[0].b - net[0].w[0] * mean[c] / deviation[c])
+        rescaled.append((first, *net[1:]))
+    return rescaled, q
+
+
+def _their_order(nets: list[Net], n_types: int) -> list[Net]:
+    """Nets of pairs of species: ours by centre, theirs by neighbour."""
+    if len(nets) == n_types:
+        return nets
+    return [nets[c * n_types + b] for b in range(n_types) for c in range(n_types)]

@@ -1,0 +1,118 @@
+"""A DeePMD-kit model file -> a dp-sim model file."""
+
+from __future__ import annotations
+
+import os
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from dp_sim.config import ModelConfig
+from dp_sim.deepmd.content import ModelContent
+from dp_sim.deepmd.convert import to_model
+from dp_sim.deepmd.frozen import read_frozen
+from dp_sim.deepmd.serialized import parse, read_hdf5, read_yaml
+from dp_sim.errors import InputError, ModelFileError, nearest_name
+from dp_sim.export import save_model
+from dp_sim.model import DeepPotential
+
+CONVERT = "convert it with deepmd-kit: dp convert-backend"
+
+
+def read_deepmd(path: str | os.PathLike[str]) -> ModelContent:
+    """A `.dp`, `.yaml` or frozen `.pth` file of DeePMD-kit 3 -> its content.
+
+    Raises
+    ------
+    ModelFileError
+        The file is absent, is of another kind (the message says how to convert it), or holds what dp-sim cannot follow.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelFileError(f"there is no model file {path}; check the path")
+    suffix = path.suffix.lower()
+    if suffix == ".pb":
+        raise ModelFileError(
+            f"{path} is a TensorFlow graph; {CONVERT} {path.name} model.dp (a graph of DeePMD-kit 1 first: "
+            f"dp convert-from -i {path.name} -o new.pb)"
+        )
+    if suffix == ".pt" and not _is_model_of_ours(path):
+        raise ModelFileError(
+            f"{path} looks like a checkpoint of DeePMD-kit; freeze it (dp --pt freeze -c {path.name} -o model.pth) "
+            f"and import model.pth"
+        )
+    if suffix not in (".dp", ".yaml", ".yml", ".pth"):
+        raise ModelFileError(f"{path}: dp-sim imports .dp, .yaml and .pth; {CONVERT} {path.name} model.dp")
+    hdf5 = h5py.is_hdf5(path)
+    archive = zipfile.is_zipfile(path)
+    if suffix == ".dp" and not hdf5:
+        raise ModelFileError(f"{path} is no .dp file of DeePMD-kit, for it is no HDF5: truncated, or misnamed?")
+    if suffix == ".pth" and not archive:
+        raise ModelFileError(f"{path} is no frozen PyTorch model: truncated, or misnamed?")
+    if suffix in (".yaml", ".yml") and (hdf5 or archive):
+        raise ModelFileError(f"{path} is no YAML file but {'HDF5' if hdf5 else 'an archive'}; give it its own suffix")
+    if suffix == ".pth":
+        return read_frozen(path)
+    return parse(read_hdf5(path) if suffix == ".dp" else read_yaml(path), str(path))
+
+
+def _is_model_of_ours(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        if any(name.endswith("/dp_sim.json") for name in archive.namelist()):
+            raise ModelFileError(f"{path} is a model of dp-sim already; there is nothing to import")
+    return False
+
+
+def elements(types: tuple[str, ...], given: tuple[str, ...], file: str) -> tuple[str, ...]:
+    """Element symbols of the types of the file: its own names, or the ones `given` for them in their order.
+
+    Raises
+    ------
+    InputError
+        A name is no element, an element occurs twice, or the number of names is another.
+    """
+    from ase.data import chemical_symbols
+
+    species = given or types
+    listed = ", ".join(types)
+    if len(species) != len(types):
+        raise InputError(f"{file} has the {len(types)} types {listed}; {len(species)} species were given: name each")
+    for symbol in species:
+        if symbol not in chemical_symbols[1:]:
+            raise InputError(
+                f"{file} has the types {listed}; '{symbol}' is no element symbol"
+                f"{nearest_name(symbol, chemical_symbols[1:])}; name their elements in this order with --species"
+            )
+    if len(set(species)) < len(species):
+        raise InputError(f"{file} has the types {listed}; dp-sim needs a different element for each of them")
+    return tuple(species)
+
+
+def load_deepmd(
+    path: str | os.PathLike[str], species: tuple[str, ...] = ()
+) -> tuple[ModelConfig, DeepPotential, dict[str, Any]]:
+    """A DeePMD-kit file -> settings, network and what to say of its origin; errors as read_deepmd and `elements`."""
+    content = read_deepmd(path)
+    config, model = to_model(content, elements(content.types, species, str(path)), str(path))
+    for part in config.parts:
+        if part.shifted and part.excluded:
+            warnings.warn(
+                f"{path} excludes pairs of species and has a mean: its energy jumps where such a neighbour crosses the "
+                f"cutoff, in DeePMD-kit and here",
+                stacklevel=2,
+            )
+    return config, model, {"imported_from": Path(path).name, **content.origin}
+
+
+def import_model(
+    path: str | os.PathLike[str], target: str | os.PathLike[str], species: tuple[str, ...] = ()
+) -> ModelConfig:
+    """Read a DeePMD-kit model and write it as a dp-sim model file; errors as load_deepmd."""
+    config, model, origin = load_deepmd(path, species)
+    save_model(target, model, config, origin)
+    return config

@@ -1,0 +1,233 @@
+"""DeePMD-kit's serialised models: `.dp` (HDF5 with a JSON attribute that points to data sets) and `.yaml`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import yaml
+
+from dp_sim.deepmd.content import (
+    DescriptorContent,
+    FittingContent,
+    Layer,
+    ModelContent,
+    Reader,
+    pairs_of,
+    refuse_kind,
+    types_of,
+)
+from dp_sim.errors import ModelFileError
+
+#: Names of the descriptors in the file, and ours.
+KINDS = {"se_e2_a": "se_e2_a", "se_a": "se_e2_a", "se_e2_r": "se_e2_r", "se_r": "se_e2_r"}
+COMPRESSED = (
+    "it is a compressed model, which holds tables in place of its embedding nets; import the model that it was "
+    "compressed from (then `dp-sim compress` makes tables of its own)"
+)
+
+
+def read_hdf5(path: Path) -> dict[str, Any]:
+    """The tree of a `.dp` file, data sets in place of their names."""
+    try:
+        with h5py.File(path, "r") as file:
+            tree = json.loads(file.attrs["json"])
+            return _resolved(tree, lambda name: np.asarray(file[name][()]))
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{path} is no complete .dp file of DeePMD-kit ({error})") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The tree of a `.yaml` file, arrays made of their lists."""
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ModelFileError(f"{path} is no valid YAML: {str(error).splitlines()[0]}") from None
+    if not isinstance(tree, dict):
+        raise ModelFileError(f"{path} is no model of DeePMD-kit: it holds no keys")
+    try:
+        return _resolved(tree, lambda value: np.asarray(value["value"], dtype=value["dtype"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{path} holds an array that is not complete ({error}); was the file cut off?") from None
+
+
+def _resolved(node: Any, load: Any, variable: bool = False) -> Any:
+    """A copy of the tree in which `load` has turned whatever stands under "@variables" into arrays."""
+    if isinstance(node, dict) and not node.get("@is_variable", False):
+        return {key: _resolved(value, load, variable or key == "@variables") for key, value in node.items()}
+    if isinstance(node, list):
+        return [_resolved(value, load, variable) for value in node]
+    if isinstance(node, dict) or (variable and isinstance(node, str)):
+        return load(node)
+    return node
+
+
+def parse(tree: dict[str, Any], file: str) -> ModelContent:
+    """The tree -> its content; ModelFileError names the key that is not understood."""
+    top = Reader(tree, "", file)
+    top.ignore("time", "model_def_script", "@variables", "pt_version", "tf_version", "jax_version", "paddle_version")
+    origin = {key: str(top.get(key, "unknown")) for key in ("software", "version", "backend")}
+    if "model_dict" in tree.get("model", {}):
+        raise ModelFileError(f"{file} is a multi-task model; freeze one of its heads (dp --pt freeze --head NAME)")
+    model = top.child("model")
+    top.rest()
+    kind = model.get("type", "standard")
+    if kind != "standard":
+        raise refuse_kind(file, "model", kind, KINDS)
+    model.expect("@class", "Model", hint="expected a model")
+    model.expect("@version", 2, 1, hint="this version of the form is not known to dp-sim")
+    types = tuple(model.get("type_map"))
+    model.ignore("rcond", "preset_out_bias")
+    variables = model.child("@variables")
+    variables.ignore("out_std")  # of the labels; an energy is not scaled with it
+    content = ModelContent(
+        types,
+        tuple(_descriptors(model.child("descriptor"), len(types))),
+        _fitting(model.child("fitting"), len(types)),
+        variables.array("out_bias", (1, len(types), 1)).reshape(-1),
+        types_of(model, "atom_exclude_types", len(types)),
+        pairs_of(model, "pair_exclude_types", len(types)),
+        origin,
+    )
+    variables.rest()
+    model.rest()
+    return content
+
+
+def _descriptors(reader: Reader, n_types: int) -> list[DescriptorContent]:
+    if reader.get("type") != "hybrid":
+        return [_descriptor(reader, n_types)]
+    reader.expect("@class", "Descriptor", hint="expected a descriptor")
+    reader.expect("@version", 1, hint="this version of the form is not known to dp-sim")
+    parts = [part for child in reader.children("list") for part in _descriptors(child, n_types)]
+    reader.rest()
+    return parts
+
+
+def _descriptor(reader: Reader, n_types: int) -> DescriptorContent:
+    kind = reader.get("type")
+    if kind not in KINDS:
+        raise refuse_kind(reader.file, "descriptor", kind, KINDS)
+    if "compress" in reader.data:
+        raise ModelFileError(f"{reader.file}: {COMPRESSED}")
+    reader.expect("@class", "Descriptor", hint="expected a descriptor")
+    reader.expect("@version", 2, 1, 3, hint="this version of the form is not known to dp-sim")
+    reader.expect("spin", None, hint="models with spins are not there in dp-sim")
+    # widths, sides and steps are read from the weights; set_davg_zero says how the mean was made, which is there itself
+    reader.ignore(
+        "neuron", "resnet_dt", "trainable", "type_one_side", "set_davg_zero", "activation_function", "type_map"
+    )
+    reader.ignore("ntypes", "seed")
+    environment = reader.child("env_mat")
+    environment.ignore("rcut", "rcut_smth", "protection")
+    environment.expect("use_exp_switch", False, hint="the exponential switch is not there in dp-sim")
+    environment.rest()
+    sel = tuple(int(n) for n in reader.get("sel"))
+    angular = KINDS[kind] == "se_e2_a"
+    variables = reader.child("@variables")
+    shape = (n_types, sum(sel), 4 if angular else 1)
+    content = DescriptorContent(
+        KINDS[kind],
+        reader.number("rcut"),
+        reader.number("rcut_smth"),
+        sel,
+        int(reader.number("axis_neuron")) if angular else 1,
+        _nets(reader.child("embeddings"), (n_types, n_types**2) if angular else (n_types,)),
+        variables.array("davg", shape),
+        variables.array("dstd", shape),
+        pairs_of(reader, "exclude_types", n_types),
+        reader.number("env_protection", 0.0),
+        reader.get("precision"),
+    )
+    variables.rest()
+    reader.rest()
+    return content
+
+
+def _fitting(reader: Reader, n_types: int) -> FittingContent:
+    kind = reader.get("type")
+    if kind not in ("ener", "invar"):
+        raise refuse_kind(reader.file, "fitting", kind, KINDS)
+    reader.expect("@class", "Fitting", hint="expected a fitting")
+    reader.expect("@version", 4, 3, 2, 1, hint="this version of the form is not known to dp-sim")
+    reader.expect("var_name", "energy", hint="dp-sim reads models of the energy")
+    reader.expect("dim_out", 1, hint="an energy is one number an atom")
+    reader.expect("numb_fparam", 0, hint="frame parameters (fparam) are not there in dp-sim")
+    reader.expect("numb_aparam", 0, hint="atomic parameters (aparam) are not there in dp-sim")
+    reader.expect("dim_case_embd", 0, hint="case embedding, of multi-task models, is not there in dp-sim")
+    reader.expect("default_fparam", None, hint="frame parameters (fparam) are not there in dp-sim")
+    reader.expect("mixed_types", False, hint="one net for all species is not there in dp-sim")
+    reader.expect("spin", None, hint="models with spins are not there in dp-sim")
+    reader.expect("use_aparam_as_mask", False, hint="atomic parameters (aparam) are not there in dp-sim")
+    reader.expect("tot_ener_zero", False, hint="a total energy forced to zero is not there in dp-sim")
+    reader.ignore("ntypes", "dim_descrpt", "neuron", "resnet_dt", "activation_function", "rcond", "type_map")
+    reader.ignore("trainable", "layer_name", "seed")
+    variables = reader.child("@variables")
+    for name in ("case_embd", "fparam_avg", "fparam_inv_std", "aparam_avg", "aparam_inv_std"):
+        variables.expect(name, None, hint="parameters besides the geometry are not there in dp-sim")
+    content = FittingContent(
+        _nets(reader.child("nets"), (n_types,)),
+        variables.array("bias_atom_e").reshape(-1),
+        _vacuum(reader.get("atom_ener", None), n_types),
+        types_of(reader, "exclude_types", n_types),
+        reader.get("precision"),
+    )
+    variables.rest()
+    reader.rest()
+    return content
+
+
+def _vacuum(atom_ener: Any, n_types: int) -> tuple[bool, ...]:
+    """Species whose energy in vacuum was fixed: their net gives net(D) - net(0)."""
+    if not atom_ener:
+        return ()
+    given = [value is not None for value in atom_ener]
+    return tuple(given + [True] * (n_types - len(given)))
+
+
+def _nets(reader: Reader, numbers: tuple[int, ...]) -> tuple[tuple[Layer, ...], ...]:
+    """The nets of a collection, as many as one of `numbers`; an absent one (of an excluded pair) has no layers."""
+    reader.expect("@class", "NetworkCollection", hint="expected nets")
+    reader.expect("@version", 1, hint="this version of the form is not known to dp-sim")
+    reader.ignore("ndim", "ntypes", "network_type")
+    networks = reader.get("networks")
+    if not isinstance(networks, list) or len(networks) not in numbers:
+        count = len(networks) if isinstance(networks, list) else "no list of"
+        expected = " or ".join(str(n) for n in numbers)
+        raise ModelFileError(f"{reader.file}: '{reader.where}' holds {count} nets; expected {expected}")
+    nets = []
+    for i, network in enumerate(networks):
+        child = Reader(network if network is not None else {"layers": []}, f"{reader.where}.networks[{i}]", reader.file)
+        child.ignore("@class", "in_dim", "out_dim", "neuron", "activation_function", "resnet_dt", "precision")
+        child.ignore("bias", "bias_out")
+        child.expect("@version", 2, 1, hint="this version of the form is not known to dp-sim")
+        nets.append(tuple(_layer(layer) for layer in child.children("layers")))
+        child.rest()
+    reader.rest()
+    return tuple(nets)
+
+
+def _layer(reader: Reader) -> Layer:
+    reader.expect("@class", "Layer", hint="expected a layer")
+    reader.expect("@version", 2, 1, hint="this version of the form is not known to dp-sim")
+    reader.ignore("bias", "use_timestep", "trainable", "precision")
+    variables = reader.child("@variables")
+    w = variables.array("w")
+    if w.ndim != 2:
+        raise ModelFileError(f"{reader.file}: '{variables.name('w')}' should be a matrix; its shape is {w.shape}")
+    b, idt = (
+        variables.array(name).reshape(-1) if variables.get(name, None) is not None else None for name in ["b", "idt"]
+    )
+    layer = Layer(
+        w,
+        np.zeros(w.shape[1]) if b is None else b,
+        idt,
+        str(reader.get("activation_function")),
+        bool(reader.get("resnet")),
+    )
+    variables.rest()
+    reader.rest()
+    return layer
