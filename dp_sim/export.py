@@ -212,7 +212,8 @@ def load_model(
         if (metadata.species, metadata.cutoff) != (members[0].species, members[0].cutoff):
             raise ModelFileError(
                 f"{name} cannot join the committee of {paths[0]}: it has species {', '.join(metadata.species)} and "
-                f"cutoff {metadata.cutoff}, expected {', '.join(members[0].species)} and {members[0].cutoff}"
+                f"cutoff {metadata.cutoff}, expected {', '.join(members[0].species)} and {members[0].cutoff}; "
+                "give members that were trained with the same species and cutoff"
             )
     return Model([module for module, _ in opened], members, str(device))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: A mean kinetic temperature further off than this, and than five standard errors, means that the time step is too
-#: long.
+#: A mean kinetic temperature further off than this, and than five standard errors, is not that of the thermostat.
 TEMPERATURE_TOLERANCE = 0.05
 #: Points drawn of a long series.
 PLOTTED_POINTS = 2000
@@ -72,56 +71,74 @@ class Production:
             ),
         )
 
-    def heat_capacity(self, energy: Callable[[], NDArray[np.float64]], what: str, *, per_atom: bool) -> Estimate:
-        """`estimators.heat_capacity` of the configurational energy or enthalpy (eV) that `energy` returns."""
+    def heat_capacities(self, energy: Callable[[], NDArray[np.float64]], what: str) -> tuple[Estimate, Estimate]:
+        """`estimators.heat_capacity` of the configurational energy or enthalpy (eV) that `energy` returns: of the
+        system, and per atom."""
         assert self._temperature_K is not None
         temperature_K = self._temperature_K
-        return self.estimate(
-            "k_B/atom" if per_atom else "k_B",
-            lambda: estimators.heat_capacity(
-                energy(),
-                temperature_K,
-                degrees_of_freedom=self._recorded.degrees_of_freedom,
-                divide_by=len(self._recorded.atoms) if per_atom else 1,
-                what=what,
-                steps_per_sample=self.steps_per_sample,
-            ),
-        )
 
-    def common_fields(self, plan: Plan) -> dict[str, Any]:
-        """What `DynamicsResult` holds for every ensemble."""
+        def of(unit: str, divide_by: int) -> Estimate:
+            return self.estimate(
+                unit,
+                lambda: estimators.heat_capacity(
+                    energy(),
+                    temperature_K,
+                    degrees_of_freedom=self._recorded.degrees_of_freedom,
+                    divide_by=divide_by,
+                    what=what,
+                    steps_per_sample=self.steps_per_sample,
+                ),
+            )
+
+        return of("k_B", 1), of("k_B/atom", len(self._recorded.atoms))
+
+    def common_fields(self, plan: Plan, wanted: Mapping[str, Estimate]) -> dict[str, Any]:
+        """What `DynamicsResult` holds for every ensemble; the run has converged if it supports each of `wanted`."""
+        temperature = self.mean("temperature_K", "K", "temperature")
+        cause = self.unusable or self._missed_temperature(temperature) or _missing(wanted)
         return {
+            "converged": not cause,
+            "cause": cause,
             "atoms": self._recorded.atoms,
             "rows": self._recorded.rows,
             "production_start": self.start,
             "engine": plan.engine,
             "timestep_fs": plan.conditions.timestep_fs,
             "degrees_of_freedom": self._recorded.degrees_of_freedom,
-            "temperature_K": self.mean("temperature_K", "K", "temperature"),
+            "temperature_K": temperature,
             "potential_energy_eV": self.mean("potential_eV", "eV", "potential energy"),
         }
 
+    def _missed_temperature(self, mean: Estimate) -> str:
+        """What to do about a mean temperature that is not the thermostat's; else empty.
 
-def verdict(
-    unusable: str, wanted: dict[str, Estimate], temperature: Estimate | None = None, temperature_K: float | None = None
-) -> tuple[bool, str]:
-    """Whether a run reached what it was asked for, and if not, why as a sentence.
-
-    It did if it stayed stable, kept the thermostat's temperature, and supports each estimate in `wanted`.
-    """
-    if unusable:
-        return False, unusable
-    if temperature is not None and temperature_K is not None and temperature.value is not None:
-        off = abs(temperature.value - temperature_K)
-        if off > max(5 * (temperature.error or 0.0), TEMPERATURE_TOLERANCE * temperature_K):
-            return False, (
-                f"the kinetic temperature averages {temperature.value:.1f} K instead of {temperature_K:g} K: "
-                "take a smaller time step"
+        A structure that still gives off heat (or takes it up) nears the thermostat's temperature as it relaxes; the
+        error of a time step stays.
+        """
+        target = self._temperature_K
+        if target is None or mean.value is None:
+            return ""
+        off = mean.value - target
+        if abs(off) <= max(5 * (mean.error or 0.0), TEMPERATURE_TOLERANCE * target):
+            return ""
+        missed = f"the kinetic temperature averages {mean.value:.1f} K instead of {target:g} K"
+        values = self.series("temperature_K")
+        first, second = (float(half.mean()) for half in np.array_split(values, 2))
+        trend = estimators.slope(
+            self.series("time_ps"), values, unit="K/ps", what="the temperature", steps_per_sample=self.steps_per_sample
+        )
+        if trend.ci95 is not None and max(np.sign(off) * np.array(trend.ci95)) < 0:
+            return (
+                f"{missed}, and still moves towards it (first half {first:.1f} K, second half {second:.1f} K): "
+                "the structure is relaxing, run longer"
             )
-    for name, estimate in wanted.items():
-        if estimate.value is None:
-            return False, f"{name} is not given: {estimate.cause}"
-    return True, ""
+        return f"{missed}, and stays off: take a smaller time step"
+
+
+def _missing(wanted: Mapping[str, Estimate]) -> str:
+    """Why the first of the wanted estimates that is not given is not; empty if all are."""
+    causes = (f"{name} is not given: {estimate.cause}" for name, estimate in wanted.items() if estimate.value is None)
+    return next(causes, "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +198,7 @@ class DynamicsResult(Result):
         time, values = self.series("time_ps"), self.series(name)
         stride = max(1, len(values) // PLOTTED_POINTS)
         axes.plot(time[::stride], values[::stride], color=COLOURS[5], linewidth=0.7)
+        axes.ticklabel_format(axis="y", useOffset=False)  # the whole number at each tick, not its end beside an offset
         self._mark_production(axes, time, values, stride, COLOURS[0])
         return figure
 

@@ -11,7 +11,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from dp_sim.recipes import estimators
-from dp_sim.recipes.dynamics_results import DynamicsResult, Production, verdict
+from dp_sim.recipes.dynamics_results import DynamicsResult, Production
 from dp_sim.recipes.md import Plan, carry_out, make_plan
 from dp_sim.recipes.md_loop import Recorded
 from dp_sim.recipes.results import Estimate, Quantity
@@ -154,7 +154,6 @@ def analyse(recorded: Recorded, plan: Plan) -> NPTResult:
         """U + p V of each sample (eV), with the barostat's pressure p; without the kinetic energy."""
         return production.series("potential_eV") + pressure_bar / EV_PER_A3_IN_BAR * volume()
 
-    common = production.common_fields(plan)
     density = production.mean("density_g_cm3", "g/cm^3", "density")
     compressibility = production.estimate(
         "1/GPa", lambda: estimators.compressibility(volume(), temperature_K, steps_per_sample=every)
@@ -162,16 +161,9 @@ def analyse(recorded: Recorded, plan: Plan) -> NPTResult:
     expansion = production.estimate(
         "1/K", lambda: estimators.thermal_expansion(volume(), enthalpy(), temperature_K, steps_per_sample=every)
     )
-    heat_capacity, per_atom = (
-        production.heat_capacity(enthalpy, "the enthalpy's fluctuations", per_atom=per_atom)
-        for per_atom in (False, True)
-    )
-    wanted = {"the density": density, "the compressibility": compressibility}
-    converged, cause = verdict(production.unusable, wanted, common["temperature_K"], temperature_K)
+    heat_capacity, per_atom = production.heat_capacities(enthalpy, "the enthalpy's fluctuations")
     return NPTResult(
-        converged=converged,
-        cause=cause,
-        **common,
+        **production.common_fields(plan, {"the density": density, "the compressibility": compressibility}),
         volume_A3=production.mean("volume_A3", "A^3", "volume"),
         density_g_cm3=density,
         compressibility_per_GPa=compressibility,

@@ -10,7 +10,7 @@ from ase import Atoms
 
 from dp_sim.errors import InputError
 from dp_sim.recipes import estimators
-from dp_sim.recipes.dynamics_results import DynamicsResult, Production, verdict
+from dp_sim.recipes.dynamics_results import DynamicsResult, Production
 from dp_sim.recipes.md import Plan, carry_out, make_plan
 from dp_sim.recipes.md_loop import Recorded
 from dp_sim.recipes.results import Estimate, Quantity
@@ -121,11 +121,8 @@ def analyse(recorded: Recorded, plan: Plan) -> NVEResult:
         ),
     )
     fluctuation = None if production.unusable else float(production.series("total_eV").std()) * 1000.0 / n_atoms
-    converged, cause = verdict(production.unusable, {"the drift": drift})
     return NVEResult(
-        converged=converged,
-        cause=cause,
-        **production.common_fields(plan),
+        **production.common_fields(plan, {"the drift": drift}),
         drift_meV_per_atom_ns=drift,
         energy_fluctuation_meV_per_atom=fluctuation,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ase import Atoms
 
-from dp_sim.recipes.dynamics_results import DynamicsResult, Production, verdict
+from dp_sim.recipes.dynamics_results import DynamicsResult, Production
 from dp_sim.recipes.md import Plan, carry_out, make_plan
 from dp_sim.recipes.md_loop import Recorded
 from dp_sim.recipes.results import Estimate, Quantity
@@ -112,23 +112,11 @@ def run_nvt(
 def analyse(recorded: Recorded, plan: Plan) -> NVTResult:
     """The estimates from the table of a run."""
     production = Production(recorded, plan, "potential_eV")
-    common = production.common_fields(plan)
-    heat_capacity, per_atom = (
-        production.heat_capacity(
-            lambda: production.series("potential_eV"), "the potential energy's fluctuations", per_atom=per_atom
-        )
-        for per_atom in (False, True)
-    )
-    converged, cause = verdict(
-        production.unusable,
-        {"the heat capacity": heat_capacity},
-        common["temperature_K"],
-        plan.conditions.temperature_K,
+    heat_capacity, per_atom = production.heat_capacities(
+        lambda: production.series("potential_eV"), "the potential energy's fluctuations"
     )
     return NVTResult(
-        converged=converged,
-        cause=cause,
-        **common,
+        **production.common_fields(plan, {"the heat capacity": heat_capacity}),
         heat_capacity_kB=heat_capacity,
         heat_capacity_kB_per_atom=per_atom,
         pressure_bar=production.mean("pressure_bar", "bar", "pressure"),

@@ -171,7 +171,10 @@ def format_value(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.4f}" if 100 <= abs(value) < 1e7 else f"{value:.6g}"
+        decimals = 0 if value.is_integer() else 4
+        return f"{value:.{decimals}f}" if 100 <= abs(value) < 1e7 else f"{value:.6g}"
+    if value == []:
+        return "none"
     if isinstance(value, list):
         shown = value if len(value) <= 24 else [*value[:12], "…", *value[-6:]]
         largest = max((abs(item) for item in value if isinstance(item, float)), default=0.0)

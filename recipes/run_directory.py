@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -41,6 +41,8 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
     overwrite, resume   what may happen to a directory that holds an earlier run
     resumable           false for a recipe that cannot continue: `resume` then starts over and says so
     may_change          settings that may differ when a run is continued (`steps`, say)
+    advice              what to do where a setting that may not differ does, if more is to say than in general: key ->
+                        words
 
     `resumed` is true inside the block when an earlier run is being continued.
 
@@ -64,6 +66,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         resume: bool = False,
         resumable: bool = True,
         may_change: Sequence[str] = (),
+        advice: Mapping[str, str] | None = None,
     ) -> None:
         self.recipe = recipe
         self.directory = None if directory is None else Path(directory)
@@ -72,7 +75,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         self._structures = structures
         self._manifest = Manifest(recipe, structures_sha256(structures), model_sha256(calculator))
         self._overwrite, self._resume, self._resumable = overwrite, resume, resumable
-        self._may_change = may_change
+        self._may_change, self._advice = may_change, advice or {}
         self._hooks: list[Callable[[], object]] = []
         self._open = ExitStack()
         self._start = time.monotonic()
@@ -113,11 +116,13 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
             raise InputError(f"{directory}/config.yaml cannot be read; start over with --overwrite") from None
         if not isinstance(old, dict):
             raise InputError(f"{directory}/config.yaml holds no settings; start over with --overwrite")
-        advice = "use the same one, another directory, or start over with --overwrite"
-        for key in [*self.config, *(key for key in old if key not in self.config)]:
-            if key not in self._may_change and old.get(key) != self.config.get(key):
-                now = self.config.get(key)
-                raise InputError(f"the run in {directory} had {key}: {old.get(key)!r}, this one has {now!r}; {advice}")
+        advice = "use the same one, another directory (-o), or start over with --overwrite"
+        for key, before, now in _differences(old, self.config):
+            if key not in self._may_change:
+                raise InputError(
+                    f"the run in {directory} had {key}: {before!r}, this one has {now!r}; "
+                    f"{self._advice.get(key, advice)}"
+                )
         if earlier.input_sha256 != self._manifest.input_sha256:
             raise InputError(f"the run in {directory} started from another structure; {advice}")
         if earlier.model_sha256 != self._manifest.model_sha256:
@@ -190,6 +195,16 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         if self.directory is not None:
             self._manifest.wall_s = self._wall_s()
             self._manifest.save(self.directory)
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """(key, old, new) of every setting that differs; a key inside a section has the section's before a dot."""
+    for key in dict.fromkeys([*new, *old]):
+        before, now = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            yield from ((f"{key}.{inner}", *values) for inner, *values in _differences(before, now))
+        elif before != now:
+            yield key, before, now
 
 
 def _bare(atoms: Atoms) -> Atoms:

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MODEL, CHECKPOINT, CURVE = "model.pt", "checkpoint.pt", "learning_curve.csv"
+#: Said when a run is to be resumed with another number of steps.
+OTHER_STEPS = (
+    "the learning rate falls over all the steps of a run, so one of another length differs from its first step on: "
+    "train it in another directory (-o), or start over with --overwrite"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +151,7 @@ def train(
         seed=config.training.seed,
         overwrite=overwrite,
         resume=resume,
+        advice={"training.steps": OTHER_STEPS},
     ) as run:
         run.log(
             f"{len(data.train)} frames to train on, {len(data.valid)} held out, species {trainer.config.model.species}"

@@ -106,7 +106,7 @@ def test_a_time_step_that_misses_the_temperature_is_told():
     atoms, calculator = einstein_crystal(8)
     result = run_nvt(atoms, calculator, temperature_K=300, steps=1500, timestep_fs=37, sample_every=5, progress=False)
     assert not result.converged
-    assert "instead of 300 K: take a smaller time step" in result.cause
+    assert "instead of 300 K, and stays off: take a smaller time step" in result.cause
 
 
 @pytest.mark.parametrize("sample_every", [1, 100])
@@ -202,21 +202,45 @@ def test_bad_structures():
         run_nvt(weightless, calculator, temperature_K=300, steps=10)
 
 
-def test_a_drifting_run_is_refused():
-    """A potential energy that still falls at the end: no number is given, and the verdict says what to do."""
+def recorded_run(temperature_K: np.ndarray, potential_eV: np.ndarray):
+    """What `analyse` makes of a run at 300 K with these samples, 10 fs apart."""
     atoms, calculator = einstein_crystal(2)
     plan = make_plan(
         atoms, calculator, temperature_K=300, steps=3000, timestep_fs=1, engine="ase", friction_per_ps=5,
         sample_every=10, frame_every=100, backend=None, platform=None, seed=0,
     )  # fmt: skip
-    noise = np.random.default_rng(0).standard_normal(301)
     rows = [
-        Row(10 * i, 0.01 * i, 300 + noise[i], -0.1 * i + 0.1 * noise[i], 0.1, -0.1 * i, None, None, None)
-        for i in range(301)
+        Row(10 * i, 0.01 * i, temperature, potential, 0.1, potential, None, None, None)
+        for i, (temperature, potential) in enumerate(zip(temperature_K, potential_eV, strict=True))
     ]
-    result = analyse(Recorded(rows, atoms, 6, ""), plan)
+    return analyse(Recorded(rows, atoms, 6, ""), plan)
+
+
+def test_a_drifting_run_is_refused():
+    """A potential energy that still falls at the end: no number is given, and the verdict says what to do."""
+    noise = np.random.default_rng(0).standard_normal(301)
+    result = recorded_run(300 + noise, -0.1 * np.arange(301) + 0.1 * noise)
     assert not result.converged
     assert result.cause.startswith("the run is not equilibrated after 2,")
     assert result.cause.endswith("run at least as many steps again")
     assert result.heat_capacity_kB.value is None
     assert result.temperature_K.value is None
+
+
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize(
+    ("start", "end", "advice"),
+    [(45, 15, "the structure is relaxing, run longer"), (30, 30, "stays off: take a smaller time step")],
+)
+def test_relaxing_is_told_from_a_long_time_step(side: int, start: float, end: float, advice: str):
+    """30 K off on average, once nearing the thermostat's 300 K and once not."""
+    potential, noise = np.random.default_rng(1).standard_normal((2, 301))
+    result = recorded_run(300 + side * np.linspace(start, end, 301) + 15 * noise, 0.1 * potential)
+    assert not result.converged
+    assert result.cause.endswith(advice)
+
+
+def test_a_temperature_that_moves_away_is_no_relaxation():
+    potential, noise = np.random.default_rng(1).standard_normal((2, 301))
+    result = recorded_run(300 + np.linspace(15, 45, 301) + 15 * noise, 0.1 * potential)
+    assert result.cause.endswith("take a smaller time step")

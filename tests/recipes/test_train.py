@@ -125,10 +125,20 @@ def test_interrupted_and_resumed(input_file: Path, monkeypatch: pytest.MonkeyPat
     assert energies[0] == energies[1]
 
 
-def test_resumed_with_other_settings(input_file: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"learning_rate": 2e-3}, r"had training\.learning_rate: 0\.001, this one has 0\.002; use the same one"),
+        (
+            {"steps": 20},
+            r"had training\.steps: 10, this one has 20; the learning rate falls over all .* train it in an",
+        ),
+    ],
+)
+def test_resumed_with_other_settings(input_file: Path, change: dict[str, Any], message: str) -> None:
     quiet("copper.yaml")
-    input_file.write_text(yaml.safe_dump(settings(learning_rate=2e-3)))
-    with pytest.raises(InputError, match="had training"):
+    input_file.write_text(yaml.safe_dump(settings(**change)))
+    with pytest.raises(InputError, match=message):
         quiet("copper.yaml", resume=True)
 
 
