@@ -28,8 +28,8 @@ class Fitting(torch.nn.Module):
         hand: Tensor | None = None,
     ) -> None:
         super().__init__()
-        self.two_hands = hand is not None
-        self.register_buffer("hand", torch.ones(1) if hand is None else hand, persistent=False)
+        if hand is not None:  # TorchScript knows `hasattr` of what is not there, but saves no buffer that may be None
+            self.register_buffer("hand", hand)
         self.nets = torch.nn.ModuleList(
             [Network(n_features, widths, activation, timestep=timestep, bias_deviation=0.1) for _ in range(n_species)]
         )
@@ -37,10 +37,10 @@ class Fitting(torch.nn.Module):
         self.register_buffer("bias", torch.zeros(n_species, dtype=torch.float64))
 
     def forward(self, descriptors: Tensor, species: Tensor) -> Tensor:
-        if not self.two_hands:
-            return self.one_hand(descriptors, species)
-        both = torch.cat([descriptors, descriptors * self.hand])
-        return self.one_hand(both, torch.cat([species, species])).view(2, -1).mean(dim=0)
+        if hasattr(self, "hand"):
+            both = torch.cat([descriptors, descriptors * self.hand])
+            return self.one_hand(both, torch.cat([species, species])).view(2, -1).mean(dim=0)
+        return self.one_hand(descriptors, species)
 
     def one_hand(self, descriptors: Tensor, species: Tensor) -> Tensor:
         """The nets as they are, without the mean over hands."""

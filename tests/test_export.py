@@ -15,7 +15,7 @@ from systems import CUTOFF, SPECIES, crystal, random_config, random_model, struc
 
 from dp_sim import __version__
 from dp_sim.errors import InputError, ModelFileError
-from dp_sim.export import load_model, read_metadata, save_model
+from dp_sim.export import eager_model, load_model, read_metadata, save_model
 from dp_sim.model import DeepPotential, Potential
 
 
@@ -54,6 +54,16 @@ def test_file_gives_what_the_model_gives(model_file: Path, original: DeepPotenti
         assert_same(got.energy, expected.energy, 1e-13, "energy")
         assert_same(got.forces, expected.forces, 1e-12, "forces")
         assert_same(got.virial, expected.virial, 1e-12, "virial")
+
+
+@pytest.mark.parametrize("descriptor", ["deeppot-se", "radial", "local-frame", "deep-potential"])
+def test_the_network_of_a_file_in_python_again(tmp_path: Path, descriptor: str) -> None:
+    config = random_config(descriptor=descriptor)
+    save_model(tmp_path / "model.pt", random_model(config), config)
+    model = load_model(tmp_path / "model.pt")
+    again = open_model(Potential(eager_model(model), CUTOFF), "float64")
+    atoms = structures()["cluster"]
+    assert_same(again.evaluate(atoms).forces, model.evaluate(atoms).forces, 1e-12, "forces")
 
 
 def test_saving_leaves_the_model_trainable(tmp_path: Path) -> None:

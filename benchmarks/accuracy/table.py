@@ -224,7 +224,7 @@ def main(
         wanted = not only or Path(system.file).stem in only
         if wanted and (kept is None or kept["budget"] != budget):
             write_text(path, json.dumps(row(system, descriptor, budget, runs), indent=1) + "\n")
-            write_text(RESULTS / "table.md", table(finished()))
+    write_text(RESULTS / "table.md", table(finished()))
     typer.echo(table(finished()))
 
 

@@ -1,6 +1,6 @@
 """The flaw of local frames beside DeepPot-SE: energy and force along paths on which neighbours leave or change places.
 
-    python benchmarks/smoothness/smoothness.py [--steps 600]
+    python benchmarks/smoothness/smoothness.py [--steps 1000]
 
 Trains both on the water of example_systems (kept in runs/), moves one molecule past the cutoff of another, then two
 molecules past each other, and writes smoothness.png and smoothness.json: the jumps at the known crossings.
@@ -87,7 +87,7 @@ def along(model: Model, path: PathOfWater, distances: np.ndarray) -> tuple[np.nd
     return np.array([o.energy.item() for o in output]), np.array(forces)
 
 
-def main(steps: Annotated[int, typer.Option(min=1, help="Training steps of each model.")] = 600) -> None:
+def main(steps: Annotated[int, typer.Option(min=1, help="Training steps of each model.")] = 1000) -> None:
     """Train, follow both paths, draw and print."""
     figure, panels = new_panels([("O-O distance (Å)", "energy (meV)"), ("O-O distance (Å)", "force (eV/Å)")] * 2)
     jumps: dict[str, Any] = {"steps": steps, "jumps": {}}

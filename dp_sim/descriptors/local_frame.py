@@ -122,9 +122,9 @@ class LocalFrame(Descriptor):
         self.n_species, self.n_features, self.spherical = len(sizes), sum(sizes), spherical
         self.collinear = COLLINEAR
         for name, numbers in (("full", full), ("radial", radial), ("axes", axes)):
-            self.register_buffer(name, torch.tensor(numbers, dtype=torch.int64), persistent=False)
+            self.register_buffer(name, torch.tensor(numbers, dtype=torch.int64))
         starts = [sum(sizes[:t]) for t in range(len(sizes))]
-        self.register_buffer("start", torch.tensor(starts, dtype=torch.int64), persistent=False)
+        self.register_buffer("start", torch.tensor(starts, dtype=torch.int64))
         self.register_buffer("mean", torch.zeros(self.n_species, self.n_features))
         self.register_buffer("deviation", torch.ones(self.n_species, self.n_features))
 
