@@ -197,11 +197,12 @@ def _load(model: DeepPotential, state: State, file: str) -> None:
 def _fix_bias(model: DeepPotential, content: ModelContent) -> None:
     """Vacuum energies and species without energy: both are constants of a species."""
     fitting = content.fitting
+    empty = torch.zeros(len(content.types), model.descriptor.n_features, dtype=torch.float64)
+    vacuum = model.fitting.one_hand(empty, torch.arange(len(content.types)))
     for index, fixed in enumerate(fitting.vacuum):
         if fixed:
-            empty = torch.zeros(1, model.descriptor.n_features, dtype=torch.float64)
-            model.fitting.bias[index] -= model.fitting.last[index](model.fitting.nets[index](empty))[0, 0]
+            model.fitting.bias[index] -= vacuum[index]
     for index in {*fitting.excluded, *content.excluded_atoms}:
-        model.fitting.last[index].weight.zero_()
-        model.fitting.last[index].bias.zero_()
+        for parameter in model.fitting.last[index].parameters():
+            parameter.zero_()
         model.fitting.bias[index] = 0.0 if index in content.excluded_atoms else float(content.bias[index])

@@ -18,6 +18,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,7 +37,6 @@ from dp_sim.export import Model, eager_model, load_model, read_metadata
 from dp_sim.frame_pairs import find_pairs
 from dp_sim.model import DeepPotential
 from dp_sim.neighbors import NeighborSearch
-from dp_sim.networks import Network
 
 Net = tuple[Layer, ...]
 #: k_c this near to 1 is 1: rounding of the division that made it.
@@ -92,7 +92,9 @@ def to_content(model: Model, sel: tuple[int, ...], file: str) -> ModelContent:
         raise InputError(f"{file} has the descriptor {config.descriptor}, which DeePMD-kit does not have in this form")
     potential = eager_model(model).double()
     fitting = _fitting_nets(potential, _activation(config.activation, file))
-    modules = list(potential.descriptor.parts) if isinstance(potential.descriptor, Hybrid) else [potential.descriptor]
+    modules: list[Any] = (
+        list(potential.descriptor.parts) if isinstance(potential.descriptor, Hybrid) else [potential.descriptor]
+    )
     parts = config.parts or (_own_part(config, sel, file),)
     if config.parts and sel:
         raise InputError(f"{file} was imported and has sel {list(config.parts[0].places)}; leave --sel out")
@@ -142,7 +144,8 @@ def _activation(name: str, file: str) -> str:
     return names[name]
 
 
-def _layers(net: Network, activation: str) -> Net:
+def _layers(net: Any, activation: str) -> Net:
+    """The layers of a dp_sim.networks.Network."""
     return tuple(
         Layer(
             layer.weight.detach().numpy().copy(),
@@ -157,7 +160,8 @@ def _layers(net: Network, activation: str) -> Net:
 
 def _fitting_nets(potential: DeepPotential, activation: str) -> list[Net]:
     nets = []
-    for net, last in zip(potential.fitting.nets, potential.fitting.last, strict=True):
+    lasts: list[Any] = list(potential.fitting.last)
+    for net, last in zip(potential.fitting.nets, lasts, strict=True):
         weight, bias = last.weight.detach().numpy().T.copy(), last.bias.detach().numpy().copy()
         nets.append((*_layers(net, activation), Layer(weight, bias, None, "none", False)))
     return nets

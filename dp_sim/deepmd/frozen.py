@@ -180,7 +180,8 @@ def _nets(
     """Nets by their tensors `prefix.NET.layers.LAYER.matrix`; with `last` the last layer of each is linear."""
     nets: list[tuple[Layer, ...]] = []
     while f"{prefix}.{len(nets)}.layers.0.matrix" in state:
-        net, layers = f"{prefix}.{len(nets)}.layers", []
+        net = f"{prefix}.{len(nets)}.layers"
+        layers: list[Layer] = []
         while f"{net}.{len(layers)}.matrix" in state:
             name = f"{net}.{len(layers)}"
             idt = state.get(f"{name}.idt")
