@@ -79,14 +79,12 @@ class DeepmdKitDescriptor(Descriptor):
         zero = torch.zeros_like(net_input[:, 0])
         rows = self.rows(torch.zeros_like(zero)[:, None].expand(-1, 3), zero, center_species)
         embedded = []
-        for net in self.embedding.nets:
-            embedded.append(net(net_input))
-        values = []
-        for center in range(self.n_species):
-            for neighbor in range(self.n_species):
-                which = neighbor if self.embedding.one_side else center * self.n_species + neighbor
-                values.append(rows[center][:, None] * embedded[which][center][None, :])
-        return torch.stack(values).view(self.n_species, self.n_species, rows.shape[1], -1)
+        for index, net in enumerate(self.embedding.nets):
+            center = index // self.n_species
+            embedded.append(net(net_input) if self.embedding.one_side else net(net_input[center : center + 1]))
+        values = torch.stack(embedded)  # one net per neighbour: (T, T, M1), neighbour first; per pair: (T T, 1, M1)
+        values = values.transpose(0, 1) if self.embedding.one_side else values.view(self.n_species, self.n_species, -1)
+        return rows[:, None, :, None] * values[:, :, None, :]
 
     def counts(self, center: Tensor, neighbor_species: Tensor, n_atoms: int) -> Tensor:
         """Neighbours of each species (N, T), in the precision of the weights."""
