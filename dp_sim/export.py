@@ -21,9 +21,11 @@ from torch import Tensor
 from dp_sim import committee
 from dp_sim.atomic_file import atomic_path
 from dp_sim.batch import AtomicBatch, ModelOutput, NeighborList, choose, species_index, usable_device
+from dp_sim.compress import tabulated_like
 from dp_sim.config import ModelConfig
 from dp_sim.deepmd.places import warn_if_crowded
 from dp_sim.errors import InputError, ModelFileError
+from dp_sim.fused import evaluate_fused, fuse
 from dp_sim.gradients import EnergyFunction, evaluate, hessian
 from dp_sim.model import DTYPES, DeepPotential, Potential, set_precision
 from dp_sim.neighbors import pair_vectors
@@ -45,6 +47,7 @@ class ModelMetadata:
     dp_sim_version: str
     torch_version: str
     training: dict[str, Any] = field(default_factory=dict)
+    compression: dict[str, Any] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=lambda: {"length": "Angstrom", "energy": "eV"})
     sha256: str = ""
     version: int = STATE_VERSION
@@ -55,6 +58,7 @@ class Model:
 
     modules    the scripted potentials (dp_sim.model.Potential), one per member
     module     the only one, where there is one
+    fused      their fast paths (dp_sim.fused); None where a member has none
     metadata   of the first member; `members` has all
     """
 
@@ -62,6 +66,7 @@ class Model:
         self, modules: Sequence[torch.jit.ScriptModule], members: Sequence[ModelMetadata], device: str
     ) -> None:
         self.modules = list(modules)
+        self.fused = [fuse(module) for module in self.modules]
         self.members = tuple(members)
         self.metadata = self.members[0]
         self.device = torch.device(device)
@@ -91,7 +96,12 @@ class Model:
         """
         batch, pairs = self.prepare(atoms)
         return committee.combine(
-            [evaluate(_caller(m), batch, pairs, forces=forces, virial=virial) for m in self.modules]
+            [
+                evaluate(_caller(module), batch, pairs, forces=forces, virial=virial)
+                if fused is None or not (forces or virial)
+                else evaluate_fused(fused, batch, pairs)
+                for module, fused in zip(self.modules, self.fused, strict=True)
+            ]
         )
 
     def hessian(self, atoms: Structure) -> Tensor:
@@ -124,11 +134,12 @@ class Model:
 
     # A scripted module does not pickle, so a model travels (to worker processes, into copies) as file content.
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "modules": [module.save_to_buffer() for module in self.modules]}
+        state = {key: value for key, value in self.__dict__.items() if key != "fused"}
+        return {**state, "modules": [module.save_to_buffer() for module in self.modules]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         modules = [torch.jit.load(io.BytesIO(content), map_location=state["device"]) for content in state["modules"]]
-        self.__dict__.update(state, modules=modules)
+        self.__dict__.update(state, modules=modules, fused=[fuse(module) for module in modules])
 
 
 #: What users may call a model: a file, several (a committee), or a loaded one.
@@ -162,9 +173,13 @@ def join(parts: Sequence[tuple[AtomicBatch, NeighborList]]) -> tuple[AtomicBatch
 
 
 def save_model(
-    path: str | os.PathLike[str], model: DeepPotential, config: ModelConfig, training: dict[str, Any] | None = None
+    path: str | os.PathLike[str],
+    model: DeepPotential,
+    config: ModelConfig,
+    training: dict[str, Any] | None = None,
+    compression: dict[str, Any] | None = None,
 ) -> None:
-    """Script `model` and write it with its metadata, atomically."""
+    """Script `model` and write it with its metadata, atomically; `compression`: what dp_sim.compress did to it."""
     from dp_sim import __version__
 
     metadata = {
@@ -175,6 +190,7 @@ def save_model(
         "dtype": config.precision,
         "config": config.model_dump(mode="json"),
         "training": training or {},
+        "compression": compression or {},
         "dp_sim_version": __version__,
         "torch_version": torch.__version__,
     }
@@ -224,6 +240,8 @@ def eager_model(model: Model) -> DeepPotential:
     potential = DeepPotential(config)
     set_precision(potential, DTYPES[model.metadata.dtype])
     state = upgraded_state(model.module.model.state_dict(), model.metadata.version)
+    if model.metadata.compression:
+        potential = tabulated_like(potential, state)
     # TorchScript lists buffers that are not persistent too; these follow from the settings
     derived = {name for name, _ in potential.named_buffers()} - set(potential.state_dict())
     potential.load_state_dict({name: value for name, value in state.items() if name not in derived})

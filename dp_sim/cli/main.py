@@ -22,7 +22,19 @@ from dp_sim.errors import DPSimError, InputError
 from dp_sim.recipes.interrupts import EXIT_STATUS, Terminated, signals_as_interrupts
 
 #: One module of dp_sim.cli for each group, in the order of the help; each has `register(app)`.
-GROUPS = ("demo", "training", "models", "exchange", "bench", "label", "static", "dynamics", "paths", "report")
+GROUPS = (
+    "demo",
+    "training",
+    "models",
+    "exchange",
+    "compress",
+    "bench",
+    "label",
+    "static",
+    "dynamics",
+    "paths",
+    "report",
+)
 
 
 class Commands(TyperGroup):

@@ -120,6 +120,8 @@ def _show_model(model: Path, plot: Path | None) -> None:
         "made with": f"dp-sim {metadata.dp_sim_version}, torch {metadata.torch_version}",
         "SHA-256": metadata.sha256,
         **_flat("model", metadata.config),
+        "embedding nets": "tables (compressed)" if metadata.compression else "networks",
+        **_flat("compression", metadata.compression),
         **_flat("training", metadata.training),
     }
     for name, value in rows.items():

@@ -1,0 +1,65 @@
+"""The fast path on processors: energies and forces in one call, through the operators of dp_sim/kernels.
+
+A compressed model (dp_sim.descriptors.tabulated) is cut at T = G^T R~ (eq. 10). Before the cut there is a table lookup
+for every pair, an outer product, a sum: one operator, and another for its derivative. Behind the cut automatic
+differentiation gives dE/dT:
+
+    pairs --table_sum--> T --contraction, fitting net--> E
+    forces <--pair_forces-- dE/dr_ij <--table_sum_gradient-- dE/dT <--autograd-- E
+
+Atoms go through in blocks of one species, so that memory stays bounded and matrix products large. The operators have no
+derivative: Hessians take the model's own, differentiable path, which gives the same numbers.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib.util
+import logging
+
+import torch
+
+from dp_sim.batch import AtomicBatch, ModelOutput, NeighborList
+from dp_sim.fused_module import FusedPotential
+from dp_sim.gradients import sum_per_system
+
+logger = logging.getLogger(__name__)
+
+
+@functools.cache
+def register_operators() -> str:
+    """Load the compiled library, which makes torch.ops.dp_sim known. An empty string, or why it cannot be used."""
+    spec = importlib.util.find_spec("dp_sim._kernels")
+    if spec is None or spec.origin is None:
+        return "dp-sim was installed without a C++ compiler"
+    try:
+        register = ctypes.CDLL(spec.origin).dp_sim_register_operators
+    except (OSError, AttributeError) as error:
+        return str(error)
+    register.restype = ctypes.c_char_p
+    message = register()
+    return message.decode() if message else ""
+
+
+@functools.cache
+def _say_once(reason: str) -> None:
+    logger.warning("compressed models run several times slower here than they could: %s", reason)
+
+
+def fuse(potential: torch.nn.Module) -> torch.jit.ScriptModule | None:
+    """The fast path of a potential, scripted; None where there is none: nets not compressed, no library, a GPU."""
+    descriptor = potential.model.descriptor
+    if not hasattr(descriptor, "table_of") or descriptor.table_of.device.type != "cpu":
+        return None
+    reason = register_operators()
+    if reason:
+        _say_once(reason)
+        return None
+    return torch.jit.script(FusedPotential(potential).eval())
+
+
+def evaluate_fused(module: torch.jit.ScriptModule, batch: AtomicBatch, pairs: NeighborList) -> ModelOutput:
+    """Energy (S,), atomic energies (N,), forces (N, 3), virial (S, 3, 3), as dp_sim.gradients.evaluate gives them."""
+    atomic, forces, virial = module.energies_and_forces(*batch, *pairs)
+    return ModelOutput(sum_per_system(atomic, batch), atomic, forces, virial)

@@ -1,0 +1,89 @@
+"""The scripted part of the fast path (dp_sim.fused says what it does)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+#: Atoms of one species that go through the fitting net together.
+BLOCK = 512
+
+
+class FusedPotential(torch.nn.Module):
+    """A compressed Potential, cut at T = G^T R~. Scripting and loading it need the operators torch.ops.dp_sim."""
+
+    values: Tensor
+    table_of: Tensor
+    scale: Tensor
+    places: Tensor
+    constants: Tensor
+    bias: Tensor
+
+    def __init__(self, potential: Any) -> None:
+        super().__init__()
+        descriptor, fitting = potential.model.descriptor, potential.model.fitting
+        table, environment = descriptor.table, descriptor.environment
+        self.width = int(table.values.shape[3])
+        lanes = 64 // table.values.element_size()  # the kernels work on vectors of 64 bytes
+        self.register_buffer("values", torch.nn.functional.pad(table.values, (0, -self.width % lanes)).contiguous())
+        self.register_buffer("table_of", descriptor.table_of)
+        self.register_buffer("scale", 1.0 / environment.scale.to(torch.float64))
+        self.register_buffer("places", table.places.to(torch.float64))
+        widths = self.places[1:] - self.places[:-1]
+        uniform = int((widths < 1.001 * widths[0]).sum())
+        switch = environment.switch
+        constants = [float(widths[0]), uniform, switch.start, switch.cutoff, float(switch.cosine)]
+        self.register_buffer("constants", torch.tensor(constants, dtype=torch.float64))
+        self.register_buffer("bias", fitting.bias)
+        self.contraction = descriptor.contraction
+        self.nets = torch.nn.ModuleList(fitting.nets.children())
+        self.last = torch.nn.ModuleList(fitting.last.children())
+        self.block = BLOCK
+
+    @torch.jit.export
+    def energies_and_forces(
+        self,
+        positions: Tensor,
+        species: Tensor,
+        cell: Tensor,
+        system: Tensor,
+        center: Tensor,
+        neighbor: Tensor,
+        shift: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The fields of AtomicBatch and NeighborList -> atomic energies (N,), forces (N, 3), virial (S, 3, 3), float64.
+
+        Pairs are sorted by their centre; those beyond the cutoff add nothing.
+        """
+        n_atoms = species.shape[0]
+        real = self.values.dtype
+        with torch.no_grad():
+            first = torch.zeros(n_atoms + 1, dtype=torch.int64)
+            first[1:] = torch.cumsum(torch.bincount(center, minlength=n_atoms), 0)
+            x = positions.detach().to(torch.float64).contiguous()
+            box = cell.detach().to(torch.float64).contiguous()
+            other, images = neighbor.contiguous(), shift.to(torch.float64).contiguous()
+            energies = self.bias[species]
+            gradient = torch.empty(neighbor.shape[0], 3, dtype=real)
+        for index, (net, last) in enumerate(zip(self.nets, self.last)):  # noqa: B905 (TorchScript has no strict=)
+            for atoms in torch.nonzero(species == index)[:, 0].split(self.block):
+                total = torch.empty(atoms.shape[0], 4, self.values.shape[3], dtype=real)
+                torch.ops.dp_sim.table_sum(
+                    x, box, system, species, first, other, images,
+                    self.values, self.table_of, self.scale, self.places, self.constants, atoms, total,
+                )  # fmt: skip
+                total.requires_grad_(True)
+                atomic = last(net(self.contraction(total[:, :, : self.width])))[:, 0]
+                slope = torch.autograd.grad([atomic.sum()], [total])[0]
+                assert slope is not None
+                with torch.no_grad():
+                    torch.ops.dp_sim.table_sum_gradient(
+                        x, box, system, species, first, other, images,
+                        self.values, self.table_of, self.scale, self.places, self.constants, atoms,
+                        slope.contiguous(), gradient,
+                    )  # fmt: skip
+                    energies.index_add_(0, atoms, atomic.detach().to(torch.float64))
+        forces = torch.empty(n_atoms, 3, dtype=torch.float64)
+        virial = torch.empty(cell.shape[0], 3, 3, dtype=torch.float64)
+        torch.ops.dp_sim.pair_forces(x, box, system, species, first, other, images, gradient, forces, virial)
+        return energies, forces, virial

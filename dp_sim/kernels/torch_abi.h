@@ -1,0 +1,102 @@
+// The few functions of torch's C interface (torch/csrc/inductor/aoti_torch/c/shim.h, stable from torch 2.9 on) that an
+// operator on tensors needs. They are looked up when the library loads: it is built without torch, and one build serves
+// every version.
+#pragma once
+
+#include <dlfcn.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <stdexcept>
+#include <string>
+
+namespace dp_sim {
+
+using Handle = void*;      // of a tensor, or of a torch::Library
+using Boxed = void (*)(uint64_t* stack, uint64_t inputs, uint64_t outputs);
+
+struct Torch {
+  int (*data)(Handle, void**);
+  int (*numel)(Handle, int64_t*);
+  int (*dtype)(Handle, int32_t*);
+  int (*contiguous)(Handle, bool*);
+  int (*release)(Handle);
+  int (*library)(const char* ns, const char* file, uint32_t line, Handle*);
+  int (*implementations)(const char* ns, const char* key, const char* file, uint32_t line, Handle*);
+  int (*define)(Handle, const char* schema);
+  int (*implement)(Handle, const char* name, Boxed);
+  int32_t (*float32)();
+  int32_t (*float64)();
+  int32_t (*int64)();
+
+  static const Torch& instance() {
+    static const Torch torch;
+    return torch;
+  }
+
+ private:
+  void* home = dlopen("libtorch_cpu.so", RTLD_NOLOAD | RTLD_LAZY);
+
+  template <typename F>
+  void find(F& function, const char* name) {
+    function = home ? reinterpret_cast<F>(dlsym(home, name)) : nullptr;
+    if (!function) throw std::runtime_error(std::string("this torch has no ") + name);
+  }
+  Torch() {
+    find(data, "aoti_torch_get_data_ptr"), find(numel, "aoti_torch_get_numel"), find(dtype, "aoti_torch_get_dtype");
+    find(contiguous, "aoti_torch_is_contiguous"), find(release, "aoti_torch_delete_tensor_object");
+    find(library, "aoti_torch_library_init_def"), find(implementations, "aoti_torch_library_init_impl");
+    find(define, "aoti_torch_library_def"), find(implement, "aoti_torch_library_impl");
+    find(float32, "aoti_torch_dtype_float32"), find(float64, "aoti_torch_dtype_float64");
+    find(int64, "aoti_torch_dtype_int64");
+  }
+};
+
+inline void check(int status, const char* what) {
+  if (status) throw std::runtime_error(std::string("dp_sim: torch refused to ") + what);
+}
+
+inline bool holds(const double*, int32_t dtype) { return dtype == Torch::instance().float64(); }
+inline bool holds(const float*, int32_t dtype) { return dtype == Torch::instance().float32(); }
+inline bool holds(const int64_t*, int32_t dtype) { return dtype == Torch::instance().int64(); }
+
+// The tensors an operator was called with. The callee owns them, so they are given back when this goes out of scope.
+class Arguments {
+ public:
+  Arguments(uint64_t* stack, uint64_t count) : stack_(stack), count_(count) {}
+  Arguments(const Arguments&) = delete;
+  ~Arguments() {
+    for (uint64_t k = 0; k < count_; ++k) Torch::instance().release(handle(k));
+  }
+  bool is_float32(uint64_t k) const { return dtype(k) == Torch::instance().float32(); }
+  int64_t size(uint64_t k) const {
+    int64_t numel;
+    check(Torch::instance().numel(handle(k), &numel), "tell a size");
+    return numel;
+  }
+  // Values of argument k, checked: contiguous, of type T, `expected` of them (-1: any number).
+  template <typename T>
+  T* values(uint64_t k, int64_t expected = -1) const {
+    bool contiguous;
+    check(Torch::instance().contiguous(handle(k), &contiguous), "tell the layout");
+    const bool counted = expected < 0 || size(k) == expected;
+    if (!contiguous || !counted || !holds(static_cast<const T*>(nullptr), dtype(k)))
+      throw std::runtime_error("dp_sim: argument " + std::to_string(k) + " has a wrong dtype, layout or size (" +
+                               std::to_string(size(k)) + ", expected " + std::to_string(expected) + ")");
+    void* data;
+    check(Torch::instance().data(handle(k), &data), "give values");
+    return static_cast<T*>(data);
+  }
+
+ private:
+  Handle handle(uint64_t k) const { return reinterpret_cast<Handle>(stack_[k]); }
+  int32_t dtype(uint64_t k) const {
+    int32_t dtype;
+    check(Torch::instance().dtype(handle(k), &dtype), "tell a dtype");
+    return dtype;
+  }
+  uint64_t* stack_;
+  uint64_t count_;
+};
+
+}  // namespace dp_sim
