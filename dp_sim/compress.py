@@ -75,7 +75,7 @@ def compress(
     error, nearer = (_errors(table, functions, region) for region in (places[places <= 1 / fine_to + 1e-9], places))
     compressed = copy.deepcopy(model)
     compressed.descriptor = TabulatedDescriptor(exact.environment, table, table_of, exact.contraction)
-    set_precision(compressed, model.descriptor.environment.scale.dtype)
+    set_precision(compressed, descriptor.environment.scale.dtype)
     return compressed, asdict(Compression(spacing, fine_to, len(places), len(functions), error, nearer))
 
 

@@ -17,6 +17,7 @@ import ctypes
 import functools
 import importlib.util
 import logging
+from typing import Any
 
 import torch
 
@@ -47,7 +48,7 @@ def _say_once(reason: str) -> None:
     logger.warning("compressed models run several times slower here than they could: %s", reason)
 
 
-def fuse(potential: torch.nn.Module) -> torch.jit.ScriptModule | None:
+def fuse(potential: Any) -> torch.jit.ScriptModule | None:
     """The fast path of a potential, scripted; None where there is none: nets not compressed, no library, a GPU."""
     descriptor = potential.model.descriptor
     if not hasattr(descriptor, "table_of") or descriptor.table_of.device.type != "cpu":
