@@ -18,12 +18,12 @@ from dp_sim.batch import species_index
 from dp_sim.checkpoint import load_checkpoint, save_checkpoint
 from dp_sim.config import ModelConfig, TrainConfig, TrainingConfig
 from dp_sim.data import Frame, read_all, split
-from dp_sim.descriptors.descriptor import FeatureBatch, PreparedFrame
 from dp_sim.errors import InputError, TrainingError
 from dp_sim.frame_pairs import FramePairs, find_pairs
-from dp_sim.loss import Labels, Prediction, mean_square_errors, roots, square_sums, total_loss
+from dp_sim.loss import mean_square_errors, roots, square_sums, total_loss
 from dp_sim.model import DTYPES, DeepPotential
 from dp_sim.neighbors import NeighborSearch
+from dp_sim.prediction import Predictor, PreparedFrames
 from dp_sim.statistics import initialise
 
 
@@ -70,24 +70,6 @@ def find_species(frames: Sequence[Frame]) -> tuple[str, ...]:
     return tuple(chemical_symbols[n] for n in numbers)
 
 
-class PreparedFrames:
-    """Frames with their pairs and labels; their features are kept in memory up to a limit and made anew beyond it."""
-
-    def __init__(self, frames: Sequence[Frame], pairs: Sequence[FramePairs], cache_bytes: float) -> None:
-        self.frames, self.pairs = list(frames), list(pairs)
-        self._cache: dict[int, PreparedFrame] = {}
-        self._left = cache_bytes
-
-    def features(self, index: int, make: Callable[[FramePairs], PreparedFrame]) -> PreparedFrame:
-        if index in self._cache:
-            return self._cache[index]
-        features = make(self.pairs[index])
-        if features.nbytes() <= self._left:
-            self._left -= features.nbytes()
-            self._cache[index] = features
-        return features
-
-
 def make_optimizer(model: DeepPotential, settings: TrainingConfig) -> torch.optim.Optimizer:
     """Adam (Kingma & Ba, ICLR 2015) or SOAP (Vyas et al., ICLR 2025), both with decoupled weight decay.
 
@@ -111,19 +93,18 @@ class Trainer:
             found = find_species(data.train)
             config = config.model_copy(update={"model": config.model.model_copy(update={"species": found})})
         self.config = config
-        self.device = torch.device(config.training.device)
-        self.dtype = DTYPES[config.model.precision]
+        device = torch.device(config.training.device)
         search = NeighborSearch(config.model.cutoff)
         pairs = {name: self._pairs(getattr(data, name), search) for name in ("train", "valid")}
         torch.manual_seed(config.training.seed)
         self.model = DeepPotential(config.model)
         initialise(self.model, data.train, pairs["train"])
-        self.bias = self.model.fitting.bias.clone()
-        self.features = self.model.descriptor.training_features([*pairs["train"], *pairs["valid"]], config.training)
+        features = self.model.descriptor.training_features([*pairs["train"], *pairs["valid"]], config.training)
+        self.predictor = Predictor(features, self.model.fitting.bias.clone(), device, DTYPES[config.model.precision])
         cache = config.training.cache_gb * 1e9
         self.train = PreparedFrames(data.train, pairs["train"], cache)
         self.valid = PreparedFrames(data.valid[: config.training.valid_frames], pairs["valid"], cache)
-        self.model.to(self.device)
+        self.model.to(device)
         self.average = copy.deepcopy(self.model) if config.training.average > 0 else None
         self.optimizer = make_optimizer(self.model, config.training)
         self.step_number = 0
@@ -160,7 +141,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         frames = self.frames_of_step(self.step_number)
-        prediction, labels = self.predict_frames(self.train, frames, self.model, training=True)
+        prediction, labels = self.predictor(self.train, frames, self.model, training=True)
         errors = mean_square_errors(prediction, labels)
         loss = total_loss(errors, self.config.loss, rate / self.config.training.learning_rate)
         self.optimizer.zero_grad(set_to_none=True)
@@ -187,59 +168,11 @@ class Trainer:
         """The model to keep: the running mean of the weights where one is taken."""
         return self.average if self.average is not None else self.model
 
-    # ---- prediction ------------------------------------------------------------------------------------------------
-
-    def predict_frames(
-        self, data: PreparedFrames, indices: Sequence[int], model: DeepPotential, *, training: bool
-    ) -> tuple[Prediction, Labels]:
-        batch = self.features.join([data.features(i, self.features.prepare) for i in indices])
-        labels = Labels(*(t.to(self.device) for t in self._labels([data.frames[i] for i in indices], batch.species)))
-        return self.predict(model, batch, labels, training), labels
-
-    def predict(self, model: DeepPotential, batch: FeatureBatch, labels: Labels, training: bool) -> Prediction:
-        """Energies less the bias (S,), forces (N, 3), and the virial (S, 3, 3) where there is a label for it."""
-        n_systems = len(labels.sizes)
-        features = batch.features()
-        descriptors = self.features.descriptors(model.descriptor, features, batch.species)
-        atomic = model.fitting(descriptors, batch.species)
-        (gradient,) = torch.autograd.grad(atomic.sum(), [features], create_graph=training)
-        system = torch.repeat_interleave(torch.arange(n_systems, device=self.device), labels.sizes.to(torch.int64))
-        energy = torch.zeros(n_systems, dtype=self.dtype, device=self.device).index_add(0, system, atomic)
-        pair_gradients = batch.pair_gradients(gradient)
-        has_virial = bool(labels.has_virial.any())
-        virial = batch.virial(pair_gradients, system, n_systems) if has_virial else None
-        return Prediction(energy, batch.forces(pair_gradients), virial)
-
-    def _labels(self, frames: Sequence[Frame], species: Tensor) -> Labels:
-        sizes = [len(f.numbers) for f in frames]
-        bias = self.bias[species.cpu()]
-        offsets = np.cumsum([0, *sizes])
-        energy = [
-            0.0 if f.energy is None else f.energy - float(bias[a:b].sum())
-            for f, a, b in zip(frames, offsets[:-1], offsets[1:], strict=True)
-        ]
-        forces = np.concatenate([np.zeros((len(f.numbers), 3)) if f.forces is None else f.forces for f in frames])
-        virial = np.stack([np.zeros((3, 3)) if f.virial is None else f.virial for f in frames])
-        has_forces = np.repeat([float(f.forces is not None) for f in frames], sizes)
-
-        def tensor(values: Any) -> Tensor:
-            return torch.as_tensor(np.asarray(values, dtype=np.float64)).to(self.dtype)
-
-        return Labels(
-            tensor(energy),
-            tensor(forces),
-            tensor(virial),
-            tensor([f.energy is not None for f in frames]),
-            tensor(has_forces),
-            tensor([f.virial is not None for f in frames]),
-            tensor(sizes),
-        )
-
     def validation_sums(self) -> Tensor:
         """Sums of squared errors over the held-out frames of the learning curve (dp_sim.loss.square_sums)."""
         total = torch.zeros(2, 3, dtype=torch.float64)
         for i in range(len(self.valid.frames)):
-            total += square_sums(*self.predict_frames(self.valid, [i], self.result, training=False))
+            total += square_sums(*self.predictor(self.valid, [i], self.result, training=False))
         return total
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------

@@ -11,9 +11,10 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from dp_sim.atomic_file import atomic_path, write_text
+from dp_sim.atomic_file import write_text
 from dp_sim.recipes import estimators
 from dp_sim.recipes.dynamics_files import TABLE, Row, column, table_text
+from dp_sim.recipes.frames import write_frames
 from dp_sim.recipes.md import Plan
 from dp_sim.recipes.md_loop import Recorded
 from dp_sim.recipes.results import Estimate, Quantity, Result
@@ -178,8 +179,7 @@ class DynamicsResult(Result):
         }
 
     def write_data(self, path: Callable[[str], Path]) -> None:
-        with atomic_path(path("final.extxyz")) as temporary:
-            self.atoms.write(temporary, format="extxyz")
+        write_frames(path("final.extxyz"), self.atoms)
         write_text(path(TABLE), table_text(self.rows))
 
     def figures(self) -> dict[str, Figure]:

@@ -10,11 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
-from ase.io import write
 from numpy.typing import NDArray
 
-from dp_sim.atomic_file import atomic_path
-from dp_sim.recipes.frames import evaluated_copy
+from dp_sim.recipes.frames import evaluated_copy, write_frames
 from dp_sim.recipes.results import Estimate, Quantity, Result
 from dp_sim.recipes.run_directory import RunDirectory
 from dp_sim.recipes.structures import prepare_atoms
@@ -55,8 +53,7 @@ class EvalResult(Result):
         return quantities
 
     def write_data(self, path: Callable[[str], Path]) -> None:
-        with atomic_path(path("evaluated.extxyz")) as temporary:
-            write(temporary, self.atoms, format="extxyz")
+        write_frames(path("evaluated.extxyz"), self.atoms)
 
 
 def evaluate(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import iread
+from ase.io import iread, write
+
+from dp_sim.atomic_file import atomic_path
 
 
 def evaluated_copy(atoms: Atoms) -> Atoms:
@@ -15,6 +18,12 @@ def evaluated_copy(atoms: Atoms) -> Atoms:
     copy = atoms.copy()
     copy.calc = SinglePointCalculator(copy, **known)
     return copy
+
+
+def write_frames(file: Path, frames: Atoms | Sequence[Atoms]) -> None:
+    """One structure or several into an extended XYZ file, whole or not at all."""
+    with atomic_path(file) as temporary:
+        write(temporary, frames, format="extxyz")
 
 
 def whole_frames(file: Path) -> list[Atoms]:

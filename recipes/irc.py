@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
-from ase.io import write
 from numpy.typing import NDArray
 
-from dp_sim.atomic_file import atomic_path, write_text
+from dp_sim.atomic_file import write_text
 from dp_sim.errors import InputError
 from dp_sim.recipes.figures import COLOURS, new_figure
+from dp_sim.recipes.frames import write_frames
 from dp_sim.recipes.neb import END_FMAX, largest_force, relaxed
 from dp_sim.recipes.opt import evaluated_copy
 from dp_sim.recipes.progress import progress_bar
@@ -103,14 +103,9 @@ class IrcResult(Result):
         return {"profile": figure}
 
     def write_data(self, path: Callable[[str], Path]) -> None:
-        files: dict[str, Atoms | list[Atoms]] = {
-            "path.extxyz": list(self.images),
-            "reactant.extxyz": self.reactant,
-            "product.extxyz": self.product,
-        }
-        for name, frames in files.items():
-            with atomic_path(path(name)) as temporary:
-                write(temporary, frames, format="extxyz")
+        write_frames(path("path.extxyz"), self.images)
+        write_frames(path("reactant.extxyz"), self.reactant)
+        write_frames(path("product.extxyz"), self.product)
         rows = zip(self.arc_length, self.energies, strict=True)
         lines = [f"{i},{s:.6f},{e:.9f}" for i, (s, e) in enumerate(rows)]
         write_text(path("profile.csv"), "\n".join(["image,arc_amu1/2_A,energy_eV", *lines]) + "\n")

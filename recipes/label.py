@@ -13,10 +13,9 @@ from typing import Any
 from ase import Atoms
 from ase.io import write
 
-from dp_sim.atomic_file import atomic_path
 from dp_sim.errors import InputError
 from dp_sim.recipes.calculators import as_calculator, calculator_settings, model_sha256
-from dp_sim.recipes.frames import evaluated_copy, whole_frames
+from dp_sim.recipes.frames import evaluated_copy, whole_frames, write_frames
 from dp_sim.recipes.interrupts import whole_steps
 from dp_sim.recipes.progress import progress_bar
 from dp_sim.recipes.structures import prepare_atoms, structures_sha256
@@ -83,8 +82,7 @@ def label_structures(
     frames = [done[source] for source in sources if source in done]
     for frame in frames:
         del frame.info[_SOURCE]
-    with atomic_path(out) as temporary:
-        write(temporary, frames, format="extxyz")
+    write_frames(out, frames)
     partial.unlink()
     return Labelled(frames, continued, failed)
 

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase import Atoms
-from ase.io import iread, write
+from ase.io import iread
 from ase.mep.neb import NEB, NEBOptimizer
 from ase.utils.forcecurve import fit_images
 
-from dp_sim.atomic_file import atomic_path, write_text
+from dp_sim.atomic_file import write_text
 from dp_sim.errors import InputError
 from dp_sim.recipes.figures import COLOURS, new_figure
 from dp_sim.recipes.first_path import check_ends, check_interpolation, displacement, first_path, is_free, superpose
+from dp_sim.recipes.frames import write_frames
 from dp_sim.recipes.opt import evaluated_copy, optimize
 from dp_sim.recipes.progress import progress_bar
 from dp_sim.recipes.results import Estimate, Quantity, Result
@@ -120,9 +121,8 @@ class PathResult(Result):
         return {"profile": figure}
 
     def write_data(self, path: Callable[[str], Path]) -> None:
-        for name, atoms in (("path.extxyz", list(self.images)), ("highest.extxyz", self.images[self.highest_index])):
-            with atomic_path(path(name)) as temporary:
-                write(temporary, atoms, format="extxyz")
+        write_frames(path("path.extxyz"), self.images)
+        write_frames(path("highest.extxyz"), self.images[self.highest_index])
         rows = zip(self.path_length_A, self.energies, strict=True)
         lines = [f"{i},{s:.6f},{e:.9f},{e - self.energies[0]:.9f}" for i, (s, e) in enumerate(rows)]
         write_text(path("profile.csv"), "\n".join(["image,path_A,energy_eV,relative_eV", *lines]) + "\n")
@@ -317,8 +317,7 @@ def _write_band(band: _Band, positions: np.ndarray, target: Path | None) -> None
     for image, moved in zip(images[1:-1], positions.reshape(band.nimages - 2, -1, 3), strict=True):
         image.set_positions(moved, apply_constraint=False)
     images[0].info["climbing"] = band.climb
-    with atomic_path(target) as temporary:
-        write(temporary, images, format="extxyz")
+    write_frames(target, images)
 
 
 def _read_band(file: Path, reactant: Atoms) -> tuple[_Band, bool]:

@@ -17,9 +17,8 @@ from ase.optimize import BFGS, FIRE, LBFGS
 from ase.optimize.optimize import Optimizer
 from numpy.typing import NDArray
 
-from dp_sim.atomic_file import atomic_path
 from dp_sim.errors import InputError, nearest_name
-from dp_sim.recipes.frames import evaluated_copy, whole_frames
+from dp_sim.recipes.frames import evaluated_copy, whole_frames, write_frames
 from dp_sim.recipes.progress import progress_bar
 from dp_sim.recipes.results import Estimate, Quantity, Result
 from dp_sim.recipes.run_directory import RunDirectory
@@ -83,8 +82,7 @@ class OptResult(Result):
         return {"convergence": figure}
 
     def write_data(self, path: Callable[[str], Path]) -> None:
-        with atomic_path(path("optimized.extxyz")) as temporary:
-            write(temporary, self.atoms, format="extxyz")
+        write_frames(path("optimized.extxyz"), self.atoms)
 
 
 def optimize(

@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 
 import yaml
 from ase import Atoms
-from ase.io import write
 
 from dp_sim.atomic_file import atomic_path, write_text
 from dp_sim.errors import InputError
 from dp_sim.recipes.calculators import calculator_settings, model_sha256
+from dp_sim.recipes.frames import write_frames
 from dp_sim.recipes.interrupts import answered, signals_as_interrupts, whole_steps
 from dp_sim.recipes.manifest import Manifest, claim_directory, read_manifest, remove_run
 from dp_sim.recipes.provenance import COMMAND, package_versions
@@ -100,8 +100,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         if self.resumed and earlier is not None:
             self._manifest = earlier
         elif self._structures:
-            with atomic_path(self._file("input.extxyz")) as temporary:
-                write(temporary, [_bare(atoms) for atoms in self._structures], format="extxyz")
+            write_frames(self._file("input.extxyz"), [_bare(atoms) for atoms in self._structures])
         header = "# Every setting of this run as used; dp-sim COMMAND input.extxyz --config config.yaml repeats it.\n"
         write_text(self._file("config.yaml"), header + yaml.safe_dump(self.config, sort_keys=False))
         self._file("log.txt")

@@ -9,11 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
-from ase.io import write
 from numpy.typing import NDArray
 
-from dp_sim.atomic_file import atomic_path
 from dp_sim.errors import InputError
+from dp_sim.recipes.frames import write_frames
 from dp_sim.recipes.hessian import difference_hessian, exact_hessian
 from dp_sim.recipes.neb import largest_force
 from dp_sim.recipes.opt import evaluated_copy
@@ -71,10 +70,8 @@ class TransitionStateResult(Result):
             frame = self.atoms.copy()
             frame.positions += amplitude * np.sin(phase) * self.mode
             swing.append(frame)
-        files: dict[str, Atoms | list[Atoms]] = {"ts.extxyz": self.atoms, "mode.extxyz": swing}
-        for name, frames in files.items():
-            with atomic_path(path(name)) as temporary:
-                write(temporary, frames, format="extxyz")
+        write_frames(path("ts.extxyz"), self.atoms)
+        write_frames(path("mode.extxyz"), swing)
 
 
 def refine_ts(

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from ase import Atoms, units
 from ase.constraints import FixAtoms
-from ase.io import write
 from numpy.typing import NDArray
 
 from dp_sim.atomic_file import atomic_path, write_text
 from dp_sim.errors import InputError, nearest_name
+from dp_sim.recipes.frames import write_frames
 from dp_sim.recipes.hessian import compute_hessian
 from dp_sim.recipes.normal_modes import NormalModes, normal_modes, rigid_motions
 from dp_sim.recipes.results import Estimate, Quantity, Result
@@ -92,8 +92,7 @@ class VibResult(Result):
                 reduced_masses_amu=self.reduced_masses_amu,
             )
         if len(self.frequencies_cm1):
-            with atomic_path(path("modes.extxyz")) as temporary:
-                write(temporary, [self._mode_frame(number) for number in range(len(self.modes))], format="extxyz")
+            write_frames(path("modes.extxyz"), [self._mode_frame(number) for number in range(len(self.modes))])
         write_text(path("modes.molden"), molden(self.atoms, self.frequencies_cm1, self.modes))
 
     def _mode_frame(self, number: int) -> Atoms:

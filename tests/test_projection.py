@@ -64,7 +64,7 @@ VARIANTS = {
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
 def test_predictions_and_gradients_equal_plain_autograd(variant: dict[str, object]) -> None:
     run = trainer([labelled(name) for name in NAMES], **variant)
-    prediction, labels = run.predict_frames(run.train, range(len(NAMES)), run.model, training=True)
+    prediction, labels = run.predictor(run.train, range(len(NAMES)), run.model, training=True)
     expected = exact(run.model, NAMES)
     assert prediction.virial is not None
     for got, reference in zip(prediction, expected, strict=True):
@@ -86,7 +86,7 @@ def _loss(run: Trainer, prediction: Prediction, labels: Labels, progress: float)
 def test_default_knots_are_enough() -> None:
     """The spline of training with its default 128 intervals, against the nets of the model file: eV and eV/Angstrom."""
     run = trainer([labelled(name) for name in NAMES], knots=120, embedding=(25, 50, 100), axis_width=16)
-    prediction, _ = run.predict_frames(run.train, range(len(NAMES)), run.model, training=False)
+    prediction, _ = run.predictor(run.train, range(len(NAMES)), run.model, training=False)
     expected = exact(run.model, NAMES)
     assert (prediction.energy - expected.energy).abs().max().item() < 1e-5
     assert (prediction.forces - expected.forces).abs().max().item() < 1e-4
@@ -95,8 +95,8 @@ def test_default_knots_are_enough() -> None:
 @pytest.mark.parametrize("descriptor", ["deeppot-se", "local-frame"])
 def test_a_batch_is_its_frames_one_by_one(descriptor: str) -> None:
     run = trainer([labelled(name) for name in NAMES], knots=32, descriptor=descriptor)
-    together, _ = run.predict_frames(run.train, range(len(NAMES)), run.model, training=False)
-    singly = [run.predict_frames(run.train, [i], run.model, training=False)[0] for i in range(len(NAMES))]
+    together, _ = run.predictor(run.train, range(len(NAMES)), run.model, training=False)
+    singly = [run.predictor(run.train, [i], run.model, training=False)[0] for i in range(len(NAMES))]
     for field in Prediction._fields:
         joined = torch.cat([getattr(p, field) for p in singly])
         torch.testing.assert_close(getattr(together, field), joined, atol=1e-12, rtol=1e-12)
@@ -106,7 +106,7 @@ def test_a_batch_is_its_frames_one_by_one(descriptor: str) -> None:
 def test_isolated_atoms_alone(descriptor: str) -> None:
     """No pair at all in the whole data set: energies of atoms can still be learnt."""
     run = trainer([labelled("atom"), labelled("lonely")], knots=8, descriptor=descriptor)
-    prediction, labels = run.predict_frames(run.train, [0, 1], run.model, training=True)
+    prediction, labels = run.predictor(run.train, [0, 1], run.model, training=True)
     assert not prediction.forces.any()
     assert prediction.virial is not None
     assert not prediction.virial.any()
@@ -122,7 +122,7 @@ def test_missing_labels_cost_nothing() -> None:
     config = run.config.loss.model_copy(update=loss)
     gradients = []
     for chosen in ([0], [0, 1]):
-        errors = mean_square_errors(*run.predict_frames(run.train, chosen, run.model, training=True))
+        errors = mean_square_errors(*run.predictor(run.train, chosen, run.model, training=True))
         parameters = list(run.model.parameters())
         total = total_loss(errors, config, 0.5)
         gradients.append(torch.autograd.grad(total, parameters, allow_unused=True, materialize_grads=True))

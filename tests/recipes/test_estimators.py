@@ -9,9 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from scipy.linalg import expm
-from scipy.signal import lfilter
 from scipy.stats import binom
+from synthetic_series import autoregressive, coverage, vibrating_energy
 
 from dp_sim.recipes import estimators
 from dp_sim.recipes.results import Estimate
@@ -22,42 +21,12 @@ KT = KB_EV_PER_K * TEMPERATURE_K
 REPEATS = 300
 
 
-def autoregressive(rng: np.random.Generator, size: int, tau: float) -> np.ndarray:
-    """A stationary Gaussian series of mean 0, variance 1, autocorrelation exp(-t/tau)."""
-    phi = np.exp(-1 / tau)
-    noise = rng.standard_normal(size) * np.sqrt(1 - phi**2)
-    noise[0] = rng.standard_normal()
-    return lfilter([1.0], [1.0, -phi], noise)
-
-
-def vibrating_energy(rng: np.random.Generator, size: int, modes: int = 3) -> np.ndarray:
-    """Potential energy (k_B T) of oscillators of one frequency, 1 rad and 0.02 of friction a sample, exactly.
-
-    Its autocorrelation exp(-gamma t) cos^2(omega t) touches zero after 1.6 samples and has not decayed after 100.
-    Variance: modes / 2.
-    """
-    drift = np.array([[0.0, 1.0], [-1.0, -0.02]])
-    step = expm(drift)
-    scatter = np.linalg.cholesky(np.eye(2) - step @ step.T)
-    state = rng.standard_normal((modes, 2))
-    kicks = rng.standard_normal((size, modes, 2)) @ scatter.T
-    energy = np.empty(size)
-    for index in range(size):
-        state = state @ step.T + kicks[index]
-        energy[index] = 0.5 * (state[:, 0] ** 2).sum()
-    return energy
-
-
 def check_coverage(make: Callable[[np.random.Generator], Estimate], truth: float, repeats: int = REPEATS) -> None:
     """The intervals hold the truth as often as they say, and the errors are as large as the scatter."""
-    made = [make(np.random.default_rng([7, repeat])) for repeat in range(repeats)]
-    given = [estimate for estimate in made if estimate.value is not None]
-    assert len(given) >= 0.95 * repeats, f"{repeats - len(given)} of {repeats} estimates were withheld"
-    count = sum(estimate.ci95[0] < truth < estimate.ci95[1] for estimate in given)
-    assert count >= binom.ppf(0.001, len(given), 0.95), f"{count} of {len(given)} intervals hold the truth"
-    scatter = np.std([estimate.value for estimate in given])
-    claimed = np.mean([estimate.error for estimate in given])
-    assert 0.85 < claimed / scatter < 1.5
+    found = coverage(make, truth, repeats)
+    assert found.given >= 0.95 * repeats, f"{repeats - found.given} of {repeats} estimates were withheld"
+    assert found.hold >= binom.ppf(0.001, found.given, 0.95), f"{found.hold} of {found.given} intervals hold the truth"
+    assert 0.85 < found.claimed_over_scatter < 1.5
 
 
 @pytest.mark.parametrize(("tau", "size"), [(5.0, 400), (5.0, 3000), (20.0, 4000)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,49 +13,20 @@ from ase.calculators.emt import EMT
 from ase.cell import Cell
 from ase.io import read
 from random_model import write_random_model
-from systems_dynamics import IdealGas, einstein_crystal
+from systems_dynamics import IdealGas, einstein_crystal, far_apart
 
 from dp_sim.errors import DPSimError, InputError
 from dp_sim.recipes import npt, nve, nvt, run_npt, run_nve, run_nvt
 from dp_sim.recipes.engines.ase_engine import ASEEngine
 from dp_sim.recipes.engines.protocol import Conditions, UnstableError
-from dp_sim.recipes.md import make_plan
-from dp_sim.recipes.md_loop import simulate
-from dp_sim.recipes.run_directory import RunDirectory
-from dp_sim.units import EV_PER_A3_IN_GPA, EV_PER_ANGSTROM_IN_KJ_PER_MOL_NM
+from dp_sim.units import EV_PER_A3_IN_GPA
 
 mm = pytest.importorskip("openmm", reason="the extra 'openmm' is not installed")
+from systems_openmm import gas_of_molecules, no_force, run_with, springs  # noqa: E402
+
 from dp_sim.recipes.engines.openmm_engine import OpenMMEngine  # noqa: E402
 
 KT_300 = units.kB * 300.0
-
-
-def springs(sites: np.ndarray, topology=None):
-    """An OpenMM force like `systems_dynamics.EinsteinCrystal`."""
-    force = mm.CustomExternalForce("0.5*k*((x-x0)^2+(y-y0)^2+(z-z0)^2)")
-    force.addGlobalParameter("k", 5.0 * EV_PER_ANGSTROM_IN_KJ_PER_MOL_NM / 0.1)
-    for name in ("x0", "y0", "z0"):
-        force.addPerParticleParameter(name)
-    for index, site in enumerate(sites):
-        force.addParticle(index, site * 0.1)
-    return force
-
-
-def no_force(topology=None):
-    return mm.CustomExternalForce("0*periodicdistance(x,y,z,0,0,0)")
-
-
-def run(recipe, atoms, calculator, make_force, out: Path | None = None, resume: bool = False, **settings):
-    """The recipe with a force of ours in place of a model's; the calculator only passes the checks."""
-    settings = {"timestep_fs": None, "sample_every": 10, "frame_every": 100, **settings}
-    plan = make_plan(atoms, calculator, engine="ase", backend=None, platform=None, seed=0, **settings)
-    with RunDirectory(
-        "test", out, settings=plan.settings(), structures=[atoms], calculator=calculator, seed=0, resume=resume,
-        may_change=("steps",),
-    ) as directory:  # fmt: skip
-        engine = OpenMMEngine(plan.atoms, make_force, plan.conditions, platform="Reference")
-        recorded = simulate(engine, directory, plan.schedule, plan.conditions, progress=False)
-        return recipe.analyse(recorded, plan)
 
 
 def within(estimate, truth: float, sigmas: float = 4.0) -> bool:
@@ -65,7 +35,7 @@ def within(estimate, truth: float, sigmas: float = 4.0) -> bool:
 
 def test_einstein_crystal_has_3N_kB():
     atoms, calculator = einstein_crystal(8)
-    result = run(
+    result = run_with(
         nvt, atoms, calculator, functools.partial(springs, atoms.positions), temperature_K=300, steps=20_000,
         timestep_fs=8, friction_per_ps=5, sample_every=5,
     )  # fmt: skip
@@ -76,17 +46,12 @@ def test_einstein_crystal_has_3N_kB():
     assert result.heat_capacity_kB.error < 1.0
 
 
-def far_apart(n: int) -> np.ndarray:
-    """Sites 6 Angstrom apart, so that no two look bonded."""
-    return np.indices((n // 4 + 1, 2, 2)).reshape(3, -1).T[:n] * 6.0
-
-
 def test_ideal_gas_at_constant_pressure():
     """p(V) ~ V^N exp(-pV / kT): <V> = (N + 1) kT / p, kappa = 1 / p, alpha = 1 / T."""
     n, edge = 6, 16.0
     pressure = (n + 1) * KT_300 / edge**3
     atoms = Atoms(f"Ar{n}", positions=far_apart(n), cell=[edge] * 3, pbc=True)
-    result = run(
+    result = run_with(
         npt, atoms, IdealGas(), no_force, temperature_K=300, steps=150_000, timestep_fs=20, friction_per_ps=5,
         pressure_bar=pressure / units.bar, sample_every=50,
     )  # fmt: skip
@@ -98,28 +63,12 @@ def test_ideal_gas_at_constant_pressure():
     assert result.compressibility_per_GPa.error < 0.2 * result.compressibility_per_GPa.value
 
 
-def gas_of_molecules(n: int, bond: float, edge: float) -> tuple[Atoms, Callable[..., mm.Force]]:
-    """C2 molecules, stiff, without forces between them; some are cut by the walls of the box."""
-
-    def bonds(topology=None):
-        force = mm.HarmonicBondForce()
-        force.setUsesPeriodicBoundaryConditions(True)
-        for index in range(n):
-            force.addBond(2 * index, 2 * index + 1, bond * 0.1, 50 * EV_PER_ANGSTROM_IN_KJ_PER_MOL_NM / 0.1)
-        return force
-
-    positions = np.repeat(far_apart(n), 2, axis=0) + np.tile([[0, 0, 0], [0, 0, -bond]], (n, 1))
-    atoms = Atoms(f"C{2 * n}", positions=positions, cell=[edge] * 3, pbc=True)
-    atoms.wrap()
-    return atoms, bonds
-
-
 def test_the_ensemble_of_a_gas_of_molecules():
     """N stiff molecules of two atoms: <V> = (N + 1) kT / p and kappa = 1 / p, N counting molecules."""
     n, edge = 32, 54.0
     atoms, bonds = gas_of_molecules(n, 1.4, edge)
     pressure = (n + 1) * KT_300 / edge**3
-    result = run(
+    result = run_with(
         npt, atoms, IdealGas(), bonds, temperature_K=300, steps=100_000, timestep_fs=2, friction_per_ps=5,
         pressure_bar=pressure / units.bar, sample_every=25,
     )  # fmt: skip
@@ -149,9 +98,9 @@ def test_restart_is_exact_at_constant_volume(tmp_path):
     atoms, calculator = einstein_crystal(4)
     settings = {"temperature_K": 300, "timestep_fs": 5, "friction_per_ps": 5}
     force = functools.partial(springs, atoms.positions)
-    whole = run(nvt, atoms, calculator, force, steps=200, **settings)
-    run(nvt, atoms, calculator, force, out=tmp_path / "run", steps=100, **settings)
-    parts = run(nvt, atoms, calculator, force, out=tmp_path / "run", resume=True, steps=200, **settings)
+    whole = run_with(nvt, atoms, calculator, force, steps=200, **settings)
+    run_with(nvt, atoms, calculator, force, out=tmp_path / "run", steps=100, **settings)
+    parts = run_with(nvt, atoms, calculator, force, out=tmp_path / "run", resume=True, steps=200, **settings)
     assert np.array_equal(parts.atoms.positions, whole.atoms.positions)
     assert [row.step for row in parts.rows] == [row.step for row in whole.rows]
 
@@ -159,7 +108,7 @@ def test_restart_is_exact_at_constant_volume(tmp_path):
 def test_an_unstable_run_stops():
     """A position that is no longer finite ends the run with the cause, not with OpenMM's exception."""
     atoms, calculator = einstein_crystal(3)
-    result = run(
+    result = run_with(
         nvt, atoms, calculator, functools.partial(springs, atoms.positions), temperature_K=300, steps=10_000,
         timestep_fs=80, friction_per_ps=5, sample_every=1000, frame_every=1000,
     )  # fmt: skip
@@ -169,7 +118,7 @@ def test_an_unstable_run_stops():
 
 def test_constant_energy():
     atoms, calculator = einstein_crystal(4)
-    result = run(
+    result = run_with(
         nve,
         atoms,
         calculator,
