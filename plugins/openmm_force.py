@@ -1,16 +1,19 @@
 """A Deep Potential as an OpenMM Force: `create_force`, with a TorchForce or a PythonForce behind it.
 
-Both call the same scripted module (`openmm_module`), so they give the same numbers. TorchForce runs without Python, on
-the platform's own device, but its binary plugin fits one version of torch only and is deprecated upstream; PythonForce
-comes with OpenMM and runs with any torch.
+Both call the same scripted module (`openmm_module`), which returns energy and forces, so they give the same numbers.
+A compressed model takes its fast path there (`dp_sim.fused`). TorchForce runs without Python, on the platform's own
+device, but its binary plugin fits one version of torch only and is deprecated upstream; PythonForce comes with OpenMM
+and runs with any torch.
 
 Systems in XML. Both forces carry the whole model in the XML, not its path: the file needs no other file. To read it,
 
-* TorchForce: first call `import_torch_plugin()`, or write `import torch, vesin_torch, openmmtorch`, in this order.
-  Without them OpenMM says "There is no serialization proxy registered for type 'TorchForce'", or, without vesin_torch
-  alone, that it does not know `vesin_torch._neighbors.NeighborList`.
-* PythonForce: dp-sim must be installed where the XML is read; nothing needs to be imported. OpenMM keeps Python forces
-  as pickles, so reading a System in XML, like any pickle, can run code: read files that you trust.
+* TorchForce: first call `import_torch_plugin()`, or write `import torch, vesin_torch, openmmtorch`, in this order, and
+  for a compressed model call `dp_sim.fused.register_operators()`. Without them OpenMM says "There is no serialization
+  proxy registered for type 'TorchForce'", or, without vesin_torch alone, that it does not know
+  `vesin_torch._neighbors.NeighborList`, or "Unknown builtin op: dp_sim::table_sum".
+* PythonForce: dp-sim must be installed where the XML is read, for a compressed model with its compiled operators;
+  nothing needs to be imported. OpenMM keeps Python forces as pickles, so reading a System in XML, like any pickle, can
+  run code: read files that you trust.
 """
 
 from __future__ import annotations
@@ -31,7 +34,8 @@ from torch import Tensor
 from dp_sim.batch import choose
 from dp_sim.errors import InputError, import_optional, nearest_name
 from dp_sim.export import Model, ModelSource, as_model
-from dp_sim.plugins.openmm_module import load_scripted, scripted_energy
+from dp_sim.fused import register_operators
+from dp_sim.plugins.openmm_module import load_scripted, scripted_potential
 
 if TYPE_CHECKING:
     import openmm
@@ -88,7 +92,7 @@ def create_force(
             logger.warning("no topology: the force is not periodic; pass periodic=True (or False) to choose")
     part = None if atoms is None else _checked_part(atoms, len(elements))
     index = model.species_index(_numbers(elements, range(len(elements)) if part is None else part))
-    content = scripted_energy(model.modules, index, None if part is None else torch.tensor(part))
+    content = scripted_potential(model, index, None if part is None else torch.tensor(part))
     if backend == "auto":
         backend = working_backend(model, index)
     force = _torch_force(content) if backend == "torchscript" else _python_force(content, str(model.device))
@@ -98,7 +102,10 @@ def create_force(
 
 @functools.cache
 def import_torch_plugin() -> ModuleType:
-    """Load OpenMM's plugin for TorchForce: needed before a System with a TorchForce is read from XML.
+    """Load OpenMM's plugin for TorchForce, and dp-sim's operators: do so before a System with a TorchForce is read.
+
+    Where the operators cannot be used, Systems with compressed models that call them cannot be read: OpenMM says
+    "Unknown builtin op: dp_sim::table_sum".
 
     Raises
     ------
@@ -115,6 +122,7 @@ def import_torch_plugin() -> ModuleType:
     finally:
         root.removeFilter(_not_about_simtk)
     _load_kernels()
+    register_operators()
     return plugin
 
 
@@ -152,21 +160,22 @@ class ScriptedComputation:
 
         if self._module is None:
             self._module = load_scripted(self.content, self.device)
-        positions = self._tensor(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)).requires_grad_()
+        positions = self._tensor(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
         try:
             box = self._tensor(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer))
         except OpenMMException:  # how a State says that the force is not periodic
             box = None
-        energy = self._module(positions, box)
-        (gradient,) = torch.autograd.grad(energy, positions)
-        return energy.item(), gradient.neg_().cpu().numpy()
+        energy, forces = self._module(positions, box)
+        return energy.item(), forces.cpu().numpy()
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
 
 
 def _torch_force(content: bytes) -> openmm.Force:
-    return import_torch_plugin().TorchForce(load_scripted(content))
+    force = import_torch_plugin().TorchForce(load_scripted(content))
+    force.setOutputsForces(True)
+    return force
 
 
 def _python_force(content: bytes, device: str) -> openmm.Force:
@@ -178,7 +187,7 @@ def _python_force(content: bytes, device: str) -> openmm.Force:
 def working_backend(model: Model, species: Tensor) -> str:
     """ "torchscript" if a TorchForce of up to three atoms passes the self-check, else "python"; the log says why."""
     try:
-        check_one_step(scripted_energy(model.modules, species[:3]), len(species[:3]))
+        check_one_step(scripted_potential(model, species[:3]), len(species[:3]))
     # Any exception: a plugin built for another torch fails in whatever way the mismatch brings about.
     except Exception as error:
         logger.warning("backend 'auto' takes PythonForce, because TorchForce cannot be used here: %s", error)
@@ -211,13 +220,11 @@ def check_one_step(content: bytes, n_atoms: int) -> None:
     context.setPositions(np.outer(np.arange(n_atoms), [0.1, 0.05, 0.02]))  # nm
     integrator.step(1)
     state = context.getState(positions=True, energy=True, forces=True)
-    positions = torch.from_numpy(state.getPositions(asNumpy=True)._value).requires_grad_()
-    energy = load_scripted(content)(positions)
-    (gradient,) = torch.autograd.grad(energy, positions)
+    energy, expected = load_scripted(content)(torch.from_numpy(state.getPositions(asNumpy=True)._value))
     # Room for the rounding of a float32 model, no more: a wrong plugin is wrong in the first digits.
     same_energy = np.isclose(state.getPotentialEnergy()._value, energy.item(), rtol=1e-5, atol=1e-3)
     forces = state.getForces(asNumpy=True)._value
-    same_forces = np.allclose(forces, -gradient.numpy(), rtol=1e-3, atol=1e-3 * float(gradient.abs().max()))
+    same_forces = np.allclose(forces, expected.numpy(), rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
     if not (same_energy and same_forces):
         raise RuntimeError("its energy or forces differ from the model's own in the self-check")
 

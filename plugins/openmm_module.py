@@ -1,28 +1,69 @@
-"""The model as OpenMM calls it: (positions, box vectors) in nm -> potential energy in kJ/mol, as one scripted module.
+"""The model as OpenMM calls it: (positions, box vectors) in nm -> energy in kJ/mol and forces, as one scripted module.
 
-This is the only place where OpenMM's units meet the model's: nm -> Angstrom on the way in, eV -> kJ/mol on the way out.
-The gradient goes the same way back, so that forces come out in kJ/mol/nm with no factor of their own.
+This is the only place where OpenMM's units meet the model's: nm -> Angstrom on the way in, eV -> kJ/mol and
+eV/Angstrom -> kJ/mol/nm on the way out.
 """
 
 import io
-from collections.abc import Sequence
 from typing import Final, Optional
 
 import torch
+import vesin_torch  # noqa: F401 (registers the neighbour list's class, without which no module loads)
 from torch import Tensor
 
+from dp_sim.errors import MissingPackageError
+from dp_sim.export import Model
+from dp_sim.fused import register_operators
 from dp_sim.units import ANGSTROM_IN_NM, EV_IN_KJ_PER_MOL
 
-#: What the sentences of `OpenMMEnergy` begin with.
+#: What the sentences of `OpenMMPotential` begin with.
 MARK = "dp-sim: "
 
 
-class OpenMMEnergy(torch.nn.Module):
+class DifferentiatedForces(torch.nn.Module):
+    """A scripted Potential, its forces by automatic differentiation."""
+
+    def __init__(self, potential: torch.nn.Module) -> None:
+        super().__init__()
+        self.potential = potential
+
+    def forward(
+        self, positions: Tensor, species: Tensor, cell: Tensor, system: Tensor, pairs: tuple[Tensor, Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The fields of AtomicBatch and NeighborList -> atomic energies (n,) eV, forces (n, 3) eV/Angstrom."""
+        x = positions.detach().requires_grad_(True)
+        atomic = self.potential(x, species, cell, system, pairs[0], pairs[1], pairs[2])
+        gradient = torch.autograd.grad([atomic.sum()], [x])[0]
+        assert gradient is not None
+        return atomic.detach(), -gradient
+
+
+class FusedForces(torch.nn.Module):
+    """The fast path of a compressed model (dp_sim.fused); on a GPU, for which it has no operators, the other one."""
+
+    def __init__(self, potential: torch.nn.Module, fused: torch.nn.Module) -> None:
+        super().__init__()
+        self.fused = fused
+        self.differentiated = DifferentiatedForces(potential)
+
+    def forward(
+        self, positions: Tensor, species: Tensor, cell: Tensor, system: Tensor, pairs: tuple[Tensor, Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """As DifferentiatedForces."""
+        if positions.device.type != "cpu":
+            return self.differentiated(positions, species, cell, system, pairs)
+        atomic, forces, _ = self.fused.energies_and_forces(  # type: ignore[operator]
+            positions, species, cell, system, pairs[0], pairs[1], pairs[2]
+        )
+        return atomic, forces
+
+
+class OpenMMPotential(torch.nn.Module):
     """Potential energy of (a part of) an OpenMM System; a committee contributes the mean of its members.
 
     Parameters
     ----------
-    members: the scripted models, each with `atomic_energies(positions, species, cell, pbc)`; they are used as they are
+    model: its scripted modules are used as they are
     species: (n,) int64, index into the model's species of each atom that the model describes
     atoms: (n,) int64, index of each of these among the particles of the System; None: the particles handed in are these
 
@@ -36,9 +77,13 @@ class OpenMMEnergy(torch.nn.Module):
     nm_in_angstrom: Final[float]
     ev_in_kj_per_mol: Final[float]
 
-    def __init__(self, members: Sequence[torch.nn.Module], species: Tensor, atoms: Tensor | None = None) -> None:
+    def __init__(self, model: Model, species: Tensor, atoms: Tensor | None = None) -> None:
         super().__init__()
-        self.members = torch.nn.ModuleList(members)
+        self.members = torch.nn.ModuleList(
+            DifferentiatedForces(potential) if fused is None else FusedForces(potential, fused)
+            for potential, fused in zip(model.modules, model.fused, strict=True)
+        )
+        self.search = model.modules[0].search  # a committee has one cutoff
         self.select = atoms is not None
         self.nm_in_angstrom = 1.0 / ANGSTROM_IN_NM
         self.ev_in_kj_per_mol = EV_IN_KJ_PER_MOL
@@ -46,35 +91,55 @@ class OpenMMEnergy(torch.nn.Module):
         self.register_buffer("species", species)
         self.register_buffer("atoms", torch.empty(0, dtype=torch.int64) if atoms is None else atoms)
 
-    def forward(self, positions: Tensor, box_vectors: Optional[Tensor] = None) -> Tensor:  # noqa: UP045 (TorchScript)
-        """Energy () kJ/mol, float64, of positions (n, 3) nm and box_vectors (3, 3) nm in rows (None: not periodic)."""
+    def forward(
+        self,
+        positions: Tensor,
+        box_vectors: Optional[Tensor] = None,  # noqa: UP045 (TorchScript)
+    ) -> tuple[Tensor, Tensor]:
+        """Energy () kJ/mol, float64, and forces (N, 3) kJ/mol/nm of the N particles of the System.
+
+        positions (N, 3) nm; box_vectors (3, 3) nm in rows, None: not periodic.
+        """
+        described = positions.detach()
         if self.select:
-            positions = positions.index_select(0, self.atoms)
-        if positions.size(0) != self.species.size(0):
+            described = described.index_select(0, self.atoms)
+        if described.size(0) != self.species.size(0):
             raise RuntimeError(
                 f"dp-sim: the force was made for {self.species.size(0)} particles, and the System hands it "
-                f"{positions.size(0)}; make it with the topology (or species) of this System, or give atoms=[...]"
+                f"{described.size(0)}; make it with the topology (or species) of this System, or give atoms=[...]"
             )
         # Not left to the model: a neighbour list of NaN positions has no meaning, and may not end.
-        if not bool(torch.isfinite(positions).all()):
+        if not bool(torch.isfinite(described).all()):
             raise RuntimeError("dp-sim: a particle coordinate is NaN or infinite; try a smaller time step")
         if box_vectors is None:
             cell = torch.zeros(3, 3, dtype=positions.dtype, device=positions.device)
         else:
-            cell = box_vectors * self.nm_in_angstrom
+            cell = box_vectors.detach() * self.nm_in_angstrom
         pbc = torch.full([3], box_vectors is not None, dtype=torch.bool, device=positions.device)
-        positions_A = positions * self.nm_in_angstrom
-        energy_eV = torch.zeros([], dtype=torch.float64, device=positions.device)
-        for member in self.members:
-            energy_eV = energy_eV + member.atomic_energies(positions_A, self.species, cell, pbc).sum()  # type: ignore[operator]
-        energy = energy_eV * (self.ev_in_kj_per_mol / len(self.members))
+        energy_eV, forces = self.in_angstrom(described * self.nm_in_angstrom, cell, pbc)
+        energy = energy_eV * self.ev_in_kj_per_mol
         if not bool(torch.isfinite(energy)):
             raise RuntimeError("dp-sim: the model's energy is NaN or infinite; are two atoms on one spot?")
-        return energy
+        forces = (forces * (self.ev_in_kj_per_mol * self.nm_in_angstrom)).to(positions.dtype)
+        if self.select:
+            forces = torch.zeros_like(positions).index_copy(0, self.atoms, forces)
+        return energy, forces
+
+    def in_angstrom(self, positions: Tensor, cell: Tensor, pbc: Tensor) -> tuple[Tensor, Tensor]:
+        """Energy () eV and forces (n, 3) eV/Angstrom of the atoms described: the mean over the members."""
+        pairs = self.search(positions, cell, pbc)
+        system = torch.zeros_like(self.species)
+        energy = torch.zeros([], dtype=torch.float64, device=positions.device)
+        forces = torch.zeros(positions.shape, dtype=torch.float64, device=positions.device)
+        for member in self.members:
+            atomic, own = member(positions, self.species, cell[None], system, (pairs[0], pairs[1], pairs[2]))
+            energy = energy + atomic.sum()
+            forces = forces + own
+        return energy / len(self.members), forces / len(self.members)
 
 
 def model_message(error: Exception) -> str:
-    """The sentence of `OpenMMEnergy` in what OpenMM raised, which wraps it into a trace of TorchScript; "" for others.
+    """The sentence of `OpenMMPotential` in what OpenMM raised, which wraps it into a trace of TorchScript; else "".
 
     The trace quotes the source around the failing line, so only its last line tells what happened.
     """
@@ -82,15 +147,28 @@ def model_message(error: Exception) -> str:
     return last.partition(MARK)[2]
 
 
-def scripted_energy(members: Sequence[torch.nn.Module], species: Tensor, atoms: Tensor | None = None) -> bytes:
-    """A TorchScript file, in memory, of `OpenMMEnergy`; it shares nothing with `members`."""
+def scripted_potential(model: Model, species: Tensor, atoms: Tensor | None = None) -> bytes:
+    """A TorchScript file, in memory, of `OpenMMPotential`; it shares nothing with `model`."""
     buffer = io.BytesIO()
-    torch.jit.save(torch.jit.script(OpenMMEnergy(members, species, atoms).eval()), buffer)
+    torch.jit.save(torch.jit.script(OpenMMPotential(model, species, atoms).eval()), buffer)
     return buffer.getvalue()
 
 
 def load_scripted(content: bytes, device: str = "cpu") -> torch.jit.ScriptModule:
-    """The module that `scripted_energy` wrote."""
-    import vesin_torch  # noqa: F401  registers the neighbour list's class, without which the file does not load
+    """The module that `scripted_potential` wrote.
 
-    return torch.jit.load(io.BytesIO(content), map_location=device)
+    Raises
+    ------
+    MissingPackageError
+        It calls the compiled operators (it was made of a compressed model), and they cannot be used here.
+    """
+    reason = register_operators()
+    try:
+        return torch.jit.load(io.BytesIO(content), map_location=device)
+    except RuntimeError as error:
+        if not reason or "dp_sim::" not in str(error):
+            raise
+        raise MissingPackageError(
+            f"{MARK}this force holds a compressed model for compiled operators, which cannot be used here ({reason}); "
+            f"install dp-sim with a C++ compiler, or make the force again here"
+        ) from None

@@ -7,10 +7,25 @@ from ase import Atoms
 from ase.build import molecule
 from random_model import write_random_model
 
+from dp_sim.compress import compress_file
+
 
 @pytest.fixture(scope="session")
 def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_random_model(tmp_path_factory.mktemp("models") / "random.pt")
+
+
+@pytest.fixture(scope="session")
+def compressed_file(model_file: Path) -> Path:
+    target = model_file.with_name("compressed.pt")
+    compress_file(model_file, target, spacing=0.02)
+    return target
+
+
+@pytest.fixture(params=["trained", "compressed"])
+def either_file(request: pytest.FixtureRequest, model_file: Path, compressed_file: Path) -> Path:
+    """What takes the fast path, and what does not."""
+    return model_file if request.param == "trained" else compressed_file
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from ase import Atoms, units
 from finite_difference import finite_difference_forces
 
 import dp_sim
+from dp_sim import fused
 from dp_sim.errors import InputError, MissingPackageError
 from dp_sim.plugins import openmm_force
 from dp_sim.plugins.ase_calculator import DPCalculator
@@ -19,6 +20,7 @@ openmm = pytest.importorskip("openmm", reason="OpenMM is not installed (pip inst
 app = openmm.app if hasattr(openmm, "app") else pytest.importorskip("openmm.app")
 
 BACKENDS = ["torchscript", "python"]
+has_operators = pytest.mark.skipif(fused.register_operators() != "", reason=fused.register_operators())
 KJ_PER_MOL = units.kJ / units.mol  # in eV; OpenMM's energy. Its length is 10 Angstrom.
 
 
@@ -67,10 +69,10 @@ def topology_of(atoms: Atoms):
 @pytest.mark.parametrize("system", ["ethanol", "triclinic"])
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("platform_name", ["Reference", "CPU", "CUDA"])
-def test_numbers_are_those_of_the_ase_calculator(platform_name, backend, system, dtype, model_file, request):
+def test_numbers_are_those_of_the_ase_calculator(platform_name, backend, system, dtype, either_file, request):
     """Reference and CPU hand positions and energies over in float64; CUDA rounds both."""
     atoms = request.getfixturevalue(system)
-    model = dp_sim.load_model(model_file, dtype=dtype)
+    model = dp_sim.load_model(either_file, dtype=dtype)
     atoms.calc = DPCalculator(model)
     energy, forces = energy_and_forces(
         context_of(atoms, create_force(model, topology_of(atoms), backend=backend), platform_name=platform_name)
@@ -81,8 +83,8 @@ def test_numbers_are_those_of_the_ase_calculator(platform_name, backend, system,
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_forces_are_the_gradient_through_openmm(backend, model_file, triclinic):
-    context = context_of(triclinic, force_for(triclinic, model_file, backend=backend))
+def test_forces_are_the_gradient_through_openmm(backend, either_file, triclinic):
+    context = context_of(triclinic, force_for(triclinic, either_file, backend=backend))
 
     def energy(positions):
         context.setPositions(positions / 10)
@@ -93,14 +95,14 @@ def test_forces_are_the_gradient_through_openmm(backend, model_file, triclinic):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_part_of_the_system_in_any_order(backend, model_file, triclinic):
+def test_a_part_of_the_system_in_any_order(backend, either_file, triclinic):
     """Only the named atoms feel the force, each its own, however they are listed; the others may be of any element."""
     part = [12, 9, 10, 11, 13, 14, 15]
     expected = triclinic[part]
-    expected.calc = DPCalculator(model_file)
+    expected.calc = DPCalculator(either_file)
     triclinic.symbols[0] = "Fe"
     energy, forces = energy_and_forces(
-        context_of(triclinic, force_for(triclinic, model_file, backend=backend, atoms=part))
+        context_of(triclinic, force_for(triclinic, either_file, backend=backend, atoms=part))
     )
     assert energy == pytest.approx(expected.get_potential_energy(), rel=1e-12)
     np.testing.assert_allclose(forces[part], expected.get_forces(), atol=1e-11)
@@ -108,9 +110,9 @@ def test_a_part_of_the_system_in_any_order(backend, model_file, triclinic):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_the_box_of_the_context_counts_and_images_do_not(backend, model_file, triclinic):
-    context = context_of(triclinic, force_for(triclinic, model_file, backend=backend))
-    triclinic.calc = DPCalculator(model_file)
+def test_the_box_of_the_context_counts_and_images_do_not(backend, either_file, triclinic):
+    context = context_of(triclinic, force_for(triclinic, either_file, backend=backend))
+    triclinic.calc = DPCalculator(either_file)
     triclinic.set_cell(triclinic.cell * 1.1, scale_atoms=False)
     context.setPeriodicBoxVectors(*(triclinic.cell[:] / 10))
     assert energy_and_forces(context)[0] == pytest.approx(triclinic.get_potential_energy(), rel=1e-12)
@@ -119,30 +121,30 @@ def test_the_box_of_the_context_counts_and_images_do_not(backend, model_file, tr
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_barostat_moves_the_box_and_energies_follow(backend, model_file, triclinic):
+def test_barostat_moves_the_box_and_energies_follow(backend, either_file, triclinic):
     integrator = openmm.LangevinMiddleIntegrator(300, 5.0, 0.0002)
     integrator.setRandomNumberSeed(1)
     barostat = openmm.MonteCarloBarostat(1000.0, 300, 2)
     barostat.setRandomNumberSeed(1)
-    force = force_for(triclinic, model_file, backend=backend)
+    force = force_for(triclinic, either_file, backend=backend)
     context = context_of(triclinic, force, barostat, integrator=integrator)
     integrator.step(40)
     state = context.getState(positions=True, energy=True)
     moved = triclinic.copy()
     moved.cell = state.getPeriodicBoxVectors(asNumpy=True)._value * 10
     moved.positions = state.getPositions(asNumpy=True)._value * 10
-    moved.calc = DPCalculator(model_file)
+    moved.calc = DPCalculator(either_file)
     assert abs(moved.get_volume() / triclinic.get_volume() - 1) > 1e-3
     assert state.getPotentialEnergy()._value * KJ_PER_MOL == pytest.approx(moved.get_potential_energy(), rel=1e-10)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_energy_is_conserved_to_second_order_in_the_time_step(backend, model_file, triclinic):
+def test_energy_is_conserved_to_second_order_in_the_time_step(backend, either_file, triclinic):
     """Verlet's error in the total energy goes with dt^2: half the step, a quarter of the error."""
 
     def error(timestep_ps: float) -> float:
         integrator = openmm.VerletIntegrator(timestep_ps)
-        context = context_of(triclinic, force_for(triclinic, model_file, backend=backend), integrator=integrator)
+        context = context_of(triclinic, force_for(triclinic, either_file, backend=backend), integrator=integrator)
         context.setVelocitiesToTemperature(50, 1)
         totals = []
         for _ in range(round(0.01 / timestep_ps)):
@@ -178,17 +180,50 @@ def test_a_committee_runs_as_the_mean_of_its_members(backend, committee_files, e
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_atoms_without_neighbours_feel_nothing(backend, model_file):
+def test_a_committee_may_be_compressed_in_part(backend, committee_files, compressed_file, triclinic):
+    files = [compressed_file, committee_files[1]]
+    triclinic.calc = DPCalculator(files)
+    energy, forces = energy_and_forces(context_of(triclinic, force_for(triclinic, files, backend=backend)))
+    assert energy == pytest.approx(triclinic.get_potential_energy(), rel=1e-12)
+    np.testing.assert_allclose(forces, triclinic.get_forces(), atol=1e-11)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_without_the_operators_a_compressed_model_takes_the_other_path(
+    backend, compressed_file, triclinic, monkeypatch, caplog
+):
+    expected = energy_and_forces(context_of(triclinic, force_for(triclinic, compressed_file, backend=backend)))
+    monkeypatch.setattr(fused, "register_operators", lambda: "no compiler")
+    fused._say_once.cache_clear()
+    forces = [force_for(triclinic, compressed_file, backend=backend) for _ in range(2)]
+    assert [record.message for record in caplog.records] == [
+        "compressed models run several times slower here than they could: no compiler"
+    ]
+    energy, got = energy_and_forces(context_of(triclinic, forces[0]))
+    assert energy == pytest.approx(expected[0], rel=1e-12)
+    np.testing.assert_allclose(got, expected[1], atol=1e-10)
+
+
+@has_operators
+def test_compressed_models_take_the_fast_path(compressed_file, triclinic):
+    force = force_for(triclinic, compressed_file, backend="torchscript")
+    assert force.getOutputsForces()
+    (member,) = force.getModule().members.children()
+    assert member.original_name == "FusedForces"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_atoms_without_neighbours_feel_nothing(backend, either_file):
     far = Atoms("HO", positions=[[0, 0, 0], [50, 0, 0]])
-    energy, forces = energy_and_forces(context_of(far, force_for(far, model_file, backend=backend)))
-    far.calc = DPCalculator(model_file)
+    energy, forces = energy_and_forces(context_of(far, force_for(far, either_file, backend=backend)))
+    far.calc = DPCalculator(either_file)
     assert energy == pytest.approx(far.get_potential_energy(), rel=1e-12)
     assert not forces.any()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_two_contexts_in_two_threads(backend, model_file, ethanol):
-    contexts = [context_of(ethanol, force_for(ethanol, model_file, backend=backend)) for _ in range(2)]
+def test_two_contexts_in_two_threads(backend, either_file, ethanol):
+    contexts = [context_of(ethanol, force_for(ethanol, either_file, backend=backend)) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
         results = list(pool.map(lambda c: [energy_and_forces(c)[0] for _ in range(10)], contexts))
     assert len({round(energy, 12) for energies in results for energy in energies}) == 1
@@ -201,8 +236,8 @@ def test_weights_in_the_force_need_no_gradient(model_file, ethanol):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_nan_ends_the_run(backend, model_file, ethanol):
-    context = context_of(ethanol, force_for(ethanol, model_file, backend=backend))
+def test_nan_ends_the_run(backend, either_file, ethanol):
+    context = context_of(ethanol, force_for(ethanol, either_file, backend=backend))
     positions = ethanol.positions / 10
     positions[2] = np.nan
     context.setPositions(positions)
@@ -224,9 +259,9 @@ def test_a_system_of_another_size_ends_the_run(backend, model_file, ethanol):
 # --- backend="auto"
 
 
-def test_auto_takes_torchforce_where_it_works(model_file, ethanol, caplog):
+def test_auto_takes_torchforce_where_it_works(either_file, ethanol, caplog):
     caplog.set_level(logging.INFO, "dp_sim")
-    force = force_for(ethanol, model_file, backend="auto")
+    force = force_for(ethanol, either_file, backend="auto")
     assert type(force).__name__ == "TorchForce"
     assert "takes TorchForce" in caplog.text
 

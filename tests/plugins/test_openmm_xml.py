@@ -1,12 +1,14 @@
 """A System with a Deep Potential through XML: the same energies in this process, in a copy, and in a fresh process."""
 
 import copy
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from dp_sim.fused import register_operators
 from dp_sim.plugins.ase_calculator import DPCalculator
 from dp_sim.plugins.openmm_force import create_force
 
@@ -30,6 +32,9 @@ IMPORTS = {
     "python": "",
 }
 
+WITHOUT_LIBRARY = "import dp_sim.fused\ndp_sim.fused.register_operators = lambda: 'no compiler'"
+has_operators = pytest.mark.skipif(register_operators() != "", reason=register_operators())
+
 
 def system_of(atoms, model, backend):
     system = openmm.System()
@@ -52,27 +57,53 @@ def energy_of(system, atoms):
 @pytest.mark.parametrize(
     "copied", [lambda s: openmm.XmlSerializer.deserialize(openmm.XmlSerializer.serialize(s)), copy.deepcopy]
 )
-def test_xml_and_copies_keep_energy_group_and_periodicity(copied, backend, model_file, triclinic):
-    system = system_of(triclinic, model_file, backend)
+def test_xml_and_copies_keep_energy_group_and_periodicity(copied, backend, either_file, triclinic):
+    system = system_of(triclinic, either_file, backend)
     again = copied(system)
     assert energy_of(again, triclinic) == pytest.approx(energy_of(system, triclinic), rel=1e-13)
     assert again.getForce(0).getForceGroup() == 3
     assert again.usesPeriodicBoundaryConditions()
 
 
+def in_a_fresh_process(folder, imports):
+    code = READ.format(imports=imports)
+    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("kind", ["model_file", "compressed_file"])
 @pytest.mark.parametrize("case", IMPORTS)
-def test_xml_needs_no_other_file_in_a_fresh_process(case, tmp_path, model_file, triclinic):
+def test_xml_needs_no_other_file_in_a_fresh_process(case, kind, tmp_path, triclinic, request):
+    model_file = request.getfixturevalue(kind)
+    if kind == "compressed_file" and case == "torchscript":
+        pytest.skip("the operators of a compressed model are registered by import_torch_plugin")
     model = tmp_path / "model.pt"
     model.write_bytes(model_file.read_bytes())
     system = system_of(triclinic, model, case.split(",")[0])
     model.unlink()
     (tmp_path / "system.xml").write_text(openmm.XmlSerializer.serialize(system))
     np.save(tmp_path / "positions.npy", triclinic.positions / 10)
-    run = subprocess.run(
-        [sys.executable, "-c", READ.format(imports=IMPORTS[case])], cwd=tmp_path, capture_output=True, text=True
-    )
+    run = in_a_fresh_process(tmp_path, IMPORTS[case])
     assert run.returncode == 0, run.stderr
     assert float(run.stdout) == pytest.approx(energy_of(system, triclinic), rel=1e-13)
     part = triclinic[:12]
     part.calc = DPCalculator(model_file)
     assert float(run.stdout) == pytest.approx(part.get_potential_energy() * 96.48533, rel=1e-6)
+
+
+@has_operators
+@pytest.mark.parametrize(
+    ("backend", "imports", "message"),
+    [
+        ("torchscript", IMPORTS["torchscript"], "Unknown builtin op: dp_sim::table_sum"),
+        ("python", WITHOUT_LIBRARY, r"compiled operators, which cannot be used here \(no compiler\); install dp-sim"),
+    ],
+)
+def test_where_the_operators_are_missing_reading_or_running_says_so(
+    backend, imports, message, tmp_path, compressed_file, triclinic
+):
+    system = system_of(triclinic, compressed_file, backend)
+    (tmp_path / "system.xml").write_text(openmm.XmlSerializer.serialize(system))
+    np.save(tmp_path / "positions.npy", triclinic.positions / 10)
+    run = in_a_fresh_process(tmp_path, imports)
+    assert run.returncode == 1
+    assert re.search(message, run.stderr), run.stderr
