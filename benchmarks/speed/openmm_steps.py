@@ -18,7 +18,7 @@ import openmm
 import torch
 from ase import Atoms, units
 from ase.io import read
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.velocitydistribution import thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 
 from dp_sim.compress import compress_file
@@ -49,7 +49,7 @@ def openmm_stepper(atoms: Atoms, force: openmm.Force, platform: str) -> openmm.I
 def ase_stepper(atoms: Atoms, calculator: DPCalculator) -> VelocityVerlet:
     atoms = atoms.copy()
     atoms.calc = calculator
-    MaxwellBoltzmannDistribution(atoms, temperature_K=300, rng=np.random.default_rng(1))
+    thermalize_momenta(atoms, temperature_K=300, rng=np.random.default_rng(1))
     return VelocityVerlet(atoms, TIMESTEP_FS * units.fs)
 
 

@@ -139,12 +139,12 @@ def test_barostat_moves_the_box_and_energies_follow(backend, either_file, tricli
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_energy_is_conserved_to_second_order_in_the_time_step(backend, either_file, triclinic):
+def test_energy_is_conserved_to_second_order_in_the_time_step(backend, model_file, triclinic):
     """Verlet's error in the total energy goes with dt^2: half the step, a quarter of the error."""
 
     def error(timestep_ps: float) -> float:
         integrator = openmm.VerletIntegrator(timestep_ps)
-        context = context_of(triclinic, force_for(triclinic, either_file, backend=backend), integrator=integrator)
+        context = context_of(triclinic, force_for(triclinic, model_file, backend=backend), integrator=integrator)
         context.setVelocitiesToTemperature(50, 1)
         totals = []
         for _ in range(round(0.01 / timestep_ps)):
