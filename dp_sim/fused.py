@@ -1,11 +1,11 @@
 """The fast path on processors: energies and forces in one call, through the operators of dp_sim/kernels.
 
-A compressed model (dp_sim.descriptors.tabulated) is cut at T = G^T R~ (eq. 10). Before the cut there is a table lookup
-for every pair, an outer product, a sum: one operator, and another for its derivative. Behind the cut automatic
-differentiation gives dE/dT:
+A compressed model (dp_sim.descriptors.tabulated) is cut at the descriptors D (eq. 11). Before the cut there is a table
+lookup for every pair, an outer product, a sum over neighbours (T, eq. 10), a contraction: one operator, and another for
+its derivative. Behind the cut automatic differentiation gives dE/dD:
 
-    pairs --table_sum--> T --contraction, fitting net--> E
-    forces <--pair_forces-- dE/dr_ij <--table_sum_gradient-- dE/dT <--autograd-- E
+    pairs --describe--> T, D --fitting net--> E
+    forces <--pair_forces-- dE/dr_ij <--describe_gradient-- T, dE/dD <--autograd-- E
 
 Atoms go through in blocks of one species, so that memory stays bounded and matrix products large. The operators have no
 derivative: Hessians take the model's own, differentiable path, which gives the same numbers.

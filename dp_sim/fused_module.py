@@ -1,5 +1,6 @@
 """The scripted part of the fast path (dp_sim.fused says what it does)."""
 
+import copy
 from typing import Any
 
 import torch
@@ -9,8 +10,43 @@ from torch import Tensor
 BLOCK = 512
 
 
+def symmetric_once(width: int, axis: int) -> Tensor:
+    """Where each number of the descriptor (M1 * M2, or M1 where axis is 0) stands in what the operators make of it,
+    which holds D_ab = D_ba once (kernels/contraction.h): (F,) int64."""
+    if axis == 0:
+        return torch.arange(width)
+    b, a = torch.meshgrid(torch.arange(axis), torch.arange(width), indexing="ij")
+    place = torch.empty(axis, width, dtype=torch.int64)
+    place[a >= b] = torch.arange(int((a >= b).sum()))
+    return place[torch.minimum(a, b).T, torch.maximum(a, b).T].flatten()
+
+
+class Unfold(torch.nn.Module):
+    """Features that hold each symmetric pair once -> the descriptor."""
+
+    places: Tensor
+
+    def __init__(self, places: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("places", places)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features[:, self.places]
+
+
+def folded(net: Any, places: Tensor) -> torch.nn.Module:
+    """The fitting net for such features: rows of the first weights that meet the same number are added."""
+    net = copy.deepcopy(net)
+    first = next(iter(net.layers.children()))
+    if first.repeats > 0:  # hands its input on, so it needs the whole descriptor
+        return torch.nn.Sequential(Unfold(places), net)
+    weight = torch.zeros(int(places.max()) + 1, first.weight.shape[1], dtype=first.weight.dtype)
+    first.weight = torch.nn.Parameter(weight.index_add(0, places, first.weight.detach()), requires_grad=False)
+    return net
+
+
 class FusedPotential(torch.nn.Module):
-    """A compressed Potential, cut at T = G^T R~. Scripting and loading it need the operators torch.ops.dp_sim."""
+    """A compressed Potential, cut at the descriptors. Scripting and loading it need the operators torch.ops.dp_sim."""
 
     values: Tensor
     table_of: Tensor
@@ -32,11 +68,21 @@ class FusedPotential(torch.nn.Module):
         widths = self.places[1:] - self.places[:-1]
         uniform = int((widths < 1.001 * widths[0]).sum())
         switch = environment.switch
-        constants = [float(widths[0]), uniform, switch.start, switch.cutoff, float(switch.cosine)]
+        self.axis = int(getattr(descriptor.contraction, "axis_width", 0))
+        constants = [
+            float(widths[0]),
+            uniform,
+            switch.start,
+            switch.cutoff,
+            float(switch.cosine),
+            self.width,
+            self.axis,
+        ]
         self.register_buffer("constants", torch.tensor(constants, dtype=torch.float64))
         self.register_buffer("bias", fitting.bias)
-        self.contraction = descriptor.contraction
-        self.nets = torch.nn.ModuleList(fitting.nets.children())
+        once = symmetric_once(self.width, self.axis)
+        self.n_features = int(once.max()) + 1
+        self.nets = torch.nn.ModuleList(folded(net, once) for net in fitting.nets.children())
         self.last = torch.nn.ModuleList(fitting.last.children())
         self.block = BLOCK
 
@@ -68,19 +114,20 @@ class FusedPotential(torch.nn.Module):
         for index, (net, last) in enumerate(zip(self.nets, self.last)):  # noqa: B905 (TorchScript has no strict=)
             for atoms in torch.nonzero(species == index)[:, 0].split(self.block):
                 total = torch.empty(atoms.shape[0], 4, self.values.shape[3], dtype=real)
-                torch.ops.dp_sim.table_sum(
+                features = torch.empty(atoms.shape[0], self.n_features, dtype=real)
+                torch.ops.dp_sim.describe(
                     x, box, system, species, first, other, images,
-                    self.values, self.table_of, self.scale, self.places, self.constants, atoms, total,
+                    self.values, self.table_of, self.scale, self.places, self.constants, atoms, total, features,
                 )  # fmt: skip
-                total.requires_grad_(True)
-                atomic = last(net(self.contraction(total[:, :, : self.width])))[:, 0]
-                slope = torch.autograd.grad([atomic.sum()], [total])[0]
+                features.requires_grad_(True)
+                atomic = last(net(features))[:, 0]
+                slope = torch.autograd.grad([atomic.sum()], [features])[0]
                 assert slope is not None
                 with torch.no_grad():
-                    torch.ops.dp_sim.table_sum_gradient(
+                    torch.ops.dp_sim.describe_gradient(
                         x, box, system, species, first, other, images,
                         self.values, self.table_of, self.scale, self.places, self.constants, atoms,
-                        slope.contiguous(), gradient,
+                        total, slope.contiguous(), gradient,
                     )  # fmt: skip
                     energies.index_add_(0, atoms, atomic.detach().to(torch.float64))
         forces = torch.empty(n_atoms, 3, dtype=torch.float64)

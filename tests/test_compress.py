@@ -76,7 +76,9 @@ class TestTorchScriptPath(ModelContract):
         return model
 
 
-@pytest.mark.parametrize("settings", [{}, {"one_side": False, "switch": "cosine"}, {"descriptor": "radial"}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"one_side": False, "switch": "cosine"}, {"descriptor": "radial"}, {"fitting": (48, 80)}]
+)
 @pytest.mark.parametrize("width", [12, 16, 20])
 def test_same_numbers_as_the_networks(settings: dict[str, object], width: int) -> None:
     """Widths that fill vectors of the processor and widths that do not; both paths against the networks."""

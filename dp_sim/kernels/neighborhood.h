@@ -45,14 +45,14 @@ struct Knots {
 template <typename Real>
 struct Neighborhood {
   std::vector<int64_t> pair;             // index into the list
-  std::vector<double> x, y, z, r, s, slope;
+  std::vector<double> x, y, z, r, s, slope, s_over_r;  // x, y, z of the unit vector r_ij / r
   std::vector<int64_t> segment;          // s lies between this knot and the next
   std::vector<Real> weights, slopes;     // (n, 8): Hermite weights of 2 knots x (G, G', G''), their derivatives in s
   int64_t n = 0;
 
   void reserve(int64_t most) {
     if (most <= static_cast<int64_t>(pair.size())) return;
-    for (auto* v : {&x, &y, &z, &r, &s, &slope}) v->resize(most);
+    for (auto* v : {&x, &y, &z, &r, &s, &slope, &s_over_r}) v->resize(most);
     pair.resize(most), segment.resize(most), weights.resize(8 * most), slopes.resize(8 * most);
   }
 };
@@ -71,7 +71,7 @@ inline int64_t segment_of(double s, const Knots& knots) {
   return low;
 }
 
-// Which pairs of atom i are within the cutoff, and their vectors.
+// Which pairs of atom i are within the cutoff, their vectors (x, y, z) and squared lengths (r).
 template <typename Real>
 inline void gather(Neighborhood<Real>& near, const Pairs& pairs, int64_t i, double cutoff) {
   near.reserve(pairs.first[i + 1] - pairs.first[i]);
@@ -86,7 +86,19 @@ inline void gather(Neighborhood<Real>& near, const Pairs& pairs, int64_t i, doub
   near.n = n;
 }
 
-// s(r) and ds/dr.
+template <typename Real>
+inline void switched_by_cosine(Neighborhood<Real>& near, const Switch& sw) {
+  const double scale = 1.0 / (sw.cutoff - sw.start);
+  const double pi = 3.14159265358979323846;
+  for (int64_t n = 0; n < near.n; ++n) {
+    const double r = near.r[n], u = (r - sw.start) * scale;
+    const double w = u > 0.0 ? 0.5 * std::cos(pi * u) + 0.5 : 1.0;
+    const double dw = u > 0.0 ? -0.5 * pi * scale * std::sin(pi * u) : 0.0;
+    near.s[n] = w / r, near.slope[n] = (dw - w / r) / r;
+  }
+}
+
+// Lengths, unit vectors, s(r) and ds/dr.
 template <typename Real>
 inline void switched(Neighborhood<Real>& near, const Switch& sw) {
   const double scale = 1.0 / (sw.cutoff - sw.start);
@@ -97,15 +109,10 @@ inline void switched(Neighborhood<Real>& near, const Switch& sw) {
     const double w = 1.0 + u * u * u * (u * (15.0 - 6.0 * u) - 10.0);
     const double dw = -30.0 * u * u * (1.0 - u) * (1.0 - u) * scale;
     near.r[n] = r, near.s[n] = w * inverse, near.slope[n] = (dw - w * inverse) * inverse;
+    near.x[n] *= inverse, near.y[n] *= inverse, near.z[n] *= inverse;
   }
-  if (!sw.cosine) return;
-  const double pi = 3.14159265358979323846;
-  for (int64_t n = 0; n < near.n; ++n) {
-    const double r = near.r[n], u = (r - sw.start) * scale;
-    const double w = u > 0.0 ? 0.5 * std::cos(pi * u) + 0.5 : 1.0;
-    const double dw = u > 0.0 ? -0.5 * pi * scale * std::sin(pi * u) : 0.0;
-    near.s[n] = w / r, near.slope[n] = (dw - w / r) / r;
-  }
+  if (sw.cosine) switched_by_cosine(near, sw);
+  for (int64_t n = 0; n < near.n; ++n) near.s_over_r[n] = near.s[n] / near.r[n];
 }
 
 // Quintic Hermite weights on the segment of s, and their derivatives in s.

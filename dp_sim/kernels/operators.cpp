@@ -1,4 +1,4 @@
-// The operators that TorchScript calls: torch.ops.dp_sim.table_sum, .table_sum_gradient, .pair_forces. All arguments
+// The operators that TorchScript calls: torch.ops.dp_sim.describe, .describe_gradient, .pair_forces. All arguments
 // are tensors on the CPU, outputs are made by the caller; there is no derivative of an operator.
 #include <cmath>
 #include <cstring>
@@ -21,10 +21,10 @@ Pairs pairs_of(const Arguments& a) {
           a.values<int64_t>(4, atoms + 1), a.values<int64_t>(5), a.values<double>(6, 3 * count)};
 }
 
-// values, table_of, scale, places, constants (spacing, uniform, start, cutoff, cosine)
+// values, table_of, scale, places, constants (spacing, uniform, start, cutoff, cosine, columns, axis)
 template <typename Real>
 Tables<Real> tables_of(const Arguments& a) {
-  const double* constants = a.values<double>(GEOMETRY + 4, 5);
+  const double* constants = a.values<double>(GEOMETRY + 4, 7);
   Tables<Real> t;
   t.n_species = a.size(GEOMETRY + 2) / 4;
   t.table_of = a.values<int64_t>(GEOMETRY + 1, t.n_species * t.n_species);
@@ -35,29 +35,34 @@ Tables<Real> tables_of(const Arguments& a) {
   t.width = a.size(GEOMETRY) / (count * t.knots.count * 3);
   t.values = a.values<Real>(GEOMETRY, count * t.knots.count * 3 * t.width);
   t.sw = {constants[2], constants[3], constants[4] != 0.0};
+  t.contraction = {static_cast<int64_t>(constants[5]), static_cast<int64_t>(constants[6])};
   return t;
 }
 
 template <typename Real>
-void sum(const Arguments& a) {
+void describe(const Arguments& a) {
   const Pairs pairs = pairs_of(a);
   const Tables<Real> tables = tables_of<Real>(a);
   const int64_t* atoms = a.values<int64_t>(ATOMS);
   const int64_t count = a.size(ATOMS);
-  Real* out = a.values<Real>(ATOMS + 1, count * 4 * tables.width);
-  in_pieces(count, PIECE, [&](int64_t begin, int64_t end) { table_sum(pairs, tables, {atoms, begin, end}, out); });
+  Real* total = a.values<Real>(ATOMS + 1, count * 4 * tables.width);
+  Real* features = a.values<Real>(ATOMS + 2, count * tables.contraction.features());
+  in_pieces(count, PIECE, [&](int64_t begin, int64_t end) {
+    dp_sim::describe(pairs, tables, {atoms, begin, end}, total, features);
+  });
 }
 
 template <typename Real>
-void sum_gradient(const Arguments& a) {
+void describe_gradient(const Arguments& a) {
   const Pairs pairs = pairs_of(a);
   const Tables<Real> tables = tables_of<Real>(a);
   const int64_t* atoms = a.values<int64_t>(ATOMS);
   const int64_t count = a.size(ATOMS);
-  const Real* gradient = a.values<Real>(ATOMS + 1, count * 4 * tables.width);
-  Real* out = a.values<Real>(ATOMS + 2, 3 * a.size(5));
+  const Real* total = a.values<Real>(ATOMS + 1, count * 4 * tables.width);
+  const Real* slope = a.values<Real>(ATOMS + 2, count * tables.contraction.features());
+  Real* out = a.values<Real>(ATOMS + 3, 3 * a.size(5));
   in_pieces(count, PIECE, [&](int64_t begin, int64_t end) {
-    table_sum_gradient(pairs, tables, {atoms, begin, end}, gradient, out);
+    dp_sim::describe_gradient(pairs, tables, {atoms, begin, end}, total, slope, out);
   });
 }
 
@@ -112,11 +117,13 @@ struct Operator {
   Boxed function;
 };
 const Operator OPERATORS[] = {
-    {"table_sum", "table_sum(" PAIRS_SCHEMA TABLES_SCHEMA "Tensor atoms, Tensor(a!) out) -> ()",
-     boxed<sum<double>, sum<float>>},
-    {"table_sum_gradient",
-     "table_sum_gradient(" PAIRS_SCHEMA TABLES_SCHEMA "Tensor atoms, Tensor gradient, Tensor(a!) out) -> ()",
-     boxed<sum_gradient<double>, sum_gradient<float>>},
+    {"describe",
+     "describe(" PAIRS_SCHEMA TABLES_SCHEMA "Tensor atoms, Tensor(a!) total, Tensor(b!) features) -> ()",
+     boxed<describe<double>, describe<float>>},
+    {"describe_gradient",
+     "describe_gradient(" PAIRS_SCHEMA TABLES_SCHEMA
+     "Tensor atoms, Tensor total, Tensor slope, Tensor(a!) out) -> ()",
+     boxed<describe_gradient<double>, describe_gradient<float>>},
     {"pair_forces",
      "pair_forces(" PAIRS_SCHEMA "Tensor gradient, Tensor(a!) forces, Tensor(b!) virial) -> ()",
      boxed<forces<double>, forces<float>>},

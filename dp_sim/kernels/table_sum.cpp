@@ -60,47 +60,83 @@ INLINE const Real* rows_of(const Neighborhood<Real>& near, const Pairs& pairs, c
 // R~_ij, eq. 8, scaled.
 template <typename Real>
 INLINE void environment_row(const Neighborhood<Real>& near, const double* scale, int64_t n, Real out[4]) {
-  const double s = near.s[n], over_r = s / near.r[n];
+  const double s = near.s[n];
   out[0] = static_cast<Real>(s * scale[0]);
-  out[1] = static_cast<Real>(over_r * near.x[n] * scale[1]);
-  out[2] = static_cast<Real>(over_r * near.y[n] * scale[2]);
-  out[3] = static_cast<Real>(over_r * near.z[n] * scale[3]);
+  out[1] = static_cast<Real>(s * near.x[n] * scale[1]);
+  out[2] = static_cast<Real>(s * near.y[n] * scale[2]);
+  out[3] = static_cast<Real>(s * near.z[n] * scale[3]);
+}
+
+// Vectors of G that are summed together: as many as the registers hold the sums of.
+inline int64_t tile_width() {
+#if defined(__x86_64__)
+  static const int64_t width = __builtin_cpu_supports("avx512f") ? 5 : 1;
+  return width;
+#else
+  return 1;
+#endif
+}
+
+// Columns c .. c + width (in vectors) of T: sum over n neighbours of x (4) times the polynomial through six table rows.
+template <int width, typename Real>
+INLINE void sum_tile(const Real* const* row, const Real* weights, const Real* x, int64_t n, int64_t columns, int64_t c,
+                     typename Vector<Real>::type* sum) {
+  using V = typename Vector<Real>::type;
+  V t[4][width] = {};
+  for (; n > 0; --n, ++row, weights += 8, x += 4) {
+    const V* v = vectors(*row) + c;
+    for (int k = 0; k < width; ++k, ++v) {
+      const V g = (weights[0] * v[0] + weights[1] * v[columns] + weights[2] * v[2 * columns]) +
+                  (weights[3] * v[3 * columns] + weights[4] * v[4 * columns] + weights[5] * v[5 * columns]);
+      t[0][k] += x[0] * g, t[1][k] += x[1] * g, t[2][k] += x[2] * g, t[3][k] += x[3] * g;
+    }
+  }
+  for (int q = 0; q < 4; ++q)
+    for (int k = 0; k < width; ++k) sum[q * columns + c + k] = t[q][k];
 }
 
 template <typename Real>
-INLINE void sum_block(const Pairs& pairs, const Tables<Real>& t, const Block& block, Real* out) {
-  using V = typename Vector<Real>::type;
+INLINE void sum_tiles(const Real* const* row, const Real* weights, const Real* x, int64_t n, int64_t columns,
+                      typename Vector<Real>::type* sum) {
+  const int64_t tiles = (columns + tile_width() - 1) / tile_width();
+  for (int64_t k = 0, c = 0; k < tiles; ++k) {
+    const int64_t width = (columns - c + tiles - k - 1) / (tiles - k);  // tiles of nearly equal width
+    switch (width) {
+      case 1: sum_tile<1>(row, weights, x, n, columns, c, sum); break;
+      case 2: sum_tile<2>(row, weights, x, n, columns, c, sum); break;
+      case 3: sum_tile<3>(row, weights, x, n, columns, c, sum); break;
+      case 4: sum_tile<4>(row, weights, x, n, columns, c, sum); break;
+      default: sum_tile<5>(row, weights, x, n, columns, c, sum);
+    }
+    c += width;
+  }
+}
+
+template <typename Real>
+INLINE void describe_block(const Pairs& pairs, const Tables<Real>& t, const Block& block, Real* total, Real* features) {
   thread_local Neighborhood<Real> near;
   thread_local std::vector<const Real*> row;
-  thread_local std::vector<Real> r;
+  thread_local std::vector<Real> x;
   const int64_t columns = t.width / Vector<Real>::lanes;
   for (int64_t b = block.begin; b < block.end; ++b) {
     const int64_t i = block.atoms[b];
     prepare(near, pairs, t, i, false);
-    row.resize(near.n), r.resize(4 * near.n);
+    row.resize(near.n), x.resize(4 * near.n);
     for (int64_t n = 0; n < near.n; ++n) {
       row[n] = rows_of(near, pairs, t, i, n);
-      environment_row(near, t.scale + 4 * pairs.species[i], n, r.data() + 4 * n);
+      environment_row(near, t.scale + 4 * pairs.species[i], n, x.data() + 4 * n);
     }
-    V* sum = reinterpret_cast<V*>(out + b * 4 * t.width);
-    for (int64_t c = 0; c < columns; ++c) {
-      V t0{}, t1{}, t2{}, t3{};
-      for (int64_t n = 0; n < near.n; ++n) {
-        const V* v = vectors(row[n]) + c;
-        const Real *w = near.weights.data() + 8 * n, *x = r.data() + 4 * n;
-        const V g = (w[0] * v[0] + w[1] * v[columns] + w[2] * v[2 * columns]) +
-                    (w[3] * v[3 * columns] + w[4] * v[4 * columns] + w[5] * v[5 * columns]);
-        t0 += x[0] * g, t1 += x[1] * g, t2 += x[2] * g, t3 += x[3] * g;
-      }
-      sum[c] = t0, sum[columns + c] = t1, sum[2 * columns + c] = t2, sum[3 * columns + c] = t3;
-    }
+    Real* sum = total + b * 4 * t.width;
+    sum_tiles(row.data(), near.weights.data(), x.data(), near.n, columns,
+              reinterpret_cast<typename Vector<Real>::type*>(sum));
+    contract(sum, t.width, t.contraction, features + b * t.contraction.features());
   }
 }
 
 // a_c = dE/dR~_c (4) and the part of dE/ds that goes through G, of one pair: d = dE/dT of its centre.
 template <typename Real>
-INLINE void contract(const Real* rows, const Real* w, const Real* slopes, const Real x[4], const Real* d,
-                     int64_t columns, Real a[4], Real& through_g) {
+INLINE void through_rows(const Real* rows, const Real* w, const Real* slopes, const Real x[4], const Real* d,
+                         int64_t columns, Real a[4], Real& through_g) {
   using V = typename Vector<Real>::type;
   const V *v = vectors(rows), *dt = vectors(d);
   V a0{}, a1{}, a2{}, a3{}, b{};
@@ -122,28 +158,31 @@ INLINE void contract(const Real* rows, const Real* w, const Real* slopes, const 
 template <typename Real>
 INLINE void pair_gradient(const Neighborhood<Real>& near, const double* scale, int64_t n, const Real a[4],
                           Real through_g, Real* out) {
-  const double r = near.r[n], unit[3] = {near.x[n] / r, near.y[n] / r, near.z[n] / r};
+  const double unit[3] = {near.x[n], near.y[n], near.z[n]};
   const double d[3] = {a[1] * scale[1], a[2] * scale[2], a[3] * scale[3]};
   const double along = d[0] * unit[0] + d[1] * unit[1] + d[2] * unit[2];
-  const double slope = (through_g + a[0] * scale[0] + along) * near.slope[n], over_r = near.s[n] / r;
+  const double slope = (through_g + a[0] * scale[0] + along) * near.slope[n], over_r = near.s_over_r[n];
   for (int k = 0; k < 3; ++k) out[k] = static_cast<Real>(slope * unit[k] + over_r * (d[k] - along * unit[k]));
 }
 
 template <typename Real>
-INLINE void gradient_block(const Pairs& pairs, const Tables<Real>& t, const Block& block, const Real* gradient,
-                           Real* out) {
+INLINE void gradient_block(const Pairs& pairs, const Tables<Real>& t, const Block& block, const Real* total,
+                           const Real* slope, Real* out) {
   thread_local Neighborhood<Real> near;
+  thread_local std::vector<Real> d;  // dE/dT of one atom
+  d.resize(4 * t.width);
   const int64_t columns = t.width / Vector<Real>::lanes;
   for (int64_t b = block.begin; b < block.end; ++b) {
     const int64_t i = block.atoms[b];
     const double* scale = t.scale + 4 * pairs.species[i];
     prepare(near, pairs, t, i, true);
+    contract_gradient(total + b * 4 * t.width, t.width, t.contraction, slope + b * t.contraction.features(), d.data());
     for (int64_t p = 3 * pairs.first[i]; p < 3 * pairs.first[i + 1]; ++p) out[p] = 0;
     for (int64_t n = 0; n < near.n; ++n) {
       Real x[4], a[4], through_g;
       environment_row(near, scale, n, x);
-      contract(rows_of(near, pairs, t, i, n), near.weights.data() + 8 * n, near.slopes.data() + 8 * n, x,
-               gradient + b * 4 * t.width, columns, a, through_g);
+      through_rows(rows_of(near, pairs, t, i, n), near.weights.data() + 8 * n, near.slopes.data() + 8 * n, x, d.data(),
+                   columns, a, through_g);
       pair_gradient(near, scale, n, a, through_g, out + 3 * near.pair[n]);
     }
   }
@@ -151,19 +190,20 @@ INLINE void gradient_block(const Pairs& pairs, const Tables<Real>& t, const Bloc
 
 }  // namespace
 
-EACH_PROCESSOR void table_sum(const Pairs& p, const Tables<double>& t, const Block& b, double* out) {
-  sum_block(p, t, b, out);
+EACH_PROCESSOR void describe(const Pairs& p, const Tables<double>& t, const Block& b, double* total,
+                             double* features) {
+  describe_block(p, t, b, total, features);
 }
-EACH_PROCESSOR void table_sum(const Pairs& p, const Tables<float>& t, const Block& b, float* out) {
-  sum_block(p, t, b, out);
+EACH_PROCESSOR void describe(const Pairs& p, const Tables<float>& t, const Block& b, float* total, float* features) {
+  describe_block(p, t, b, total, features);
 }
-EACH_PROCESSOR void table_sum_gradient(const Pairs& p, const Tables<double>& t, const Block& b, const double* gradient,
-                                       double* out) {
-  gradient_block(p, t, b, gradient, out);
+EACH_PROCESSOR void describe_gradient(const Pairs& p, const Tables<double>& t, const Block& b, const double* total,
+                                      const double* slope, double* out) {
+  gradient_block(p, t, b, total, slope, out);
 }
-EACH_PROCESSOR void table_sum_gradient(const Pairs& p, const Tables<float>& t, const Block& b, const float* gradient,
-                                       float* out) {
-  gradient_block(p, t, b, gradient, out);
+EACH_PROCESSOR void describe_gradient(const Pairs& p, const Tables<float>& t, const Block& b, const float* total,
+                                      const float* slope, float* out) {
+  gradient_block(p, t, b, total, slope, out);
 }
 
 }  // namespace dp_sim

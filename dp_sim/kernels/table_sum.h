@@ -1,8 +1,10 @@
-// T_i = sum_j R~_ij (x) G(s_ij) (eq. 10) with G from a table, and the derivative of the energy with respect to r_ij.
+// T_i = sum_j R~_ij (x) G(s_ij) (eq. 10) with G from a table, what the fitting net reads of it, and the derivative of the
+// energy with respect to r_ij.
 //
 // M below is the width of G in the table, padded with zeros to whole vectors (64 bytes).
 #pragma once
 
+#include "contraction.h"
 #include "neighborhood.h"
 
 namespace dp_sim {
@@ -15,6 +17,7 @@ struct Tables {
   int64_t n_species, width;
   Knots knots;
   Switch sw;
+  Contraction contraction;
 };
 
 // Atoms begin <= b < end of a block; `atoms` says which they are.
@@ -23,12 +26,14 @@ struct Block {
   int64_t begin, end;
 };
 
-// out (B, 4, M)
-void table_sum(const Pairs&, const Tables<double>&, const Block&, double* out);
-void table_sum(const Pairs&, const Tables<float>&, const Block&, float* out);
+// total = T (B, 4, M), features = D (B, F) (contraction.h)
+void describe(const Pairs&, const Tables<double>&, const Block&, double* total, double* features);
+void describe(const Pairs&, const Tables<float>&, const Block&, float* total, float* features);
 
-// gradient = dE/dT (B, 4, M) -> dE/dr_ij (P, 3), written for every pair of the block's atoms
-void table_sum_gradient(const Pairs&, const Tables<double>&, const Block&, const double* gradient, double* out);
-void table_sum_gradient(const Pairs&, const Tables<float>&, const Block&, const float* gradient, float* out);
+// total = T (B, 4, M), slope = dE/dD (B, F) -> dE/dr_ij (P, 3), written for every pair of the block's atoms
+void describe_gradient(const Pairs&, const Tables<double>&, const Block&, const double* total, const double* slope,
+                       double* out);
+void describe_gradient(const Pairs&, const Tables<float>&, const Block&, const float* total, const float* slope,
+                       float* out);
 
 }  // namespace dp_sim
