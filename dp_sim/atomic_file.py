@@ -18,9 +18,11 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     Raises
     ------
     InputError
-        The folder does not exist or cannot be written.
+        The target is a folder, or its folder does not exist or cannot be written.
     """
     target = Path(target)
+    if target.is_dir():
+        raise InputError(f"cannot write {target}: it is a folder; give the name of a file")
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix)
     except OSError as error:

@@ -63,8 +63,8 @@ def compress(
     descriptor = model.descriptor
     if type(descriptor) is not SmoothDescriptor:  # not one that adds to the sum over neighbours
         raise InputError(
-            f"models with the descriptor {type(descriptor).__name__} cannot be compressed; "
-            f"train one with descriptor: deeppot-se or radial"
+            "this model cannot be compressed: embedding nets are tabulated of the descriptors deeppot-se and radial, "
+            "not of imported models with a mean, of local frames, or of a model that is compressed already"
         )
     fine_to = MARGIN * closest_approach(training or {})
     exact = copy.deepcopy(descriptor).to(torch.float64).requires_grad_(False)

@@ -125,6 +125,22 @@ class ModelConfig(Section):
             raise ValueError(f"expected one of {known}{nearest_name(name, SMOOTH_ACTIVATIONS)}")
         return name
 
+    @field_validator("angular_neighbors", "radial_neighbors", mode="before")
+    @classmethod
+    def _one_number_or_one_each(cls, numbers: Any) -> Any:
+        each = numbers.values() if isinstance(numbers, dict) else [numbers]
+        if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in each):
+            raise ValueError("expected a whole number, or one for each species like {H: 4, O: 2}")
+        return numbers
+
+    @field_validator("axes", mode="before")
+    @classmethod
+    def _two_for_each(cls, axes: Any) -> Any:
+        pairs = axes.values() if isinstance(axes, dict) else [axes]
+        if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in pairs):
+            raise ValueError("expected two species for each, like {O: [H, H], H: [O, H]}")
+        return axes
+
     @model_validator(mode="before")
     @classmethod
     def _network_of_the_paper(cls, settings: Any) -> Any:

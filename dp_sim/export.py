@@ -142,6 +142,11 @@ class Model:
         self.__dict__.update(state, modules=modules, fused=[fuse(module) for module in modules])
 
 
+#: What torch.jit.load raises for files that are not whole, or not its own.
+DAMAGED = (RuntimeError, ValueError, IndexError, MemoryError)
+#: Files of DeePMD-kit's models.
+DEEPMD_SUFFIXES = (".dp", ".pth", ".pb", ".yaml", ".yml")
+
 #: What users may call a model: a file, several (a committee), or a loaded one.
 ModelSource = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Model
 
@@ -179,9 +184,17 @@ def save_model(
     training: dict[str, Any] | None = None,
     compression: dict[str, Any] | None = None,
 ) -> None:
-    """Script `model` and write it with its metadata, atomically; `compression`: what dp_sim.compress did to it."""
+    """Script `model` and write it with its metadata, atomically; `compression`: what dp_sim.compress did to it.
+
+    Raises
+    ------
+    InputError
+        The name does not end in .pt, or nothing can be written there.
+    """
     from dp_sim import __version__
 
+    if Path(path).suffix != ".pt":
+        raise InputError(f"cannot write a model to {path}: give a file name that ends in .pt")
     metadata = {
         "format": FORMAT,
         "version": STATE_VERSION,
@@ -280,6 +293,11 @@ def read_metadata(path: Path) -> ModelMetadata:
     return _load_one(path, torch.device("cpu"), None)[1]
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says, shortened to the first line that says anything."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 def is_archive(path: Path) -> bool:
     """Whether a file is a zip archive, as model files are; structures are not."""
     try:
@@ -295,9 +313,10 @@ def _load_one(path: Path, device: torch.device, dtype: str | None) -> tuple[torc
     extra = {_METADATA: ""}
     try:
         module = torch.jit.load(str(path), map_location=device, _extra_files=extra)
-    except RuntimeError as error:
+    except DAMAGED as error:
+        hint = "; is it a model of DeePMD-kit? `dp-sim import` opens those" if path.suffix in DEEPMD_SUFFIXES else ""
         raise ModelFileError(
-            f"{path} is no complete TorchScript file (truncated, or of another kind): {str(error).splitlines()[0]}"
+            f"{path} is no complete TorchScript file (truncated, or of another kind): {first_line(error)}{hint}"
         ) from None
     if not extra[_METADATA]:
         raise ModelFileError(f"{path} is a TorchScript file, but no dp-sim model: it holds no {_METADATA}")

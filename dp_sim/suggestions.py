@@ -70,7 +70,7 @@ def _shortest(neighbors: NeighborStatistics) -> float | None:
 
 def _sel(neighbors: NeighborStatistics) -> Suggestion:
     largest = ", ".join(f"{n} {s}" for s, n in zip(neighbors.species, neighbors.largest.max(axis=0), strict=True))
-    reason = f"at most {largest} within {neighbors.cutoff:g} Å, and a tenth more; dp-sim's DeepPot-SE needs no limit"
+    reason = f"at most {largest} within {neighbors.cutoff:g} Å, and a tenth more, in fours; DeepPot-SE here needs none"
     return Suggestion("sel (DeePMD-kit)", str(suggested_sel(neighbors)), reason)
 
 

@@ -59,6 +59,14 @@ def test_only_the_data_are_needed() -> None:
             {"model": {"descriptor": "local-frame", "species": ["H", "O"], "axes": {"H": ["O", "C"]}}},
             r"axes names C, which is not in species \(H, O\); add it there",
         ),
+        (
+            {"model": {"descriptor": "local-frame", "radial_neighbors": [1, 2]}},
+            r"model\.radial_neighbors: expected a whole number, or one for each species like .*; got \[1, 2\]",
+        ),
+        (
+            {"model": {"descriptor": "local-frame", "species": ["H"], "axes": {"H": ["H"]}}},
+            r"model\.axes: expected two species for each, like .*; got \{'H': \['H'\]\}",
+        ),
         ({"model": {"descriptor": "local-frame", "angular_neighbors": -1}}, r"model\.angular_neighbors.*; got -1"),
         ({"model": {"descriptor": "local_frame"}}, r"model\.descriptor: .*; got 'local_frame'"),
         ({"training": {"steps": 0}}, r"training\.steps: .*greater than 0; got 0"),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dp_sim.cli.models import PANEL, ModelArgument
-from dp_sim.cli.options import OverwriteOption, QuietOption, VerboseOption, set_up
+from dp_sim.cli.options import QuietOption, ReplaceOption, VerboseOption, check_target, set_up
 
 
 def register(app: typer.Typer) -> None:
@@ -21,17 +21,15 @@ def compress(
     spacing: Annotated[
         float | None, typer.Option(metavar="S", help="Width of a segment of the tables, 1/Angstrom (default: 0.005).")
     ] = None,
-    overwrite: OverwriteOption = False,
+    overwrite: ReplaceOption = False,
     verbose: VerboseOption = 0,
     quiet: QuietOption = False,
 ) -> None:
     """A model with tables for embedding nets: the same numbers, several times faster. It cannot be trained further."""
     set_up(verbose, quiet)
     from dp_sim.compress import SPACING, compress_file
-    from dp_sim.errors import InputError
 
-    if out.exists() and not overwrite:
-        raise InputError(f"{out} exists; choose another name, or --overwrite replaces it")
+    check_target(out, model, overwrite)
     done = compress_file(model, out, SPACING if spacing is None else spacing)
     if not quiet:
         value, slope = done["error"]

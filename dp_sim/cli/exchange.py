@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dp_sim.cli.options import QuietOption, VerboseOption, set_up
+from dp_sim.cli.options import QuietOption, ReplaceOption, VerboseOption, check_target, set_up
 
 PANEL = "Models"
 
@@ -28,6 +28,7 @@ def import_(
         str | None,
         typer.Option(metavar="O,H,...", help="Elements of the model's types, where their names are no elements."),
     ] = None,
+    overwrite: ReplaceOption = False,
     verbose: VerboseOption = 0,
     quiet: QuietOption = False,
 ) -> None:
@@ -35,7 +36,9 @@ def import_(
     set_up(verbose, quiet)
     from dp_sim.deepmd.importing import import_model
 
-    config = import_model(model, out, tuple(species.split(",")) if species else ())
+    check_target(out, model, overwrite)
+    names = () if species is None else tuple(name.strip() for name in species.split(","))
+    config = import_model(model, out, names)
     if not quiet:
         kinds = " + ".join(part.kind for part in config.parts)
         typer.echo(f"{out}: {kinds}, {' '.join(config.species)}, cutoff {config.cutoff:g} Å, {config.precision}")
@@ -55,6 +58,7 @@ def export(
         list[Path] | None,
         typer.Option(metavar="FILE", help="Structures whose most neighbours, and a third more, become --sel."),
     ] = None,
+    overwrite: ReplaceOption = False,
     verbose: VerboseOption = 0,
     quiet: QuietOption = False,
 ) -> None:
@@ -64,11 +68,12 @@ def export(
     from dp_sim.deepmd.exporting import export_model, places_for
     from dp_sim.errors import InputError
 
+    check_target(out, model, overwrite)
     choose("--format", form, ("deepmd",))
     if sel is not None and data:
         raise InputError("--sel and --data both say how many neighbours there may be; give one of them")
     try:
-        places = tuple(int(number) for number in sel.split(",")) if sel else ()
+        places = () if sel is None else tuple(int(number) for number in sel.split(","))
     except ValueError:
         raise InputError(f"--sel takes whole numbers with commas between them, like 46,92; got '{sel}'") from None
     content = export_model(model, out, places_for(model, [str(file) for file in data]) if data else places)

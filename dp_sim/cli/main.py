@@ -11,6 +11,7 @@ import shlex
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Annotated, Any
@@ -86,7 +87,8 @@ def status(arguments: Sequence[str]) -> int:
     logger, handler = logging.getLogger("dp_sim"), logging.StreamHandler()  # standard error; output is for results
     logger.addHandler(handler)
     try:
-        with signals_as_interrupts():
+        with signals_as_interrupts(), warnings.catch_warnings():
+            warnings.showwarning = _log_warning
             code = typer.main.get_command(make_app()).main(list(arguments), "dp-sim", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except (InputError, typer.TyperException) as error:
@@ -107,6 +109,11 @@ def status(arguments: Sequence[str]) -> int:
         logger.removeHandler(handler)
         logger.setLevel(logging.NOTSET)
         COMMAND.reset(token)
+
+
+def _log_warning(message: Warning | str, *_: object) -> None:
+    """A warning as its sentence; python's form shows a line of our source, which helps nobody."""
+    logging.getLogger("dp_sim").warning("dp-sim: warning: %s", message)
 
 
 def _show_traceback() -> bool:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PANEL = "Models"
+#: Neighbours are counted no farther out, Angstrom: their number grows with the cube.
+LONGEST_RADIUS = 30.0
 PLOT_FORMATS = (".png", ".svg", ".pdf")
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="Model file.", show_default=False)]
@@ -73,7 +75,11 @@ def info(
     ],
     cutoff: Annotated[
         float | None,
-        typer.Option(min=0.1, help="Of data: distance within which neighbours are counted, Angstrom (default: 6)."),
+        typer.Option(
+            min=0.1,
+            max=LONGEST_RADIUS,
+            help="Of data: distance within which neighbours are counted, Angstrom (default: 6).",
+        ),
     ] = None,
     plot: Annotated[
         Path | None,
@@ -87,11 +93,15 @@ def info(
     """What is in a model file (species, networks, training), or in data (labels, neighbours, suggested settings)."""
     set_up(verbose, quiet)
     from dp_sim.errors import InputError
-    from dp_sim.export import is_archive
+    from dp_sim.export import DEEPMD_SUFFIXES, is_archive
 
     if plot is not None and plot.suffix not in PLOT_FORMATS:
         raise InputError(
             f"--plot writes {', '.join(PLOT_FORMATS)}; got '{plot}': give a file name with one of these endings"
+        )
+    if Path(source).is_file() and Path(source).suffix in DEEPMD_SUFFIXES:
+        raise InputError(
+            f"{source} looks like a model of DeePMD-kit; import it first: dp-sim import {source} -o model.pt"
         )
     if not is_archive(Path(source)):
         from dp_sim.cli.data_info import show_data
@@ -147,6 +157,9 @@ def _flat(prefix: str, settings: dict[str, Any]) -> dict[str, str]:
         name = f"{prefix} {key.replace('_', ' ')}"
         if isinstance(value, dict):
             rows |= _flat(name, value)
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for number, item in enumerate(value, start=1):
+                rows |= _flat(f"{name} {number}", item)
         elif isinstance(value, list) and len(value) > 12:
             rows[name] = f"{len(value)} values"
         else:

@@ -57,6 +57,7 @@ ThreadsOption = Annotated[
 ]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue the run in DIR.", rich_help_panel=RUN)]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace the run in DIR.", rich_help_panel=RUN)]
+ReplaceOption = Annotated[bool, typer.Option("--overwrite", help="Replace FILE.", rich_help_panel=RUN)]
 VerboseOption = Annotated[
     int,
     typer.Option(
@@ -70,6 +71,16 @@ VerboseOption = Annotated[
     ),
 ]
 QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.", rich_help_panel=RUN)]
+
+
+def check_target(out: Path, source: Path, overwrite: bool) -> None:
+    """Refuse to write on a file that is there, unless asked to; and on the source in any case."""
+    from dp_sim.errors import InputError
+
+    if out.exists() and source.exists() and out.samefile(source):
+        raise InputError(f"{out} is the file to read; choose another name for the one to write")
+    if out.exists() and not overwrite:
+        raise InputError(f"{out} exists; choose another name, or --overwrite replaces it")
 
 
 def set_up(verbose: int = 0, quiet: bool = False, threads: int | None = None) -> None:

@@ -89,10 +89,8 @@ class Reader:
         return Reader(self.get(key), self.name(key), self.file)
 
     def children(self, key: str) -> list[Reader]:
-        values = self.get(key)
-        if not isinstance(values, list):
-            raise ModelFileError(f"{self.file}: '{self.name(key)}' should be a list; got {type(values).__name__}")
-        return [Reader(value, f"{self.name(key)}[{i}]", self.file) for i, value in enumerate(values)]
+        self.get(key)
+        return [Reader(value, f"{self.name(key)}[{i}]", self.file) for i, value in enumerate(self.items(key))]
 
     def array(self, key: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
         """A finite array of numbers, float64; of `shape` where one is given."""
@@ -108,9 +106,46 @@ class Reader:
 
     def number(self, key: str, default: Any = ...) -> float:
         value = self.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
-            raise ModelFileError(f"{self.file}: '{self.name(key)}' should be a number; got {value!r}")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e300:
+            raise self.wrong(key, "a number", value)
         return float(value)
+
+    def count(self, key: str, default: Any = ...) -> int:
+        """A whole number above zero."""
+        value = self.get(key, default)
+        if not _is_count(value) or value == 0:
+            raise self.wrong(key, "a whole number above zero", value)
+        return int(value)
+
+    def counts(self, key: str, length: int) -> tuple[int, ...]:
+        """So many whole numbers, none below zero."""
+        value = self.get(key)
+        if not isinstance(value, list) or len(value) != length or not all(map(_is_count, value)):
+            raise self.wrong(key, f"a list of {length} whole numbers", value)
+        return tuple(value)
+
+    def text(self, key: str, default: Any = ...) -> str:
+        value = self.get(key, default)
+        if not isinstance(value, str):
+            raise self.wrong(key, "text", value)
+        return value
+
+    def names(self, key: str) -> tuple[str, ...]:
+        """One name or more."""
+        value = self.get(key)
+        if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
+            raise self.wrong(key, "a list of names", value)
+        return tuple(value)
+
+    def items(self, key: str) -> list[Any]:
+        """A list that may be absent or null; it is empty then."""
+        value = self.get(key, None)
+        if value is not None and not isinstance(value, list):
+            raise self.wrong(key, "a list", value)
+        return value or []
+
+    def wrong(self, key: str, expected: str, got: Any) -> ModelFileError:
+        return ModelFileError(f"{self.file}: '{self.name(key)}' should be {expected}; got {str(got)[:60]!r}")
 
     def expect(self, key: str, *allowed: Any, hint: str) -> None:
         """The value must be one of `allowed` (or the key absent); else `hint` says what cannot be followed."""
@@ -131,6 +166,10 @@ class Reader:
                 f"{self.file}: dp-sim does not know the key '{self.name(unknown[0])}'{hint}, so it cannot say what the "
                 f"model gives; make the file with deepmd-kit 3.2, or ask for the key to be supported"
             )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
 
 
 #: Kinds of models and fittings that are something else than an energy of one Deep Potential.
@@ -166,9 +205,9 @@ def refuse_kind(file: str, what: str, kind: Any, known: Iterable[str]) -> ModelF
 
 def pairs_of(reader: Reader, key: str, n_types: int) -> tuple[tuple[int, int], ...]:
     """Excluded pairs of types; each must exist."""
-    found = reader.get(key, []) or []
+    found = reader.items(key)
     for pair in found:
-        if len(pair) != 2 or not all(isinstance(t, int) and 0 <= t < n_types for t in pair):
+        if not isinstance(pair, list) or len(pair) != 2 or not all(_is_count(t) and t < n_types for t in pair):
             raise ModelFileError(
                 f"{reader.file}: '{reader.name(key)}' holds {pair}, which is no pair of types 0 to {n_types - 1}"
             )
@@ -177,7 +216,15 @@ def pairs_of(reader: Reader, key: str, n_types: int) -> tuple[tuple[int, int], .
 
 def types_of(reader: Reader, key: str, n_types: int) -> tuple[int, ...]:
     """Excluded types; each must exist."""
-    found = reader.get(key, []) or []
-    if not all(isinstance(t, int) and 0 <= t < n_types for t in found):
+    found = reader.items(key)
+    if not all(_is_count(t) and t < n_types for t in found):
         raise ModelFileError(f"{reader.file}: '{reader.name(key)}' is {found}; types here are 0 to {n_types - 1}")
     return tuple(found)
+
+
+def vacuum_of(fitting: Reader, n_types: int) -> tuple[bool, ...]:
+    """Species whose energy in vacuum was fixed: their net gives net(D) - net(0). Empty where none was."""
+    given = [value is not None for value in fitting.items("atom_ener")]
+    if len(given) > n_types:
+        raise fitting.wrong("atom_ener", f"at most {n_types} energies", fitting.data["atom_ener"])
+    return tuple(given + [True] * (n_types - len(given))) if given else ()

@@ -33,11 +33,19 @@ ACTIVATIONS = {
 def activation_name(name: str, file: str) -> str:
     """Our name of an activation of DeePMD-kit; ModelFileError for one that is not known."""
     lowered = name.lower()
-    if lowered.startswith(("silut", "custom_silu")):
-        return f"silut:{float(lowered.partition(':')[2] or 3.0)}"
+    if lowered.startswith(("silut", "custom_silu")) and (place := _place(lowered)) is not None:
+        return f"silut:{place}"
     if lowered not in ACTIVATIONS:
         raise ModelFileError(f"{file}: dp-sim does not know the activation function '{name}'")
     return ACTIVATIONS[lowered]
+
+
+def _place(name: str) -> float | None:
+    """Where silut turns into tanh, the number behind the colon; 3 without one, None for what is no number."""
+    try:
+        return float(name.partition(":")[2] or 3.0)
+    except ValueError:
+        return None
 
 
 def to_model(content: ModelContent, species: tuple[str, ...], file: str) -> tuple[ModelConfig, DeepPotential]:
@@ -50,8 +58,8 @@ def to_model(content: ModelContent, species: tuple[str, ...], file: str) -> tupl
     """
     fitting = content.fitting
     hidden = [net[:-1] for net in fitting.nets]
-    if not hidden[0]:
-        raise ModelFileError(f"{file}: its fitting net has no hidden layer; dp-sim needs one")
+    if not all(hidden):
+        raise ModelFileError(f"{file}: a fitting net has no hidden layer; dp-sim needs one")
     precisions = {fitting.precision, *(d.precision for d in content.descriptors)}
     if not precisions <= set(DTYPES):
         raise ModelFileError(
@@ -83,6 +91,11 @@ def _part(d: DescriptorContent, dropped: tuple[tuple[int, int], ...], n_species:
     nets = [net for net in d.nets if net]
     if not nets:
         raise ModelFileError(f"{file}: its descriptor holds no embedding nets; the file is not complete")
+    if not (0 <= d.switch_start < d.cutoff and d.protection >= 0):
+        raise ModelFileError(
+            f"{file}: its cutoff {d.cutoff}, switch from {d.switch_start} and protection {d.protection} contradict "
+            f"each other; expected 0 <= rcut_smth < rcut and no negative protection"
+        )
     return DeepmdPart(
         kind=d.kind,
         cutoff=d.cutoff,

@@ -85,8 +85,8 @@ def elements(types: tuple[str, ...], given: tuple[str, ...], file: str) -> tuple
     for symbol in species:
         if symbol not in chemical_symbols[1:]:
             raise InputError(
-                f"{file} has the types {listed}; '{symbol}' is no element symbol"
-                f"{nearest_name(symbol, chemical_symbols[1:])}; name their elements in this order with --species"
+                f"{file} has the types {listed}, and '{symbol}' is no element symbol; name their elements in this "
+                f"order with --species{nearest_name(symbol, chemical_symbols[1:])}"
             )
     if len(set(species)) < len(species):
         raise InputError(f"{file} has the types {listed}; dp-sim needs a different element for each of them")

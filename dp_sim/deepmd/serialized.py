@@ -19,6 +19,7 @@ from dp_sim.deepmd.content import (
     pairs_of,
     refuse_kind,
     types_of,
+    vacuum_of,
 )
 from dp_sim.errors import ModelFileError
 
@@ -26,7 +27,7 @@ from dp_sim.errors import ModelFileError
 KINDS = {"se_e2_a": "se_e2_a", "se_a": "se_e2_a", "se_e2_r": "se_e2_r", "se_r": "se_e2_r"}
 COMPRESSED = (
     "it is a compressed model, which holds tables in place of its embedding nets; import the model that it was "
-    "compressed from (then `dp-sim compress` makes tables of its own)"
+    "compressed from"
 )
 
 
@@ -70,16 +71,16 @@ def parse(tree: dict[str, Any], file: str) -> ModelContent:
     top = Reader(tree, "", file)
     top.ignore("time", "model_def_script", "@variables", "pt_version", "tf_version", "jax_version", "paddle_version")
     origin = {key: str(top.get(key, "unknown")) for key in ("software", "version", "backend")}
-    if "model_dict" in tree.get("model", {}):
-        raise ModelFileError(f"{file} is a multi-task model; freeze one of its heads (dp --pt freeze --head NAME)")
     model = top.child("model")
+    if "model_dict" in model.data:
+        raise ModelFileError(f"{file} is a multi-task model; freeze one of its heads (dp --pt freeze --head NAME)")
     top.rest()
-    kind = model.get("type", "standard")
+    kind = model.text("type", "standard")
     if kind != "standard":
         raise refuse_kind(file, "model", kind, KINDS)
     model.expect("@class", "Model", hint="expected a model")
     model.expect("@version", 2, 1, hint="this version of the form is not known to dp-sim")
-    types = tuple(model.get("type_map"))
+    types = model.names("type_map")
     model.ignore("rcond", "preset_out_bias")
     variables = model.child("@variables")
     variables.ignore("out_std")  # of the labels; an energy is not scaled with it
@@ -98,7 +99,7 @@ def parse(tree: dict[str, Any], file: str) -> ModelContent:
 
 
 def _descriptors(reader: Reader, n_types: int) -> list[DescriptorContent]:
-    if reader.get("type") != "hybrid":
+    if reader.text("type") != "hybrid":
         return [_descriptor(reader, n_types)]
     reader.expect("@class", "Descriptor", hint="expected a descriptor")
     reader.expect("@version", 1, hint="this version of the form is not known to dp-sim")
@@ -108,7 +109,7 @@ def _descriptors(reader: Reader, n_types: int) -> list[DescriptorContent]:
 
 
 def _descriptor(reader: Reader, n_types: int) -> DescriptorContent:
-    kind = reader.get("type")
+    kind = reader.text("type")
     if kind not in KINDS:
         raise refuse_kind(reader.file, "descriptor", kind, KINDS)
     if "compress" in reader.data:
@@ -125,7 +126,7 @@ def _descriptor(reader: Reader, n_types: int) -> DescriptorContent:
     environment.ignore("rcut", "rcut_smth", "protection")
     environment.expect("use_exp_switch", False, hint="the exponential switch is not there in dp-sim")
     environment.rest()
-    sel = tuple(int(n) for n in reader.get("sel"))
+    sel = reader.counts("sel", n_types)
     angular = KINDS[kind] == "se_e2_a"
     variables = reader.child("@variables")
     shape = (n_types, sum(sel), 4 if angular else 1)
@@ -134,13 +135,13 @@ def _descriptor(reader: Reader, n_types: int) -> DescriptorContent:
         reader.number("rcut"),
         reader.number("rcut_smth"),
         sel,
-        int(reader.number("axis_neuron")) if angular else 1,
+        reader.count("axis_neuron") if angular else 1,
         _nets(reader.child("embeddings"), (n_types, n_types**2) if angular else (n_types,)),
         variables.array("davg", shape),
         variables.array("dstd", shape),
         pairs_of(reader, "exclude_types", n_types),
         reader.number("env_protection", 0.0),
-        reader.get("precision"),
+        reader.text("precision"),
     )
     variables.rest()
     reader.rest()
@@ -148,7 +149,7 @@ def _descriptor(reader: Reader, n_types: int) -> DescriptorContent:
 
 
 def _fitting(reader: Reader, n_types: int) -> FittingContent:
-    kind = reader.get("type")
+    kind = reader.text("type")
     if kind not in ("ener", "invar"):
         raise refuse_kind(reader.file, "fitting", kind, KINDS)
     reader.expect("@class", "Fitting", hint="expected a fitting")
@@ -170,22 +171,14 @@ def _fitting(reader: Reader, n_types: int) -> FittingContent:
         variables.expect(name, None, hint="parameters besides the geometry are not there in dp-sim")
     content = FittingContent(
         _nets(reader.child("nets"), (n_types,)),
-        variables.array("bias_atom_e").reshape(-1),
-        _vacuum(reader.get("atom_ener", None), n_types),
+        variables.array("bias_atom_e", (n_types, 1)).reshape(-1),
+        vacuum_of(reader, n_types),
         types_of(reader, "exclude_types", n_types),
-        reader.get("precision"),
+        reader.text("precision"),
     )
     variables.rest()
     reader.rest()
     return content
-
-
-def _vacuum(atom_ener: Any, n_types: int) -> tuple[bool, ...]:
-    """Species whose energy in vacuum was fixed: their net gives net(D) - net(0)."""
-    if not atom_ener:
-        return ()
-    given = [value is not None for value in atom_ener]
-    return tuple(given + [True] * (n_types - len(given)))
 
 
 def _nets(reader: Reader, numbers: tuple[int, ...]) -> tuple[tuple[Layer, ...], ...]:
@@ -206,6 +199,8 @@ def _nets(reader: Reader, numbers: tuple[int, ...]) -> tuple[tuple[Layer, ...], 
         child.expect("@version", 2, 1, hint="this version of the form is not known to dp-sim")
         nets.append(tuple(_layer(layer) for layer in child.children("layers")))
         child.rest()
+    if not any(nets):
+        raise ModelFileError(f"{reader.file}: '{reader.where}' holds nets without layers; the file is not complete")
     reader.rest()
     return tuple(nets)
 
@@ -225,8 +220,8 @@ def _layer(reader: Reader) -> Layer:
         w,
         np.zeros(w.shape[1]) if b is None else b,
         idt,
-        str(reader.get("activation_function")),
-        bool(reader.get("resnet")),
+        reader.text("activation_function"),
+        reader.get("resnet") is True,
     )
     variables.rest()
     reader.rest()

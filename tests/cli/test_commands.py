@@ -1,6 +1,7 @@
 """Commands: what they print and leave, and how they refuse."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from ase import Atoms
 from ase.build import molecule
 from ase.calculators.emt import EMT
 from ase.io import read, write
+from deepmd_models import model_file
 from random_model import write_random_model
 
 import dp_sim as package
@@ -151,6 +153,51 @@ def test_info_of_labelled_data_with_a_plot(dp_sim, tmp_path):
 def test_info_refuses_options_that_do_not_belong(dp_sim, water, models):
     assert "--cutoff is for data" in one_sentence(dp_sim("info", models[0], "--cutoff", "5"))
     assert "--plot writes .png, .svg, .pdf" in one_sentence(dp_sim("info", water, "--plot", "neighbours.txt"))
+
+
+def test_info_of_a_model_of_deepmd_kit_points_to_import(dp_sim, water, tmp_path):
+    model_file("mean.dp", tmp_path)
+    model_file("mean.pth", tmp_path)
+    assert "dp-sim import mean.dp -o model.pt" in one_sentence(dp_sim("info", "mean.dp"))
+    assert "`dp-sim import` opens those" in one_sentence(dp_sim("eval", "mean.pth", water))
+    assert dp_sim("import", "mean.dp", "-o", "model.pt").code == 0
+    assert "{" not in dp_sim("info", "model.pt").out  # parts are rows, not Python
+    assert "'--cutoff'" in one_sentence(dp_sim("info", water, "--cutoff", "inf"))
+
+
+@pytest.mark.parametrize(
+    ("command", "source", "target"),
+    [
+        (("import",), "mean.dp", "new.pt"),
+        (("compress",), "own.pt", "new.pt"),
+        (("export", "--sel", "9,9"), "own.pt", "new.dp"),
+    ],
+)
+def test_what_is_written_must_be_named_anew(dp_sim, models, tmp_path, command, source, target):
+    model_file("mean.dp", tmp_path)
+    (tmp_path / "own.pt").write_bytes(models[0].read_bytes())
+    content = (tmp_path / source).read_bytes()
+    assert dp_sim(*command, source, "-o", target).code == 0
+    assert "--overwrite replaces it" in one_sentence(dp_sim(*command, source, "-o", target))
+    assert dp_sim(*command, source, "-o", target, "--overwrite").code == 0
+    assert "is the file to read" in one_sentence(dp_sim(*command, source, "-o", source, "--overwrite"))
+    (tmp_path / f"folder{target}").mkdir()
+    before = sorted(tmp_path.iterdir())
+    assert "it is a folder" in one_sentence(dp_sim(*command, source, "-o", f"folder{target}", "--overwrite"))
+    assert "ends in .pt" in (refused := one_sentence(dp_sim(*command, source, "-o", "bare"))) or ".dp" in refused
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / source).read_bytes() == content
+
+
+def test_a_warning_is_its_sentence(dp_sim, tmp_path, monkeypatch):
+    """Not python's form, which shows a line of our source."""
+    model_file("hybrid.dp", tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        shown = dp_sim("import", "hybrid.dp", "-o", "model.pt").err
+        assert dp_sim("import", "hybrid.dp", "-o", "quiet.pt", "-q").err == ""
+    assert shown.startswith("dp-sim: warning: hybrid.dp excludes pairs of species")
+    assert shown.count("\n") == 1
 
 
 def test_report_is_rebuilt(dp_sim, water, tmp_path):

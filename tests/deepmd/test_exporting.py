@@ -128,7 +128,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         (["--sel", "3,3,3", "--data", "a.xyz"], "give one of them"),
         (["--sel", "3,3,3", "--format", "deepmdd"], "did you mean 'deepmd'"),
     ):
-        assert status(["export", str(path), *arguments, "-o", str(target)]) == 2
+        assert status(["export", str(path), *arguments, "-o", str(tmp_path / "new.dp")]) == 2
         assert message in capsys.readouterr().err
     assert status(["export", str(path), "--sel", "3,3,3", "-o", str(tmp_path / "m.pth")]) == 2
     assert "in .dp or .yaml" in capsys.readouterr().err

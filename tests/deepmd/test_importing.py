@@ -18,6 +18,8 @@ from systems import CUTOFF
 
 from dp_sim.cli.main import status
 from dp_sim.config import parse_config
+from dp_sim.deepmd import frozen
+from dp_sim.deepmd.convert import activation_name
 from dp_sim.deepmd.importing import import_model, load_deepmd
 from dp_sim.deepmd.serialized import parse, read_hdf5
 from dp_sim.errors import InputError, ModelFileError
@@ -216,9 +218,67 @@ REFUSALS = [
     (("model", "fitting", "numb_fparam"), 1, r"frame parameters \(fparam\)"),
     (("model", "fitting", "numb_aparam"), 2, r"atomic parameters \(aparam\)"),
     (("model", "fitting", "dim_case_embd"), 2, "case embedding"),
-    (("model", "type_map"), ["OW", "HW", "Cu"], r"'OW' is no element symbol; did you mean .*--species"),
+    (("model", "type_map"), ["OW", "HW", "Cu"], r"'OW' is no element symbol; name .* with --species; did you mean"),
     (("model", "type_map"), ["O", "O", "Cu"], "a different element for each"),
+    (("model",), None, "model is no mapping"),
+    (("model", "type_map"), [1, 2, 3], r"'model\.type_map' should be a list of names"),
+    (("model", "atom_exclude_types"), 1, r"'model\.atom_exclude_types' should be a list"),
+    (("model", "pair_exclude_types"), [1, 2], "which is no pair of types 0 to 2"),
+    (("model", "descriptor", "type"), ["se_e2_a"], r"'model\.descriptor\.type' should be text"),
+    (("model", "descriptor", "sel"), [20, 26], r"'model\.descriptor\.sel' should be a list of 3 whole numbers"),
+    (("model", "descriptor", "axis_neuron"), 2.5, r"axis_neuron' should be a whole number above zero; got '2\.5'"),
+    (("model", "descriptor", "precision"), None, "precision' should be text"),
+    (("model", "descriptor", "rcut"), 10**400, "rcut' should be a number"),
+    (("model", "descriptor", "rcut"), -1, "contradict each other; expected 0 <= rcut_smth < rcut"),
+    (("model", "descriptor", "env_protection"), -1, "contradict each other"),
+    (("model", "fitting", "atom_ener"), [1, 2, 3, 4], "atom_ener' should be at most 3 energies"),
+    (("model", "fitting", "nets", "networks", 1), None, "a fitting net has no hidden layer"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        (None, [], "is no mapping"),
+        ("sel", [20, 26], "sel' should be a list of 3 whole numbers"),
+        ("sel", [1, 1, 1], r"mean' should have 36 values in 3 dimensions; its shape is \(3, 62, 4\)"),
+        ("activation_function", 1, "activation_function' should be text"),
+    ],
+)
+def test_definition_of_a_frozen_model(key: str | None, value: Any, message: str, tmp_path: Path) -> None:
+    definition, state = _frozen(tmp_path)
+    if key is not None:
+        definition["descriptor"][key] = value
+    with pytest.raises(ModelFileError, match=message):
+        frozen._content(value if key is None else definition, state, "file")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("atomic_model.out_bias", np.zeros((2, 2)), "out_bias' should have 3 values"),
+        ("atomic_model.descriptor.sea.mean", np.zeros(3), "mean' should have .* in 3 dimensions"),
+        ("atomic_model.descriptor.sea.filter_layers.networks.2.layers.0.matrix", None, "holds 2 nets .* expected 3"),
+        ("atomic_model.fitting_net.filter_layers.networks.0.layers.1.bias", np.full(10, np.nan), "NaN or infinity"),
+        (
+            "atomic_model.fitting_net.filter_layers.networks.0.layers.1.matrix",
+            np.zeros(3),
+            "matrix' should have 2 dimensions",
+        ),
+    ],
+)
+def test_tensors_of_a_frozen_model(name: str, value: np.ndarray | None, message: str, tmp_path: Path) -> None:
+    definition, state = _frozen(tmp_path)
+    state = {key: tensor for key, tensor in state.items() if key != name} | ({} if value is None else {name: value})
+    with pytest.raises(ModelFileError, match=message):
+        frozen._content(definition, state, "file")
+
+
+def _frozen(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Definition and tensors of mean.pth."""
+    frozen._declare_operators()
+    module = torch.jit.load(str(model_file("mean.pth", folder)))
+    return json.loads(module.model_def_script), {name: value.numpy() for name, value in module.state_dict().items()}
 
 
 @pytest.mark.parametrize(("keys", "value", "message"), REFUSALS, ids=[f"{r[0][-1]}-{r[1]}"[:40] for r in REFUSALS])
@@ -226,6 +286,12 @@ def test_what_is_not_understood_is_named(changed: Changed, keys: tuple[str, ...]
     with pytest.raises(InputError, match=message) as caught:
         load_deepmd(changed(_set(*keys, value=value)))
     assert "\n" not in str(caught.value)
+
+
+def test_activation_that_is_no_activation() -> None:
+    assert activation_name("silut:2", "file") == "silut:2.0"
+    with pytest.raises(ModelFileError, match="does not know the activation function 'silut:x'"):
+        activation_name("silut:x", "file")
 
 
 def test_missing_key(changed: Changed) -> None:
