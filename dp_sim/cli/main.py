@@ -14,7 +14,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -111,7 +111,14 @@ def status(arguments: Sequence[str]) -> int:
         COMMAND.reset(token)
 
 
-def _log_warning(message: Warning | str, *_: object) -> None:
+def _log_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """A warning as its sentence; python's form shows a line of our source, which helps nobody."""
     logging.getLogger("dp_sim").warning("dp-sim: warning: %s", message)
 
