@@ -28,7 +28,7 @@ from dp_sim.errors import InputError, ModelFileError
 from dp_sim.fused import evaluate_fused, fuse
 from dp_sim.gradients import EnergyFunction, evaluate, hessian
 from dp_sim.model import DTYPES, DeepPotential, Potential, set_precision
-from dp_sim.neighbors import pair_vectors
+from dp_sim.neighbors import NeighborSearch, pair_vectors
 from dp_sim.structure import Structure, check_distances, check_structure
 from dp_sim.upgrade import STATE_VERSION, upgraded_state
 
@@ -126,7 +126,7 @@ class Model:
         positions = torch.tensor(np.asarray(structure.positions, dtype=np.float64), device=self.device)
         cell = torch.tensor(np.asarray(structure.cell, dtype=np.float64), device=self.device)
         pbc = torch.tensor(np.asarray(structure.pbc, dtype=bool), device=self.device)
-        pairs = NeighborList(*self.modules[0].neighbors(positions, cell, pbc))
+        pairs = NeighborSearch(self.metadata.cutoff)(positions, cell, pbc)  # a new one: threads may share a model
         batch = AtomicBatch(positions, species, cell[None], torch.zeros_like(species))
         check_distances(torch.linalg.vector_norm(pair_vectors(batch, pairs), dim=1), pairs.center, pairs.neighbor, name)
         warn_if_crowded(self.metadata.config, pairs, species, self.metadata.species, name)

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -203,3 +204,18 @@ def test_no_atoms_are_refused(model_file):
 def test_what_is_no_model_is_one_sentence(what):
     with pytest.raises(InputError, match=f"a model must be a model file or a list of model files, got {what}"):
         DPCalculator(what)
+
+
+def test_threads_may_share_a_model(model_file, triclinic):
+    model = dp_sim.load_model(model_file)
+    rng = np.random.default_rng(6)
+    trajectories = [[rng.normal(scale=0.02, size=(len(triclinic), 3)) for _ in range(30)] for _ in range(2)]
+
+    def energies(steps):
+        calculator = DPCalculator(model)
+        return [energy_of(triclinic, calculator, triclinic.positions + step) for step in steps]
+
+    expected = [energies(steps) for steps in trajectories]
+    with ThreadPoolExecutor(2) as pool:
+        got = list(pool.map(energies, trajectories))
+    np.testing.assert_allclose(got, expected, rtol=1e-14)
