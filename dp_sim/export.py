@@ -29,7 +29,7 @@ from dp_sim.fused import evaluate_fused, fuse
 from dp_sim.gradients import EnergyFunction, evaluate, hessian
 from dp_sim.model import DTYPES, DeepPotential, Potential, set_precision
 from dp_sim.neighbors import NeighborSearch, pair_vectors
-from dp_sim.structure import Structure, check_distances, check_structure
+from dp_sim.structure import Structure, check_density, check_distances, check_structure
 from dp_sim.upgrade import STATE_VERSION, upgraded_state
 
 FORMAT = "dp-sim model"
@@ -92,7 +92,8 @@ class Model:
         Raises
         ------
         InputError
-            Unknown elements, positions that are not finite, coincident atoms, a periodic cell without volume.
+            Unknown elements, positions that are not finite, coincident atoms, a periodic cell without volume or so
+            small that its pairs of atoms would fill the memory.
         """
         batch, pairs = self.prepare(atoms)
         return committee.combine(
@@ -122,6 +123,7 @@ class Model:
 
     def _prepare_one(self, structure: Structure, name: str) -> tuple[AtomicBatch, NeighborList]:
         check_structure(structure, name)
+        check_density(structure, self.metadata.cutoff, name)
         species = self.species_index(structure.numbers, name)
         positions = torch.tensor(np.asarray(structure.positions, dtype=np.float64), device=self.device)
         cell = torch.tensor(np.asarray(structure.cell, dtype=np.float64), device=self.device)

@@ -26,6 +26,8 @@ class Structure(Protocol):
 COINCIDENT_ANGSTROM = 1e-2
 #: One millimetre (in Angstrom): atoms farther out have flown away, and float64 no longer resolves their bonds well.
 FARTHEST_ANGSTROM = 1e7
+#: Neighbours of one atom that no matter comes near: hydrogen at r_s = 1 (over 1 TPa) has 1,460 in 6 Angstrom.
+MOST_NEIGHBORS = 10_000
 
 
 def check_numbers(numbers: Any, name: str = "structure") -> None:
@@ -75,6 +77,30 @@ def check_structure(structure: Structure, name: str = "structure") -> None:
                 f"{name}: the lattice vectors along its periodic axes span no volume ({periodic.tolist()}); "
                 f"set the cell, or switch periodicity off (pbc = F F F)"
             )
+
+
+def check_density(structure: Structure, cutoff: float, name: str = "structure") -> None:
+    """Refuse a cell so small that its pairs would fill the memory, before they are looked for.
+
+    Counts with the mean density: N over the volume of the cell, where along an open axis the extent of the atoms (but
+    at least the cutoff) takes the place of a lattice vector.
+
+    Raises
+    ------
+    InputError
+        An atom would have more than MOST_NEIGHBORS neighbours within `cutoff` (Angstrom).
+    """
+    cell = np.asarray(structure.cell, dtype=float)[np.asarray(structure.pbc, dtype=bool)]
+    _, lengths, directions = np.linalg.svd(cell)  # their product is the volume; directions beyond them are open
+    extents = np.ptp(np.asarray(structure.positions) @ directions[len(lengths) :].T, axis=0)
+    volume = float(np.prod(lengths) * np.prod(np.maximum(extents, cutoff)))
+    atoms = len(structure.numbers)
+    expected = 4 * np.pi / 3 * cutoff**3 * atoms / volume
+    if expected > MOST_NEIGHBORS:
+        raise InputError(
+            f"{name}: {atoms} atoms in {volume:.3g} Angstrom^3 would have some {expected:.2g} neighbours each within "
+            f"{cutoff:g} Angstrom, expected at most {MOST_NEIGHBORS}; correct the cell and the positions (in Angstrom)"
+        )
 
 
 def check_distances(distances: Any, center: Any, neighbor: Any, name: str = "structure") -> None:

@@ -17,6 +17,9 @@ from dp_sim import structure
 from dp_sim.errors import InputError
 from dp_sim.recipes.calculators import as_calculator
 
+#: Cutoff of an ordinary potential (Angstrom), with which neighbours are counted where no model is known yet.
+ORDINARY_CUTOFF = 6.0
+
 
 def check_structure(atoms: Any, name: str = "the structure") -> Atoms:
     """A copy of `atoms` without its calculator.
@@ -25,11 +28,12 @@ def check_structure(atoms: Any, name: str = "the structure") -> Atoms:
     ------
     InputError
         Not an `ase.Atoms`, or one that `dp_sim.structure` refuses: no atoms, positions or cell not finite, periodic
-        axes that span no volume, two atoms on one spot.
+        axes that span no volume, two atoms on one spot, or so many in so small a cell that no memory holds the pairs.
     """
     if not isinstance(atoms, Atoms):
         raise InputError(f"{name} must be an ase.Atoms, got {type(atoms).__name__}; read a file with ase.io.read")
     structure.check_structure(atoms, name)
+    structure.check_density(atoms, ORDINARY_CUTOFF, name)
     cell = complete_cell(np.where(atoms.pbc[:, None], atoms.cell, 0.0))
     reach = structure.COINCIDENT_ANGSTROM
     center, neighbor, distances = primitive_neighbor_list("ijd", atoms.pbc, cell, atoms.positions, reach)

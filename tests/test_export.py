@@ -131,6 +131,12 @@ def test_what_is_no_model(what: object) -> None:
 # ---- structures ----
 
 
+def crowd(edge: float, pbc: bool) -> Atoms:
+    """192 atoms in a cube, as of water whose lengths lost a factor of 180 on their way."""
+    positions = np.random.default_rng(0).uniform(0, edge, (192, 3))
+    return Atoms("H192", positions=positions, cell=[edge] * 3, pbc=pbc)
+
+
 @pytest.mark.parametrize(
     ("atoms", "message"),
     [
@@ -150,6 +156,7 @@ def test_what_is_no_model(what: object) -> None:
         (Atoms("H", cell=[[3, 0, 0], [3, 1e-9, 0], [0, 0, 3]], pbc=True), "span no volume"),
         (Atoms("H", cell=[3, 0, 3], pbc=(True, True, False)), "span no volume"),
         (Atoms("H", cell=[1e-3, 3, 3], pbc=True), "span no volume"),
+        (crowd(0.1, True), r"structure: 192 atoms in 0\.001 Angstrom\^3 would have some \S+e\+0\d neighbours"),
         (Atoms("H", cell=[np.nan, 3, 3], pbc=(False, True, True)), "give finite lattice vectors"),
     ],
 )

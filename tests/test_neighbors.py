@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from systems import PERIODICITIES, SMALL_CELL, brute_force_pairs, crystal, structures
 
+from dp_sim import structure
 from dp_sim.batch import AtomicBatch
+from dp_sim.errors import InputError
 from dp_sim.neighbors import NeighborSearch, complete_cell, neighbor_list, pair_vectors
+from dp_sim.structure import check_density
 
 
 def found(atoms: Atoms, cutoff: float) -> list[tuple[int, ...]]:
@@ -139,3 +142,30 @@ def test_search_is_scriptable() -> None:
     arguments = torch.tensor(atoms.positions), torch.tensor(np.array(atoms.cell)), torch.tensor(atoms.pbc)
     eager, scripted = NeighborSearch(4.0)(*arguments), torch.jit.script(NeighborSearch(4.0))(*arguments)
     assert all(torch.equal(a, b) for a, b in zip(eager, scripted, strict=True))
+
+
+@pytest.mark.parametrize(("pbc", "repeat"), [((1, 1, 1), (1, 1, 1)), ((1, 1, 0), (1, 1, 12)), ((0, 1, 0), (9, 1, 9))])
+def test_too_many_pairs_are_foreseen(
+    pbc: tuple[bool, bool, bool], repeat: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The estimate is within a third of the count; atoms at a surface have fewer neighbours than it says."""
+    atoms = bulk("Cu", cubic=True).repeat(repeat)
+    atoms.pbc = pbc
+    mean = len(neighbor_list(atoms, 6.0).center) / len(atoms)
+    monkeypatch.setattr(structure, "MOST_NEIGHBORS", 1.4 * mean)
+    check_density(atoms, 6.0)
+    monkeypatch.setattr(structure, "MOST_NEIGHBORS", 0.9 * mean)
+    with pytest.raises(InputError, match=rf"copper: {len(atoms)} atoms in .* correct the cell and the positions"):
+        check_density(atoms, 6.0, "copper")
+
+
+@pytest.mark.parametrize("pbc", PERIODICITIES)
+def test_a_crowded_cell(pbc: tuple[bool, bool, bool]) -> None:
+    """Refused as long as an axis is periodic along which it repeats without end; few atoms on their own are few."""
+    rng = np.random.default_rng(0)
+    atoms = Atoms("H192", rng.uniform(0.0, 0.1, (192, 3)), cell=[0.1, 0.1, 0.1], pbc=pbc)
+    if any(pbc):
+        with pytest.raises(InputError, match="192 atoms"):
+            check_density(atoms, 6.0)
+    else:
+        check_density(atoms, 6.0)

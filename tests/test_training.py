@@ -248,6 +248,12 @@ def test_coincident_atoms_name_their_frame() -> None:
         Trainer(config(), Datasets([twice], []))
 
 
+def test_a_cell_too_small_names_its_frame() -> None:
+    crowd = frame(Atoms("Ar192", np.random.default_rng(0).uniform(0, 0.1, (192, 3)), cell=[0.1] * 3, pbc=True))
+    with pytest.raises(InputError, match=r"test: 192 atoms in 0\.001 .* correct the cell"):
+        Trainer(config(), Datasets([crowd], []))
+
+
 def test_fraction_that_leaves_nothing(tmp_path: Path) -> None:
     import ase.io
     from ase.calculators.singlepoint import SinglePointCalculator

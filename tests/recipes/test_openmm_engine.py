@@ -228,6 +228,10 @@ def test_bad_input(model_file, tmp_path):
         run_nvt(water, EMT(), **settings)
     with pytest.raises(InputError, match="Ar"):
         run_nvt(Atoms("Ar"), model_file, **settings)
+    crowd = Atoms("H192", np.random.default_rng(0).uniform(0, 0.1, (192, 3)), cell=[0.1] * 3, pbc=True)
+    for recipe in (run_nvt, run_npt):
+        with pytest.raises(InputError, match=r"the structure: 192 atoms in 0\.001 .* correct the cell"):
+            recipe(crowd, model_file, **settings)
     assert not (tmp_path / "run").exists()
 
 

@@ -26,6 +26,7 @@ def with_nan() -> Atoms:
         (Atoms("H2", [[0, 0, 0], [0, 0, 1e-4]]), "atoms 0 and 1 lie on one spot"),
         (Atoms("H2", [[0, 0, 0.0], [0, 0, 5.0]], cell=[5, 5, 5], pbc=True), "atoms 0 and 1 lie on one spot"),
         (Atoms("H", pbc=True), "span no volume"),
+        (Atoms("H192", np.random.default_rng(0).uniform(0, 0.1, (192, 3)), cell=[0.1] * 3, pbc=True), "192 atoms in 0"),
         (Atoms("H", cell=[5, 5, 0], pbc=True), "span no volume"),
         (Atoms("H", cell=[[5, 0, 0], [0, 5, 0], [5, 5, 0]], pbc=True), "span no volume"),
         (Atoms("H", cell=[[5, 0, 0], [5, 1e-7, 0], [0, 0, 5]], pbc=(1, 1, 0)), "span no volume"),
