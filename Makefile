@@ -1,5 +1,6 @@
 # make demo    the whole way on a shipped example: train, optimise, vibrations, NVT and NPT in OpenMM, a report
 # make test    all tests
+# make validate   long statistical proofs, kept under benchmarks/validation/; ARGS="--scale 0.2" makes shorter runs
 # make check   format, lint (with the import direction), types
 # The first of them sets up .venv with everything (some 7 GB: torch brings its CUDA libraries).
 
@@ -8,13 +9,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format clean
+.PHONY: demo test validate check format clean
 
 demo: $(READY)
 	$(BIN)/dp-sim demo --overwrite -o demo
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+validate: $(READY)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m validation $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -52,5 +52,7 @@ def coverage(make: Callable[[np.random.Generator], Estimate], truth: float, repe
     made = [make(np.random.default_rng([7, repeat])) for repeat in range(repeats)]
     given = [estimate for estimate in made if estimate.value is not None]
     hold = sum(estimate.ci95[0] < truth < estimate.ci95[1] for estimate in given)
+    if not given:
+        return Coverage(0, 0, np.nan)
     scatter = np.std([estimate.value for estimate in given])
     return Coverage(len(given), hold, float(np.mean([estimate.error for estimate in given]) / scatter))

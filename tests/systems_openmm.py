@@ -32,12 +32,14 @@ def no_force(topology=None):
     return mm.CustomExternalForce("0*periodicdistance(x,y,z,0,0,0)")
 
 
-def run_with(recipe, atoms, calculator, make_force, out: Path | None = None, resume: bool = False, **settings):
+def run_with(
+    recipe, atoms, calculator, make_force, out: Path | None = None, resume: bool = False, seed: int = 0, **settings
+):
     """The recipe with a force of ours in place of a model's; the calculator only passes the checks."""
     settings = {"timestep_fs": None, "sample_every": 10, "frame_every": 100, **settings}
-    plan = make_plan(atoms, calculator, engine="ase", backend=None, platform=None, seed=0, **settings)
+    plan = make_plan(atoms, calculator, engine="ase", backend=None, platform=None, seed=seed, **settings)
     with RunDirectory(
-        "test", out, settings=plan.settings(), structures=[atoms], calculator=calculator, seed=0, resume=resume,
+        "test", out, settings=plan.settings(), structures=[atoms], calculator=calculator, seed=seed, resume=resume,
         may_change=("steps",),
     ) as directory:  # fmt: skip
         engine = OpenMMEngine(plan.atoms, make_force, plan.conditions, platform="Reference")
