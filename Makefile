@@ -2,12 +2,16 @@
 # make test    all tests
 # make validate   long statistical proofs, kept under benchmarks/validation/; ARGS="--scale 0.2" makes shorter runs
 # make check   format, lint (with the import direction), types
-# The first of them sets up .venv with everything (some 7 GB: torch brings its CUDA libraries).
+# The first of them sets up .venv with everything (some 7 GB: torch brings its CUDA libraries). Where there is no C++
+# compiler for the fast path, one comes from PyPI (Zig's, 0.4 GB).
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+HAS_COMPILER := command -v g++ > /dev/null
+ZIG_CXX := $(CURDIR)/$(BIN)/python -m ziglang c++
+ZIG := CC="$(ZIG_CXX)" CXX="$(ZIG_CXX)" LDSHARED="$(ZIG_CXX) -shared" LDCXXSHARED="$(ZIG_CXX) -shared"
 
 .PHONY: demo test validate check format clean
 
@@ -35,7 +39,8 @@ $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dp-sim needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[openmm,xtb,paths,notebook,test,dev]'
+	$(HAS_COMPILER) || $(BIN)/pip install --quiet ziglang
+	$(HAS_COMPILER) || export $(ZIG); $(BIN)/pip install --quiet --editable '.[openmm,xtb,paths,notebook,test,dev]'
 	touch $(READY)
 
 clean:

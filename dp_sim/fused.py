@@ -27,6 +27,9 @@ from dp_sim.gradients import sum_per_system
 
 logger = logging.getLogger(__name__)
 
+#: Of the operators' arguments; the compiled library has the same number (kernels/operators.cpp).
+OPERATORS_VERSION = 2
+
 
 @functools.cache
 def register_operators() -> str:
@@ -35,9 +38,13 @@ def register_operators() -> str:
     if spec is None or spec.origin is None:
         return "dp-sim was installed without a C++ compiler"
     try:
-        register = ctypes.CDLL(spec.origin).dp_sim_register_operators
-    except (OSError, AttributeError) as error:
+        library = ctypes.CDLL(spec.origin)
+        version = ctypes.c_int.in_dll(library, "dp_sim_operators_version").value
+        register = library.dp_sim_register_operators
+    except (OSError, AttributeError, ValueError) as error:
         return str(error)
+    if version != OPERATORS_VERSION:
+        return f"{spec.origin} was compiled for another version of dp-sim; install dp-sim again"
     register.restype = ctypes.c_char_p
     message = register()
     return message.decode() if message else ""

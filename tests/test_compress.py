@@ -190,6 +190,12 @@ def test_without_the_library_it_says_once_that_it_is_slow(
 
 
 @has_library
+def test_a_library_of_another_version_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused, "OPERATORS_VERSION", 0)
+    assert "another version of dp-sim; install dp-sim again" in fused.register_operators.__wrapped__()
+
+
+@has_library
 def test_a_tensor_of_a_wrong_kind_is_refused() -> None:
     model = opened(Potential(compressed(), CUTOFF))
     batch, pairs = model.prepare(STRUCTURES["TTT"])

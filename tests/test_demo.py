@@ -33,6 +33,7 @@ def test_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     for part, files in PROMISED.items():
         for file in files:
             assert (out / part / file).is_file(), f"{part}/{file}"
+    assert (out / "compressed.pt").is_file()
     page = (out / "report.html").read_text()
     assert page.count("data:image/png;base64,") >= 6
     for heading in ("1. Training", "3. Its vibrations", "5. The liquid at constant pressure"):

@@ -132,6 +132,9 @@ const Operator OPERATORS[] = {
 }  // namespace
 }  // namespace dp_sim
 
+// Raised with every change of the operators' arguments; dp_sim/fused.py asks for it.
+extern "C" const int dp_sim_operators_version = 2;
+
 // Called once from Python: nullptr, or what is wrong.
 extern "C" const char* dp_sim_register_operators() {
   static std::string message;
