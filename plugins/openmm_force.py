@@ -10,7 +10,7 @@ Systems in XML. Both forces carry the whole model in the XML, not its path: the 
 * TorchForce: first call `import_torch_plugin()`, or write `import torch, vesin_torch, openmmtorch`, in this order, and
   for a compressed model call `dp_sim.fused.register_operators()`. Without them OpenMM says "There is no serialization
   proxy registered for type 'TorchForce'", or, without vesin_torch alone, that it does not know
-  `vesin_torch._neighbors.NeighborList`, or "Unknown builtin op: dp_sim::table_sum".
+  `vesin_torch._neighbors.NeighborList`, or "Unknown builtin op: dp_sim::...".
 * PythonForce: dp-sim must be installed where the XML is read, for a compressed model with its compiled operators;
   nothing needs to be imported. OpenMM keeps Python forces as pickles, so reading a System in XML, like any pickle, can
   run code: read files that you trust.
@@ -105,7 +105,7 @@ def import_torch_plugin() -> ModuleType:
     """Load OpenMM's plugin for TorchForce, and dp-sim's operators: do so before a System with a TorchForce is read.
 
     Where the operators cannot be used, Systems with compressed models that call them cannot be read: OpenMM says
-    "Unknown builtin op: dp_sim::table_sum".
+    "Unknown builtin op: dp_sim::...".
 
     Raises
     ------
