@@ -1,0 +1,21 @@
+"""The compiled part of dp-sim: operators of the fast path. All else about the package is in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+KERNELS = Path("dp_sim/kernels")
+
+setup(
+    ext_modules=[
+        Extension(
+            "dp_sim._kernels",
+            sources=sorted(map(str, KERNELS.glob("*.cpp"))),
+            depends=sorted(map(str, KERNELS.glob("*.h"))),
+            language="c++",
+            extra_compile_args=["-std=c++17", "-O3", "-fno-math-errno", "-fopenmp-simd"],
+            extra_link_args=["-ldl"],
+            optional=True,  # without a compiler the installation goes on without it
+        )
+    ]
+)
