@@ -10,7 +10,7 @@ from ase import Atoms
 
 FOLDER = Path(__file__).parent / "deepmd_references"
 NUMBERS = np.load(FOLDER / "references.npz")
-MODELS = sorted(path.name.removesuffix(".gz") for path in FOLDER.glob("*.gz"))
+MODELS = sorted({name.partition("/")[0] for name in NUMBERS if name.endswith("/bulk/energy")})
 STRUCTURES = ("molecule", "bulk", "triclinic")
 FIELDS = ("energy", "atomic_energies", "forces", "virial")
 

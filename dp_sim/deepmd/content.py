@@ -161,10 +161,10 @@ class Reader:
         """Refuse what has not been read."""
         unknown = [key for key in self.data if key not in self.seen]
         if unknown:
-            hint = nearest_name(unknown[0], self.seen)
+            hint = nearest_name(unknown[0], self.seen) or "; make the file with deepmd-kit 3.2, or ask for this key"
             raise ModelFileError(
-                f"{self.file}: dp-sim does not know the key '{self.name(unknown[0])}'{hint}, so it cannot say what the "
-                f"model gives; make the file with deepmd-kit 3.2, or ask for the key to be supported"
+                f"{self.file}: dp-sim does not know the key '{self.name(unknown[0])}', so it cannot say what the "
+                f"model gives{hint}"
             )
 
 

@@ -8,11 +8,11 @@ archive is ever called.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from dp_sim.deepmd.content import (
@@ -27,6 +27,7 @@ from dp_sim.deepmd.content import (
     vacuum_of,
 )
 from dp_sim.deepmd.serialized import COMPRESSED, KINDS
+from dp_sim.deepmd.tensors import Tensors
 from dp_sim.errors import ModelFileError
 from dp_sim.export import DAMAGED, first_line
 
@@ -62,12 +63,11 @@ def read_frozen(path: Path) -> ModelContent:
     definition = getattr(module, "model_def_script", None)
     if not isinstance(definition, str) or not definition:
         raise ModelFileError(f"{path} is a TorchScript file, but no model of DeePMD-kit: it has no model_def_script")
-    state = {name: value.detach().numpy() for name, value in module.state_dict().items()}
     try:
         settings = json.loads(definition)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: its model_def_script is no valid JSON ({error}); the file is damaged") from None
-    return _content(settings, state, str(path))
+    return _content(settings, module.state_dict(), str(path))
 
 
 def _reason(path: Path, error: BaseException) -> str:
@@ -78,8 +78,8 @@ def _reason(path: Path, error: BaseException) -> str:
     return f"{path} is no complete TorchScript file (truncated, or of another kind): {first}"
 
 
-def _content(definition: dict[str, Any], state: dict[str, np.ndarray], file: str) -> ModelContent:
-    model = Reader(definition, "", file)
+def _content(definition: dict[str, Any], state: Mapping[str, torch.Tensor], file: str) -> ModelContent:
+    model, tensors = Reader(definition, "", file), Tensors(state, file)
     if "model_dict" in definition:
         raise ModelFileError(f"{file} is a multi-task model; freeze one of its heads (dp --pt freeze --head NAME)")
     kind = model.text("type", "standard")
@@ -101,46 +101,33 @@ def _content(definition: dict[str, Any], state: dict[str, np.ndarray], file: str
         prefixes = [f"atomic_model.descriptor.descrpt_list.{i}" for i in range(len(parts))]
     content = ModelContent(
         types,
-        tuple(_descriptor(p, state, prefix, len(types)) for p, prefix in zip(parts, prefixes, strict=True)),
-        _fitting(model.child("fitting_net"), state, len(types)),
-        _tensor(state, "atomic_model.out_bias", file, len(types)).reshape(-1),
+        tuple(_descriptor(p, tensors, prefix, len(types)) for p, prefix in zip(parts, prefixes, strict=True)),
+        _fitting(model.child("fitting_net"), tensors, len(types)),
+        tensors.array("atomic_model.out_bias", len(types)).reshape(-1),
         types_of(model, "atom_exclude_types", len(types)),
         pairs_of(model, "pair_exclude_types", len(types)),
         {"software": "deepmd-kit", "version": "unknown", "backend": "PyTorch"},
     )
     model.rest()
+    # the shortest distance of the training data, which dp compress wants; and the spread of the labels, with which an
+    # energy is not scaled
+    tensors.ignore("min_nbor_dist", "atomic_model.out_std")
+    tensors.rest()
     return content
 
 
-def _tensor(
-    state: dict[str, np.ndarray], name: str, file: str, size: int | None = None, ndim: int | None = None
-) -> np.ndarray:
-    """A finite tensor, float64; of so many values or dimensions where they are given."""
-    if name not in state:
-        raise ModelFileError(f"{file}: it holds no tensor '{name}'; the file is not complete, or of an unknown version")
-    value = state[name].astype(np.float64)
-    if value.ndim != (value.ndim if ndim is None else ndim) or value.size != (value.size if size is None else size):
-        wanted = [f"{size} values"] * (size is not None) + [f"{ndim} dimensions"] * (ndim is not None)
-        raise ModelFileError(
-            f"{file}: the tensor '{name}' should have {' in '.join(wanted)}; its shape is {value.shape}"
-        )
-    if not np.isfinite(value).all():
-        raise ModelFileError(f"{file}: the tensor '{name}' holds NaN or infinity; the model diverged?")
-    return value
-
-
-def _descriptor(reader: Reader, state: dict[str, np.ndarray], prefix: str, n_types: int) -> DescriptorContent:
+def _descriptor(reader: Reader, tensors: Tensors, prefix: str, n_types: int) -> DescriptorContent:
     kind = reader.text("type")
     if kind not in KINDS:
         raise refuse_kind(reader.file, "descriptor", kind, KINDS)
     angular = KINDS[kind] == "se_e2_a"
     prefix = f"{prefix}.sea" if angular else prefix
-    if any(value.size for name, value in state.items() if name.startswith(f"{prefix}.compress_")):
+    tables = [*tensors.below(f"{prefix}.compress_info."), *tensors.below(f"{prefix}.compress_data.")]
+    if any(tensors.get(name).numel() for name in tables):  # each is there, and empty, in an uncompressed model too
         raise ModelFileError(f"{reader.file}: {COMPRESSED}")
     reader.expect("spin", None, hint="models with spins are not there in dp-sim")
     reader.ignore("neuron", "resnet_dt", "trainable", "type_one_side", "set_davg_zero", "seed", "ntypes", "type_map")
     activation = reader.text("activation_function", "tanh")
-    precision = str(_tensor_dtype(state, f"{prefix}.mean", reader.file))
     reader.ignore("precision")
     sel = reader.counts("sel", n_types)
     entries = n_types * sum(sel) * (4 if angular else 1)
@@ -150,23 +137,18 @@ def _descriptor(reader: Reader, state: dict[str, np.ndarray], prefix: str, n_typ
         reader.number("rcut_smth", 0.5),
         sel,
         reader.count("axis_neuron", 8) if angular else 1,
-        _nets(state, f"{prefix}.filter_layers.networks", activation, reader.file, (n_types, n_types**2)),
-        _tensor(state, f"{prefix}.mean", reader.file, entries, ndim=3),
-        _tensor(state, f"{prefix}.stddev", reader.file, entries, ndim=3),
+        _nets(tensors, f"{prefix}.filter_layers", activation, (n_types, n_types**2)),
+        tensors.array(f"{prefix}.mean", entries, ndim=3),
+        tensors.array(f"{prefix}.stddev", entries, ndim=3),
         pairs_of(reader, "exclude_types", n_types),
         reader.number("env_protection", 0.0),
-        precision,
+        tensors.precision(f"{prefix}.mean"),
     )
     reader.rest()
     return content
 
 
-def _tensor_dtype(state: dict[str, np.ndarray], name: str, file: str) -> np.dtype:
-    _tensor(state, name, file)
-    return state[name].dtype
-
-
-def _fitting(reader: Reader, state: dict[str, np.ndarray], n_types: int) -> FittingContent:
+def _fitting(reader: Reader, tensors: Tensors, n_types: int) -> FittingContent:
     kind = reader.text("type", "ener")
     if kind not in ("ener", "invar"):
         raise refuse_kind(reader.file, "fitting", kind, KINDS)
@@ -179,44 +161,40 @@ def _fitting(reader: Reader, state: dict[str, np.ndarray], n_types: int) -> Fitt
     reader.ignore("mixed_types", "dim_descrpt", "embedding_width")
     prefix = "atomic_model.fitting_net"
     content = FittingContent(
-        _nets(
-            state,
-            f"{prefix}.filter_layers.networks",
-            reader.text("activation_function", "tanh"),
-            reader.file,
-            (n_types,),
-            last=True,
-        ),
-        _tensor(state, f"{prefix}.bias_atom_e", reader.file, n_types).reshape(-1),
+        _nets(tensors, f"{prefix}.filter_layers", reader.text("activation_function", "tanh"), (n_types,), last=True),
+        tensors.array(f"{prefix}.bias_atom_e", n_types).reshape(-1),
         vacuum_of(reader, n_types),
         types_of(reader, "exclude_types", n_types),
-        str(_tensor_dtype(state, f"{prefix}.filter_layers.networks.0.layers.0.matrix", reader.file)),
+        tensors.precision(f"{prefix}.filter_layers.networks.0.layers.0.matrix"),
     )
     reader.rest()
     return content
 
 
 def _nets(
-    state: dict[str, np.ndarray], prefix: str, activation: str, file: str, numbers: tuple[int, ...], last: bool = False
+    tensors: Tensors, prefix: str, activation: str, numbers: tuple[int, ...], last: bool = False
 ) -> tuple[tuple[Layer, ...], ...]:
-    """Nets, as many as one of `numbers`, by their tensors `prefix.NET.layers.LAYER.matrix`.
+    """Nets, as many as one of `numbers`, by their tensors `prefix.networks.NET.layers.LAYER.matrix`.
 
     With `last` the last layer of each is linear.
     """
+    tensors.twins(f"{prefix}._networks.", of=f"{prefix}.networks.")
     nets: list[tuple[Layer, ...]] = []
-    while f"{prefix}.{len(nets)}.layers.0.matrix" in state:
-        net = f"{prefix}.{len(nets)}.layers"
+    while f"{prefix}.networks.{len(nets)}.layers.0.matrix" in tensors:
+        net = f"{prefix}.networks.{len(nets)}.layers"
         layers: list[Layer] = []
-        while f"{net}.{len(layers)}.matrix" in state:
+        while f"{net}.{len(layers)}.matrix" in tensors:
             name = f"{net}.{len(layers)}"
-            idt = state.get(f"{name}.idt")
-            w, b = _tensor(state, f"{name}.matrix", file, ndim=2), _tensor(state, f"{name}.bias", file, ndim=1)
-            layers.append(Layer(w, b, None if idt is None else idt.astype(np.float64), activation, True))
+            w, b = tensors.array(f"{name}.matrix", ndim=2), tensors.array(f"{name}.bias", ndim=1)
+            idt = tensors.array(f"{name}.idt", ndim=1) if f"{name}.idt" in tensors else None
+            layers.append(Layer(w, b, idt, activation, True))
         if last:
             final = layers[-1]
             layers[-1] = Layer(final.w, final.b, final.idt, "none", False)
         nets.append(tuple(layers))
     if len(nets) not in numbers:
         expected = " or ".join(str(n) for n in numbers)
-        raise ModelFileError(f"{file}: it holds {len(nets)} nets under '{prefix}'; expected {expected}")
+        raise ModelFileError(
+            f"{tensors.file}: it holds {len(nets)} nets under '{prefix}.networks'; expected {expected}"
+        )
     return tuple(nets)

@@ -22,6 +22,7 @@ from dp_sim.deepmd.content import (
     vacuum_of,
 )
 from dp_sim.errors import ModelFileError
+from dp_sim.export import first_line
 
 #: Names of the descriptors in the file, and ours.
 KINDS = {"se_e2_a": "se_e2_a", "se_a": "se_e2_a", "se_e2_r": "se_e2_r", "se_r": "se_e2_r"}
@@ -32,27 +33,45 @@ COMPRESSED = (
 
 
 def read_hdf5(path: Path) -> dict[str, Any]:
-    """The tree of a `.dp` file, data sets in place of their names."""
+    """The tree of a `.dp` file, data sets in place of their names.
+
+    What the tree does not point to becomes a key of its own at the top, where nobody will know it.
+    """
     try:
         with h5py.File(path, "r") as file:
-            tree = json.loads(file.attrs["json"])
-            return _resolved(tree, lambda name: np.asarray(file[name][()]))
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"{path} is no complete .dp file of DeePMD-kit ({error})") from None
+            beside = {f"the attribute {name}" for name in file.attrs if name != "json"}
+            file.visititems(lambda name, item: beside.add(f"/{name}") if isinstance(item, h5py.Dataset) else None)
+
+            def load(name: str) -> np.ndarray:
+                beside.discard(file[name].name)
+                return np.asarray(file[name][()])
+
+            tree = _resolved(json.loads(file.attrs["json"]), load)
+            return {**tree, **dict.fromkeys(sorted(beside))}
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise ModelFileError(f"{path} is no complete .dp file of DeePMD-kit ({first_line(error)})") from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The tree of a `.yaml` file, arrays made of their lists."""
     try:
         tree = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ModelFileError(f"{path} is no valid YAML: {str(error).splitlines()[0]}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"{path} is no valid YAML: {first_line(error)}") from None
     if not isinstance(tree, dict):
         raise ModelFileError(f"{path} is no model of DeePMD-kit: it holds no keys")
     try:
-        return _resolved(tree, lambda value: np.asarray(value["value"], dtype=value["dtype"]))
-    except (KeyError, TypeError, ValueError) as error:
+        return _resolved(tree, _listed)
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} holds an array that is not complete ({error}); was the file cut off?") from None
+
+
+def _listed(value: Any) -> np.ndarray:
+    """An array of a `.yaml` file; a mapping with other keys than its type and its values is none."""
+    strange = set(value) - {"@class", "@is_variable", "@version", "dtype", "value"}
+    if strange:
+        raise ValueError(f"with the unknown key '{min(map(str, strange))}'")
+    return np.asarray(value["value"], dtype=value["dtype"])
 
 
 def _resolved(node: Any, load: Any, variable: bool = False) -> Any:
@@ -69,12 +88,16 @@ def _resolved(node: Any, load: Any, variable: bool = False) -> Any:
 def parse(tree: dict[str, Any], file: str) -> ModelContent:
     """The tree -> its content; ModelFileError names the key that is not understood."""
     top = Reader(tree, "", file)
-    top.ignore("time", "model_def_script", "@variables", "pt_version", "tf_version", "jax_version", "paddle_version")
+    # when, with which settings and with what it was made, and the shortest distance of the training data, which
+    # dp compress wants: all that decides on numbers is in the model itself
+    top.ignore("time", "model_def_script", "pt_version", "tf_version", "jax_version", "paddle_version", "min_nbor_dist")
+    outside = Reader(top.get("@variables", {}), "@variables", file)
+    outside.ignore("min_nbor_dist")
+    outside.rest()
     origin = {key: str(top.get(key, "unknown")) for key in ("software", "version", "backend")}
     model = top.child("model")
     if "model_dict" in model.data:
         raise ModelFileError(f"{file} is a multi-task model; freeze one of its heads (dp --pt freeze --head NAME)")
-    top.rest()
     kind = model.text("type", "standard")
     if kind != "standard":
         raise refuse_kind(file, "model", kind, KINDS)
@@ -95,6 +118,7 @@ def parse(tree: dict[str, Any], file: str) -> ModelContent:
     )
     variables.rest()
     model.rest()
+    top.rest()
     return content
 
 
