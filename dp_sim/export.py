@@ -128,7 +128,7 @@ class Model:
         positions = torch.tensor(np.asarray(structure.positions, dtype=np.float64), device=self.device)
         cell = torch.tensor(np.asarray(structure.cell, dtype=np.float64), device=self.device)
         pbc = torch.tensor(np.asarray(structure.pbc, dtype=bool), device=self.device)
-        pairs = NeighborSearch(self.metadata.cutoff)(positions, cell, pbc)  # a new one: threads may share a model
+        pairs = NeighborSearch(self.metadata.cutoff)(positions, cell, pbc)
         batch = AtomicBatch(positions, species, cell[None], torch.zeros_like(species))
         check_distances(torch.linalg.vector_norm(pair_vectors(batch, pairs), dim=1), pairs.center, pairs.neighbor, name)
         warn_if_crowded(self.metadata.config, pairs, species, self.metadata.species, name)

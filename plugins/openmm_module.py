@@ -14,6 +14,7 @@ from torch import Tensor
 from dp_sim.errors import MissingPackageError
 from dp_sim.export import Model
 from dp_sim.fused import register_operators
+from dp_sim.neighbors import NeighborSearch
 from dp_sim.units import ANGSTROM_IN_NM, EV_IN_KJ_PER_MOL
 
 #: What the sentences of `OpenMMPotential` begin with.
@@ -83,7 +84,7 @@ class OpenMMPotential(torch.nn.Module):
             DifferentiatedForces(potential) if fused is None else FusedForces(potential, fused)
             for potential, fused in zip(model.modules, model.fused, strict=True)
         )
-        self.search = model.modules[0].search  # a committee has one cutoff
+        self.search = NeighborSearch(model.metadata.cutoff)  # a committee has one cutoff
         self.select = atoms is not None
         self.nm_in_angstrom = 1.0 / ANGSTROM_IN_NM
         self.ev_in_kj_per_mol = EV_IN_KJ_PER_MOL
