@@ -25,11 +25,12 @@ from dp_sim.compress import tabulated_like
 from dp_sim.config import ModelConfig
 from dp_sim.deepmd.places import warn_if_crowded
 from dp_sim.errors import InputError, ModelFileError
-from dp_sim.fused import evaluate_fused, fuse
+from dp_sim.fused import evaluate_fused, fuse, register_operators
+from dp_sim.fused_search import FusedSearch
 from dp_sim.gradients import EnergyFunction, evaluate, hessian
 from dp_sim.model import DTYPES, DeepPotential, Potential, set_precision
 from dp_sim.neighbors import NeighborSearch, pair_vectors
-from dp_sim.structure import Structure, check_density, check_distances, check_structure
+from dp_sim.structure import COINCIDENT_ANGSTROM, Structure, check_density, check_distances, check_structure
 from dp_sim.upgrade import STATE_VERSION, upgraded_state
 
 FORMAT = "dp-sim model"
@@ -128,11 +129,22 @@ class Model:
         positions = torch.tensor(np.asarray(structure.positions, dtype=np.float64), device=self.device)
         cell = torch.tensor(np.asarray(structure.cell, dtype=np.float64), device=self.device)
         pbc = torch.tensor(np.asarray(structure.pbc, dtype=bool), device=self.device)
-        pairs = NeighborSearch(self.metadata.cutoff)(positions, cell, pbc)
         batch = AtomicBatch(positions, species, cell[None], torch.zeros_like(species))
-        check_distances(torch.linalg.vector_norm(pair_vectors(batch, pairs), dim=1), pairs.center, pairs.neighbor, name)
+        pairs = self._neighbors(batch, pbc, name)
         warn_if_crowded(self.metadata.config, pairs, species, self.metadata.species, name)
         return batch, pairs
+
+    def _neighbors(self, batch: AtomicBatch, pbc: Tensor, name: str) -> NeighborList:
+        """The pairs of one structure; InputError where two atoms lie on one spot."""
+        if self.device.type == "cpu" and not register_operators():
+            *fields, closest = FusedSearch(self.metadata.cutoff).with_closest(batch.positions, batch.cell[0], pbc)
+            pairs = NeighborList(*fields)
+            if float(closest) >= COINCIDENT_ANGSTROM:
+                return pairs
+        else:  # a new one each time: threads may share a model, and this search has a state
+            pairs = NeighborSearch(self.metadata.cutoff)(batch.positions, batch.cell[0], pbc)
+        check_distances(torch.linalg.vector_norm(pair_vectors(batch, pairs), dim=1), pairs.center, pairs.neighbor, name)
+        return pairs
 
     # A scripted module does not pickle, so a model travels (to worker processes, into copies) as file content.
     def __getstate__(self) -> dict[str, Any]:

@@ -11,10 +11,11 @@ import torch
 import vesin_torch  # noqa: F401 (registers the neighbour list's class, without which no module loads)
 from torch import Tensor
 
+from dp_sim.batch import NeighborList
 from dp_sim.errors import MissingPackageError
 from dp_sim.export import Model
 from dp_sim.fused import register_operators
-from dp_sim.neighbors import NeighborSearch
+from dp_sim.fused_search import FusedSearch
 from dp_sim.units import ANGSTROM_IN_NM, EV_IN_KJ_PER_MOL
 
 #: What the sentences of `OpenMMPotential` begin with.
@@ -59,6 +60,18 @@ class FusedForces(torch.nn.Module):
         return atomic, forces
 
 
+class FusedOrPlainSearch(torch.nn.Module):
+    """The compiled neighbour search; on a GPU, for which there is none, that of the model."""
+
+    def __init__(self, plain: torch.nn.Module, cutoff: float) -> None:
+        super().__init__()
+        self.plain, self.fused = plain, FusedSearch(cutoff)
+
+    def forward(self, positions: Tensor, cell: Tensor, pbc: Tensor) -> NeighborList:
+        """As NeighborSearch."""
+        return self.fused(positions, cell, pbc) if positions.device.type == "cpu" else self.plain(positions, cell, pbc)
+
+
 class OpenMMPotential(torch.nn.Module):
     """Potential energy of (a part of) an OpenMM System; a committee contributes the mean of its members.
 
@@ -84,7 +97,8 @@ class OpenMMPotential(torch.nn.Module):
             DifferentiatedForces(potential) if fused is None else FusedForces(potential, fused)
             for potential, fused in zip(model.modules, model.fused, strict=True)
         )
-        self.search = NeighborSearch(model.metadata.cutoff)  # a committee has one cutoff
+        plain, cutoff = model.modules[0].search, model.metadata.cutoff  # a committee has one cutoff
+        self.search = FusedOrPlainSearch(plain, cutoff) if any(model.fused) else plain
         self.select = atoms is not None
         self.nm_in_angstrom = 1.0 / ANGSTROM_IN_NM
         self.ev_in_kj_per_mol = EV_IN_KJ_PER_MOL

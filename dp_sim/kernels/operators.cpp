@@ -1,8 +1,10 @@
-// The operators that TorchScript calls: torch.ops.dp_sim.describe, .describe_gradient, .pair_forces. All arguments
-// are tensors on the CPU, outputs are made by the caller; there is no derivative of an operator.
+// The operators that TorchScript calls: torch.ops.dp_sim.describe, .describe_gradient, .pair_forces, .neighbors. All
+// arguments are tensors on the CPU; there is no derivative of an operator. Those on pairs write into tensors of the caller.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
+#include "search.h"
 #include "table_sum.h"
 #include "threads.h"
 #include "torch_abi.h"
@@ -102,6 +104,36 @@ void forces(const Arguments& a) {
   }
 }
 
+// positions (N, 3), box (3, 3), periodic (3,) and cutoff (1,) -> center, neighbor, shift (dp_sim/batch.py), and the
+// smallest distance (1,). Pairs are counted before they are written, so that each has its place whatever the thread.
+void neighbors(uint64_t* stack, uint64_t inputs, uint64_t) {
+  Arguments a(stack, inputs);
+  System system{a.values<double>(0), a.size(0) / 3, {}, {}};
+  const double* box = a.values<double>(1, 9);
+  const int64_t* periodic = a.values<int64_t>(2, 3);
+  for (int k = 0; k < 3; ++k) {
+    system.periodic[k] = periodic[k] != 0;
+    for (int c = 0; c < 3; ++c) system.box[k][c] = box[3 * k + c];
+  }
+  const Cells cells(system, *a.values<double>(3, 1));
+  std::vector<int64_t> first(system.count + 1, 0);
+  in_pieces(system.count, PIECE, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) first[i + 1] = cells.count(i);
+  });
+  for (int64_t i = 0; i < system.count; ++i) first[i + 1] += first[i];
+  Handle outputs[4];
+  const int64_t pairs = first.back();
+  int64_t *center = make<int64_t>(outputs[0], pairs, 0), *neighbor = make<int64_t>(outputs[1], pairs, 0);
+  double *shift = make<double>(outputs[2], pairs, 3), *closest = make<double>(outputs[3], 1, 0);
+  std::vector<double> nearest(system.count + 1, INFINITY);
+  in_pieces(system.count, PIECE, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      nearest[i] = cells.write(i, {center + first[i], neighbor + first[i], shift + 3 * first[i]});
+  });
+  *closest = std::sqrt(*std::min_element(nearest.begin(), nearest.end()));
+  a.give_back(outputs, 4);
+}
+
 template <void (*in_double)(const Arguments&), void (*in_float)(const Arguments&)>
 void boxed(uint64_t* stack, uint64_t inputs, uint64_t) {
   const Arguments arguments(stack, inputs);
@@ -127,13 +159,16 @@ const Operator OPERATORS[] = {
     {"pair_forces",
      "pair_forces(" PAIRS_SCHEMA "Tensor gradient, Tensor(a!) forces, Tensor(b!) virial) -> ()",
      boxed<forces<double>, forces<float>>},
+    {"neighbors",
+     "neighbors(Tensor positions, Tensor box, Tensor periodic, Tensor cutoff) -> (Tensor, Tensor, Tensor, Tensor)",
+     neighbors},
 };
 
 }  // namespace
 }  // namespace dp_sim
 
 // Raised with every change of the operators' arguments; dp_sim/fused.py asks for it.
-extern "C" const int dp_sim_operators_version = 2;
+extern "C" const int dp_sim_operators_version = 3;
 
 // Called once from Python: nullptr, or what is wrong.
 extern "C" const char* dp_sim_register_operators() {

@@ -1,13 +1,7 @@
 // Lanes are columns of G: 64-byte vectors, which a compiler maps onto whatever registers the processor has.
 #include "table_sum.h"
 
-// One copy of each entry point per instruction set, chosen when the library loads; what they call is inlined into them.
-#if defined(__x86_64__) && defined(__linux__)
-#define EACH_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), flatten))
-#else
-#define EACH_PROCESSOR __attribute__((flatten))
-#endif
-#define INLINE inline __attribute__((always_inline))
+#include "processors.h"
 
 namespace dp_sim {
 namespace {

@@ -21,6 +21,8 @@ struct Torch {
   int (*dtype)(Handle, int32_t*);
   int (*contiguous)(Handle, bool*);
   int (*release)(Handle);
+  int (*empty)(int64_t dimensions, const int64_t* sizes, const int64_t* strides, int32_t dtype, int32_t device_type,
+               int32_t device, Handle*);
   int (*library)(const char* ns, const char* file, uint32_t line, Handle*);
   int (*implementations)(const char* ns, const char* key, const char* file, uint32_t line, Handle*);
   int (*define)(Handle, const char* schema);
@@ -28,6 +30,7 @@ struct Torch {
   int32_t (*float32)();
   int32_t (*float64)();
   int32_t (*int64)();
+  int32_t (*cpu)();
 
   static const Torch& instance() {
     static const Torch torch;
@@ -48,7 +51,8 @@ struct Torch {
     find(library, "aoti_torch_library_init_def"), find(implementations, "aoti_torch_library_init_impl");
     find(define, "aoti_torch_library_def"), find(implement, "aoti_torch_library_impl");
     find(float32, "aoti_torch_dtype_float32"), find(float64, "aoti_torch_dtype_float64");
-    find(int64, "aoti_torch_dtype_int64");
+    find(int64, "aoti_torch_dtype_int64"), find(cpu, "aoti_torch_device_type_cpu");
+    find(empty, "aoti_torch_empty_strided");
   }
 };
 
@@ -60,6 +64,21 @@ inline bool holds(const double*, int32_t dtype) { return dtype == Torch::instanc
 inline bool holds(const float*, int32_t dtype) { return dtype == Torch::instance().float32(); }
 inline bool holds(const int64_t*, int32_t dtype) { return dtype == Torch::instance().int64(); }
 
+inline int32_t dtype_of(const double*) { return Torch::instance().float64(); }
+inline int32_t dtype_of(const int64_t*) { return Torch::instance().int64(); }
+
+// A new tensor (rows, columns), or (rows,) where columns is 0, for an operator to return; its values.
+template <typename T>
+T* make(Handle& tensor, int64_t rows, int64_t columns) {
+  const Torch& torch = Torch::instance();
+  const int64_t sizes[2] = {rows, columns}, strides[2] = {columns ? columns : 1, 1};
+  void* data;
+  const int32_t dtype = dtype_of(static_cast<const T*>(nullptr));
+  check(torch.empty(columns ? 2 : 1, sizes, strides, dtype, torch.cpu(), 0, &tensor), "make a tensor");
+  check(torch.data(tensor, &data), "give values");
+  return static_cast<T*>(data);
+}
+
 // The tensors an operator was called with. The callee owns them, so they are given back when this goes out of scope.
 class Arguments {
  public:
@@ -67,6 +86,12 @@ class Arguments {
   Arguments(const Arguments&) = delete;
   ~Arguments() {
     for (uint64_t k = 0; k < count_; ++k) Torch::instance().release(handle(k));
+  }
+  // Tensors to return in place of the arguments, which are not needed from here on.
+  void give_back(const Handle* tensors, uint64_t count) {
+    for (uint64_t k = 0; k < count_; ++k) Torch::instance().release(handle(k));
+    count_ = 0;
+    for (uint64_t k = 0; k < count; ++k) stack_[k] = reinterpret_cast<uint64_t>(tensors[k]);
   }
   bool is_float32(uint64_t k) const { return dtype(k) == Torch::instance().float32(); }
   int64_t size(uint64_t k) const {

@@ -1,0 +1,169 @@
+#include "search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "processors.h"
+
+namespace dp_sim {
+namespace {
+
+void invert(const double a[3][3], double out[3][3]) {
+  double determinant = 0;
+  for (int k = 0; k < 3; ++k) {
+    const int l = (k + 1) % 3, m = (k + 2) % 3;
+    for (int c = 0; c < 3; ++c) {
+      const int d = (c + 1) % 3, e = (c + 2) % 3;
+      out[c][k] = a[l][d] * a[m][e] - a[l][e] * a[m][d];
+    }
+  }
+  for (int c = 0; c < 3; ++c) determinant += a[0][c] * out[c][0];
+  for (int k = 0; k < 3; ++k)
+    for (int c = 0; c < 3; ++c) out[c][k] /= determinant;
+}
+
+int64_t floor_divide(int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
+
+constexpr int64_t CHUNK = 64;  // distances at a time
+
+// Squared distances. One machine code for the count and for the list, which must agree to the last bit: not inlined.
+EACH_PROCESSOR __attribute__((noinline)) void squares(const double* x, const double* y, const double* z, int64_t count,
+                                                      const double* place, double* __restrict out) {
+  for (int64_t k = 0; k < count; ++k) {
+    const double dx = x[k] - place[0], dy = y[k] - place[1], dz = z[k] - place[2];
+    out[k] = dx * dx + dy * dy + dz * dz;
+  }
+}
+
+}  // namespace
+
+Cells::Cells(const System& system, double cutoff) : cutoff_(cutoff) {
+  for (int k = 0; k < 3; ++k) {
+    periodic_[k] = system.periodic[k];
+    for (int c = 0; c < 3; ++c) box_[k][c] = system.box[k][c];
+  }
+  invert(box_, inverse_);
+  place(system);
+  sort();
+}
+
+// Fractional coordinates f = r @ inverse; those along open axes are moved to 0..1, and the box with them.
+void Cells::place(const System& system) {
+  const int64_t n = system.count;
+  wrapped_.resize(3 * n), turns_.assign(3 * n, 0.0);
+  double low[3], high[3];
+  for (int k = 0; k < 3; ++k) low[k] = INFINITY, high[k] = -INFINITY;
+  for (int64_t i = 0; i < n; ++i) {
+    const double* r = system.positions + 3 * i;
+    for (int k = 0; k < 3; ++k) {
+      double f = r[0] * inverse_[0][k] + r[1] * inverse_[1][k] + r[2] * inverse_[2][k];
+      if (!(std::fabs(f) < 1e15)) throw std::runtime_error("dp_sim: a position is NaN, infinite or too far away");
+      if (periodic_[k]) f -= turns_[3 * i + k] = std::floor(f);
+      wrapped_[3 * i + k] = f, low[k] = std::min(low[k], f), high[k] = std::max(high[k], f);
+    }
+  }
+  const double most = std::cbrt(8.0 * n + 64.0);  // cells along an axis: no more cells than there are atoms, nearly
+  for (int k = 0; k < 3; ++k) {
+    double height = 0;  // between the faces of the box: 1 / |column k of the inverse|
+    for (int c = 0; c < 3; ++c) height += inverse_[c][k] * inverse_[c][k];
+    height = 1.0 / std::sqrt(height);
+    if (!periodic_[k]) height *= std::max(high[k] - low[k], 1e-3 * cutoff_ / height) * (1.0 + 1e-12);
+    cells_[k] = static_cast<int64_t>(std::max(1.0, std::min(most, std::floor(2.0 * height / cutoff_))));
+    reach_[k] = static_cast<int64_t>(std::ceil(cutoff_ * cells_[k] / height * (1.0 + 1e-12)));
+  }
+  cell_.resize(n);
+  for (int64_t i = 0; i < n; ++i) {
+    int64_t at[3];
+    for (int k = 0; k < 3; ++k) {
+      const double f = wrapped_[3 * i + k];
+      const double share = periodic_[k] ? f : high[k] > low[k] ? (f - low[k]) / (high[k] - low[k]) : 0.0;
+      at[k] = std::min(cells_[k] - 1, static_cast<int64_t>(share * cells_[k]));
+    }
+    cell_[i] = (at[0] * cells_[1] + at[1]) * cells_[2] + at[2];
+  }
+}
+
+void Cells::sort() {
+  const int64_t n = static_cast<int64_t>(cell_.size());
+  first_.assign(cells_[0] * cells_[1] * cells_[2] + 1, 0);
+  for (int64_t c : cell_) ++first_[c + 1];
+  for (size_t c = 1; c < first_.size(); ++c) first_[c] += first_[c - 1];
+  order_.resize(n), x_.resize(n), y_.resize(n), z_.resize(n);
+  std::vector<int64_t> next(first_.begin(), first_.end() - 1);
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t to = next[cell_[i]]++;
+    const double* f = wrapped_.data() + 3 * i;
+    order_[to] = i;
+    x_[to] = f[0] * box_[0][0] + f[1] * box_[1][0] + f[2] * box_[2][0];
+    y_[to] = f[0] * box_[0][1] + f[1] * box_[1][1] + f[2] * box_[2][1];
+    z_[to] = f[0] * box_[0][2] + f[1] * box_[1][2] + f[2] * box_[2][2];
+  }
+}
+
+// visit(image, from, to, place): atoms from..to (in the order of cells) of an image of the box that may be near atom i,
+// which then lies at `place` as they see it.
+template <typename Visit>
+void Cells::segments(int64_t i, const Visit& visit) const {
+  const int64_t at[3] = {cell_[i] / (cells_[1] * cells_[2]), cell_[i] / cells_[2] % cells_[1], cell_[i] % cells_[2]};
+  int64_t low[3], high[3], image[3];
+  for (int k = 0; k < 3; ++k) {
+    low[k] = at[k] - reach_[k], high[k] = at[k] + reach_[k];
+    if (!periodic_[k]) low[k] = std::max<int64_t>(low[k], 0), high[k] = std::min(high[k], cells_[k] - 1);
+  }
+  for (int64_t a = low[0]; a <= high[0]; ++a) {
+    image[0] = floor_divide(a, cells_[0]);
+    for (int64_t b = low[1]; b <= high[1]; ++b) {
+      image[1] = floor_divide(b, cells_[1]);
+      const int64_t row = ((a - image[0] * cells_[0]) * cells_[1] + b - image[1] * cells_[1]) * cells_[2];
+      for (int64_t c = low[2], length; c <= high[2]; c += length) {  // cells of one image lie side by side
+        image[2] = floor_divide(c, cells_[2]);
+        const int64_t start = c - image[2] * cells_[2];
+        length = std::min(high[2] - c + 1, cells_[2] - start);
+        double place[3];
+        for (int k = 0; k < 3; ++k) {
+          place[k] = 0;
+          for (int l = 0; l < 3; ++l) place[k] += (wrapped_[3 * i + l] - image[l]) * box_[l][k];
+        }
+        visit(image, first_[row + start], first_[row + start + length], place);
+      }
+    }
+  }
+}
+
+int64_t Cells::count(int64_t i) const {
+  int64_t found = -1;  // the atom itself is among them
+  segments(i, [&](const int64_t*, int64_t from, int64_t end, const double* place) {
+    double square[CHUNK];
+    for (int64_t begin = from; begin < end; begin += CHUNK) {
+      const int64_t count = std::min(CHUNK, end - begin);
+      squares(x_.data() + begin, y_.data() + begin, z_.data() + begin, count, place, square);
+      for (int64_t k = 0; k < count; ++k) found += square[k] < cutoff_ * cutoff_;
+    }
+  });
+  return found;
+}
+
+double Cells::write(int64_t i, const Place& to) const {
+  int64_t found = 0;
+  double closest = INFINITY;
+  segments(i, [&](const int64_t* image, int64_t from, int64_t end, const double* place) {
+    const bool home = !image[0] && !image[1] && !image[2];
+    double square[CHUNK];
+    for (int64_t begin = from; begin < end; begin += CHUNK) {
+      const int64_t count = std::min(CHUNK, end - begin);
+      squares(x_.data() + begin, y_.data() + begin, z_.data() + begin, count, place, square);
+      for (int64_t k = 0; k < count; ++k) {
+        const int64_t j = order_[begin + k];
+        if (square[k] >= cutoff_ * cutoff_ || (home && j == i)) continue;
+        to.center[found] = i, to.neighbor[found] = j;
+        for (int c = 0; c < 3; ++c) to.shift[3 * found + c] = image[c] + turns_[3 * i + c] - turns_[3 * j + c];
+        closest = std::min(closest, square[k]);
+        ++found;
+      }
+    }
+  });
+  return closest;
+}
+
+}  // namespace dp_sim
