@@ -10,8 +10,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 HAS_COMPILER := command -v g++ > /dev/null
-ZIG_CXX := $(CURDIR)/$(BIN)/python -m ziglang c++
-ZIG := CC="$(ZIG_CXX)" CXX="$(ZIG_CXX)" LDSHARED="$(ZIG_CXX) -shared" LDCXXSHARED="$(ZIG_CXX) -shared"
+# The program itself, not `python -m ziglang`: pip hides what is installed from what it builds with.
+ZIG := zig="$$(ls $(CURDIR)/$(VENV)/lib/python3*/site-packages/ziglang/zig) c++"; \
+	export CC="$$zig" CXX="$$zig" LDSHARED="$$zig -shared" LDCXXSHARED="$$zig -shared"
 
 .PHONY: demo test validate check format clean
 
@@ -40,7 +41,7 @@ $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(HAS_COMPILER) || $(BIN)/pip install --quiet ziglang
-	$(HAS_COMPILER) || export $(ZIG); $(BIN)/pip install --quiet --editable '.[openmm,xtb,paths,notebook,test,dev]'
+	if ! $(HAS_COMPILER); then $(ZIG); fi; $(BIN)/pip install --quiet --editable '.[openmm,xtb,paths,notebook,test,dev]'
 	touch $(READY)
 
 clean:

@@ -71,6 +71,7 @@ class Model:
         self.members = tuple(members)
         self.metadata = self.members[0]
         self.device = torch.device(device)
+        self.search = FusedSearch(self.metadata.cutoff)
 
     @property
     def module(self) -> torch.jit.ScriptModule:
@@ -137,7 +138,7 @@ class Model:
     def _neighbors(self, batch: AtomicBatch, pbc: Tensor, name: str) -> NeighborList:
         """The pairs of one structure; InputError where two atoms lie on one spot."""
         if self.device.type == "cpu" and not register_operators():
-            *fields, closest = FusedSearch(self.metadata.cutoff).with_closest(batch.positions, batch.cell[0], pbc)
+            *fields, closest = self.search.with_closest(batch.positions, batch.cell[0], pbc)
             pairs = NeighborList(*fields)
             if float(closest) >= COINCIDENT_ANGSTROM:
                 return pairs

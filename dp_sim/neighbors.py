@@ -16,6 +16,8 @@ def complete_cell(cell: Tensor, pbc: Tensor) -> Tensor:
     not matter.
     """
     identity = torch.eye(3, dtype=cell.dtype, device=cell.device)
+    if not bool(pbc.any()):
+        return identity
     completed = torch.where(pbc[:, None], cell, torch.zeros_like(cell))
     for axis in range(3):
         if not bool(pbc[axis]):
