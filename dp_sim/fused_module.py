@@ -45,6 +45,13 @@ def folded(net: Any, places: Tensor) -> torch.nn.Module:
     return net
 
 
+def first_pairs(center: Tensor, n_atoms: int) -> Tensor:
+    """Where the pairs of each atom begin (N + 1,) int64, for centres (P,) that are sorted."""
+    first = torch.zeros(n_atoms + 1, dtype=torch.int64)
+    first[1:] = torch.cumsum(torch.bincount(center, minlength=n_atoms), 0)
+    return first
+
+
 class FusedPotential(torch.nn.Module):
     """A compressed Potential, cut at the descriptors. Scripting and loading it need the operators torch.ops.dp_sim."""
 
@@ -101,24 +108,17 @@ class FusedPotential(torch.nn.Module):
 
         Pairs are sorted by their centre; those beyond the cutoff add nothing.
         """
-        n_atoms = species.shape[0]
         real = self.values.dtype
-        with torch.no_grad():
-            first = torch.zeros(n_atoms + 1, dtype=torch.int64)
-            first[1:] = torch.cumsum(torch.bincount(center, minlength=n_atoms), 0)
-            x = positions.detach().to(torch.float64).contiguous()
-            box = cell.detach().to(torch.float64).contiguous()
-            other, images = neighbor.contiguous(), shift.to(torch.float64).contiguous()
-            energies = self.bias[species]
-            gradient = torch.empty(neighbor.shape[0], 3, dtype=real)
+        n_atoms = species.shape[0]
+        first = first_pairs(center, n_atoms)
+        x = positions.detach().to(torch.float64).contiguous()
+        box = cell.detach().to(torch.float64).contiguous()
+        other, images = neighbor.contiguous(), shift.to(torch.float64).contiguous()
+        energies = self.bias[species]
+        gradient = torch.empty(neighbor.shape[0], 3, dtype=real)
         for index, (net, last) in enumerate(zip(self.nets, self.last)):  # noqa: B905 (TorchScript has no strict=)
             for atoms in torch.nonzero(species == index)[:, 0].split(self.block):
-                total = torch.empty(atoms.shape[0], 4, self.values.shape[3], dtype=real)
-                features = torch.empty(atoms.shape[0], self.n_features, dtype=real)
-                torch.ops.dp_sim.describe(
-                    x, box, system, species, first, other, images,
-                    self.values, self.table_of, self.scale, self.places, self.constants, atoms, total, features,
-                )  # fmt: skip
+                total, features = self.describe(x, box, system, species, first, other, images, atoms)
                 features.requires_grad_(True)
                 atomic = last(net(features))[:, 0]
                 slope = torch.autograd.grad([atomic.sum()], [features])[0]
@@ -134,3 +134,24 @@ class FusedPotential(torch.nn.Module):
         virial = torch.empty(cell.shape[0], 3, 3, dtype=torch.float64)
         torch.ops.dp_sim.pair_forces(x, box, system, species, first, other, images, gradient, forces, virial)
         return energies, forces, virial
+
+    @torch.jit.export
+    def describe(
+        self,
+        positions: Tensor,
+        cell: Tensor,
+        system: Tensor,
+        species: Tensor,
+        first: Tensor,
+        neighbor: Tensor,
+        shift: Tensor,
+        atoms: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """T (n, 4, M1) and features (n, F) of `atoms` (n,), all of one species; `first` as first_pairs gives it."""
+        total = torch.empty(atoms.shape[0], 4, self.values.shape[3], dtype=self.values.dtype)
+        features = torch.empty(atoms.shape[0], self.n_features, dtype=self.values.dtype)
+        torch.ops.dp_sim.describe(
+            positions, cell, system, species, first, neighbor, shift,
+            self.values, self.table_of, self.scale, self.places, self.constants, atoms, total, features,
+        )  # fmt: skip
+        return total, features

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,8 +27,18 @@ def bench(
     ] = None,
     rounds: Annotated[int | None, typer.Option(help="Timed steps of each size.")] = None,
     timestep_fs: Annotated[float | None, typer.Option("--timestep", metavar="FS", help="For ns/day.")] = None,
+    deepmd: Annotated[
+        str | None,
+        typer.Option(metavar="PYTHON", help="Interpreter of an environment with deepmd-kit, to compare with."),
+    ] = None,
+    deepmd_model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="What runs there: a frozen model, or one of ours, exported (default: MODEL)."
+        ),
+    ] = None,
 ) -> Result:
-    """Microseconds per atom and step of a model, ns/day, and the machine's own arithmetic rate."""
+    """Microseconds per atom and step of a model, its parts and memory, beside the machine's own arithmetic rate."""
     from dp_sim.cli.structures import read_structure
     from dp_sim.recipes.speed import measure_speed
 

@@ -1,0 +1,98 @@
+"""Where the time of a step goes: neighbour list, descriptor, fitting net, derivative.
+
+The first three are run alone, one after the other, with a clock between them; the derivative (forces and virial, and
+what joins the parts) is what they leave of a whole evaluation. On one thread the clock is that of the processor, which
+other work on the machine disturbs less.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+
+from dp_sim.batch import AtomicBatch, NeighborList
+from dp_sim.export import Model, eager_model
+from dp_sim.fused_module import first_pairs
+
+PARTS = ("neighbor_list", "descriptor", "fitting_net", "derivative")
+
+
+def path_of(model: Model) -> str:
+    """Which way an evaluation takes: the operators of compressed models, TorchScript alone, or TorchScript on a GPU."""
+    if model.device.type != "cpu":
+        return f"GPU ({model.device.type})"
+    kinds = ["TorchScript" if fused is None else "fused" for fused in model.fused]
+    return " + ".join(sorted(set(kinds)))
+
+
+def measure_shares(model: Model, atoms: Atoms, rounds: int) -> dict[str, float]:
+    """Fraction of a step in each of PARTS, their sum 1: medians over `rounds`, after three that are not counted.
+
+    The members of a committee are summed.
+    """
+    members = [fused or _networks(model, index) for index, fused in enumerate(model.fused)]
+    seconds = np.array([_parts_of_one(model, members, atoms) for _ in range(rounds + 3)])[3:]
+    neighbor, descriptor, fitting, whole = np.median(seconds, axis=0)
+    rest = max(whole - neighbor - descriptor - fitting, 0.0)
+    parts = np.array([neighbor, descriptor, fitting, rest])
+    return dict(zip(PARTS, (parts / parts.sum()).tolist(), strict=True))
+
+
+def _networks(model: Model, index: int) -> Any:
+    """A member as today's modules: those in files of earlier versions are divided otherwise."""
+    member = Model([model.modules[index]], [model.members[index]], str(model.device))
+    return torch.jit.script(eager_model(member).to(model.device).requires_grad_(False).eval())
+
+
+def _parts_of_one(model: Model, members: Sequence[Any], atoms: Atoms) -> tuple[float, float, float, float]:
+    """Seconds in the neighbour list, the descriptors, the fitting nets, and a whole evaluation."""
+    begin = _now(model)
+    batch, pairs = model.prepare(atoms)
+    neighbor = _now(model) - begin
+    descriptor = fitting = 0.0
+    for member, fused in zip(members, model.fused, strict=True):
+        clock = _time_networks if fused is None else _time_fused
+        one, other = clock(model, member, batch, pairs)
+        descriptor, fitting = descriptor + one, fitting + other
+    begin = _now(model)
+    model.evaluate(atoms, virial=True)
+    return neighbor, descriptor, fitting, _now(model) - begin
+
+
+def _time_networks(model: Model, networks: Any, batch: AtomicBatch, pairs: NeighborList) -> tuple[float, float]:
+    """With the graph that a derivative needs, as in an evaluation."""
+    start = _now(model)
+    features = networks.descriptor(batch._replace(positions=batch.positions.detach().requires_grad_(True)), pairs)
+    between = _now(model)
+    networks.fitting(features, batch.species)
+    return between - start, _now(model) - between
+
+
+def _time_fused(model: Model, fused: Any, batch: AtomicBatch, pairs: NeighborList) -> tuple[float, float]:
+    first = first_pairs(pairs.center, len(batch.species))
+    neighbor, shift = pairs.neighbor.contiguous(), pairs.shift.to(torch.float64).contiguous()
+    descriptor = fitting = 0.0
+    for index, (net, last) in enumerate(zip(fused.nets.children(), fused.last.children(), strict=True)):
+        for atoms in torch.nonzero(batch.species == index)[:, 0].split(fused.block):
+            start = _now(model)
+            _, features = fused.describe(
+                batch.positions, batch.cell, batch.system, batch.species, first, neighbor, shift, atoms
+            )
+            between = _now(model)
+            last(net(features.requires_grad_(True)))
+            descriptor, fitting = descriptor + between - start, fitting + _now(model) - between
+    return descriptor, fitting
+
+
+def _now(model: Model) -> float:
+    """Seconds, when an accelerator has done what it was told."""
+    if model.device.type == "cuda":
+        torch.cuda.synchronize(model.device)
+    elif torch.get_num_threads() == 1:
+        return time.process_time()
+    return time.perf_counter()
