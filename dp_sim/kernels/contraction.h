@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "processors.h"
+
 namespace dp_sim {
 
 struct Contraction {
@@ -17,8 +19,7 @@ struct Contraction {
 
 // t (4, stride) -> d (features)
 template <typename Real>
-inline __attribute__((always_inline)) void contract(const Real* t, int64_t stride, const Contraction& c,
-                                                    Real* __restrict d) {
+INLINE void contract(const Real* t, int64_t stride, const Contraction& c, Real* __restrict d) {
   const Real *t0 = t, *t1 = t + stride, *t2 = t + 2 * stride, *t3 = t + 3 * stride;
   if (!c.axis)
     for (int64_t a = 0; a < c.columns; ++a) d[a] = t0[a];
@@ -30,8 +31,8 @@ inline __attribute__((always_inline)) void contract(const Real* t, int64_t strid
 
 // slope = dE/dD (features) -> dE/dT (4, stride), padding included
 template <typename Real>
-inline __attribute__((always_inline)) void contract_gradient(const Real* t, int64_t stride, const Contraction& c,
-                                                             const Real* slope, Real* __restrict out) {
+INLINE void contract_gradient(const Real* t, int64_t stride, const Contraction& c, const Real* slope,
+                              Real* __restrict out) {
   const Real *t0 = t, *t1 = t + stride, *t2 = t + 2 * stride, *t3 = t + 3 * stride;
   Real *o0 = out, *o1 = out + stride, *o2 = out + 2 * stride, *o3 = out + 3 * stride;
   for (int64_t k = 0; k < 4 * stride; ++k) out[k] = 0;

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "processors.h"
+
 namespace dp_sim {
 
 // Pairs sorted by centre, as dp_sim.batch.NeighborList has them; pairs beyond the cutoff may be among them.
@@ -22,7 +24,7 @@ struct Pairs {
   const double* shift;        // (P, 3)
 };
 
-inline void pair_vector(const Pairs& pairs, int64_t i, int64_t p, double out[3]) {
+INLINE void pair_vector(const Pairs& pairs, int64_t i, int64_t p, double out[3]) {
   const double* a = pairs.positions + 3 * i;
   const double* b = pairs.positions + 3 * pairs.neighbor[p];
   const double* s = pairs.shift + 3 * p;
@@ -57,7 +59,7 @@ struct Neighborhood {
   }
 };
 
-inline int64_t segment_of(double s, const Knots& knots) {
+INLINE int64_t segment_of(double s, const Knots& knots) {
   if (s < knots.places[knots.uniform]) {
     const int64_t k = static_cast<int64_t>(s / knots.spacing);
     return k < knots.uniform ? k : knots.uniform - 1;
@@ -73,7 +75,7 @@ inline int64_t segment_of(double s, const Knots& knots) {
 
 // Which pairs of atom i are within the cutoff, their vectors (x, y, z) and squared lengths (r).
 template <typename Real>
-inline void gather(Neighborhood<Real>& near, const Pairs& pairs, int64_t i, double cutoff) {
+INLINE void gather(Neighborhood<Real>& near, const Pairs& pairs, int64_t i, double cutoff) {
   near.reserve(pairs.first[i + 1] - pairs.first[i]);
   int64_t n = 0;
   for (int64_t p = pairs.first[i]; p < pairs.first[i + 1]; ++p) {
@@ -87,7 +89,7 @@ inline void gather(Neighborhood<Real>& near, const Pairs& pairs, int64_t i, doub
 }
 
 template <typename Real>
-inline void switched_by_cosine(Neighborhood<Real>& near, const Switch& sw) {
+INLINE void switched_by_cosine(Neighborhood<Real>& near, const Switch& sw) {
   const double scale = 1.0 / (sw.cutoff - sw.start);
   const double pi = 3.14159265358979323846;
   for (int64_t n = 0; n < near.n; ++n) {
@@ -100,7 +102,7 @@ inline void switched_by_cosine(Neighborhood<Real>& near, const Switch& sw) {
 
 // Lengths, unit vectors, s(r) and ds/dr.
 template <typename Real>
-inline void switched(Neighborhood<Real>& near, const Switch& sw) {
+INLINE void switched(Neighborhood<Real>& near, const Switch& sw) {
   const double scale = 1.0 / (sw.cutoff - sw.start);
   for (int64_t n = 0; n < near.n; ++n) {
     const double r = std::sqrt(near.r[n]), inverse = 1.0 / r;
@@ -117,7 +119,7 @@ inline void switched(Neighborhood<Real>& near, const Switch& sw) {
 
 // Quintic Hermite weights on the segment of s, and their derivatives in s.
 template <typename Real>
-inline void hermite(Neighborhood<Real>& near, const Knots& knots, bool with_slopes) {
+INLINE void hermite(Neighborhood<Real>& near, const Knots& knots, bool with_slopes) {
   for (int64_t n = 0; n < near.n; ++n) near.segment[n] = segment_of(near.s[n], knots);
   for (int64_t n = 0; n < near.n; ++n) {
     const double* place = knots.places + near.segment[n];

@@ -106,7 +106,7 @@ void forces(const Arguments& a) {
 
 // positions (N, 3), box (3, 3), periodic (3,) and cutoff (1,) -> center, neighbor, shift (dp_sim/batch.py), and the
 // smallest distance (1,). Pairs are counted before they are written, so that each has its place whatever the thread.
-void neighbors(uint64_t* stack, uint64_t inputs, uint64_t) {
+void neighbors(uint64_t* stack, uint64_t inputs) {
   Arguments a(stack, inputs);
   System system{a.values<double>(0), a.size(0) / 3, {}, {}};
   const double* box = a.values<double>(1, 9);
@@ -135,7 +135,7 @@ void neighbors(uint64_t* stack, uint64_t inputs, uint64_t) {
 }
 
 template <void (*in_double)(const Arguments&), void (*in_float)(const Arguments&)>
-void boxed(uint64_t* stack, uint64_t inputs, uint64_t) {
+void on_pairs(uint64_t* stack, uint64_t inputs) {
   const Arguments arguments(stack, inputs);
   arguments.is_float32(GEOMETRY) ? in_float(arguments) : in_double(arguments);
 }
@@ -151,17 +151,17 @@ struct Operator {
 const Operator OPERATORS[] = {
     {"describe",
      "describe(" PAIRS_SCHEMA TABLES_SCHEMA "Tensor atoms, Tensor(a!) total, Tensor(b!) features) -> ()",
-     boxed<describe<double>, describe<float>>},
+     guarded<on_pairs<describe<double>, describe<float>>>},
     {"describe_gradient",
      "describe_gradient(" PAIRS_SCHEMA TABLES_SCHEMA
      "Tensor atoms, Tensor total, Tensor slope, Tensor(a!) out) -> ()",
-     boxed<describe_gradient<double>, describe_gradient<float>>},
+     guarded<on_pairs<describe_gradient<double>, describe_gradient<float>>>},
     {"pair_forces",
      "pair_forces(" PAIRS_SCHEMA "Tensor gradient, Tensor(a!) forces, Tensor(b!) virial) -> ()",
-     boxed<forces<double>, forces<float>>},
+     guarded<on_pairs<forces<double>, forces<float>>>},
     {"neighbors",
      "neighbors(Tensor positions, Tensor box, Tensor periodic, Tensor cutoff) -> (Tensor, Tensor, Tensor, Tensor)",
-     neighbors},
+     guarded<neighbors>},
 };
 
 }  // namespace

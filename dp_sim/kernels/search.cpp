@@ -27,9 +27,10 @@ int64_t floor_divide(int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 1 - 
 
 constexpr int64_t CHUNK = 64;  // distances at a time
 
-// Squared distances. One machine code for the count and for the list, which must agree to the last bit: not inlined.
-EACH_PROCESSOR __attribute__((noinline)) void squares(const double* x, const double* y, const double* z, int64_t count,
-                                                      const double* place, double* __restrict out) {
+// Squared distances. The count and the list must agree to the last bit, so both call the same machine code: a function
+// chosen when the library loads is never inlined.
+EACH_PROCESSOR void squares(const double* x, const double* y, const double* z, int64_t count, const double* place,
+                            double* __restrict out) {
   for (int64_t k = 0; k < count; ++k) {
     const double dx = x[k] - place[0], dy = y[k] - place[1], dz = z[k] - place[2];
     out[k] = dx * dx + dy * dy + dz * dz;

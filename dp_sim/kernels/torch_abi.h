@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 
 #include <cstdint>
+#include <cstring>
 #include <initializer_list>
 #include <stdexcept>
 #include <string>
@@ -31,6 +32,7 @@ struct Torch {
   int32_t (*float64)();
   int32_t (*int64)();
   int32_t (*cpu)();
+  void (*raise_unless)(bool, const char* function, const char* file, uint32_t line, const char* message);
 
   static const Torch& instance() {
     static const Torch torch;
@@ -52,7 +54,7 @@ struct Torch {
     find(define, "aoti_torch_library_def"), find(implement, "aoti_torch_library_impl");
     find(float32, "aoti_torch_dtype_float32"), find(float64, "aoti_torch_dtype_float64");
     find(int64, "aoti_torch_dtype_int64"), find(cpu, "aoti_torch_device_type_cpu");
-    find(empty, "aoti_torch_empty_strided");
+    find(empty, "aoti_torch_empty_strided"), find(raise_unless, "aoti_torch_check");
   }
 };
 
@@ -77,6 +79,27 @@ T* make(Handle& tensor, int64_t rows, int64_t columns) {
   check(torch.empty(columns ? 2 : 1, sizes, strides, dtype, torch.cpu(), 0, &tensor), "make a tensor");
   check(torch.data(tensor, &data), "give values");
   return static_cast<T*>(data);
+}
+
+// What went wrong in `work`, or nullptr.
+template <void (*work)(uint64_t* stack, uint64_t inputs)>
+__attribute__((noinline)) const char* failure(uint64_t* stack, uint64_t inputs) noexcept {
+  thread_local char message[512];
+  try {
+    work(stack, inputs);
+    return nullptr;
+  } catch (const std::exception& error) {
+    std::strncpy(message, error.what(), sizeof message - 1);
+    return message;
+  }
+}
+
+// An operator as torch calls it. Torch raises what went wrong, through a frame that has nothing to clean up: no exception
+// crosses between this library and torch, which may have been built with another C++ library.
+template <void (*work)(uint64_t* stack, uint64_t inputs)>
+void guarded(uint64_t* stack, uint64_t inputs, uint64_t) {
+  const char* message = failure<work>(stack, inputs);
+  if (message) Torch::instance().raise_unless(false, "dp_sim", __FILE__, __LINE__, message);
 }
 
 // The tensors an operator was called with. The callee owns them, so they are given back when this goes out of scope.
