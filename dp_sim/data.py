@@ -92,6 +92,10 @@ def _read_ase(source: str) -> Iterator[Frame]:
         raise InputError(f"there is no data file {path}; give a file that ASE reads or a DeePMD-kit folder")
     try:
         images = ase.io.read(path, index=index, do_not_split_by_at_sign=True)
+    except StopIteration:  # what ASE's readers raise where the frames end before the index
+        raise InputError(
+            f"{path} has fewer frames than {source} asks for; count from 0, or from the end with -1"
+        ) from None
     except Exception as error:  # ASE's readers raise whatever their parsing meets
         raise InputError(
             f"{path} cannot be read as structures ({type(error).__name__}: {error}); check the file"

@@ -16,6 +16,7 @@ from dp_sim.cli.options import (
     StructureArgument,
     ThreadsOption,
     VerboseOption,
+    check_folder,
     set_up,
 )
 
@@ -99,6 +100,8 @@ def info(
         raise InputError(
             f"--plot writes {', '.join(PLOT_FORMATS)}; got '{plot}': give a file name with one of these endings"
         )
+    if plot is not None:
+        check_folder(plot)
     if Path(source).is_file() and Path(source).suffix in DEEPMD_SUFFIXES:
         raise InputError(
             f"{source} looks like a model of DeePMD-kit; import it first: dp-sim import {source} -o model.pt"

@@ -81,6 +81,15 @@ def check_target(out: Path, source: Path, overwrite: bool) -> None:
         raise InputError(f"{out} is the file to read; choose another name for the one to write")
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists; choose another name, or --overwrite replaces it")
+    check_folder(out)
+
+
+def check_folder(out: Path) -> None:
+    """Refuse a file to write whose folder is not there, before any work."""
+    from dp_sim.errors import InputError
+
+    if not out.parent.is_dir():
+        raise InputError(f"cannot write {out}: there is no folder {out.parent}; make it, or choose another name")
 
 
 def set_up(verbose: int = 0, quiet: bool = False, threads: int | None = None) -> None:

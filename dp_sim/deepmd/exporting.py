@@ -48,7 +48,8 @@ def export_model(
 ) -> ModelContent:
     """Write a dp-sim model file as DeePMD-kit's `.dp` or `.yaml`.
 
-    `sel`: places for neighbours of each species; an imported model has its own.
+    `sel`: places for neighbours of each species. An imported model has its own; others are possible where they do not
+    bear on its numbers.
 
     Raises
     ------
@@ -95,9 +96,7 @@ def to_content(model: Model, sel: tuple[int, ...], file: str) -> ModelContent:
     modules: list[Any] = (
         list(potential.descriptor.parts) if isinstance(potential.descriptor, Hybrid) else [potential.descriptor]
     )
-    parts = config.parts or (_own_part(config, sel, file),)
-    if config.parts and sel:
-        raise InputError(f"{file} was imported and has sel {list(config.parts[0].places)}; leave --sel out")
+    parts = tuple(_resized(part, sel, file) for part in config.parts) or (_own_part(config, sel, file),)
     descriptors, start = [], 0
     for module, part in zip(modules, parts, strict=True):
         descriptor, factors = _descriptor(module, part, fitting, config.precision, file)
@@ -112,6 +111,21 @@ def to_content(model: Model, sel: tuple[int, ...], file: str) -> ModelContent:
         np.zeros(len(config.species)),
         excluded_pairs=parts[0].dropped,
     )
+
+
+def _resized(part: DeepmdPart, sel: tuple[int, ...], file: str) -> DeepmdPart:
+    """A part of an imported model with other places, which are only room where an empty place adds nothing."""
+    if not sel:
+        return part
+    if len(sel) != len(part.places) or min(sel) < 1:
+        raise InputError(f"{file}: --sel takes {len(part.places)} numbers above zero, got {list(sel)}")
+    if part.shifted or part.kind != "se_e2_a":
+        cause = "its environment has a mean" if part.shifted else f"its descriptor is {part.kind}"
+        raise InputError(
+            f"{file} was imported with sel {list(part.places)}, and its numbers depend on it: {cause}, so empty places "
+            f"count too; leave --sel and --data out"
+        )
+    return part.model_copy(update={"places": sel})
 
 
 def _own_part(config: ModelConfig, sel: tuple[int, ...], file: str) -> DeepmdPart:
@@ -184,7 +198,7 @@ def _descriptor(
     nets = [_layers(net, _activation(part.activation, file)) for net in module.embedding.nets]
     k = np.ones(n_types)
     columns = deviation[:, None]
-    if isinstance(module, SmoothDescriptor):
+    if part.kind == "se_e2_a" and not part.shifted:
         ratio = scale[:, 0] / (n * deviation)
         nets, q = _rescaled(nets, mean, deviation, ratio, any(_skips(net[0]) for net in fitting), n_types, file)
         k = ratio / q

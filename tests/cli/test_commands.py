@@ -155,6 +155,16 @@ def test_info_refuses_options_that_do_not_belong(dp_sim, water, models):
     assert "--plot writes .png, .svg, .pdf" in one_sentence(dp_sim("info", water, "--plot", "neighbours.txt"))
 
 
+def test_info_knows_before_its_work_that_a_plot_has_no_folder(dp_sim, water):
+    outcome = dp_sim("info", water, "--plot", "absent/g.png")
+    assert "cannot write absent/g.png: there is no folder absent" in one_sentence(outcome)
+    assert not outcome.out
+
+
+def test_info_of_frames_that_are_not_there(dp_sim, water):
+    assert f"has fewer frames than {water}@9999999 asks for" in one_sentence(dp_sim("info", f"{water}@9999999"))
+
+
 def test_info_of_a_model_of_deepmd_kit_points_to_import(dp_sim, water, tmp_path):
     model_file("mean.dp", tmp_path)
     model_file("mean.pth", tmp_path)

@@ -79,6 +79,30 @@ def test_imported_models_go_back(name: str, tmp_path: Path) -> None:
     same(tmp_path / "a.pt", tmp_path / "c.pt", structure("bulk"), 1e-12)
 
 
+@pytest.mark.parametrize("name", ["zero_mean.dp", "excluded_zero_mean.dp"])
+def test_more_places_for_an_imported_model(name: str, tmp_path: Path) -> None:
+    """Room alone: the numbers stay."""
+    import_model(model_file(name, tmp_path), tmp_path / "a.pt")
+    export_model(tmp_path / "a.pt", tmp_path / "b.dp", SEL)
+    assert read_deepmd(tmp_path / "b.dp").descriptors[0].sel == SEL
+    import_model(tmp_path / "b.dp", tmp_path / "c.pt")
+    same(tmp_path / "a.pt", tmp_path / "c.pt", structure("bulk"), 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "sel", "cause"),
+    [
+        ("mean.dp", SEL, r"with sel \[20, 26, 16\], and its numbers depend on it: its environment has a mean"),
+        ("radial.dp", SEL, "depend on it: its (environment has a mean|descriptor is se_e2_r)"),
+        ("zero_mean.dp", (3, 4), r"--sel takes 3 numbers above zero, got \[3, 4\]"),
+    ],
+)
+def test_places_that_are_part_of_the_numbers(name: str, sel: tuple[int, ...], cause: str, tmp_path: Path) -> None:
+    import_model(model_file(name, tmp_path), tmp_path / "a.pt")
+    with pytest.raises(InputError, match=cause):
+        export_model(tmp_path / "a.pt", tmp_path / "b.dp", sel)
+
+
 def test_first_embedding_layer_with_a_skip_connection(tmp_path: Path) -> None:
     """Exact while the nets see s itself; with a mean of s there is no place for it."""
     config = random_config(embedding=(1, 4, 8), fitting=(10,))
