@@ -51,7 +51,7 @@ SMOOTH_ACTIVATIONS = ("tanh", "gelu", "silu", "softplus", "sigmoid")
 class DeepmdPart(Section):
     """One descriptor of an imported DeePMD-kit model (dp_sim.deepmd); pairs are indices of species, centre first."""
 
-    kind: Literal["se_e2_a", "se_e2_r"]
+    kind: Literal["se_e2_a", "se_e2_r", "se_e3"]
     cutoff: PositiveFloat
     switch_start: float = Field(ge=0)
     embedding: tuple[PositiveInt, ...]

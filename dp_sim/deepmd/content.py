@@ -24,7 +24,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class DescriptorContent:
-    """se_e2_a or se_e2_r. `nets`: of neighbour species b, or with both sides at index b T + c (c the centre)."""
+    """se_e2_a, se_e2_r or se_e3.
+
+    `nets`: of neighbour species b, or with both sides at index b T + c (c the centre); in se_e3 of two neighbours b and
+    c at b + c T, used where b <= c.
+    """
 
     kind: str
     cutoff: float
@@ -186,8 +190,7 @@ REFUSED = {
     "property": "it gives a property, no energy",
     "direct_force": "its forces are no gradient of an energy",
     "direct_force_ener": "its forces are no gradient of an energy",
-    "se_e3": "three-body embedding (se_e3) is not there in dp-sim",
-    "se_e3_tebd": "three-body embedding (se_e3_tebd) is not there in dp-sim",
+    "se_e3_tebd": "three-body embedding with types (se_e3_tebd) is not there in dp-sim",
     "dpa1": "attention descriptors (DPA-1, se_atten) are not there in dp-sim",
     "se_atten": "attention descriptors (DPA-1, se_atten) are not there in dp-sim",
     "se_atten_v2": "attention descriptors (DPA-1, se_atten) are not there in dp-sim",

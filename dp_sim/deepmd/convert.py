@@ -109,7 +109,7 @@ def _part(d: DescriptorContent, dropped: tuple[tuple[int, int], ...], n_species:
         excluded=d.excluded,
         dropped=dropped,
         protection=d.protection,
-        shifted=bool(d.mean.any()),
+        shifted=d.kind != "se_e3" and bool(d.mean.any()),
     )
 
 
@@ -148,10 +148,10 @@ def _descriptor_state(d: DescriptorContent, prefix: str, n_species: int, file: s
     """Statistics and embedding nets; the division by the number of places goes into the scale of the rows."""
     mean, deviation = _per_species(d.mean, "mean", file), _per_species(d.deviation, "deviation", file)
     scale = np.ones((n_species, 4))
-    if d.kind == "se_e2_a":
+    if d.kind != "se_e2_r":
         if mean[:, 1:].any() or np.ptp(deviation[:, 1:], axis=1).any():
             raise ModelFileError(f"{file}: its statistics prefer a direction of space, so the model is not invariant")
-        scale = deviation * sum(d.sel)
+        scale = deviation * (sum(d.sel) if d.kind == "se_e2_a" else 1)
     else:
         scale[:, 0] = 5.0 * sum(d.sel)  # DeePMD-kit divides se_e2_r by the places, and by 5
     state = {
@@ -159,6 +159,11 @@ def _descriptor_state(d: DescriptorContent, prefix: str, n_species: int, file: s
         f"{prefix}.environment.deviation": torch.tensor(deviation[:, 0]),
         f"{prefix}.environment.scale": torch.tensor(scale),
     }
+    if d.kind == "se_e3":
+        used = [d.nets[b + c * n_species] for b in range(n_species) for c in range(b, n_species)]
+        for index, net in enumerate(used):
+            state |= _net_state(net or _cleared(d.nets), f"{prefix}.nets.{index}")
+        return state
     for index in range(len(d.nets)):
         center, neighbor = divmod(index, n_species)
         net = d.nets[index if len(d.nets) == n_species else neighbor * n_species + center]

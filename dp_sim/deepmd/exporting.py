@@ -93,6 +93,8 @@ def to_content(model: Model, sel: tuple[int, ...], file: str) -> ModelContent:
         raise InputError(f"{file} has the descriptor {config.descriptor}, which DeePMD-kit does not have in this form")
     potential = eager_model(model).double()
     fitting = _fitting_nets(potential, _activation(config.activation, file))
+    if any(part.kind == "se_e3" for part in config.parts):
+        raise InputError(f"{file} was imported and has the descriptor se_e3; take the file that it came from")
     modules: list[Any] = (
         list(potential.descriptor.parts) if isinstance(potential.descriptor, Hybrid) else [potential.descriptor]
     )
@@ -122,8 +124,8 @@ def _resized(part: DeepmdPart, sel: tuple[int, ...], file: str) -> DeepmdPart:
     if part.shifted or part.kind != "se_e2_a":
         cause = "its environment has a mean" if part.shifted else f"its descriptor is {part.kind}"
         raise InputError(
-            f"{file} was imported with sel {list(part.places)}, and its numbers depend on it: {cause}, so empty places "
-            f"count too; leave --sel and --data out"
+            f"{file} was imported with sel {list(part.places)}, and its numbers depend on it, for {cause}; leave --sel "
+            f"and --data out"
         )
     return part.model_copy(update={"places": sel})
 

@@ -26,7 +26,7 @@ from dp_sim.deepmd.content import (
     types_of,
     vacuum_of,
 )
-from dp_sim.deepmd.serialized import COMPRESSED, KINDS
+from dp_sim.deepmd.serialized import COMPRESSED, KINDS, NETS
 from dp_sim.deepmd.tensors import Tensors
 from dp_sim.errors import ModelFileError
 from dp_sim.export import DAMAGED, first_line
@@ -74,7 +74,7 @@ def _reason(path: Path, error: BaseException) -> str:
     first = first_line(error)
     if "Unknown builtin op" in str(error):
         reason = first.rstrip(".")
-        return f"{path}: its descriptor is none that dp-sim reads ({reason}); it reads se_e2_a and se_e2_r"
+        return f"{path}: its descriptor is none that dp-sim reads ({reason}); it reads se_e2_a, se_e2_r and se_e3"
     return f"{path} is no complete TorchScript file (truncated, or of another kind): {first}"
 
 
@@ -120,8 +120,8 @@ def _descriptor(reader: Reader, tensors: Tensors, prefix: str, n_types: int) -> 
     kind = reader.text("type")
     if kind not in KINDS:
         raise refuse_kind(reader.file, "descriptor", kind, KINDS)
-    angular = KINDS[kind] == "se_e2_a"
-    prefix = f"{prefix}.sea" if angular else prefix
+    form = KINDS[kind]
+    prefix = {"se_e2_a": f"{prefix}.sea", "se_e3": f"{prefix}.seat"}.get(form, prefix)
     tables = [*tensors.below(f"{prefix}.compress_info."), *tensors.below(f"{prefix}.compress_data.")]
     if any(tensors.get(name).numel() for name in tables):  # each is there, and empty, in an uncompressed model too
         raise ModelFileError(f"{reader.file}: {COMPRESSED}")
@@ -130,14 +130,14 @@ def _descriptor(reader: Reader, tensors: Tensors, prefix: str, n_types: int) -> 
     activation = reader.text("activation_function", "tanh")
     reader.ignore("precision")
     sel = reader.counts("sel", n_types)
-    entries = n_types * sum(sel) * (4 if angular else 1)
+    entries = n_types * sum(sel) * (1 if form == "se_e2_r" else 4)
     content = DescriptorContent(
-        KINDS[kind],
+        form,
         reader.number("rcut"),
         reader.number("rcut_smth", 0.5),
         sel,
-        reader.count("axis_neuron", 8) if angular else 1,
-        _nets(tensors, f"{prefix}.filter_layers", activation, (n_types, n_types**2)),
+        reader.count("axis_neuron", 8) if form == "se_e2_a" else 1,
+        _nets(tensors, f"{prefix}.filter_layers", activation, tuple(n_types**sides for sides in NETS[form])),
         tensors.array(f"{prefix}.mean", entries, ndim=3),
         tensors.array(f"{prefix}.stddev", entries, ndim=3),
         pairs_of(reader, "exclude_types", n_types),

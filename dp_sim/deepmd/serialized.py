@@ -25,7 +25,17 @@ from dp_sim.errors import ModelFileError
 from dp_sim.export import first_line
 
 #: Names of the descriptors in the file, and ours.
-KINDS = {"se_e2_a": "se_e2_a", "se_a": "se_e2_a", "se_e2_r": "se_e2_r", "se_r": "se_e2_r"}
+KINDS = {
+    "se_e2_a": "se_e2_a",
+    "se_a": "se_e2_a",
+    "se_e2_r": "se_e2_r",
+    "se_r": "se_e2_r",
+    "se_e3": "se_e3",
+    "se_at": "se_e3",
+    "se_a_3be": "se_e3",
+}
+#: How many nets a descriptor has for so many species: per neighbour, or per pair of species.
+NETS = {"se_e2_a": (1, 2), "se_e2_r": (1, 2), "se_e3": (2,)}
 COMPRESSED = (
     "it is a compressed model, which holds tables in place of its embedding nets; import the model that it was "
     "compressed from"
@@ -151,16 +161,16 @@ def _descriptor(reader: Reader, n_types: int) -> DescriptorContent:
     environment.expect("use_exp_switch", False, hint="the exponential switch is not there in dp-sim")
     environment.rest()
     sel = reader.counts("sel", n_types)
-    angular = KINDS[kind] == "se_e2_a"
+    form = KINDS[kind]
     variables = reader.child("@variables")
-    shape = (n_types, sum(sel), 4 if angular else 1)
+    shape = (n_types, sum(sel), 1 if form == "se_e2_r" else 4)
     content = DescriptorContent(
-        KINDS[kind],
+        form,
         reader.number("rcut"),
         reader.number("rcut_smth"),
         sel,
-        reader.count("axis_neuron") if angular else 1,
-        _nets(reader.child("embeddings"), (n_types, n_types**2) if angular else (n_types,)),
+        reader.count("axis_neuron") if form == "se_e2_a" else 1,
+        _nets(reader.child("embeddings"), tuple(n_types**sides for sides in NETS[form])),
         variables.array("davg", shape),
         variables.array("dstd", shape),
         pairs_of(reader, "exclude_types", n_types),

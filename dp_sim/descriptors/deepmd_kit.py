@@ -24,6 +24,7 @@ from dp_sim.descriptors.descriptor import Descriptor
 from dp_sim.descriptors.embedding import EmbeddingSum
 from dp_sim.descriptors.radial import Radial
 from dp_sim.descriptors.smooth import SmoothDescriptor
+from dp_sim.descriptors.three_body import ThreeBody
 from dp_sim.environment import Environment
 from dp_sim.neighbors import pair_vectors
 
@@ -150,21 +151,31 @@ def deepmd_kit(config: ModelConfig) -> Descriptor:
 
 def _part(part: DeepmdPart, n_species: int, reach: float) -> Descriptor:
     environment = Environment(part.cutoff, part.switch_start, "polynomial", n_species)
+    every, unseen = range(n_species), {pair for a, b in (*part.excluded, *part.dropped) for pair in ((a, b), (b, a))}
+    allowed = [[(a, b) not in unseen for b in every] for a in every]
+    if part.kind == "se_e3":
+        return ThreeBody(
+            environment,
+            part.embedding,
+            part.activation,
+            timestep=part.residual_timestep,
+            places=list(part.places),
+            allowed=allowed,
+            protection=part.protection,
+        )
     embedding = EmbeddingSum(n_species, part.embedding, part.activation, part.one_side, part.residual_timestep)
     angular = part.kind == "se_e2_a"
     width = part.embedding[-1]
     contraction = DeepPotSE(width, part.axis_width) if angular else Radial(width)
-    unseen = {pair for a, b in (*part.excluded, *part.dropped) for pair in ((a, b), (b, a))}
     if angular and not (part.shifted or unseen or part.protection):
         return SmoothDescriptor(environment, embedding, contraction)
     dropped = {pair for a, b in part.dropped for pair in ((a, b), (b, a))}
-    every = range(n_species)
     return DeepmdKitDescriptor(
         environment,
         embedding,
         contraction,
         places=list(part.places),
-        allowed=[[(a, b) not in unseen for b in every] for a in every],
+        allowed=allowed,
         taking=[[(a, b) in unseen and (a, b) not in dropped for b in every] for a in every],
         protection=part.protection,
         reach=reach,

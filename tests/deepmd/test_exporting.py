@@ -92,8 +92,8 @@ def test_more_places_for_an_imported_model(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "sel", "cause"),
     [
-        ("mean.dp", SEL, r"with sel \[20, 26, 16\], and its numbers depend on it: its environment has a mean"),
-        ("radial.dp", SEL, "depend on it: its (environment has a mean|descriptor is se_e2_r)"),
+        ("mean.dp", SEL, r"with sel \[20, 26, 16\], and its numbers depend on it, for its environment has a mean"),
+        ("radial.dp", SEL, "depend on it, for its (environment has a mean|descriptor is se_e2_r)"),
         ("zero_mean.dp", (3, 4), r"--sel takes 3 numbers above zero, got \[3, 4\]"),
     ],
 )
@@ -101,6 +101,12 @@ def test_places_that_are_part_of_the_numbers(name: str, sel: tuple[int, ...], ca
     import_model(model_file(name, tmp_path), tmp_path / "a.pt")
     with pytest.raises(InputError, match=cause):
         export_model(tmp_path / "a.pt", tmp_path / "b.dp", sel)
+
+
+def test_three_body_models_stay(tmp_path: Path) -> None:
+    import_model(model_file("three_body_hybrid.dp", tmp_path), tmp_path / "a.pt")
+    with pytest.raises(InputError, match="has the descriptor se_e3; take the file that it came from"):
+        export_model(tmp_path / "a.pt", tmp_path / "b.dp")
 
 
 def test_first_embedding_layer_with_a_skip_connection(tmp_path: Path) -> None:

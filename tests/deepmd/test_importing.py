@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,8 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class TestHybridContract(ModelContract):
     """se_e2_a with mean and exclusion beside se_e2_r; its types O, H, Cu stand for H, O, Cu of the contract."""
 
+    file = "hybrid.dp"
+
     @classmethod
     def make(cls) -> Potential:
         import tempfile
@@ -80,8 +83,33 @@ class TestHybridContract(ModelContract):
 
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            _, model, _ = load_deepmd(model_file("hybrid.dp", Path(folder)), species=("H", "O", "Cu"))
+            _, model, _ = load_deepmd(model_file(cls.file, Path(folder)), species=("H", "O", "Cu"))
         return Potential(model, CUTOFF)
+
+
+class TestThreeBodyContract(TestHybridContract):
+    """se_e3 beside se_e2_a."""
+
+    file = "three_body_hybrid.dp"
+
+
+def test_angles_of_a_water_molecule(tmp_path: Path) -> None:
+    """se_e3 of the oxygen by its formula, in loops over the two neighbours H."""
+    config, model, _ = load_deepmd(model_file("three_body.dp", tmp_path))
+    atoms = Atoms("OH2", positions=[[0, 0, 0], [0.9, 0.3, 0], [-0.2, 0.7, 0.8]])
+    descriptor = model.descriptor
+    h = [descriptor.directions(torch.tensor(r)[None], torch.tensor([0]))[0] for r in atoms.positions[1:]]
+    total = torch.zeros(8, dtype=torch.float64)
+    for one in h:
+        for other in h:
+            x = (one @ other).view(1, 1)
+            total += (x * descriptor.nets[3](x))[0] / 26**2  # of OO, OH, OCu, HH; 26 places for H
+    found: list[torch.Tensor] = []
+    descriptor.register_forward_hook(lambda module, inputs, output: found.append(output))
+    opened = open_model(Potential(model, config.cutoff), config.precision)
+    opened.metadata = replace(opened.metadata, species=config.species)
+    opened.evaluate(atoms)
+    torch.testing.assert_close(found[0][0], total, rtol=1e-12, atol=0)
 
 
 def test_ase_with_hessian_and_both_precisions(imported: Path) -> None:
@@ -204,7 +232,7 @@ REFUSALS = [
     (("model", "model_dict"), {}, "a multi-task model; freeze one of its heads"),
     (("model", "charges"), 1, r"does not know the key 'model\.charges'"),
     (("model", "descriptor", "type"), "dpa3", r"message passing \(DPA-3\)"),
-    (("model", "descriptor", "type"), "se_e3", "three-body embedding"),
+    (("model", "descriptor", "type"), "se_e3_tebd", "three-body embedding with types"),
     (("model", "descriptor", "compress"), {}, "a compressed model.*import the model that it was compressed from"),
     (("model", "descriptor", "rcutt"), 1, r"key 'model\.descriptor\.rcutt', .*; did you mean 'rcut'\?"),
     (("model", "descriptor", "spin"), {"use_spin": [True]}, "models with spins"),

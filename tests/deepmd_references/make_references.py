@@ -64,6 +64,11 @@ def se_r(**settings: object) -> dict:
     return {key: value for key, value in {**se_a(), "type": "se_e2_r", **settings}.items() if key not in left_out}
 
 
+def se_e3(**settings: object) -> dict:
+    left_out = ("axis_neuron", "type_one_side")
+    return {key: value for key, value in {**se_a(), "type": "se_e3", **settings}.items() if key not in left_out}
+
+
 def fitting(**settings: object) -> dict:
     defaults = {"neuron": [10, 10], "resnet_dt": False, "activation_function": "tanh", "precision": "float64"}
     return {**defaults, "seed": 2, **settings}
@@ -107,6 +112,13 @@ def definitions() -> dict[str, dict]:
         descriptor = se_a(neuron=[4, 4], activation_function=name)
         net = fitting(neuron=[6], activation_function=name)
         models[f"activation_{name.replace(':', '_')}.dp"] = {"descriptor": descriptor, "fitting_net": net}
+    models["three_body.dp"] = {"descriptor": se_e3(resnet_dt=True), "fitting_net": fitting()}
+    models["three_body_excluded.pth"] = {
+        "descriptor": se_e3(exclude_types=[[0, 1]], env_protection=0.05),
+        "fitting_net": fitting(),
+    }
+    parts = [se_a(rcut=3.2), se_e3()]
+    models["three_body_hybrid.dp"] = {"descriptor": {"type": "hybrid", "list": parts}, "fitting_net": fitting()}
     return models
 
 
@@ -120,7 +132,7 @@ def randomise(model: torch.nn.Module, seed: int) -> None:
         for species in range(len(SPECIES)):
             deviation[species, :, 0] = rng.uniform(0.1, 0.3)
             deviation[species, :, 1:] = rng.uniform(0.1, 0.3)
-            if not getattr(part, "sea", part).set_davg_zero:
+            if not getattr(part, "sea", getattr(part, "seat", part)).set_davg_zero:
                 mean[species, :, 0] = rng.uniform(0.05, 0.2)
         part.set_stat_mean_and_stddev(torch.tensor(mean), torch.tensor(deviation))
     atomic.fitting_net.bias_atom_e[:] = torch.tensor(rng.normal(size=(len(SPECIES), 1)))

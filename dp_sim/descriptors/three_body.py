@@ -1,0 +1,91 @@
+"""DeePMD-kit's se_e3: what two neighbours of an atom make of their angle, summed over all pairs of neighbours.
+
+With h_ij = s(r_ij) r_ij/r_ij / deviation (the last three columns of R~, deviation per species of the centre),
+
+    D_i = sum_(b <= c) 1/(sel_b sel_c) sum_(j of species b, k of species c) x_jk N_bc(x_jk),     x_jk = h_ij . h_ik
+
+j = k is among the pairs, and j, k of one species come in both orders. A padded place has h = 0 and adds nothing, and so
+does an excluded pair; the mean of s plays no part, for its column is not used.
+"""
+
+import torch
+from torch import Tensor
+
+from dp_sim.batch import AtomicBatch, NeighborList
+from dp_sim.descriptors.descriptor import Descriptor
+from dp_sim.environment import Environment
+from dp_sim.neighbors import pair_vectors
+from dp_sim.networks import Network
+
+
+def pairs_of_neighbors(center: Tensor, n_atoms: int) -> tuple[Tensor, Tensor]:
+    """All (j, k) of one atom, as indices of its pairs, which are sorted by centre: (P,) -> two of (sum_i n_i^2,)."""
+    counts = torch.bincount(center, minlength=n_atoms)
+    first = torch.cumsum(counts, 0) - counts
+    repeats = counts[center]
+    j = torch.repeat_interleave(torch.arange(center.shape[0], device=center.device), repeats)
+    place = torch.arange(j.shape[0], device=center.device) - (torch.cumsum(repeats, 0) - repeats)[j]
+    return j, first[center[j]] + place
+
+
+class ThreeBody(Descriptor):
+    """D (N, M1); memory and time grow with the square of the number of neighbours.
+
+    environment   switch; scale: the deviations, of which the last three columns are used
+    nets          N_bc, in the order (0, 0), (0, 1), ..., (1, 1), (1, 2), ...
+    places        sel_b (T,)
+    allowed       (T, T) bool, centre by neighbour: False for pairs that do not see each other
+    protection    added to r in 1/r, Angstrom
+    """
+
+    places: Tensor
+    allowed: Tensor
+
+    def __init__(
+        self,
+        environment: Environment,
+        widths: tuple[int, ...],
+        activation: str,
+        *,
+        timestep: bool,
+        places: list[int],
+        allowed: list[list[bool]],
+        protection: float,
+    ) -> None:
+        super().__init__()
+        self.environment, self.protection = environment, protection
+        self.n_species, self.n_features = len(places), widths[-1]
+        n_nets = self.n_species * (self.n_species + 1) // 2
+        self.nets = torch.nn.ModuleList(
+            [Network(1, widths, activation, timestep=timestep, bias_deviation=1.0) for _ in range(n_nets)]
+        )
+        self.register_buffer("places", torch.tensor(places, dtype=torch.float64))
+        self.register_buffer("allowed", torch.tensor(allowed))
+
+    def directions(self, vectors: Tensor, center_species: Tensor) -> Tensor:
+        """h (P, 3)."""
+        distances = torch.linalg.vector_norm(vectors, dim=1)
+        guarded = distances + self.protection
+        s = self.environment.switch(distances) * (distances / guarded)
+        return (s / guarded)[:, None] * vectors / self.environment.scale[center_species][:, 1:]
+
+    def forward(self, batch: AtomicBatch, pairs: NeighborList) -> Tensor:
+        species = batch.species
+        kept = torch.nonzero(self.allowed[species[pairs.center], species[pairs.neighbor]])[:, 0]
+        center, kind = pairs.center[kept], species[pairs.neighbor[kept]]
+        vectors = pair_vectors(batch, pairs)[kept].to(self.environment.scale.dtype)
+        h = self.directions(vectors, species[center])
+        j, k = pairs_of_neighbors(center, species.shape[0])
+        # (j, k) and (k, j) are equal: one of them, twice
+        once = torch.nonzero((kind[j] < kind[k]) | ((kind[j] == kind[k]) & (j <= k)))[:, 0]
+        j, k = j[once], k[once]
+        weight = (1 + ((kind[j] == kind[k]) & (j < k)).to(h.dtype)) / (self.places[kind[j]] * self.places[kind[k]])
+        weight, x = weight.to(h.dtype), (h[j] * h[k]).sum(dim=1)
+        total = torch.zeros(species.shape[0], self.n_features, dtype=h.dtype, device=h.device)
+        # where the row of b begins in the list of nets, less b
+        row = kind[j] * (2 * self.n_species - kind[j] - 1) // 2
+        for index, net in enumerate(self.nets):
+            chosen = torch.nonzero(row + kind[k] == index)[:, 0]
+            values = (weight * x)[chosen, None] * net(x[chosen, None])
+            total = total.index_add(0, center[j[chosen]], values)
+        return total
