@@ -53,18 +53,22 @@ def close_gaps(points: Tensor, box: Tensor, pbc: Tensor, width: float) -> Tensor
 
 
 class NeighborSearch(torch.nn.Module):
-    """All pairs within `cutoff` (Angstrom) of one system; any number of images, no limit on neighbours."""
+    """All pairs within `cutoff` (Angstrom) of one system; any number of images, no limit on neighbours.
+
+    It keeps nothing between calls, so threads may share it. The library's own search does, and copies of a scripted
+    module share it (so do two OpenMM Contexts of one System): hence a new one in every call.
+    """
 
     def __init__(self, cutoff: float) -> None:
         super().__init__()
         self.cutoff = float(cutoff)
-        self._search = VesinNeighborList(cutoff=float(cutoff), full_list=True, sorted=True, n_threads=1)
 
     def forward(self, positions: Tensor, cell: Tensor, pbc: Tensor) -> NeighborList:
         """positions (N, 3) and cell (3, 3) in Angstrom, pbc (3,) bool. The list itself carries no gradient."""
         box = complete_cell(cell.detach().to(torch.float64), pbc)
         points = close_gaps(positions.detach().to(torch.float64), box, pbc, 2.0 * self.cutoff)
-        center, neighbor, shift = self._search.compute(points, box, pbc, "ijS")
+        search = VesinNeighborList(cutoff=self.cutoff, full_list=True, sorted=True, n_threads=1)
+        center, neighbor, shift = search.compute(points, box, pbc, "ijS")
         device = positions.device
         return NeighborList(
             center.to(device, torch.int64), neighbor.to(device, torch.int64), shift.to(device, positions.dtype)

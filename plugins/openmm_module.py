@@ -16,6 +16,7 @@ from dp_sim.errors import MissingPackageError
 from dp_sim.export import Model
 from dp_sim.fused import register_operators
 from dp_sim.fused_search import FusedSearch
+from dp_sim.neighbors import NeighborSearch
 from dp_sim.units import ANGSTROM_IN_NM, EV_IN_KJ_PER_MOL
 
 #: What the sentences of `OpenMMPotential` begin with.
@@ -61,11 +62,11 @@ class FusedForces(torch.nn.Module):
 
 
 class FusedOrPlainSearch(torch.nn.Module):
-    """The compiled neighbour search; on a GPU, for which there is none, that of the model."""
+    """The compiled neighbour search; on a GPU, for which there is none, the other one."""
 
-    def __init__(self, plain: torch.nn.Module, cutoff: float) -> None:
+    def __init__(self, cutoff: float) -> None:
         super().__init__()
-        self.plain, self.fused = plain, FusedSearch(cutoff)
+        self.plain, self.fused = NeighborSearch(cutoff), FusedSearch(cutoff)
 
     def forward(self, positions: Tensor, cell: Tensor, pbc: Tensor) -> NeighborList:
         """As NeighborSearch."""
@@ -97,8 +98,9 @@ class OpenMMPotential(torch.nn.Module):
             DifferentiatedForces(potential) if fused is None else FusedForces(potential, fused)
             for potential, fused in zip(model.modules, model.fused, strict=True)
         )
-        plain, cutoff = model.modules[0].search, model.metadata.cutoff  # a committee has one cutoff
-        self.search = FusedOrPlainSearch(plain, cutoff) if any(model.fused) else plain
+        cutoff = model.metadata.cutoff  # a committee has one
+        # Not the search in the file: an older one keeps a state, which the Contexts of a System would share.
+        self.search = FusedOrPlainSearch(cutoff) if any(model.fused) else NeighborSearch(cutoff)
         self.select = atoms is not None
         self.nm_in_angstrom = 1.0 / ANGSTROM_IN_NM
         self.ev_in_kj_per_mol = EV_IN_KJ_PER_MOL

@@ -236,6 +236,30 @@ def test_weights_in_the_force_need_no_gradient(model_file, ethanol):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_contexts_of_one_system_in_two_threads(backend, either_file, triclinic):
+    """Each along a trajectory of its own, with a jump: the numbers of one structure at a time."""
+    first = context_of(triclinic, force_for(triclinic, either_file, backend=backend))  # the System lives as long as it
+    contexts = [first, openmm.Context(first.getSystem(), openmm.VerletIntegrator(0.001), platform("Reference"))]
+    rng = np.random.default_rng(3)
+    walks = [triclinic.positions + rng.normal(scale=0.05, size=(40, len(triclinic), 3)).cumsum(0) for _ in contexts]
+    walks[0][10:, 4] += triclinic.cell[0] + 0.5
+
+    def energies(context, walk):
+        found = []
+        for positions in walk:
+            context.setPositions(positions / 10)
+            found.append(energy_and_forces(context)[0])
+        return found
+
+    with ThreadPoolExecutor(2) as pool:
+        got = list(pool.map(energies, contexts, walks))
+    model = dp_sim.load_model(either_file)
+    for walk, found in zip(walks, got, strict=True):
+        frames = [Atoms(triclinic.numbers, positions, cell=triclinic.cell, pbc=True) for positions in walk]
+        assert found == pytest.approx(model.evaluate(frames).energy.numpy(), rel=1e-12)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_nan_ends_the_run(backend, either_file, ethanol):
     context = context_of(ethanol, force_for(ethanol, either_file, backend=backend))
     positions = ethanol.positions / 10
