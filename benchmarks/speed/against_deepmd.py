@@ -36,7 +36,7 @@ AGREEMENT = {"float64": 1e-6, "float32": 1e-4}
 
 class Stepper(Protocol):
     def step(self) -> dict[str, float]:
-        """Seconds of a step, and peak_MB where it is known."""
+        """Seconds of a step; processor_seconds and peak_MB where they are known."""
         ...
 
 
@@ -50,10 +50,13 @@ class Row:
     way: str
     form: str
     seconds: list[float] = field(default_factory=list)
+    processor_seconds: list[float] = field(default_factory=list)
     peak_MB: float | None = None
 
     def add(self, answer: dict[str, float]) -> None:
         self.seconds.append(answer["seconds"])
+        if "processor_seconds" in answer:
+            self.processor_seconds.append(answer["processor_seconds"])
         self.peak_MB = answer.get("peak_MB")
 
 
