@@ -64,13 +64,15 @@ def main(
     out: Annotated[Path, typer.Option(help="Name of the results without suffix.")] = HERE / "results/linear",
 ) -> None:
     """Microseconds per atom and step, and peak memory, of dp-sim by the number of atoms."""
+    curves: dict[str, list[dict[str, float]]] = {}
     report = speed_report.circumstances({})
-    curves = {precision: measure(atoms, precision, rounds) for precision in dtype}
-    report["load"].append(os.getloadavg()[0])
     report |= {"threads": os.environ.get("OMP_NUM_THREADS", "all"), "rounds": rounds, "curves": curves}
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
-    plot(curves, out.with_suffix(".png"))
+    for precision in dtype:
+        curves[precision] = measure(atoms, precision, rounds)
+        report["load"].append(os.getloadavg()[0])
+        out.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
+        plot(curves, out.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from standard_water import MFLOP_PER_ATOM
 from step_worker import EDGE
 
 HERE = Path(__file__).resolve().parent
+FORMS = ("networks", "compressed")
+CLOCKS = {"seconds": "wall time", "processor_seconds": "processor time"}
 
 
 def circumstances(pythons: dict[str, Path]) -> dict[str, Any]:
@@ -44,8 +46,9 @@ def save(report: dict[str, Any], out: Path) -> None:
     out.with_suffix(".md").write_text(table(report))
 
 
-def microseconds(row: dict[str, Any]) -> float:
-    return 1e6 * float(np.median(row["seconds"])) / row["atoms"]
+def microseconds(row: dict[str, Any], clock: str = "seconds") -> float | None:
+    """Median per atom and step; LAMMPS tells no processor time."""
+    return 1e6 * float(np.median(row[clock])) / row["atoms"] if row[clock] else None
 
 
 def table(report: dict[str, Any]) -> str:
@@ -53,8 +56,8 @@ def table(report: dict[str, Any]) -> str:
     rounds = len(report["rows"][0]["seconds"])
     text = (
         f"{report['date']}, {report['machine']}, commit {report['commit']}, {report['threads']} threads, load averages "
-        f"{loads} (before, and after each size). Medians of {rounds} rounds, µs per atom and step; memory "
-        f'is the peak above the imports; "ours": how many times longer than dp-sim through ASE in the same form.\n'
+        f"{loads} (before, and after each size). Medians of {rounds} rounds in µs per atom and step: wall time, "
+        f"processor time of all threads together, and MB of memory at the peak above the imports.\n"
     )
     if report["left_out"]:
         text += f"Left out: {'; '.join(report['left_out'])}.\n"
@@ -65,33 +68,43 @@ def table(report: dict[str, Any]) -> str:
 def _size(report: dict[str, Any], dtype: str, atoms: int) -> str:
     rows = [row for row in report["rows"] if (row["dtype"], row["atoms"]) == (dtype, atoms)]
     product, *codes = rows
-    rate = 2e-9 * EDGE**3 / float(np.median(product["seconds"]))
-    limit = 1e3 * MFLOP_PER_ATOM / rate
-    worst = report["deviations"].get(f"{atoms} atoms, {dtype}")
-    text = f"\n**{dtype}, {atoms} atoms**; matrix product {rate:.0f} GFLOP/s, limit {limit:.0f} µs"
-    text += f"; energies and forces agree to {worst:.0e}\n\n" if worst else "\n\n"
-    text += "| | networks: µs | MB | ours | compressed: µs | MB | ours |\n|---|---|---|---|---|---|---|\n"
-    ours = {row["form"]: microseconds(row) for row in codes if (row["code"], row["way"]) == ("dp-sim", "ASE")}
+    limits, rates = {}, {}
+    for clock in CLOCKS:
+        rates[clock] = 2e-9 * EDGE**3 / float(np.median(product[clock]))
+        limits[clock] = 1e3 * MFLOP_PER_ATOM / rates[clock]
+    worst = report["deviations"][f"{atoms} atoms, {dtype}"]
+    wall, processor = rates.values()
+    text = (
+        f"\n**{dtype}, {atoms} atoms.** Matrix product {wall:.0f} GFLOP/s, {processor:.0f} per second of a processor: "
+        f"limit {limits['seconds']:.0f} and {limits['processor_seconds']:.0f} µs. "
+        f"Energies and forces agree to {worst:.0e}.\n\n"
+        "| | networks: wall | processor | MB | compressed: wall | processor | MB |\n|---|---|---|---|---|---|---|\n"
+    )
     for code, way in dict.fromkeys((row["code"], row["way"]) for row in codes):
-        cells = ""
-        for form in ("networks", "compressed"):
-            row = next(row for row in codes if (row["code"], row["way"], row["form"]) == (code, way, form))
-            memory = "" if row["peak_MB"] is None else f"{row['peak_MB']:.0f}"
-            cells += f" {microseconds(row):.0f} | {memory} | {microseconds(row) / ours[form]:.2f} |"
-        text += f"| {code}, {way} |{cells}\n"
-    return text + _goals(codes, ours, limit)
+        forms = [_row(codes, code, way, form) for form in FORMS]
+        numbers = [(microseconds(row), microseconds(row, "processor_seconds"), row["peak_MB"]) for row in forms]
+        cells = ["" if number is None else f"{number:.0f}" for group in numbers for number in group]
+        text += f"| {code}, {way} | {' | '.join(cells)} |\n"
+    return text + "\n" + "".join(_ratios(codes, clock, limits[clock]) for clock in CLOCKS)
 
 
-def _goals(codes: list[dict[str, Any]], ours: dict[str, float], limit: float) -> str:
-    """dp-sim against the best of the others."""
-    sentences = [f"dp-sim compressed: {ours['compressed'] / limit:.1f} times the limit"]
-    for form in ("networks", "compressed"):
-        for way, name in (("ASE", "DeePMD-kit"), ("LAMMPS", "LAMMPS")):
-            others = [
-                microseconds(row)
-                for row in codes
-                if row["code"] != "dp-sim" and row["way"].startswith(way) and row["form"] == form
+def _row(codes: list[dict[str, Any]], code: str, way: str, form: str) -> dict[str, Any]:
+    return next(row for row in codes if (row["code"], row["way"], row["form"]) == (code, way, form))
+
+
+def _ratios(codes: list[dict[str, Any]], clock: str, limit: float) -> str:
+    """dp-sim through ASE against the limit, against itself in OpenMM, and against the best of the others."""
+    sentences = []
+    for form in FORMS:
+        ours = microseconds(_row(codes, "dp-sim", "ASE", form), clock)
+        assert ours is not None
+        parts = [f"{ours / limit:.1f} times the limit"]
+        for name, way, own in (("OpenMM", "OpenMM", True), ("DeePMD-kit", "ASE", False), ("LAMMPS", "LAMMPS", False)):
+            rows = [
+                r for r in codes if r["form"] == form and r["way"].startswith(way) and own == (r["code"] == "dp-sim")
             ]
-            if others:
-                sentences.append(f"{form}, the best {name} row takes {min(others) / ours[form]:.2f} times as long")
-    return "\n" + "; ".join(sentences) + ".\n"
+            times = [time for row in rows if (time := microseconds(row, clock)) is not None]
+            if times:
+                parts.append(f"{'' if own else 'the best of '}{name} takes {min(times) / ours:.2f} times as long")
+        sentences.append(f"{form}: {', '.join(parts)}")
+    return f"- dp-sim through ASE, {CLOCKS[clock]}: {'; '.join(sentences)}.\n"
