@@ -88,11 +88,13 @@ def training_script(exported: Path) -> Path:
     return script
 
 
-def lammps_seconds(
+def lammps_step(
     model: Path, atoms: Atoms, programs: Path, ranks: int, folder: Path, environment: dict[str, str]
-) -> float:
-    """Seconds a step, by LAMMPS's own clock."""
+) -> dict[str, float]:
+    """Seconds a step, wall and processor (of all ranks, without the kernel's part), by LAMMPS's own clocks."""
     write(folder / "structure.lmp", atoms, format="lammps-data", specorder=["H", "O"], masses=True)
     (folder / "in.lmp").write_text(LAMMPS.format(model=model, steps=LAMMPS_STEPS))
     output = run([programs / "mpirun", "-n", str(ranks), programs / "lmp", "-in", "in.lmp"], folder, environment)
-    return float(re.findall(r"Loop time of (\S+)", output)[-1]) / LAMMPS_STEPS
+    wall = float(re.findall(r"Loop time of (\S+)", output)[-1]) / LAMMPS_STEPS
+    use = float(re.findall(r"(\S+)% CPU use", output)[-1]) / 100  # the mean of the ranks
+    return {"seconds": wall, "processor_seconds": wall * use * ranks}
