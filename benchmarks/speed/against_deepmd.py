@@ -30,8 +30,13 @@ from standard_water import standard_models, water_box
 HERE = Path(__file__).resolve().parent
 #: PyTorch needs over 20 GB for 12 288 atoms there.
 MOST_ATOMS_PYTORCH = 4000
-#: Relative, of energy and forces, by precision of the model: in float32 rounding is all that is left.
-AGREEMENT = {"float64": 1e-6, "float32": 1e-4}
+#: Relative, of energy and forces. In float32 the tables of `dp --pt compress` leave 2e-4 against DeePMD-kit's own float64.
+AGREEMENT = {
+    ("float64", "networks"): 1e-6,
+    ("float64", "compressed"): 1e-6,
+    ("float32", "networks"): 1e-4,
+    ("float32", "compressed"): 1e-3,
+}
 
 
 class Stepper(Protocol):
@@ -175,7 +180,7 @@ def check_agreement(entrants: list[tuple[Row, Stepper]]) -> float:
             ours, theirs = np.asarray(reference[quantity]), np.asarray(results[quantity])
             deviation = float(np.abs(theirs - ours).max() / np.abs(ours).max())
             worst = max(worst, deviation)
-            if deviation > AGREEMENT[row.dtype]:
+            if deviation > AGREEMENT[row.dtype, row.form]:
                 raise SystemExit(f"{row.code}, {row.form}, {row.dtype}: {quantity} deviates by {deviation:.1e}")
     return worst
 
