@@ -30,7 +30,7 @@ from standard_water import standard_models, water_box
 HERE = Path(__file__).resolve().parent
 #: PyTorch needs over 20 GB for 12 288 atoms there.
 MOST_ATOMS_PYTORCH = 4000
-#: Relative, of energy and forces. In float32 the tables of `dp --pt compress` leave 2e-4 against DeePMD-kit's own float64.
+#: Relative, of energy and forces. In float32 `dp --pt compress` leaves 2e-4 against DeePMD-kit's own float64.
 AGREEMENT = {
     ("float64", "networks"): 1e-6,
     ("float64", "compressed"): 1e-6,
