@@ -23,9 +23,9 @@ def circumstances(pythons: dict[str, Path]) -> dict[str, Any]:
     """Date, machine, commit, versions; lists that are filled while the work goes on."""
     with open("/proc/cpuinfo") as lines:
         processor = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=True
-    )
+    # The last commit that changed what is measured.
+    log = ["git", "log", "-1", "--format=%h", "--", *(str(HERE.parents[1] / part) for part in ("dp_sim", "plugins"))]
+    commit = subprocess.run(log, cwd=HERE, capture_output=True, text=True, check=True)
     show = "from importlib.metadata import version as v; print(v('deepmd-kit'))"
     return {
         "date": datetime.date.today().isoformat(),
