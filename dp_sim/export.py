@@ -326,15 +326,15 @@ def _load_one(path: Path, device: torch.device, dtype: str | None) -> tuple[torc
     if not path.is_file():
         raise ModelFileError(f"there is no model file {path}; check the path")
     extra = {_METADATA: ""}
+    hint = "; is it a model of DeePMD-kit? `dp-sim import` opens those" if path.suffix in DEEPMD_SUFFIXES else ""
     try:
         module = torch.jit.load(str(path), map_location=device, _extra_files=extra)
     except DAMAGED as error:
-        hint = "; is it a model of DeePMD-kit? `dp-sim import` opens those" if path.suffix in DEEPMD_SUFFIXES else ""
         raise ModelFileError(
             f"{path} is no complete TorchScript file (truncated, or of another kind): {first_line(error)}{hint}"
         ) from None
     if not extra[_METADATA]:
-        raise ModelFileError(f"{path} is a TorchScript file, but no dp-sim model: it holds no {_METADATA}")
+        raise ModelFileError(f"{path} is a TorchScript file, but no dp-sim model: it holds no {_METADATA}{hint}")
     content = json.loads(extra[_METADATA])
     if content.get("format") != FORMAT:
         raise ModelFileError(f"{path} is a TorchScript file, but no dp-sim model: its {_METADATA} is of another kind")

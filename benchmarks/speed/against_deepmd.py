@@ -119,6 +119,7 @@ class Setup:
     threads: int
     engine_atoms: list[int]
     folder: Path
+    spin: int = 0
 
     def environment(self, threads: int) -> dict[str, str]:
         names = ("OMP", "MKL", "OPENBLAS")
@@ -129,7 +130,7 @@ class Setup:
             **{f"{name}_NUM_THREADS": str(threads) for name in names},
             **{f"{name}_THREADS": str(threads) for name in pools},
             **{f"{name}_THREADS": "1" for name in single},
-            "OMP_WAIT_POLICY": "PASSIVE",
+            **({"GOMP_SPINCOUNT": str(self.spin)} if self.spin else {"OMP_WAIT_POLICY": "PASSIVE"}),
             "CUDA_VISIBLE_DEVICES": "",
         }
 
@@ -204,6 +205,10 @@ def main(
     engine_atoms: Annotated[list[int], typer.Option(help="Sizes for OpenMM and LAMMPS; repeatable.")] = [1536],  # noqa: B006
     threads: int = 2,
     rounds: int = 5,
+    spin: Annotated[
+        int,
+        typer.Option(help="GOMP_SPINCOUNT of all codes: how long threads that wait keep their core (0: not at all)."),
+    ] = 0,
     models: Annotated[Path | None, typer.Option(help="Folder for the models, used again if they are there.")] = None,
     out: Annotated[Path, typer.Option(help="Name of the results without suffix.")] = HERE / "results/against_deepmd",
 ) -> None:
@@ -215,11 +220,12 @@ def main(
     ]
     if max(atoms) > MOST_ATOMS_PYTORCH and ".pth" in pythons:
         absent.append(f"DeePMD-kit PyTorch beyond {MOST_ATOMS_PYTORCH} atoms (over 20 GB)")
-    report: dict[str, Any] = speed_report.circumstances(pythons) | {"threads": threads, "left_out": absent, "rows": []}
+    report: dict[str, Any] = speed_report.circumstances(pythons)
+    report |= {"threads": threads, "spin": spin, "left_out": absent, "rows": []}
     with tempfile.TemporaryDirectory() as temporary:
         folder = (models or Path(temporary)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        setup = Setup(pythons, threads, engine_atoms, folder)
+        setup = Setup(pythons, threads, engine_atoms, folder, spin)
         for n_atoms in atoms:
             for precision in dtype:
                 rows, deviation = measure(setup, n_atoms, precision, rounds)

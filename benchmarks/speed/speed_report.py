@@ -55,7 +55,8 @@ def table(report: dict[str, Any]) -> str:
     loads = " ".join(f"{load:.1f}" for load in report["load"])
     rounds = len(report["rows"][0]["seconds"])
     text = (
-        f"{report['date']}, {report['machine']}, commit {report['commit']}, {report['threads']} threads, load averages "
+        f"{report['date']}, {report['machine']}, commit {report['commit']}, {report['threads']} threads "
+        f"({'that spin while they wait' if report['spin'] else 'that sleep while they wait'}), load averages "
         f"{loads} (before, and after each size). Medians of {rounds} rounds in µs per atom and step: wall time, "
         f"processor time of all threads together, and MB of memory at the peak above the imports.\n"
     )

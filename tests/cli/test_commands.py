@@ -170,7 +170,9 @@ def test_info_of_a_model_of_deepmd_kit_points_to_import(dp_sim, water, tmp_path)
     model_file("mean.pth", tmp_path)
     assert "dp-sim import mean.dp -o model.pt" in one_sentence(dp_sim("info", "mean.dp"))
     assert "`dp-sim import` opens those" in one_sentence(dp_sim("eval", "mean.pth", water))
-    assert dp_sim("import", "mean.dp", "-o", "model.pt").code == 0
+    assert dp_sim("import", "mean.pth", "-o", "model.pt").code == 0
+    # from here on torch knows DeePMD-kit's operators, and opens such files
+    assert "`dp-sim import` opens those" in one_sentence(dp_sim("eval", "mean.pth", water))
     assert "{" not in dp_sim("info", "model.pt").out  # parts are rows, not Python
     assert "'--cutoff'" in one_sentence(dp_sim("info", water, "--cutoff", "inf"))
 
