@@ -13,7 +13,7 @@ setup(
             sources=sorted(map(str, KERNELS.glob("*.cpp"))),
             depends=sorted(map(str, KERNELS.glob("*.h"))),
             language="c++",
-            extra_compile_args=["-std=c++17", "-O3", "-fno-math-errno", "-fopenmp-simd"],
+            extra_compile_args=["-std=c++17", "-O3", "-fno-math-errno", "-fopenmp-simd", "-Wno-psabi"],
             extra_link_args=["-ldl"],
             optional=True,  # without a compiler the installation goes on without it
         )

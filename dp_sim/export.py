@@ -67,8 +67,8 @@ class Model:
         self, modules: Sequence[torch.jit.ScriptModule], members: Sequence[ModelMetadata], device: str
     ) -> None:
         self.modules = list(modules)
-        self.fused = [fuse(module) for module in self.modules]
         self.members = tuple(members)
+        self.fused = self._fused()
         self.metadata = self.members[0]
         self.device = torch.device(device)
         self.search = FusedSearch(self.metadata.cutoff)
@@ -102,7 +102,7 @@ class Model:
             [
                 evaluate(_caller(module), batch, pairs, forces=forces, virial=virial)
                 if fused is None or not (forces or virial)
-                else evaluate_fused(fused, batch, pairs)
+                else evaluate_fused(fused, batch, pairs, forces, virial)
                 for module, fused in zip(self.modules, self.fused, strict=True)
             ]
         )
@@ -154,7 +154,15 @@ class Model:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         modules = [torch.jit.load(io.BytesIO(content), map_location=state["device"]) for content in state["modules"]]
-        self.__dict__.update(state, modules=modules, fused=[fuse(module) for module in modules])
+        self.__dict__.update(state, modules=modules)
+        self.fused = self._fused()
+
+    def _fused(self) -> list[torch.jit.ScriptModule | None]:
+        """The fast paths. Members in files of earlier versions are divided otherwise, so they are rebuilt."""
+        return [
+            fuse(module if member.version == STATE_VERSION else Potential(_network(module, member), member.cutoff))
+            for module, member in zip(self.modules, self.members, strict=True)
+        ]
 
 
 #: What torch.jit.load raises for files that are not whole, or not its own.
@@ -264,11 +272,14 @@ def load_model(
 
 def eager_model(model: Model) -> DeepPotential:
     """The network of a model file as Python modules again: for looking inside, and for going on from it."""
-    config = ModelConfig.model_validate(model.metadata.config)
-    potential = DeepPotential(config)
-    set_precision(potential, DTYPES[model.metadata.dtype])
-    state = upgraded_state(model.module.model.state_dict(), model.metadata.version)
-    if model.metadata.compression:
+    return _network(model.module, model.metadata)
+
+
+def _network(module: torch.jit.ScriptModule, metadata: ModelMetadata) -> DeepPotential:
+    potential = DeepPotential(ModelConfig.model_validate(metadata.config))
+    set_precision(potential, DTYPES[metadata.dtype])
+    state = upgraded_state(module.model.state_dict(), metadata.version)
+    if metadata.compression:
         potential = tabulated_like(potential, state)
     # TorchScript lists buffers that are not persistent too; these follow from the settings
     derived = {name for name, _ in potential.named_buffers()} - set(potential.state_dict())

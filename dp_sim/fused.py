@@ -1,8 +1,9 @@
 """The fast path on processors: energies and forces in one call, through the operators of dp_sim/kernels.
 
-A compressed model (dp_sim.descriptors.tabulated) is cut at the descriptors D (eq. 11). Before the cut there is a table
-lookup for every pair, an outer product, a sum over neighbours (T, eq. 10), a contraction: one operator, and another for
-its derivative. Behind the cut automatic differentiation gives dE/dD:
+A model is cut at the descriptors D (eq. 11). Before the cut there are, for every pair, its embedding net or, in a
+compressed model (dp_sim.descriptors.tabulated), a table lookup, then an outer product, a sum over neighbours (T, eq.
+10), a contraction: one operator, and another for its derivative, which takes dG/ds forward through the net. Behind the
+cut automatic differentiation gives dE/dD:
 
     pairs --describe--> T, D --fitting net--> E
     forces <--pair_forces-- dE/dr_ij <--describe_gradient-- T, dE/dD <--autograd-- E
@@ -23,12 +24,13 @@ import torch
 
 from dp_sim.batch import AtomicBatch, ModelOutput, NeighborList
 from dp_sim.fused_module import FusedPotential
+from dp_sim.fused_sources import source
 from dp_sim.gradients import sum_per_system
 
 logger = logging.getLogger(__name__)
 
 #: Of the operators' arguments; the compiled library has the same number (kernels/operators.cpp).
-OPERATORS_VERSION = 3
+OPERATORS_VERSION = 4
 
 
 @functools.cache
@@ -52,22 +54,25 @@ def register_operators() -> str:
 
 @functools.cache
 def _say_once(reason: str) -> None:
-    logger.warning("compressed models run several times slower here than they could: %s", reason)
+    logger.warning("models run several times slower here than they could: %s", reason)
 
 
 def fuse(potential: Any) -> torch.jit.ScriptModule | None:
-    """The fast path of a potential, scripted; None where there is none: nets not compressed, no library, a GPU."""
+    """The fast path of a potential, scripted; None where there is none: another descriptor, no library, a GPU."""
     descriptor = potential.model.descriptor
-    if not hasattr(descriptor, "table_of") or descriptor.table_of.device.type != "cpu":
+    found = source(descriptor)
+    if found is None or found.numbers.device.type != "cpu":
         return None
     reason = register_operators()
     if reason:
         _say_once(reason)
         return None
-    return torch.jit.script(FusedPotential(potential).eval())
+    return torch.jit.script(FusedPotential(potential, found).eval())
 
 
-def evaluate_fused(module: torch.jit.ScriptModule, batch: AtomicBatch, pairs: NeighborList) -> ModelOutput:
+def evaluate_fused(
+    module: torch.jit.ScriptModule, batch: AtomicBatch, pairs: NeighborList, forces: bool, virial: bool
+) -> ModelOutput:
     """Energy (S,), atomic energies (N,), forces (N, 3), virial (S, 3, 3), as dp_sim.gradients.evaluate gives them."""
-    atomic, forces, virial = module.energies_and_forces(*batch, *pairs)
-    return ModelOutput(sum_per_system(atomic, batch), atomic, forces, virial)
+    atomic, f, w = module.energies_and_forces(*batch, *pairs)
+    return ModelOutput(sum_per_system(atomic, batch), atomic, f if forces else None, w if virial else None)

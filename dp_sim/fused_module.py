@@ -1,10 +1,12 @@
 """The scripted part of the fast path (dp_sim.fused says what it does)."""
 
 import copy
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
+
+from dp_sim.fused_sources import Source
 
 #: Atoms of one species that go through the fitting net together.
 BLOCK = 512
@@ -53,41 +55,33 @@ def first_pairs(center: Tensor, n_atoms: int) -> Tensor:
 
 
 class FusedPotential(torch.nn.Module):
-    """A compressed Potential, cut at the descriptors. Scripting and loading it need the operators torch.ops.dp_sim."""
+    """A Potential, cut at the descriptors. Scripting and loading it need the operators torch.ops.dp_sim."""
 
-    values: Tensor
-    table_of: Tensor
-    scale: Tensor
-    places: Tensor
     constants: Tensor
+    scale: Tensor
+    source_of: Tensor
+    numbers: Tensor
+    shape: Tensor
     bias: Tensor
+    by_tables: Final[bool]
 
-    def __init__(self, potential: Any) -> None:
+    def __init__(self, potential: Any, source: Source) -> None:
         super().__init__()
         descriptor, fitting = potential.model.descriptor, potential.model.fitting
-        table, environment = descriptor.table, descriptor.environment
-        self.width = int(table.values.shape[3])
-        lanes = 64 // table.values.element_size()  # the kernels work on vectors of 64 bytes
-        self.register_buffer("values", torch.nn.functional.pad(table.values, (0, -self.width % lanes)).contiguous())
-        self.register_buffer("table_of", descriptor.table_of)
+        environment, switch = descriptor.environment, descriptor.environment.switch
+        self.by_tables = hasattr(descriptor, "table_of")
         self.register_buffer("scale", 1.0 / environment.scale.to(torch.float64))
-        self.register_buffer("places", table.places.to(torch.float64))
-        widths = self.places[1:] - self.places[:-1]
-        uniform = int((widths < 1.001 * widths[0]).sum())
-        switch = environment.switch
-        self.axis = int(getattr(descriptor.contraction, "axis_width", 0))
-        constants = [
-            float(widths[0]),
-            uniform,
-            switch.start,
-            switch.cutoff,
-            float(switch.cosine),
-            self.width,
-            self.axis,
-        ]
+        self.register_buffer("source_of", source.of)
+        self.register_buffer("numbers", source.numbers)
+        self.register_buffer("shape", source.shape)
+        width = int((descriptor.table if self.by_tables else descriptor.embedding).width)
+        axis = int(getattr(descriptor.contraction, "axis_width", 0))
+        constants = [switch.start, switch.cutoff, float(switch.cosine), width, axis]
         self.register_buffer("constants", torch.tensor(constants, dtype=torch.float64))
+        lanes = 64 // source.numbers.element_size()
+        self.padded_width = width + -width % lanes
         self.register_buffer("bias", fitting.bias)
-        once = symmetric_once(self.width, self.axis)
+        once = symmetric_once(width, axis)
         self.n_features = int(once.max()) + 1
         self.nets = torch.nn.ModuleList(folded(net, once) for net in fitting.nets.children())
         self.last = torch.nn.ModuleList(fitting.last.children())
@@ -108,7 +102,7 @@ class FusedPotential(torch.nn.Module):
 
         Pairs are sorted by their centre; those beyond the cutoff add nothing.
         """
-        real = self.values.dtype
+        real = self.numbers.dtype
         n_atoms = species.shape[0]
         first = first_pairs(center, n_atoms)
         x = positions.detach().to(torch.float64).contiguous()
@@ -124,11 +118,9 @@ class FusedPotential(torch.nn.Module):
                 slope = torch.autograd.grad([atomic.sum()], [features])[0]
                 assert slope is not None
                 with torch.no_grad():
-                    torch.ops.dp_sim.describe_gradient(
-                        x, box, system, species, first, other, images,
-                        self.values, self.table_of, self.scale, self.places, self.constants, atoms,
-                        total, slope.contiguous(), gradient,
-                    )  # fmt: skip
+                    self.describe_gradient(
+                        x, box, system, species, first, other, images, atoms, total, slope.contiguous(), gradient
+                    )
                     energies.index_add_(0, atoms, atomic.detach().to(torch.float64))
         forces = torch.empty(n_atoms, 3, dtype=torch.float64)
         virial = torch.empty(cell.shape[0], 3, 3, dtype=torch.float64)
@@ -148,10 +140,42 @@ class FusedPotential(torch.nn.Module):
         atoms: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """T (n, 4, M1) and features (n, F) of `atoms` (n,), all of one species; `first` as first_pairs gives it."""
-        total = torch.empty(atoms.shape[0], 4, self.values.shape[3], dtype=self.values.dtype)
-        features = torch.empty(atoms.shape[0], self.n_features, dtype=self.values.dtype)
-        torch.ops.dp_sim.describe(
-            positions, cell, system, species, first, neighbor, shift,
-            self.values, self.table_of, self.scale, self.places, self.constants, atoms, total, features,
-        )  # fmt: skip
+        total = torch.empty(atoms.shape[0], 4, self.padded_width, dtype=self.numbers.dtype)
+        features = torch.empty(atoms.shape[0], self.n_features, dtype=self.numbers.dtype)
+        if self.by_tables:
+            torch.ops.dp_sim.describe_by_tables(
+                positions, cell, system, species, first, neighbor, shift,
+                self.constants, self.scale, self.source_of, self.numbers, self.shape, atoms, total, features,
+            )  # fmt: skip
+        else:
+            torch.ops.dp_sim.describe_by_nets(
+                positions, cell, system, species, first, neighbor, shift,
+                self.constants, self.scale, self.source_of, self.numbers, self.shape, atoms, total, features,
+            )  # fmt: skip
         return total, features
+
+    def describe_gradient(
+        self,
+        positions: Tensor,
+        cell: Tensor,
+        system: Tensor,
+        species: Tensor,
+        first: Tensor,
+        neighbor: Tensor,
+        shift: Tensor,
+        atoms: Tensor,
+        total: Tensor,
+        slope: Tensor,
+        gradient: Tensor,
+    ) -> None:
+        """Writes dE/dr_ij of the pairs of `atoms` into gradient (P, 3), from T and slope = dE/dD (n, F)."""
+        if self.by_tables:
+            torch.ops.dp_sim.describe_by_tables_gradient(
+                positions, cell, system, species, first, neighbor, shift,
+                self.constants, self.scale, self.source_of, self.numbers, self.shape, atoms, total, slope, gradient,
+            )  # fmt: skip
+        else:
+            torch.ops.dp_sim.describe_by_nets_gradient(
+                positions, cell, system, species, first, neighbor, shift,
+                self.constants, self.scale, self.source_of, self.numbers, self.shape, atoms, total, slope, gradient,
+            )  # fmt: skip

@@ -1,19 +1,18 @@
 """A Deep Potential as an OpenMM Force: `create_force`, with a TorchForce or a PythonForce behind it.
 
 Both call the same scripted module (`openmm_module`), which returns energy and forces, so they give the same numbers.
-A compressed model takes its fast path there (`dp_sim.fused`). TorchForce runs without Python, on the platform's own
+The model takes its fast path there (`dp_sim.fused`). TorchForce runs without Python, on the platform's own
 device, but its binary plugin fits one version of torch only and is deprecated upstream; PythonForce comes with OpenMM
 and runs with any torch.
 
 Systems in XML. Both forces carry the whole model in the XML, not its path: the file needs no other file. To read it,
 
-* TorchForce: first call `import_torch_plugin()`, or write `import torch, vesin_torch, openmmtorch`, in this order, and
-  for a compressed model call `dp_sim.fused.register_operators()`. Without them OpenMM says "There is no serialization
-  proxy registered for type 'TorchForce'", or, without vesin_torch alone, that it does not know
-  `vesin_torch._neighbors.NeighborList`, or "Unknown builtin op: dp_sim::...".
-* PythonForce: dp-sim must be installed where the XML is read, for a compressed model with its compiled operators;
-  nothing needs to be imported. OpenMM keeps Python forces as pickles, so reading a System in XML, like any pickle, can
-  run code: read files that you trust.
+* TorchForce: first call `import_torch_plugin()`. Without it OpenMM says "There is no serialization proxy registered for
+  type 'TorchForce'", or "Unknown builtin op: dp_sim::...". For a force made with `portable=True` the line
+  `import torch, vesin_torch, openmmtorch`, in this order, does as well, without dp-sim.
+* PythonForce: dp-sim must be installed where the XML is read, with its compiled operators unless the force was made
+  with `portable=True`; nothing needs to be imported. OpenMM keeps Python forces as pickles, so reading a System in
+  XML, like any pickle, can run code: read files that you trust.
 """
 
 from __future__ import annotations
@@ -56,6 +55,7 @@ def create_force(
     periodic: bool | None = None,
     device: str | None = None,
     dtype: str | None = None,
+    portable: bool = False,
 ) -> openmm.Force:
     """The force of a model, for `system.addForce`.
 
@@ -70,6 +70,7 @@ def create_force(
     periodic: use the periodic box of the Context (as it changes); None: if the topology has a box; no topology: no
     device: for files: where a PythonForce runs the model, "cpu" by default; a TorchForce runs on the platform's
     dtype: for files: "float32" or "float64"; default: as trained
+    portable: leave dp-sim's compiled operators out: several times slower, but a System in XML can be read without them
 
     Energies and forces are those of `Model.evaluate` in kJ/mol and kJ/mol/nm. A NaN position or energy, and a System
     with another number of particles, end the run with an OpenMMException.
@@ -92,7 +93,7 @@ def create_force(
             logger.warning("no topology: the force is not periodic; pass periodic=True (or False) to choose")
     part = None if atoms is None else _checked_part(atoms, len(elements))
     index = model.species_index(_numbers(elements, range(len(elements)) if part is None else part))
-    content = scripted_potential(model, index, None if part is None else torch.tensor(part))
+    content = scripted_potential(model, index, None if part is None else torch.tensor(part), portable=portable)
     if backend == "auto":
         backend = working_backend(model, index)
     force = _torch_force(content) if backend == "torchscript" else _python_force(content, str(model.device))
@@ -104,8 +105,8 @@ def create_force(
 def import_torch_plugin() -> ModuleType:
     """Load OpenMM's plugin for TorchForce, and dp-sim's operators: do so before a System with a TorchForce is read.
 
-    Where the operators cannot be used, Systems with compressed models that call them cannot be read: OpenMM says
-    "Unknown builtin op: dp_sim::...".
+    Where the operators cannot be used, Systems that call them cannot be read: OpenMM says "Unknown builtin op:
+    dp_sim::...". Forces made with `portable=True` call none.
 
     Raises
     ------

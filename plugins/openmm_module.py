@@ -42,7 +42,7 @@ class DifferentiatedForces(torch.nn.Module):
 
 
 class FusedForces(torch.nn.Module):
-    """The fast path of a compressed model (dp_sim.fused); on a GPU, for which it has no operators, the other one."""
+    """The fast path (dp_sim.fused); on a GPU, for which it has no operators, the other one."""
 
     def __init__(self, potential: torch.nn.Module, fused: torch.nn.Module) -> None:
         super().__init__()
@@ -81,6 +81,7 @@ class OpenMMPotential(torch.nn.Module):
     model: its scripted modules are used as they are
     species: (n,) int64, index into the model's species of each atom that the model describes
     atoms: (n,) int64, index of each of these among the particles of the System; None: the particles handed in are these
+    portable: without the fast path, so that no compiled operators are needed where it is read again
 
     Precision: positions are scaled in the precision in which OpenMM hands them over (float64 on Reference and CPU;
     float32 on CUDA and OpenCL unless their precision is "double"); the energy is summed in float64.
@@ -92,15 +93,16 @@ class OpenMMPotential(torch.nn.Module):
     nm_in_angstrom: Final[float]
     ev_in_kj_per_mol: Final[float]
 
-    def __init__(self, model: Model, species: Tensor, atoms: Tensor | None = None) -> None:
+    def __init__(self, model: Model, species: Tensor, atoms: Tensor | None = None, *, portable: bool = False) -> None:
         super().__init__()
+        fast = [None] * len(model.modules) if portable else model.fused
         self.members = torch.nn.ModuleList(
             DifferentiatedForces(potential) if fused is None else FusedForces(potential, fused)
-            for potential, fused in zip(model.modules, model.fused, strict=True)
+            for potential, fused in zip(model.modules, fast, strict=True)
         )
         cutoff = model.metadata.cutoff  # a committee has one
         # Not the search in the file: an older one keeps a state, which the Contexts of a System would share.
-        self.search = FusedOrPlainSearch(cutoff) if any(model.fused) else NeighborSearch(cutoff)
+        self.search = FusedOrPlainSearch(cutoff) if any(fast) else NeighborSearch(cutoff)
         self.select = atoms is not None
         self.nm_in_angstrom = 1.0 / ANGSTROM_IN_NM
         self.ev_in_kj_per_mol = EV_IN_KJ_PER_MOL
@@ -164,10 +166,10 @@ def model_message(error: Exception) -> str:
     return last.partition(MARK)[2]
 
 
-def scripted_potential(model: Model, species: Tensor, atoms: Tensor | None = None) -> bytes:
+def scripted_potential(model: Model, species: Tensor, atoms: Tensor | None = None, *, portable: bool = False) -> bytes:
     """A TorchScript file, in memory, of `OpenMMPotential`; it shares nothing with `model`."""
     buffer = io.BytesIO()
-    torch.jit.save(torch.jit.script(OpenMMPotential(model, species, atoms).eval()), buffer)
+    torch.jit.save(torch.jit.script(OpenMMPotential(model, species, atoms, portable=portable).eval()), buffer)
     return buffer.getvalue()
 
 
@@ -177,7 +179,7 @@ def load_scripted(content: bytes, device: str = "cpu") -> torch.jit.ScriptModule
     Raises
     ------
     MissingPackageError
-        It calls the compiled operators (it was made of a compressed model), and they cannot be used here.
+        It calls the compiled operators, and they cannot be used here.
     """
     reason = register_operators()
     try:
@@ -186,6 +188,6 @@ def load_scripted(content: bytes, device: str = "cpu") -> torch.jit.ScriptModule
         if not reason or "dp_sim::" not in str(error):
             raise
         raise MissingPackageError(
-            f"{MARK}this force holds a compressed model for compiled operators, which cannot be used here ({reason}); "
-            f"install dp-sim with a C++ compiler, or make the force again here"
+            f"{MARK}this force calls compiled operators, which cannot be used here ({reason}); install dp-sim with a "
+            f"C++ compiler, or make the force again, here or with portable=True"
         ) from None

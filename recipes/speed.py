@@ -72,7 +72,7 @@ class SpeedResult(Result):
     N_atoms_deepmd_...               the same of DeePMD-kit, where it is compared with; deepmd_time_ratio: its time over
                                      ours; deepmd_energy_difference, eV per atom: whether both compute the same
 
-    and for all: device, precision, threads, path ("fused": the operators of compressed models, "TorchScript", "GPU"),
+    and for all: device, precision, threads, path ("fused": compiled operators, "TorchScript", "GPU"),
     matrix_product (GFLOP/s in the model's precision, median of one product a round), deepmd (its version, or why not).
     """
 

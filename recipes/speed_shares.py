@@ -23,7 +23,7 @@ PARTS = ("neighbor_list", "descriptor", "fitting_net", "derivative")
 
 
 def path_of(model: Model) -> str:
-    """Which way an evaluation takes: the operators of compressed models, TorchScript alone, or TorchScript on a GPU."""
+    """Which way an evaluation takes: compiled operators, TorchScript alone, or TorchScript on a GPU."""
     if model.device.type != "cpu":
         return f"GPU ({model.device.type})"
     kinds = ["TorchScript" if fused is None else "fused" for fused in model.fused]

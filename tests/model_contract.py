@@ -27,6 +27,8 @@ from systems import CUTOFF, SPECIES, structures
 
 from dp_sim.batch import AtomicBatch, ModelOutput
 from dp_sim.export import Model, ModelMetadata
+from dp_sim.fused_module import FusedPotential
+from dp_sim.fused_sources import source
 from dp_sim.model import Potential
 
 STRUCTURES = structures()
@@ -47,6 +49,15 @@ names = st.sampled_from(sorted(STRUCTURES))
 def open_model(potential: torch.nn.Module, dtype: str) -> Model:
     """A potential, scripted or not, as `load_model` hands it out."""
     return Model([potential], [ModelMetadata(SPECIES, CUTOFF, dtype, {}, "", "")], "cpu")
+
+
+def on_path(model: Model, potential: Potential, fused: bool) -> Model:
+    """The model on the fast path (dp_sim.fused) or without it. Not scripted: TorchScript compiles anew for each kind of
+    structure, which in tests is all it would do."""
+    found = source(potential.model.descriptor) if fused else None
+    assert not fused or isinstance(model.fused[0], torch.jit.ScriptModule)
+    model.fused = [None if found is None else FusedPotential(potential, found)]  # type: ignore[list-item]
+    return model
 
 
 def assert_same(got: Any, expected: Any, tolerance: float, what: str) -> None:
@@ -70,6 +81,7 @@ class ModelContract:
     """The laws. `tolerance` is relative to the largest value compared; `step` and its tolerance: finite differences."""
 
     dtype = "float64"
+    fused = False  # whether on the fast path
     tolerance = 1e-10
     step, step_tolerance = 1e-4, 1e-6
 
@@ -86,7 +98,7 @@ class ModelContract:
     @pytest.fixture(scope="class")
     @classmethod
     def model(cls, potential: Potential) -> Model:
-        return open_model(potential, cls.dtype)
+        return on_path(open_model(potential, cls.dtype), potential, cls.fused)
 
     def same(self, got: ModelOutput, expected: ModelOutput, turn: np.ndarray | None = None) -> None:
         matrix = np.eye(3) if turn is None else turn

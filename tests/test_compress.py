@@ -1,12 +1,11 @@
 """Compressed models: the laws over both of their paths, the error of the tables, and the file."""
 
-import logging
 import pickle
 from pathlib import Path
 
 import pytest
 import torch
-from model_contract import STRUCTURES, ModelContract, assert_same, open_model
+from model_contract import STRUCTURES, ModelContract, assert_same, on_path, open_model
 from systems import CUTOFF, random_config, random_model
 
 from dp_sim import fused
@@ -14,7 +13,6 @@ from dp_sim.compress import CLOSEST_ANGSTROM, MARGIN, closest_approach, compress
 from dp_sim.descriptors.tabulated import HermiteTable
 from dp_sim.errors import InputError
 from dp_sim.export import Model, eager_model, load_model, save_model
-from dp_sim.fused_module import FusedPotential
 from dp_sim.model import DeepPotential, Potential
 
 has_library = pytest.mark.skipif(fused.register_operators() != "", reason=fused.register_operators())
@@ -24,32 +22,22 @@ def compressed(**settings: object) -> DeepPotential:
     return compress(random_model(random_config(**settings)), spacing=0.01)[0]
 
 
-def opened(potential: Potential) -> Model:
-    """The fast path as it is, not scripted: TorchScript compiles anew for each structure, all that tests would do."""
-    model = open_model(potential, "float64")
-    if model.fused[0] is not None:
-        model.fused = [FusedPotential(potential)]  # type: ignore[list-item]
-    return model
+def opened(potential: Potential, fused: bool = True) -> Model:
+    return on_path(open_model(potential, "float64"), potential, fused)
 
 
 @has_library
 class TestFused(ModelContract):
+    fused = True
+
     @classmethod
     def make(cls) -> Potential:
         return Potential(compressed(), CUTOFF)
 
-    @pytest.fixture(scope="class")
-    @classmethod
-    def model(cls, potential: Potential) -> Model:
-        """Not scripted: TorchScript compiles anew for each kind of structure, which here is all it would do."""
-        model = open_model(potential, cls.dtype)
-        assert isinstance(model.fused[0], torch.jit.ScriptModule)
-        model.fused = [FusedPotential(potential)]  # type: ignore[list-item]
-        return model
-
 
 @has_library
-class TestFusedRadialFloat32(TestFused):
+class TestFusedRadialFloat32(ModelContract):
+    fused = True
     dtype = "float32"
     tolerance = 2e-5
     step, step_tolerance = 1e-2, 5e-3
@@ -64,28 +52,18 @@ class TestTorchScriptPath(ModelContract):
     def make(cls) -> Potential:
         return Potential(compressed(), CUTOFF)
 
-    @pytest.fixture(autouse=True)
-    def _without_library(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(fused, "register_operators", lambda: "not in this test")
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def model(cls, potential: Potential) -> Model:
-        model = open_model(potential, cls.dtype)
-        model.fused = [None]
-        return model
-
 
 @pytest.mark.parametrize(
     "settings", [{}, {"one_side": False, "switch": "cosine"}, {"descriptor": "radial"}, {"fitting": (48, 80)}]
 )
 @pytest.mark.parametrize("width", [12, 16, 20])
+@has_library
 def test_same_numbers_as_the_networks(settings: dict[str, object], width: int) -> None:
     """Widths that fill vectors of the processor and widths that do not; both paths against the networks."""
     model = random_model(random_config(embedding=(6, 12, width), **settings))
     small, done = compress(model)
-    exact, fast, plain = (opened(Potential(m, CUTOFF)) for m in (model, small, small))
-    plain.fused = [None]
+    exact, plain = (opened(Potential(m, CUTOFF), fused=False) for m in (model, small))
+    fast = opened(Potential(small, CUTOFF))
     for name in ("cluster", "TTT", "lonely"):
         expected = exact.evaluate(STRUCTURES[name], virial=True)
         for got in (m.evaluate(STRUCTURES[name], virial=True) for m in (fast, plain)):
@@ -141,19 +119,6 @@ def test_atoms_nearer_than_any_data() -> None:
         small.evaluate(Atoms("OH", positions=[[0, 0, 0], [0.001, 0, 0]]))
 
 
-@has_library
-def test_pairs_beyond_the_cutoff_add_nothing() -> None:
-    """What a neighbour list with a skin relies on: the same bits."""
-    model = opened(Potential(compressed(), CUTOFF))
-    wider = Potential(compressed(), CUTOFF + 1.5)
-    batch, pairs = model.prepare(STRUCTURES["TTT"])
-    more = wider.neighbors(batch.positions, batch.cell[0], torch.tensor([True] * 3))
-    assert len(more[0]) > len(pairs.center)
-    expected, got = (model.fused[0].energies_and_forces(*batch, *p) for p in (pairs, more))  # type: ignore[union-attr]
-    for a, b in zip(got, expected, strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=1e-13)
-
-
 def test_file(tmp_path: Path) -> None:
     config = random_config()
     save_model(tmp_path / "model.pt", random_model(config), config)
@@ -174,35 +139,6 @@ def test_file(tmp_path: Path) -> None:
 def test_spacing_out_of_range() -> None:
     with pytest.raises(InputError, match=r"spacing must lie between .* got 1"):
         compress(random_model(random_config()), spacing=1.0)
-
-
-def test_without_the_library_it_says_once_that_it_is_slow(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(fused, "register_operators", lambda: "no compiler")
-    fused._say_once.cache_clear()
-    with caplog.at_level(logging.WARNING, logger="dp_sim"):
-        models = [open_model(Potential(compressed(), CUTOFF), "float64") for _ in range(2)]
-    assert [model.fused for model in models] == [[None], [None]]
-    assert [record.message for record in caplog.records] == [
-        "compressed models run several times slower here than they could: no compiler"
-    ]
-
-
-@has_library
-def test_a_library_of_another_version_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused, "OPERATORS_VERSION", 0)
-    assert "another version of dp-sim; install dp-sim again" in fused.register_operators.__wrapped__()
-
-
-@has_library
-def test_a_tensor_of_a_wrong_kind_is_refused() -> None:
-    model = opened(Potential(compressed(), CUTOFF))
-    batch, pairs = model.prepare(STRUCTURES["TTT"])
-    module = model.fused[0]
-    assert module is not None
-    with pytest.raises(RuntimeError, match="wrong dtype, layout or size"):
-        module.energies_and_forces(*batch._replace(system=batch.system.to(torch.int32)), *pairs)
 
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

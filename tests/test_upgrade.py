@@ -11,6 +11,7 @@ from systems import CUTOFF, random_config, random_model
 
 from dp_sim.checkpoint import load_checkpoint
 from dp_sim.export import eager_model, load_model
+from dp_sim.fused import register_operators
 from dp_sim.model import DeepPotential, Potential
 from dp_sim.upgrade import STATE_VERSION, upgraded_state
 
@@ -21,12 +22,18 @@ WATER = Atoms("OHH", positions=[[0, 0, 0], [0.9, 0.3, 0], [-0.4, 0.8, 0.1]])
 def test_shipped_models_open_as_modules_again(name: str) -> None:
     """Their TorchScript code is that of the version that wrote them; their weights move into today's modules."""
     model = load_model(Path(str(files("dp_sim.example_systems"))) / name / f"{name}.pt")
+    assert model.metadata.version < STATE_VERSION
+    assert (model.fused == [None]) == bool(register_operators()), "they take the fast path all the same"
     rebuilt = open_model(Potential(eager_model(model), model.metadata.cutoff), model.metadata.dtype)
     rebuilt.members = (model.metadata,)
     rebuilt.metadata = model.metadata
+    by_operators = model.evaluate(WATER, virial=True)
+    rebuilt.fused = model.fused = [None]
     got, expected = (m.evaluate(WATER, virial=True) for m in (rebuilt, model))
     for field in ("atomic_energies", "forces", "virial"):
         assert_same(getattr(got, field), getattr(expected, field), 2e-6, field)
+        # the operators keep distances in float64, a float32 model by itself does not
+        assert_same(getattr(by_operators, field), getattr(expected, field), 1e-5, field)
 
 
 def first_version(model: DeepPotential) -> dict[str, torch.Tensor]:

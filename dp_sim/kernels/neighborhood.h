@@ -1,8 +1,8 @@
-// The neighbours of one atom within the cutoff: r_ij, s(r), its slope, and where s lies in the table. Written once for
-// the sum and for its derivative. Geometry is float64 for models of either precision.
+// The neighbours of one atom within the cutoff: r_ij, s(r) and its slope. Written once for the sum and for its
+// derivative. Geometry is float64 for models of either precision.
 //
 // r_ij = r_j - r_i + shift @ cell (dp_sim/batch.py); s(r) = w(u)/r with u = (r - start)/(cutoff - start)
-// (dp_sim/switch.py); Hermite weights of the six table rows around s (dp_sim/hermite.py).
+// (dp_sim/switch.py).
 #pragma once
 
 #include <cmath>
@@ -37,45 +37,25 @@ struct Switch {
   bool cosine;
 };
 
-// s is piecewise: `uniform` segments of width `spacing` from zero on, wider ones after them.
-struct Knots {
-  const double* places;  // (K,) 1/Angstrom, ascending from zero
-  int64_t count, uniform;
-  double spacing;
-};
+// Memory that a thread keeps from atom to atom only ever grows.
+template <typename T>
+void grow(std::vector<T>& values, int64_t most) {
+  if (most > static_cast<int64_t>(values.size())) values.resize(most);
+}
 
-template <typename Real>
 struct Neighborhood {
   std::vector<int64_t> pair;             // index into the list
   std::vector<double> x, y, z, r, s, slope, s_over_r;  // x, y, z of the unit vector r_ij / r
-  std::vector<int64_t> segment;          // s lies between this knot and the next
-  std::vector<Real> weights, slopes;     // (n, 8): Hermite weights of 2 knots x (G, G', G''), their derivatives in s
   int64_t n = 0;
 
   void reserve(int64_t most) {
-    if (most <= static_cast<int64_t>(pair.size())) return;
-    for (auto* v : {&x, &y, &z, &r, &s, &slope, &s_over_r}) v->resize(most);
-    pair.resize(most), segment.resize(most), weights.resize(8 * most), slopes.resize(8 * most);
+    for (auto* v : {&x, &y, &z, &r, &s, &slope, &s_over_r}) grow(*v, most);
+    grow(pair, most);
   }
 };
 
-INLINE int64_t segment_of(double s, const Knots& knots) {
-  if (s < knots.places[knots.uniform]) {
-    const int64_t k = static_cast<int64_t>(s / knots.spacing);
-    return k < knots.uniform ? k : knots.uniform - 1;
-  }
-  int64_t low = knots.uniform, high = knots.count - 1;
-  if (low == high) return low - 1;
-  while (high - low > 1) {
-    const int64_t middle = (low + high) / 2;
-    (s >= knots.places[middle] ? low : high) = middle;
-  }
-  return low;
-}
-
 // Which pairs of atom i are within the cutoff, their vectors (x, y, z) and squared lengths (r).
-template <typename Real>
-INLINE void gather(Neighborhood<Real>& near, const Pairs& pairs, int64_t i, double cutoff) {
+INLINE void gather(Neighborhood& near, const Pairs& pairs, int64_t i, double cutoff) {
   near.reserve(pairs.first[i + 1] - pairs.first[i]);
   int64_t n = 0;
   for (int64_t p = pairs.first[i]; p < pairs.first[i + 1]; ++p) {
@@ -88,8 +68,7 @@ INLINE void gather(Neighborhood<Real>& near, const Pairs& pairs, int64_t i, doub
   near.n = n;
 }
 
-template <typename Real>
-INLINE void switched_by_cosine(Neighborhood<Real>& near, const Switch& sw) {
+INLINE void switched_by_cosine(Neighborhood& near, const Switch& sw) {
   const double scale = 1.0 / (sw.cutoff - sw.start);
   const double pi = 3.14159265358979323846;
   for (int64_t n = 0; n < near.n; ++n) {
@@ -101,8 +80,7 @@ INLINE void switched_by_cosine(Neighborhood<Real>& near, const Switch& sw) {
 }
 
 // Lengths, unit vectors, s(r) and ds/dr.
-template <typename Real>
-INLINE void switched(Neighborhood<Real>& near, const Switch& sw) {
+INLINE void switched(Neighborhood& near, const Switch& sw) {
   const double scale = 1.0 / (sw.cutoff - sw.start);
   for (int64_t n = 0; n < near.n; ++n) {
     const double r = std::sqrt(near.r[n]), inverse = 1.0 / r;
@@ -117,31 +95,9 @@ INLINE void switched(Neighborhood<Real>& near, const Switch& sw) {
   for (int64_t n = 0; n < near.n; ++n) near.s_over_r[n] = near.s[n] / near.r[n];
 }
 
-// Quintic Hermite weights on the segment of s, and their derivatives in s.
-template <typename Real>
-INLINE void hermite(Neighborhood<Real>& near, const Knots& knots, bool with_slopes) {
-  for (int64_t n = 0; n < near.n; ++n) near.segment[n] = segment_of(near.s[n], knots);
-  for (int64_t n = 0; n < near.n; ++n) {
-    const double* place = knots.places + near.segment[n];
-    const double h = place[1] - place[0], inverse = 1.0 / h, u = (near.s[n] - place[0]) * inverse;
-    const double u2 = u * u, u3 = u2 * u, step = u3 * (10.0 + u * (6.0 * u - 15.0));
-    Real* w = near.weights.data() + 8 * n;
-    w[0] = static_cast<Real>(1.0 - step);
-    w[1] = static_cast<Real>(h * (u + u3 * (u * (8.0 - 3.0 * u) - 6.0)));
-    w[2] = static_cast<Real>(0.5 * h * h * (u2 + u3 * (u * (3.0 - u) - 3.0)));
-    w[3] = static_cast<Real>(step);
-    w[4] = static_cast<Real>(h * u3 * (u * (7.0 - 3.0 * u) - 4.0));
-    w[5] = static_cast<Real>(0.5 * h * h * u3 * (1.0 + u * (u - 2.0)));
-    if (!with_slopes) continue;
-    Real* d = near.slopes.data() + 8 * n;
-    const double rise = 30.0 * u2 * (1.0 + u * (u - 2.0));
-    d[0] = static_cast<Real>(-rise * inverse);
-    d[1] = static_cast<Real>(1.0 + u2 * (u * (32.0 - 15.0 * u) - 18.0));
-    d[2] = static_cast<Real>(0.5 * h * (2.0 * u + u2 * (u * (12.0 - 5.0 * u) - 9.0)));
-    d[3] = static_cast<Real>(rise * inverse);
-    d[4] = static_cast<Real>(u2 * (u * (28.0 - 15.0 * u) - 12.0));
-    d[5] = static_cast<Real>(0.5 * h * u2 * (3.0 + u * (5.0 * u - 8.0)));
-  }
+INLINE void find_near(Neighborhood& near, const Pairs& pairs, const Switch& sw, int64_t i) {
+  gather(near, pairs, i, sw.cutoff);
+  switched(near, sw);
 }
 
 }  // namespace dp_sim

@@ -1,9 +1,11 @@
-// The operators that TorchScript calls: torch.ops.dp_sim.describe, .describe_gradient, .pair_forces, .neighbors. All
-// arguments are tensors on the CPU; there is no derivative of an operator. Those on pairs write into tensors of the caller.
+// The operators that TorchScript calls: torch.ops.dp_sim.describe_by_tables and describe_by_nets, the same with _gradient,
+// pair_forces and neighbors. All arguments are tensors on the CPU; there is no derivative of an operator. Those on pairs
+// write into tensors of the caller.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
+#include "net_sum.h"
 #include "search.h"
 #include "table_sum.h"
 #include "threads.h"
@@ -13,8 +15,8 @@ namespace dp_sim {
 namespace {
 
 constexpr uint64_t GEOMETRY = 7;  // arguments that describe the pairs
-constexpr uint64_t TABLES = 5;    // arguments that describe the tables
-constexpr uint64_t ATOMS = GEOMETRY + TABLES;
+constexpr uint64_t SOURCE = GEOMETRY + 2;  // the first argument on where G comes from
+constexpr uint64_t ATOMS = SOURCE + 3;
 constexpr int64_t PIECE = 8;      // atoms that a thread takes at a time
 
 Pairs pairs_of(const Arguments& a) {
@@ -23,48 +25,77 @@ Pairs pairs_of(const Arguments& a) {
           a.values<int64_t>(4, atoms + 1), a.values<int64_t>(5), a.values<double>(6, 3 * count)};
 }
 
-// values, table_of, scale, places, constants (spacing, uniform, start, cutoff, cosine, columns, axis)
+// How many tables or nets the map (species, species) names.
+int64_t kinds(const int64_t* source_of, int64_t n_species) {
+  return *std::max_element(source_of, source_of + n_species * n_species) + 1;
+}
+
+// What both sources of G begin with: constants (start, cutoff, cosine, columns, axis), scale.
+Sum sum_of(const Arguments& a, int64_t lanes) {
+  const double* constants = a.values<double>(GEOMETRY, 5);
+  const auto whole = [&](int k) { return static_cast<int64_t>(constants[k]); };
+  return {a.values<double>(GEOMETRY + 1), a.size(GEOMETRY + 1) / 4, (whole(3) + lanes - 1) / lanes * lanes,
+          {constants[0], constants[1], constants[2] != 0.0}, {whole(3), whole(4)}};
+}
+
+// source_of, the numbers of all tables, and places (spacing and how many equal segments before them)
 template <typename Real>
-Tables<Real> tables_of(const Arguments& a) {
-  const double* constants = a.values<double>(GEOMETRY + 4, 7);
-  Tables<Real> t;
-  t.n_species = a.size(GEOMETRY + 2) / 4;
-  t.table_of = a.values<int64_t>(GEOMETRY + 1, t.n_species * t.n_species);
-  t.scale = a.values<double>(GEOMETRY + 2);
-  t.knots = {a.values<double>(GEOMETRY + 3), a.size(GEOMETRY + 3), static_cast<int64_t>(constants[1]), constants[0]};
-  int64_t count = 0;
-  for (int64_t k = 0; k < t.n_species * t.n_species; ++k) count = t.table_of[k] >= count ? t.table_of[k] + 1 : count;
-  t.width = a.size(GEOMETRY) / (count * t.knots.count * 3);
-  t.values = a.values<Real>(GEOMETRY, count * t.knots.count * 3 * t.width);
-  t.sw = {constants[2], constants[3], constants[4] != 0.0};
-  t.contraction = {static_cast<int64_t>(constants[5]), static_cast<int64_t>(constants[6])};
+Tables<Real> source_of(const Arguments& a, const Tables<Real>*) {
+  Tables<Real> t{};
+  static_cast<Sum&>(t) = sum_of(a, Vector<Real>::lanes);
+  const int64_t knots = a.size(SOURCE + 2) - 2;
+  const double* places = a.values<double>(SOURCE + 2);
+  t.table_of = a.values<int64_t>(SOURCE, t.n_species * t.n_species);
+  t.knots = {places + 2, knots, static_cast<int64_t>(places[1]), places[0]};
+  t.values = a.values<Real>(SOURCE + 1, kinds(t.table_of, t.n_species) * knots * 3 * t.width);
   return t;
 }
 
+// source_of, the numbers of all nets, and inputs (species, 2), activation, threshold, then n_in, n_out, repeats, has_step
+// of each layer.
 template <typename Real>
+Nets<Real> source_of(const Arguments& a, const Nets<Real>*) {
+  Nets<Real> t{};
+  static_cast<Sum&>(t) = sum_of(a, Vector<Real>::lanes);
+  const double* shape = a.values<double>(SOURCE + 2);
+  t.net_of = a.values<int64_t>(SOURCE, t.n_species * t.n_species);
+  t.inputs = shape, shape += 2 * t.n_species;
+  Architecture<Real>& net = t.architecture;
+  net.activation = static_cast<Activation>(static_cast<int64_t>(shape[0])), net.threshold = static_cast<Real>(shape[1]);
+  const double* end = shape + a.size(SOURCE + 2) - 2 * t.n_species;
+  for (shape += 2; shape < end; shape += 4) {
+    const auto whole = [&](int k) { return static_cast<int64_t>(shape[k]); };
+    net.add(whole(0), whole(1), whole(2), shape[3] != 0.0);
+  }
+  t.count = kinds(t.net_of, t.n_species);
+  t.numbers = a.values<Real>(SOURCE + 1, t.count * net.size);
+  return t;
+}
+
+template <typename Source, typename Real>
 void describe(const Arguments& a) {
   const Pairs pairs = pairs_of(a);
-  const Tables<Real> tables = tables_of<Real>(a);
+  const Source source = source_of(a, static_cast<const Source*>(nullptr));
   const int64_t* atoms = a.values<int64_t>(ATOMS);
   const int64_t count = a.size(ATOMS);
-  Real* total = a.values<Real>(ATOMS + 1, count * 4 * tables.width);
-  Real* features = a.values<Real>(ATOMS + 2, count * tables.contraction.features());
+  Real* total = a.values<Real>(ATOMS + 1, count * 4 * source.width);
+  Real* features = a.values<Real>(ATOMS + 2, count * source.contraction.features());
   in_pieces(count, PIECE, [&](int64_t begin, int64_t end) {
-    dp_sim::describe(pairs, tables, {atoms, begin, end}, total, features);
+    dp_sim::describe(pairs, source, {atoms, begin, end}, total, features);
   });
 }
 
-template <typename Real>
+template <typename Source, typename Real>
 void describe_gradient(const Arguments& a) {
   const Pairs pairs = pairs_of(a);
-  const Tables<Real> tables = tables_of<Real>(a);
+  const Source source = source_of(a, static_cast<const Source*>(nullptr));
   const int64_t* atoms = a.values<int64_t>(ATOMS);
   const int64_t count = a.size(ATOMS);
-  const Real* total = a.values<Real>(ATOMS + 1, count * 4 * tables.width);
-  const Real* slope = a.values<Real>(ATOMS + 2, count * tables.contraction.features());
+  const Real* total = a.values<Real>(ATOMS + 1, count * 4 * source.width);
+  const Real* slope = a.values<Real>(ATOMS + 2, count * source.contraction.features());
   Real* out = a.values<Real>(ATOMS + 3, 3 * a.size(5));
   in_pieces(count, PIECE, [&](int64_t begin, int64_t end) {
-    dp_sim::describe_gradient(pairs, tables, {atoms, begin, end}, total, slope, out);
+    dp_sim::describe_gradient(pairs, source, {atoms, begin, end}, total, slope, out);
   });
 }
 
@@ -134,31 +165,35 @@ void neighbors(uint64_t* stack, uint64_t inputs) {
   a.give_back(outputs, 4);
 }
 
-template <void (*in_double)(const Arguments&), void (*in_float)(const Arguments&)>
+// Real: as in argument `k`.
+template <uint64_t k, void (*in_double)(const Arguments&), void (*in_float)(const Arguments&)>
 void on_pairs(uint64_t* stack, uint64_t inputs) {
   const Arguments arguments(stack, inputs);
-  arguments.is_float32(GEOMETRY) ? in_float(arguments) : in_double(arguments);
+  arguments.is_float32(k) ? in_float(arguments) : in_double(arguments);
 }
 
 #define PAIRS_SCHEMA \
   "Tensor positions, Tensor cell, Tensor system, Tensor species, Tensor first, Tensor neighbor, Tensor shift, "
-#define TABLES_SCHEMA "Tensor values, Tensor table_of, Tensor scale, Tensor places, Tensor constants, "
+#define SUM_SCHEMA PAIRS_SCHEMA "Tensor constants, Tensor scale, Tensor source_of, Tensor numbers, Tensor shape, "
+#define DESCRIBE_SCHEMA SUM_SCHEMA "Tensor atoms, Tensor(a!) total, Tensor(b!) features) -> ()"
+#define GRADIENT_SCHEMA SUM_SCHEMA "Tensor atoms, Tensor total, Tensor slope, Tensor(a!) out) -> ()"
 
 struct Operator {
   const char *name, *schema;
   Boxed function;
 };
 const Operator OPERATORS[] = {
-    {"describe",
-     "describe(" PAIRS_SCHEMA TABLES_SCHEMA "Tensor atoms, Tensor(a!) total, Tensor(b!) features) -> ()",
-     guarded<on_pairs<describe<double>, describe<float>>>},
-    {"describe_gradient",
-     "describe_gradient(" PAIRS_SCHEMA TABLES_SCHEMA
-     "Tensor atoms, Tensor total, Tensor slope, Tensor(a!) out) -> ()",
-     guarded<on_pairs<describe_gradient<double>, describe_gradient<float>>>},
+    {"describe_by_tables", "describe_by_tables(" DESCRIBE_SCHEMA,
+     guarded<on_pairs<SOURCE + 1, describe<Tables<double>, double>, describe<Tables<float>, float>>>},
+    {"describe_by_nets", "describe_by_nets(" DESCRIBE_SCHEMA,
+     guarded<on_pairs<SOURCE + 1, describe<Nets<double>, double>, describe<Nets<float>, float>>>},
+    {"describe_by_tables_gradient", "describe_by_tables_gradient(" GRADIENT_SCHEMA,
+     guarded<on_pairs<SOURCE + 1, describe_gradient<Tables<double>, double>, describe_gradient<Tables<float>, float>>>},
+    {"describe_by_nets_gradient", "describe_by_nets_gradient(" GRADIENT_SCHEMA,
+     guarded<on_pairs<SOURCE + 1, describe_gradient<Nets<double>, double>, describe_gradient<Nets<float>, float>>>},
     {"pair_forces",
      "pair_forces(" PAIRS_SCHEMA "Tensor gradient, Tensor(a!) forces, Tensor(b!) virial) -> ()",
-     guarded<on_pairs<forces<double>, forces<float>>>},
+     guarded<on_pairs<GEOMETRY, forces<double>, forces<float>>>},
     {"neighbors",
      "neighbors(Tensor positions, Tensor box, Tensor periodic, Tensor cutoff) -> (Tensor, Tensor, Tensor, Tensor)",
      guarded<neighbors>},
@@ -168,7 +203,7 @@ const Operator OPERATORS[] = {
 }  // namespace dp_sim
 
 // Raised with every change of the operators' arguments; dp_sim/fused.py asks for it.
-extern "C" const int dp_sim_operators_version = 3;
+extern "C" const int dp_sim_operators_version = 4;
 
 // Called once from Python: nullptr, or what is wrong.
 extern "C" const char* dp_sim_register_operators() {

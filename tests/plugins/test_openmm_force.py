@@ -197,7 +197,7 @@ def test_without_the_operators_a_compressed_model_takes_the_other_path(
     fused._say_once.cache_clear()
     forces = [force_for(triclinic, compressed_file, backend=backend) for _ in range(2)]
     assert [record.message for record in caplog.records] == [
-        "compressed models run several times slower here than they could: no compiler"
+        "models run several times slower here than they could: no compiler"
     ]
     energy, got = energy_and_forces(context_of(triclinic, forces[0]))
     assert energy == pytest.approx(expected[0], rel=1e-12)

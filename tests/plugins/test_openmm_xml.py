@@ -36,12 +36,13 @@ WITHOUT_LIBRARY = "import dp_sim.fused\ndp_sim.fused.register_operators = lambda
 has_operators = pytest.mark.skipif(register_operators() != "", reason=register_operators())
 
 
-def system_of(atoms, model, backend):
+def system_of(atoms, model, backend, **options):
     system = openmm.System()
     for mass in atoms.get_masses():
         system.addParticle(mass)
     system.setDefaultPeriodicBoxVectors(*(atoms.cell[:] / 10))
-    force = create_force(model, species=atoms.get_chemical_symbols(), periodic=True, backend=backend, atoms=range(12))
+    species = atoms.get_chemical_symbols()
+    force = create_force(model, species=species, periodic=True, backend=backend, atoms=range(12), **options)
     force.setForceGroup(3)
     system.addForce(force)
     return system
@@ -70,15 +71,16 @@ def in_a_fresh_process(folder, imports):
     return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
 
 
+@pytest.mark.parametrize("portable", [True, False])
 @pytest.mark.parametrize("kind", ["model_file", "compressed_file"])
 @pytest.mark.parametrize("case", IMPORTS)
-def test_xml_needs_no_other_file_in_a_fresh_process(case, kind, tmp_path, triclinic, request):
+def test_xml_needs_no_other_file_in_a_fresh_process(case, kind, portable, tmp_path, triclinic, request):
     model_file = request.getfixturevalue(kind)
-    if kind == "compressed_file" and case == "torchscript":
-        pytest.skip("the operators of a compressed model are registered by import_torch_plugin")
+    if not portable and case == "torchscript":
+        pytest.skip("the operators are registered by import_torch_plugin")
     model = tmp_path / "model.pt"
     model.write_bytes(model_file.read_bytes())
-    system = system_of(triclinic, model, case.split(",")[0])
+    system = system_of(triclinic, model, case.split(",")[0], portable=portable)
     model.unlink()
     (tmp_path / "system.xml").write_text(openmm.XmlSerializer.serialize(system))
     np.save(tmp_path / "positions.npy", triclinic.positions / 10)
@@ -95,13 +97,17 @@ def test_xml_needs_no_other_file_in_a_fresh_process(case, kind, tmp_path, tricli
     ("backend", "imports", "message"),
     [
         ("torchscript", IMPORTS["torchscript"], "Unknown builtin op: dp_sim::"),
-        ("python", WITHOUT_LIBRARY, r"compiled operators, which cannot be used here \(no compiler\); install dp-sim"),
+        (
+            "python",
+            WITHOUT_LIBRARY,
+            r"calls compiled operators, which cannot be used here \(no compiler\); install dp-sim",
+        ),
     ],
 )
 def test_where_the_operators_are_missing_reading_or_running_says_so(
-    backend, imports, message, tmp_path, compressed_file, triclinic
+    backend, imports, message, tmp_path, either_file, triclinic
 ):
-    system = system_of(triclinic, compressed_file, backend)
+    system = system_of(triclinic, either_file, backend)
     (tmp_path / "system.xml").write_text(openmm.XmlSerializer.serialize(system))
     np.save(tmp_path / "positions.npy", triclinic.positions / 10)
     run = in_a_fresh_process(tmp_path, imports)

@@ -1,0 +1,153 @@
+#include "activation.h"
+
+#include <cmath>
+
+#include "vectors.h"
+
+namespace dp_sim {
+namespace {
+
+template <typename Real>
+struct Format;
+template <>
+struct Format<double> {
+  using Integer = int64_t;
+  static constexpr int bits = 52, bias = 1023, order = 6;
+  static constexpr double whole = 6755399441055744.0;  // 1.5 * 2^52: a sum with it is an integer, in the low bits
+  static constexpr double ln2_high = 0x1.62e42feep-1, ln2_low = 0x1.a39ef35793c76p-33;  // k times the first is exact
+  static constexpr double saturated = 20.0;  // tanh is 1 from here on
+};
+template <>
+struct Format<float> {
+  using Integer = int32_t;
+  static constexpr int bits = 23, bias = 127, order = 3;
+  static constexpr float whole = 12582912.0f;
+  static constexpr float ln2_high = 0x1.62ep-1f, ln2_low = 0x1.0bfbe8p-15f;
+  static constexpr float saturated = 10.0f;
+};
+
+// tanh(x) = (e - 1)/(e + 1), e = exp(2x) = 2^k exp(r), |r| <= ln 2 / 2. With the diagonal Pade approximant
+// exp(r) = (q + p)/(q - p), q even and p odd in r, that is one division, and none of its sums cancels:
+// ((2^k - 1) q + (2^k + 1) p) / ((2^k + 1) q + (2^k - 1) p). Coefficients: (2m - j)! m! / ((2m)! j! (m - j)!).
+template <typename Real>
+INLINE typename Vector<Real>::type tanh(typename Vector<Real>::type x) {
+  using V = typename Vector<Real>::type;
+  using F = Format<Real>;
+  typedef typename F::Integer Integers __attribute__((vector_size(64)));
+  constexpr int m = F::order;
+  double c[m + 1] = {1.0};
+  for (int j = 1; j <= m; ++j) c[j] = c[j - 1] * (m - j + 1) / (j * (2 * m - j + 1));
+
+  V y = x > F::saturated ? V{} + F::saturated : x;  // so written, what is not a number stays that
+  y = y < -F::saturated ? V{} - 2 * F::saturated : y + y;
+  const V shifted = y * Real(1.44269504088896340736) + F::whole, k = shifted - F::whole;
+  const V r = (y - k * F::ln2_high) - k * F::ln2_low, r2 = r * r;
+  const V two_k = (V)(((Integers)shifted + F::bias) << F::bits);
+  constexpr int odd = m % 2 ? m : m - 1, even = m - m % 2;
+  V p = V{} + static_cast<Real>(c[odd]), q = V{} + static_cast<Real>(c[even]);
+  for (int j = odd - 2; j > 0; j -= 2) p = p * r2 + static_cast<Real>(c[j]);
+  for (int j = even - 2; j >= 0; j -= 2) q = q * r2 + static_cast<Real>(c[j]);
+  p *= r;
+  const V less = two_k - Real(1), more = two_k + Real(1);
+  return (less * q + more * p) / (more * q + less * p);
+}
+
+// f(x) for each lane, where there is no form in vectors.
+template <typename Real, typename Function>
+INLINE typename Vector<Real>::type each(typename Vector<Real>::type x, const Function& function) {
+  for (int k = 0; k < Vector<Real>::lanes; ++k) x[k] = function(x[k]);
+  return x;
+}
+
+// x -> f(x), and f'(x) in `slope`. threshold: of silut.
+template <Activation kind, typename Real>
+INLINE typename Vector<Real>::type activated(typename Vector<Real>::type x, Real threshold,
+                                             typename Vector<Real>::type& slope) {
+  using V = typename Vector<Real>::type;
+  const V zero{}, one = zero + Real(1), half = zero + Real(0.5);
+  if constexpr (kind == Activation::tanh) {
+    const V t = tanh<Real>(x);
+    slope = one - t * t;
+    return t;
+  } else if constexpr (kind == Activation::gelu) {  // GELU()
+    const V phi = each<Real>(x, [](Real v) { return Real(0.5) * std::erfc(-v * Real(0.70710678118654752440)); });
+    slope = phi + x * each<Real>(x, [](Real v) { return Real(0.39894228040143267794) * std::exp(Real(-0.5) * v * v); });
+    return x * phi;
+  } else if constexpr (kind == Activation::gelu_tanh) {  // GELU(approximate="tanh")
+    const Real a = Real(0.79788456080286535588), b = Real(0.044715);
+    const V t = tanh<Real>(a * (x + b * x * x * x));
+    slope = half * (one + t) + half * x * (one - t * t) * (a * (one + Real(3) * b * x * x));
+    return half * x * (one + t);
+  } else if constexpr (kind == Activation::silu) {  // SiLU()
+    const V s = half + half * tanh<Real>(half * x);
+    slope = s * (one + x * (one - s));
+    return x * s;
+  } else if constexpr (kind == Activation::softplus) {  // Softplus(), which is linear beyond 20
+    const V s = half + half * tanh<Real>(half * x);
+    slope = x > Real(20) ? one : s;
+    return each<Real>(x, [](Real v) { return v > Real(20) ? v : std::log1p(std::exp(v)); });
+  } else if constexpr (kind == Activation::sigmoid) {  // Sigmoid()
+    const V s = half + half * tanh<Real>(half * x);
+    slope = s * (one - s);
+    return s;
+  } else if constexpr (kind == Activation::relu) {  // ReLU()
+    slope = x > Real(0) ? one : zero;
+    return x > Real(0) ? x : zero;
+  } else if constexpr (kind == Activation::relu6) {  // ReLU6()
+    const V low = x > Real(0) ? x : zero;
+    slope = ((x > Real(0)) & (x < Real(6))) ? one : zero;
+    return low < Real(6) ? low : zero + Real(6);
+  } else if constexpr (kind == Activation::silut) {  // SiLUT(threshold)
+    const Real sigmoid = Real(1) / (Real(1) + std::exp(-threshold));
+    const Real steepness = sigmoid + threshold * sigmoid * (Real(1) - sigmoid);
+    const V t = tanh<Real>(steepness * (x - threshold)), s = half + half * tanh<Real>(half * x);
+    slope = x >= threshold ? steepness * (one - t * t) : s * (one + x * (one - s));
+    return x >= threshold ? t + threshold * sigmoid : x * s;
+  } else {
+    slope = one;
+    return x;
+  }
+}
+
+template <Activation kind, typename Real>
+INLINE void activate_rows(Real threshold, const Rows<Real>& a) {
+  using V = typename Vector<Real>::type;
+  const V *bias = vectors(a.bias), *step = vectors(a.step);
+  for (int64_t r = 0; r < a.rows; ++r) {
+    V *value = vectors(a.z + r * a.stride), *derivative = vectors(a.z + (a.rows + r) * a.stride);
+    for (int64_t c = 0; c < a.columns / Vector<Real>::lanes; ++c) {
+      V slope;
+      V y = activated<kind, Real>(value[c] + bias[c], threshold, slope);
+      if (step) y *= step[c], slope *= step[c];
+      value[c] = y;
+      if (a.slopes) derivative[c] *= slope;
+    }
+  }
+}
+
+template <typename Real>
+INLINE void activate_kind(Activation kind, Real threshold, const Rows<Real>& a) {
+  switch (kind) {
+    case Activation::tanh: return activate_rows<Activation::tanh>(threshold, a);
+    case Activation::gelu: return activate_rows<Activation::gelu>(threshold, a);
+    case Activation::gelu_tanh: return activate_rows<Activation::gelu_tanh>(threshold, a);
+    case Activation::silu: return activate_rows<Activation::silu>(threshold, a);
+    case Activation::softplus: return activate_rows<Activation::softplus>(threshold, a);
+    case Activation::sigmoid: return activate_rows<Activation::sigmoid>(threshold, a);
+    case Activation::relu: return activate_rows<Activation::relu>(threshold, a);
+    case Activation::relu6: return activate_rows<Activation::relu6>(threshold, a);
+    case Activation::linear: return activate_rows<Activation::linear>(threshold, a);
+    case Activation::silut: return activate_rows<Activation::silut>(threshold, a);
+  }
+}
+
+}  // namespace
+
+EACH_PROCESSOR void activate(Activation kind, double threshold, const Rows<double>& rows) {
+  activate_kind(kind, threshold, rows);
+}
+EACH_PROCESSOR void activate(Activation kind, float threshold, const Rows<float>& rows) {
+  activate_kind(kind, threshold, rows);
+}
+
+}  // namespace dp_sim

@@ -1,0 +1,25 @@
+// Activations on rows of numbers: value and slope. The same functions as torch's (dp_sim/networks.py).
+#pragma once
+
+#include <cstdint>
+
+namespace dp_sim {
+
+// In the order of dp_sim/fused_nets.py.
+enum class Activation : int64_t { tanh, gelu, gelu_tanh, silu, softplus, sigmoid, relu, relu6, linear, silut };
+
+// z (rows, columns) -> f(z + bias), times `step` (columns) where it is not null. With `slopes` there are as many rows
+// again behind those, derivatives of z: they are multiplied by the derivative of that. Columns are whole vectors.
+template <typename Real>
+struct Rows {
+  Real* z;
+  int64_t rows, columns, stride;
+  const Real *bias, *step;
+  bool slopes;
+};
+
+// threshold: of silut
+void activate(Activation, double threshold, const Rows<double>&);
+void activate(Activation, float threshold, const Rows<float>&);
+
+}  // namespace dp_sim

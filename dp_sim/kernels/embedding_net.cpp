@@ -1,0 +1,92 @@
+#include "embedding_net.h"
+
+#include <utility>
+
+#include "vectors.h"
+
+namespace dp_sim {
+namespace {
+
+// z (rows, columns) = x (rows, n_in) W, a vector of columns at a time. Wider tiles were slower.
+template <int rows, typename Real>
+INLINE void product(const Real* x, const Layer& layer, const Real* net, int64_t widest, Real* z) {
+  using V = typename Vector<Real>::type;
+  for (int64_t c = 0; c < layer.stride / Vector<Real>::lanes; ++c) {
+    const Real* w = net + layer.weight;
+    V sum[rows] = {};
+    for (int64_t k = 0; k < layer.n_in; ++k, w += layer.stride) {
+      const V weight = vectors(w)[c];
+      for (int r = 0; r < rows; ++r) sum[r] += x[r * widest + k] * weight;
+    }
+    for (int r = 0; r < rows; ++r) vectors(z + r * widest)[c] = sum[r];
+  }
+}
+
+template <int rows, typename Real>
+INLINE void skip(const Layer& layer, const Real* x, int64_t widest, Real* z) {
+  for (int r = 0; r < rows; ++r, x += widest, z += widest)
+    for (int64_t part = 0; part < layer.repeats; ++part)
+      for (int64_t k = 0; k < layer.n_in; ++k) z[part * layer.n_in + k] += x[k];
+}
+
+// x (rows, 1) -> G and, in the rows behind the values, dG/ds, in x; z is room to work in.
+template <int values, bool slopes, typename Real>
+INLINE void through_layers(const Architecture<Real>& a, const Real* net, Real*& x, Real*& z) {
+  constexpr int rows = slopes ? 2 * values : values;
+  for (const Layer& layer : a.layers) {
+    product<rows>(x, layer, net, a.widest, z);
+    const Real* step = layer.has_step ? net + layer.step : nullptr;
+    activate(a.activation, a.threshold, Rows<Real>{z, values, layer.stride, a.widest, net + layer.bias, step, slopes});
+    if (layer.repeats) skip<rows>(layer, x, a.widest, z);
+    std::swap(x, z);
+  }
+}
+
+template <int values, bool slopes, typename Real>
+INLINE void in_tiles(const Architecture<Real>& a, const Real* net, const Inputs& inputs, Real* out) {
+  using V = typename Vector<Real>::type;
+  constexpr int rows = slopes ? 2 * values : values;
+  thread_local std::vector<Real> room;
+  if (static_cast<int64_t>(room.size()) < 2 * rows * a.widest) room.resize(2 * rows * a.widest);
+  const int64_t width = a.layers.back().stride, columns = width / Vector<Real>::lanes;
+  for (int64_t begin = 0; begin < inputs.count; begin += values) {
+    const int64_t* order = inputs.order + begin;
+    const int64_t last = inputs.count - begin - 1;  // fills the places that are left in the last tile
+    Real *x = room.data(), *z = x + rows * a.widest;
+    for (int64_t r = 0; r < values; ++r) {
+      const double s = inputs.s[order[r < last ? r : last]];
+      x[r * a.widest] = static_cast<Real>((s - inputs.mean) / inputs.deviation);
+      if (slopes) x[(values + r) * a.widest] = static_cast<Real>(1.0 / inputs.deviation);
+    }
+    through_layers<values, slopes>(a, net, x, z);
+    for (int64_t r = 0; r < values && r <= last; ++r) {
+      V* row = vectors(out + order[r] * (slopes ? 2 : 1) * width);
+      for (int64_t c = 0; c < columns; ++c) {
+        row[c] = vectors(x + r * a.widest)[c];
+        if (slopes) row[columns + c] = vectors(x + (values + r) * a.widest)[c];
+      }
+    }
+  }
+}
+
+// As many rows of a product as there are registers for their sums (64 bytes are two of AVX2, four of NEON).
+template <typename Real>
+INLINE void choose_tiles(const Architecture<Real>& a, const Real* net, const Inputs& inputs, bool slopes, Real* out) {
+  if (many_registers())
+    slopes ? in_tiles<4, true>(a, net, inputs, out) : in_tiles<8, false>(a, net, inputs, out);
+  else
+    slopes ? in_tiles<2, true>(a, net, inputs, out) : in_tiles<4, false>(a, net, inputs, out);
+}
+
+}  // namespace
+
+EACH_PROCESSOR void evaluate(const Architecture<double>& a, const double* net, const Inputs& inputs, bool slopes,
+                             double* out) {
+  choose_tiles(a, net, inputs, slopes, out);
+}
+EACH_PROCESSOR void evaluate(const Architecture<float>& a, const float* net, const Inputs& inputs, bool slopes,
+                             float* out) {
+  choose_tiles(a, net, inputs, slopes, out);
+}
+
+}  // namespace dp_sim

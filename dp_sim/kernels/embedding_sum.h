@@ -1,0 +1,146 @@
+// T_i = sum_j R~_ij (x) G(s_ij) (eq. 10), what the fitting net reads of it, and the derivative of the energy with respect
+// to r_ij. Where G comes from is left open: `Rows` has, for the neighbours of one atom,
+//
+//   prepare(pairs, i, near, slopes)   called once the distances are known
+//   value(n, c)                       vector c of G of neighbour n
+//   value_and_slope(n, c, g, slope)   the same and dG/ds
+//
+// Lanes are columns of G. M below is its width, padded with zeros to whole vectors.
+#pragma once
+
+#include "contraction.h"
+#include "neighborhood.h"
+#include "vectors.h"
+
+namespace dp_sim {
+
+// What every source of G shares.
+struct Sum {
+  const double* scale;  // (species, 4): what the columns of R~ are multiplied by, per species of the centre
+  int64_t n_species, width;
+  Switch sw;
+  Contraction contraction;
+};
+
+// Atoms begin <= b < end of a block; `atoms` says which they are.
+struct Block {
+  const int64_t* atoms;
+  int64_t begin, end;
+};
+
+// R~_ij, eq. 8, scaled.
+template <typename Real>
+INLINE void environment_row(const Neighborhood& near, const double* scale, int64_t n, Real out[4]) {
+  const double s = near.s[n];
+  out[0] = static_cast<Real>(s * scale[0]);
+  out[1] = static_cast<Real>(s * near.x[n] * scale[1]);
+  out[2] = static_cast<Real>(s * near.y[n] * scale[2]);
+  out[3] = static_cast<Real>(s * near.z[n] * scale[3]);
+}
+
+// Columns c .. c + width (in vectors) of T: sum over n neighbours of x (4) times G.
+template <int width, typename Real, typename Rows>
+INLINE void sum_tile(const Rows& rows, const Real* x, int64_t count, int64_t columns, int64_t c,
+                     typename Vector<Real>::type* sum) {
+  using V = typename Vector<Real>::type;
+  V t[4][width] = {};
+  for (int64_t n = 0; n < count; ++n, x += 4) {
+    for (int k = 0; k < width; ++k) {
+      const V g = rows.value(n, c + k);
+      t[0][k] += x[0] * g, t[1][k] += x[1] * g, t[2][k] += x[2] * g, t[3][k] += x[3] * g;
+    }
+  }
+  for (int q = 0; q < 4; ++q)
+    for (int k = 0; k < width; ++k) sum[q * columns + c + k] = t[q][k];
+}
+
+template <typename Real, typename Rows>
+INLINE void sum_tiles(const Rows& rows, const Real* x, int64_t count, int64_t columns,
+                      typename Vector<Real>::type* sum) {
+  const int64_t most = many_registers() ? 5 : 1, tiles = (columns + most - 1) / most;
+  for (int64_t k = 0, c = 0; k < tiles; ++k) {
+    const int64_t width = (columns - c + tiles - k - 1) / (tiles - k);  // tiles of nearly equal width
+    switch (width) {
+      case 1: sum_tile<1>(rows, x, count, columns, c, sum); break;
+      case 2: sum_tile<2>(rows, x, count, columns, c, sum); break;
+      case 3: sum_tile<3>(rows, x, count, columns, c, sum); break;
+      case 4: sum_tile<4>(rows, x, count, columns, c, sum); break;
+      default: sum_tile<5>(rows, x, count, columns, c, sum);
+    }
+    c += width;
+  }
+}
+
+// total = T (B, 4, M), features = D (B, F) (contraction.h)
+template <typename Rows, typename Real>
+INLINE void describe_block(const Pairs& pairs, const Sum& t, Rows& rows, const Block& block, Real* total,
+                           Real* features) {
+  thread_local Neighborhood near;
+  thread_local std::vector<Real> x;
+  const int64_t columns = t.width / Vector<Real>::lanes;
+  for (int64_t b = block.begin; b < block.end; ++b) {
+    const int64_t i = block.atoms[b];
+    find_near(near, pairs, t.sw, i);
+    rows.prepare(pairs, i, near, false);
+    grow(x, 4 * near.n);
+    for (int64_t n = 0; n < near.n; ++n) environment_row(near, t.scale + 4 * pairs.species[i], n, x.data() + 4 * n);
+    Real* sum = total + b * 4 * t.width;
+    sum_tiles(rows, x.data(), near.n, columns, vectors(sum));
+    contract(sum, t.width, t.contraction, features + b * t.contraction.features());
+  }
+}
+
+// a_c = dE/dR~_c (4) and the part of dE/ds that goes through G, of neighbour n: d = dE/dT of its centre.
+template <typename Rows, typename Real>
+INLINE void through_row(const Rows& rows, int64_t n, const Real x[4], const Real* d, int64_t columns, Real a[4],
+                        Real& through_g) {
+  using V = typename Vector<Real>::type;
+  const V* dt = vectors(d);
+  V a0{}, a1{}, a2{}, a3{}, b{};
+  for (int64_t c = 0; c < columns; ++c, ++dt) {
+    V g, slope;
+    rows.value_and_slope(n, c, g, slope);
+    const V d0 = dt[0], d1 = dt[columns], d2 = dt[2 * columns], d3 = dt[3 * columns];
+    a0 += d0 * g, a1 += d1 * g, a2 += d2 * g, a3 += d3 * g;
+    b += slope * (x[0] * d0 + x[1] * d1 + x[2] * d2 + x[3] * d3);
+  }
+  a[0] = total<Real>(a0), a[1] = total<Real>(a1), a[2] = total<Real>(a2), a[3] = total<Real>(a3);
+  through_g = total<Real>(b);
+}
+
+// dE/dr_ij from dE/dR~ (a) and dE/ds: through s along n = r_ij/r, through n across it.
+template <typename Real>
+INLINE void pair_gradient(const Neighborhood& near, const double* scale, int64_t n, const Real a[4],
+                          Real through_g, Real* out) {
+  const double unit[3] = {near.x[n], near.y[n], near.z[n]};
+  const double d[3] = {a[1] * scale[1], a[2] * scale[2], a[3] * scale[3]};
+  const double along = d[0] * unit[0] + d[1] * unit[1] + d[2] * unit[2];
+  const double slope = (through_g + a[0] * scale[0] + along) * near.slope[n], over_r = near.s_over_r[n];
+  for (int k = 0; k < 3; ++k) out[k] = static_cast<Real>(slope * unit[k] + over_r * (d[k] - along * unit[k]));
+}
+
+// total = T (B, 4, M), slope = dE/dD (B, F) -> dE/dr_ij (P, 3), written for every pair of the block's atoms
+template <typename Rows, typename Real>
+INLINE void gradient_block(const Pairs& pairs, const Sum& t, Rows& rows, const Block& block, const Real* total,
+                           const Real* slope, Real* out) {
+  thread_local Neighborhood near;
+  thread_local std::vector<Real> d;  // dE/dT of one atom
+  grow(d, 4 * t.width);
+  const int64_t columns = t.width / Vector<Real>::lanes;
+  for (int64_t b = block.begin; b < block.end; ++b) {
+    const int64_t i = block.atoms[b];
+    const double* scale = t.scale + 4 * pairs.species[i];
+    find_near(near, pairs, t.sw, i);
+    rows.prepare(pairs, i, near, true);
+    contract_gradient(total + b * 4 * t.width, t.width, t.contraction, slope + b * t.contraction.features(), d.data());
+    for (int64_t p = 3 * pairs.first[i]; p < 3 * pairs.first[i + 1]; ++p) out[p] = 0;
+    for (int64_t n = 0; n < near.n; ++n) {
+      Real x[4], a[4], through_g;
+      environment_row(near, scale, n, x);
+      through_row(rows, n, x, d.data(), columns, a, through_g);
+      pair_gradient(near, scale, n, a, through_g, out + 3 * near.pair[n]);
+    }
+  }
+}
+
+}  // namespace dp_sim

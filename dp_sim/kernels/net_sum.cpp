@@ -1,0 +1,82 @@
+#include "net_sum.h"
+
+#include <algorithm>
+
+namespace dp_sim {
+namespace {
+
+// G of the neighbours of an atom, and dG/ds: evaluated together for all that share a net, then kept.
+template <typename Real>
+class NetRows {
+  using V = typename Vector<Real>::type;
+
+ public:
+  void open(const Nets<Real>& nets) {
+    nets_ = &nets;
+    grow(first_, nets.count + 1);
+  }
+
+  INLINE void prepare(const Pairs& pairs, int64_t i, const Neighborhood& near, bool slopes) {
+    const Nets<Real>& t = *nets_;
+    stride_ = (slopes ? 2 : 1) * t.width;
+    grow(values_, near.n * stride_);
+    sort(pairs, i, near);
+    const double* input = t.inputs + 2 * pairs.species[i];
+    for (int64_t net = 0, begin = 0; net < t.count; begin = first_[net++]) {
+      const Inputs inputs{near.s.data(), order_.data() + begin, first_[net] - begin, input[0], input[1]};
+      evaluate(t.architecture, t.numbers + net * t.architecture.size, inputs, slopes, values_.data());
+    }
+  }
+
+  INLINE V value(int64_t n, int64_t c) const { return vectors(values_.data() + n * stride_)[c]; }
+
+  INLINE void value_and_slope(int64_t n, int64_t c, V& g, V& slope) const {
+    const V* row = vectors(values_.data() + n * stride_) + c;
+    g = row[0], slope = row[nets_->width / Vector<Real>::lanes];
+  }
+
+ private:
+  // Neighbours in the order of their nets; first_[k] is where those of net k end.
+  INLINE void sort(const Pairs& pairs, int64_t i, const Neighborhood& near) {
+    const int64_t* net_of = nets_->net_of + pairs.species[i] * nets_->n_species;
+    grow(order_, near.n), grow(net_, near.n);
+    std::fill(first_.begin(), first_.end(), 0);
+    for (int64_t n = 0; n < near.n; ++n) {
+      net_[n] = net_of[pairs.species[pairs.neighbor[near.pair[n]]]];
+      ++first_[net_[n] + 1];
+    }
+    for (int64_t k = 0; k < nets_->count; ++k) first_[k + 1] += first_[k];
+    for (int64_t n = 0; n < near.n; ++n) order_[first_[net_[n]]++] = n;
+  }
+
+  const Nets<Real>* nets_;
+  int64_t stride_;
+  std::vector<int64_t> first_, order_, net_;
+  std::vector<Real> values_;  // (n, M), or (n, 2, M) with slopes
+};
+
+template <typename Real>
+INLINE NetRows<Real>& rows_of(const Nets<Real>& nets) {
+  thread_local NetRows<Real> rows;
+  rows.open(nets);
+  return rows;
+}
+
+}  // namespace
+
+EACH_PROCESSOR void describe(const Pairs& p, const Nets<double>& t, const Block& b, double* total, double* features) {
+  describe_block(p, t, rows_of(t), b, total, features);
+}
+EACH_PROCESSOR void describe(const Pairs& p, const Nets<float>& t, const Block& b, float* total, float* features) {
+  describe_block(p, t, rows_of(t), b, total, features);
+}
+EACH_PROCESSOR void describe_gradient(const Pairs& p, const Nets<double>& t, const Block& b, const double* total,
+                                      const double* slope, double* out) {
+  gradient_block(p, t, rows_of(t), b, total, slope, out);
+}
+EACH_PROCESSOR void describe_gradient(const Pairs& p, const Nets<float>& t, const Block& b, const float* total,
+                                      const float* slope, float* out) {
+  gradient_block(p, t, rows_of(t), b, total, slope, out);
+}
+
+}  // namespace dp_sim

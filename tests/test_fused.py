@@ -1,0 +1,165 @@
+"""The compiled operators with embedding nets: the laws, the numbers of the model's own path, and what can go wrong.
+
+Each activation, residual steps and skips of all kinds are tested against DeePMD-kit's numbers (tests/deepmd).
+"""
+
+import logging
+
+import pytest
+import torch
+from model_contract import STRUCTURES, ModelContract, assert_same, on_path, open_model
+from systems import CUTOFF, random_config, random_model
+
+from dp_sim import fused
+from dp_sim.compress import compress
+from dp_sim.export import Model
+from dp_sim.fused_sources import source
+from dp_sim.model import DeepPotential, Potential
+
+has_library = pytest.mark.skipif(fused.register_operators() != "", reason=fused.register_operators())
+KINDS = ("networks", "tables")
+
+
+def random_of(kind: str) -> DeepPotential:
+    model = random_model(random_config())
+    return compress(model, spacing=0.01)[0] if kind == "tables" else model
+
+
+def opened(model: DeepPotential, on_fast_path: bool = True) -> Model:
+    potential = Potential(model, CUTOFF).eval().requires_grad_(False)
+    return on_path(open_model(potential, "float64"), potential, on_fast_path)
+
+
+@has_library
+class TestNetworks(ModelContract):
+    fused = True
+
+    @classmethod
+    def make(cls) -> Potential:
+        return Potential(random_model(random_config()), CUTOFF)
+
+
+@has_library
+class TestTwoSidedCosine(ModelContract):
+    fused = True
+
+    @classmethod
+    def make(cls) -> Potential:
+        config = random_config(one_side=False, switch="cosine", activation="silu", residual_timestep=True)
+        return Potential(random_model(config), CUTOFF)
+
+
+@has_library
+class TestRadialFloat32(ModelContract):
+    fused = True
+    dtype = "float32"
+    tolerance = 2e-5
+    step, step_tolerance = 1e-2, 5e-3
+
+    @classmethod
+    def make(cls) -> Potential:
+        return Potential(random_model(random_config(descriptor="radial", precision="float32")), CUTOFF)
+
+
+@has_library
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"embedding": (1,)},
+        {"embedding": (8, 16, 32)},
+        {"embedding": (25, 50, 100)},
+        {"embedding": (7, 7, 9), "activation": "gelu"},
+        {"embedding": (30, 20), "activation": "softplus", "one_side": False},
+        {"embedding": (5, 10), "activation": "sigmoid", "descriptor": "radial"},
+    ],
+)
+def test_same_numbers_as_the_other_path(settings: dict[str, object]) -> None:
+    """Widths that fill vectors of the processor and widths that do not; layers with and without skips."""
+    model = random_model(random_config(**{"axis_width": 1, **settings}))
+    fast, plain = opened(model), opened(model, on_fast_path=False)
+    for name, structure in STRUCTURES.items():
+        got, expected = (m.evaluate(structure, virial=True) for m in (fast, plain))
+        for field in ("energy", "atomic_energies", "forces", "virial"):
+            assert_same(getattr(got, field), getattr(expected, field), 1e-13, f"{field} of {name}")
+
+
+@has_library
+def test_saturated_and_tiny_inputs_of_tanh() -> None:
+    """Biases from 1e-9 to 1e9: its slope vanishes without a NaN, and small arguments keep their digits."""
+    model = random_model(random_config())
+    for net in model.descriptor.embedding.nets.children():
+        layer = next(net.layers.children())
+        layer.bias.data = torch.logspace(-9, 9, len(layer.bias), dtype=torch.float64) * (-1.0) ** torch.arange(
+            len(layer.bias)
+        )
+        layer.weight.data *= 1e-3
+    fast, plain = (opened(model, which).evaluate(STRUCTURES["TTT"]) for which in (True, False))
+    assert plain.forces.abs().max() > 1e-6
+    assert_same(fast.energy, plain.energy, 1e-14, "energy")
+    assert float((fast.forces - plain.forces).abs().max() / plain.forces.abs().max()) < 1e-12
+
+
+@has_library
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_that_are_not_numbers_are_not_hidden(kind: str) -> None:
+    model = random_of("networks")
+    last = list(next(model.descriptor.embedding.nets.children()).layers.children())[-1]
+    last.weight.data[0] = torch.nan
+    model = compress(model, spacing=0.01)[0] if kind == "tables" else model
+    output = opened(model).evaluate(STRUCTURES["TTT"])
+    assert bool(output.energy.isnan().all())
+    assert bool(output.forces.isnan().any())
+
+
+@has_library
+@pytest.mark.parametrize("kind", KINDS)
+def test_pairs_beyond_the_cutoff_add_nothing(kind: str) -> None:
+    """What a neighbour list with a skin relies on: the same bits."""
+    model = opened(random_of(kind))
+    wider = Potential(random_of(kind), CUTOFF + 1.5)
+    batch, pairs = model.prepare(STRUCTURES["TTT"])
+    more = wider.neighbors(batch.positions, batch.cell[0], torch.tensor([True] * 3))
+    assert len(more[0]) > len(pairs.center)
+    expected, got = (model.fused[0].energies_and_forces(*batch, *p) for p in (pairs, more))  # type: ignore[union-attr]
+    for a, b in zip(got, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-13)
+
+
+def test_without_the_library_it_says_once_that_it_is_slow(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(fused, "register_operators", lambda: "no compiler")
+    fused._say_once.cache_clear()
+    with caplog.at_level(logging.WARNING, logger="dp_sim"):
+        models = [open_model(Potential(random_of(kind), CUTOFF), "float64") for kind in KINDS]
+    assert [model.fused for model in models] == [[None], [None]]
+    assert [record.message for record in caplog.records] == [
+        "models run several times slower here than they could: no compiler"
+    ]
+
+
+def test_other_descriptors_have_no_fast_path_and_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    frames = {"H": 2, "O": 2, "Cu": 2}
+    config = random_config(descriptor="local-frame", angular_neighbors=frames, radial_neighbors=0)
+    model = DeepPotential(config)
+    assert source(model.descriptor) is None
+    with caplog.at_level(logging.WARNING, logger="dp_sim"):
+        assert open_model(Potential(model, CUTOFF), "float64").fused == [None]
+    assert not caplog.records
+
+
+@has_library
+def test_a_library_of_another_version_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused, "OPERATORS_VERSION", 0)
+    assert "another version of dp-sim; install dp-sim again" in fused.register_operators.__wrapped__()
+
+
+@has_library
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_tensor_of_a_wrong_kind_is_refused(kind: str) -> None:
+    model = opened(random_of(kind))
+    batch, pairs = model.prepare(STRUCTURES["TTT"])
+    module = model.fused[0]
+    assert module is not None
+    with pytest.raises(RuntimeError, match="wrong dtype, layout or size"):
+        module.energies_and_forces(*batch._replace(system=batch.system.to(torch.int32)), *pairs)
