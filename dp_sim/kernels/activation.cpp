@@ -109,18 +109,34 @@ INLINE typename Vector<Real>::type activated(typename Vector<Real>::type x, Real
   }
 }
 
+// The first n numbers at p, which need not fill a vector.
+template <typename Real>
+INLINE typename Vector<Real>::type load(const Real* p, int64_t n) {
+  if (n >= Vector<Real>::lanes) return *vectors(p);
+  typename Vector<Real>::type v{};
+  for (int64_t k = 0; k < n; ++k) v[k] = p[k];
+  return v;
+}
+
+template <typename Real>
+INLINE void store(Real* p, int64_t n, const typename Vector<Real>::type& v) {
+  if (n >= Vector<Real>::lanes)
+    *vectors(p) = v;
+  else
+    for (int64_t k = 0; k < n; ++k) p[k] = v[k];
+}
+
 template <Activation kind, typename Real>
 INLINE void activate_rows(Real threshold, const Rows<Real>& a) {
   using V = typename Vector<Real>::type;
-  const V *bias = vectors(a.bias), *step = vectors(a.step);
   for (int64_t r = 0; r < a.rows; ++r) {
-    V *value = vectors(a.z + r * a.stride), *derivative = vectors(a.z + (a.rows + r) * a.stride);
-    for (int64_t c = 0; c < a.columns / Vector<Real>::lanes; ++c) {
-      V slope;
-      V y = activated<kind, Real>(value[c] + bias[c], threshold, slope);
-      if (step) y *= step[c], slope *= step[c];
-      value[c] = y;
-      if (a.slopes) derivative[c] *= slope;
+    Real *z = a.z + r * a.stride, *slopes = a.slope ? a.slope + r * a.stride : nullptr;
+    for (int64_t c = 0; c < a.columns; c += Vector<Real>::lanes) {
+      const int64_t n = a.columns - c;
+      V slope, y = activated<kind, Real>(load(z + c, n) + load(a.bias + c, n), threshold, slope);
+      if (a.step) y *= load(a.step + c, n), slope *= load(a.step + c, n);
+      store(z + c, n, y);
+      if (slopes) store(slopes + c, n, a.times ? slope * load(slopes + c, n) : slope);
     }
   }
 }

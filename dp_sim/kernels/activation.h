@@ -8,14 +8,14 @@ namespace dp_sim {
 // In the order of dp_sim/fused_nets.py.
 enum class Activation : int64_t { tanh, gelu, gelu_tanh, silu, softplus, sigmoid, relu, relu6, linear, silut };
 
-// z (rows, columns) -> f(z + bias), times `step` (columns) where it is not null. With `slopes` there are as many rows
-// again behind those, derivatives of z: they are multiplied by the derivative of that. Columns are whole vectors.
+// z (rows, columns) -> f(z + bias), times `step` (columns) where it is not null; the derivative of that by z goes into
+// `slope` (rows, columns), which it multiplies if `times` says so. A null slope is left out.
 template <typename Real>
 struct Rows {
-  Real* z;
+  Real *z, *slope;
   int64_t rows, columns, stride;
   const Real *bias, *step;
-  bool slopes;
+  bool times;
 };
 
 // threshold: of silut

@@ -36,7 +36,9 @@ INLINE void through_layers(const Architecture<Real>& a, const Real* net, Real*& 
   for (const Layer& layer : a.layers) {
     product<rows>(x, layer, net, a.widest, z);
     const Real* step = layer.has_step ? net + layer.step : nullptr;
-    activate(a.activation, a.threshold, Rows<Real>{z, values, layer.stride, a.widest, net + layer.bias, step, slopes});
+    Real* derivatives = slopes ? z + values * a.widest : nullptr;
+    activate(a.activation, a.threshold,
+             Rows<Real>{z, derivatives, values, layer.stride, a.widest, net + layer.bias, step, true});
     if (layer.repeats) skip<rows>(layer, x, a.widest, z);
     std::swap(x, z);
   }

@@ -37,7 +37,7 @@ struct Inputs {
   double mean, deviation;
 };
 
-// Row order[k] of out (M, or 2 M numbers with slopes) = G and then dG/ds of s[order[k]], by the net that begins at `net`.
+// Row order[k] of out (M, or 2 M numbers with slopes) = G and then dG/ds of s[order[k]]; the net begins at `net`.
 void evaluate(const Architecture<double>&, const double* net, const Inputs&, bool slopes, double* out);
 void evaluate(const Architecture<float>&, const float* net, const Inputs&, bool slopes, float* out);
 

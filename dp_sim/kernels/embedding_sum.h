@@ -1,5 +1,5 @@
-// T_i = sum_j R~_ij (x) G(s_ij) (eq. 10), what the fitting net reads of it, and the derivative of the energy with respect
-// to r_ij. Where G comes from is left open: `Rows` has, for the neighbours of one atom,
+// T_i = sum_j R~_ij (x) G(s_ij) (eq. 10), what the fitting net reads of it, and the derivative of the energy with
+// respect to r_ij. Where G comes from is left open: `Rows` has, for the neighbours of one atom,
 //
 //   prepare(pairs, i, near, slopes)   called once the distances are known
 //   value(n, c)                       vector c of G of neighbour n

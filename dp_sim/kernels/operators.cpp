@@ -1,6 +1,6 @@
-// The operators that TorchScript calls: torch.ops.dp_sim.describe_by_tables and describe_by_nets, the same with _gradient,
-// pair_forces and neighbors. All arguments are tensors on the CPU; there is no derivative of an operator. Those on pairs
-// write into tensors of the caller.
+// The operators that TorchScript calls: torch.ops.dp_sim.describe_by_tables and describe_by_nets, the same with
+// _gradient, pair_forces, activate, neighbors. All arguments are tensors on the CPU; there is no derivative of an operator.
+// All but the last write into tensors of the caller.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -18,6 +18,7 @@ constexpr uint64_t GEOMETRY = 7;  // arguments that describe the pairs
 constexpr uint64_t SOURCE = GEOMETRY + 2;  // the first argument on where G comes from
 constexpr uint64_t ATOMS = SOURCE + 3;
 constexpr int64_t PIECE = 8;      // atoms that a thread takes at a time
+constexpr int64_t ROWS = 32;      // rows of a matrix likewise
 
 Pairs pairs_of(const Arguments& a) {
   const int64_t atoms = a.size(2), count = a.size(5);
@@ -51,8 +52,8 @@ Tables<Real> source_of(const Arguments& a, const Tables<Real>*) {
   return t;
 }
 
-// source_of, the numbers of all nets, and inputs (species, 2), activation, threshold, then n_in, n_out, repeats, has_step
-// of each layer.
+// source_of, the numbers of all nets, and inputs (species, 2), activation, threshold, then n_in, n_out, repeats,
+// has_step of each layer.
 template <typename Real>
 Nets<Real> source_of(const Arguments& a, const Nets<Real>*) {
   Nets<Real> t{};
@@ -135,6 +136,21 @@ void forces(const Arguments& a) {
   }
 }
 
+// z (n, columns) -> f(z + bias), times step (columns, or none at all), and its slope (n, columns); kind: number of the
+// activation (activation.h), threshold. For the fitting nets.
+template <typename Real>
+void activate(const Arguments& a) {
+  const int64_t columns = a.size(1), rows = columns ? a.size(0) / columns : 0;
+  Real *z = a.values<Real>(0, rows * columns), *slope = a.values<Real>(4, rows * columns);
+  const Real *bias = a.values<Real>(1, columns), *step = a.size(2) ? a.values<Real>(2, columns) : nullptr;
+  const double* kind = a.values<double>(3, 2);
+  in_pieces(rows, ROWS, [&](int64_t begin, int64_t end) {
+    const int64_t first = begin * columns;
+    dp_sim::activate(static_cast<Activation>(static_cast<int64_t>(kind[0])), static_cast<Real>(kind[1]),
+                     Rows<Real>{z + first, slope + first, end - begin, columns, columns, bias, step, false});
+  });
+}
+
 // positions (N, 3), box (3, 3), periodic (3,) and cutoff (1,) -> center, neighbor, shift (dp_sim/batch.py), and the
 // smallest distance (1,). Pairs are counted before they are written, so that each has its place whatever the thread.
 void neighbors(uint64_t* stack, uint64_t inputs) {
@@ -167,7 +183,7 @@ void neighbors(uint64_t* stack, uint64_t inputs) {
 
 // Real: as in argument `k`.
 template <uint64_t k, void (*in_double)(const Arguments&), void (*in_float)(const Arguments&)>
-void on_pairs(uint64_t* stack, uint64_t inputs) {
+void in_precision(uint64_t* stack, uint64_t inputs) {
   const Arguments arguments(stack, inputs);
   arguments.is_float32(k) ? in_float(arguments) : in_double(arguments);
 }
@@ -184,16 +200,19 @@ struct Operator {
 };
 const Operator OPERATORS[] = {
     {"describe_by_tables", "describe_by_tables(" DESCRIBE_SCHEMA,
-     guarded<on_pairs<SOURCE + 1, describe<Tables<double>, double>, describe<Tables<float>, float>>>},
+     guarded<in_precision<SOURCE + 1, describe<Tables<double>, double>, describe<Tables<float>, float>>>},
     {"describe_by_nets", "describe_by_nets(" DESCRIBE_SCHEMA,
-     guarded<on_pairs<SOURCE + 1, describe<Nets<double>, double>, describe<Nets<float>, float>>>},
+     guarded<in_precision<SOURCE + 1, describe<Nets<double>, double>, describe<Nets<float>, float>>>},
     {"describe_by_tables_gradient", "describe_by_tables_gradient(" GRADIENT_SCHEMA,
-     guarded<on_pairs<SOURCE + 1, describe_gradient<Tables<double>, double>, describe_gradient<Tables<float>, float>>>},
+     guarded<in_precision<SOURCE + 1, describe_gradient<Tables<double>, double>, describe_gradient<Tables<float>, float>>>},
     {"describe_by_nets_gradient", "describe_by_nets_gradient(" GRADIENT_SCHEMA,
-     guarded<on_pairs<SOURCE + 1, describe_gradient<Nets<double>, double>, describe_gradient<Nets<float>, float>>>},
+     guarded<in_precision<SOURCE + 1, describe_gradient<Nets<double>, double>, describe_gradient<Nets<float>, float>>>},
     {"pair_forces",
      "pair_forces(" PAIRS_SCHEMA "Tensor gradient, Tensor(a!) forces, Tensor(b!) virial) -> ()",
-     guarded<on_pairs<GEOMETRY, forces<double>, forces<float>>>},
+     guarded<in_precision<GEOMETRY, forces<double>, forces<float>>>},
+    {"activate",
+     "activate(Tensor(a!) z, Tensor bias, Tensor step, Tensor kind, Tensor(b!) slope) -> ()",
+     guarded<in_precision<0, activate<double>, activate<float>>>},
     {"neighbors",
      "neighbors(Tensor positions, Tensor box, Tensor periodic, Tensor cutoff) -> (Tensor, Tensor, Tensor, Tensor)",
      guarded<neighbors>},
@@ -203,7 +222,7 @@ const Operator OPERATORS[] = {
 }  // namespace dp_sim
 
 // Raised with every change of the operators' arguments; dp_sim/fused.py asks for it.
-extern "C" const int dp_sim_operators_version = 4;
+extern "C" const int dp_sim_operators_version = 5;
 
 // Called once from Python: nullptr, or what is wrong.
 extern "C" const char* dp_sim_register_operators() {
