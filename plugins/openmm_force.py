@@ -33,7 +33,7 @@ from torch import Tensor
 from dp_sim.batch import choose
 from dp_sim.errors import InputError, import_optional, nearest_name
 from dp_sim.export import Model, ModelSource, as_model
-from dp_sim.fused import register_operators
+from dp_sim.fused import as_written, register_operators
 from dp_sim.plugins.openmm_module import load_scripted, scripted_potential
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def create_force(
     index = model.species_index(_numbers(elements, range(len(elements)) if part is None else part))
     content = scripted_potential(model, index, None if part is None else torch.tensor(part), portable=portable)
     if backend == "auto":
-        backend = working_backend(model, index)
+        backend = working_backend(model, index, portable=portable)
     force = _torch_force(content) if backend == "torchscript" else _python_force(content, str(model.device))
     force.setUsesPeriodicBoundaryConditions(periodic)
     return force
@@ -166,7 +166,8 @@ class ScriptedComputation:
             box = self._tensor(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer))
         except OpenMMException:  # how a State says that the force is not periodic
             box = None
-        energy, forces = self._module(positions, box)
+        with as_written():
+            energy, forces = self._module(positions, box)
         return energy.item(), forces.cpu().numpy()
 
     def _tensor(self, values: np.ndarray) -> Tensor:
@@ -185,10 +186,10 @@ def _python_force(content: bytes, device: str) -> openmm.Force:
     return PythonForce(ScriptedComputation(content, device))
 
 
-def working_backend(model: Model, species: Tensor) -> str:
+def working_backend(model: Model, species: Tensor, *, portable: bool = False) -> str:
     """ "torchscript" if a TorchForce of up to three atoms passes the self-check, else "python"; the log says why."""
     try:
-        check_one_step(scripted_potential(model, species[:3]), len(species[:3]))
+        check_one_step(scripted_potential(model, species[:3], portable=portable), len(species[:3]))
     # Any exception: a plugin built for another torch fails in whatever way the mismatch brings about.
     except Exception as error:
         logger.warning("backend 'auto' takes PythonForce, because TorchForce cannot be used here: %s", error)

@@ -1,8 +1,8 @@
 """Where the time of a step goes: neighbour list, descriptor, fitting net, derivative.
 
 The first three are run alone, one after the other, with a clock between them; the derivative (forces and virial, and
-what joins the parts) is what they leave of a whole evaluation. On one thread the clock is that of the processor, which
-other work on the machine disturbs less.
+what joins the parts) is what they leave of a whole evaluation. On the fast path dE/dD comes out of the fitting net at
+once and counts there. On one thread the clock is that of the processor, which other work on the machine disturbs less.
 """
 
 from __future__ import annotations

@@ -4,17 +4,22 @@ Each activation, residual steps and skips of all kinds are tested against DeePMD
 """
 
 import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 from model_contract import STRUCTURES, ModelContract, assert_same, on_path, open_model
-from systems import CUTOFF, random_config, random_model
+from systems import CUTOFF, SPECIES, random_config, random_model
 
 from dp_sim import fused
 from dp_sim.compress import compress
-from dp_sim.export import Model
+from dp_sim.export import Model, ModelMetadata
 from dp_sim.fused_sources import source
 from dp_sim.model import DeepPotential, Potential
+from dp_sim.networks import ACTIVATIONS, make_activation
 
 has_library = pytest.mark.skipif(fused.register_operators() != "", reason=fused.register_operators())
 KINDS = ("networks", "tables")
@@ -100,21 +105,57 @@ def test_saturated_and_tiny_inputs_of_tanh() -> None:
 
 
 @has_library
-@pytest.mark.parametrize("kind", KINDS)
-def test_weights_that_are_not_numbers_are_not_hidden(kind: str) -> None:
-    model = random_of("networks")
-    last = list(next(model.descriptor.embedding.nets.children()).layers.children())[-1]
-    last.weight.data[0] = torch.nan
-    model = compress(model, spacing=0.01)[0] if kind == "tables" else model
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("where", ["embedding", "fitting"])
+def test_weights_that_are_not_numbers_are_not_hidden(where: str, activation: str) -> None:
+    model = random_model(random_config())
+    nets = model.descriptor.embedding.nets if where == "embedding" else model.fitting.nets
+    for net in nets.children():
+        for layer in net.layers.children():
+            layer.activation = make_activation(activation)
+            layer.weight.data[0] = torch.nan
     output = opened(model).evaluate(STRUCTURES["TTT"])
     assert bool(output.energy.isnan().all())
-    assert bool(output.forces.isnan().any())
+
+
+@has_library
+def test_a_table_that_is_not_a_number_is_not_hidden() -> None:
+    model = random_of("tables")
+    model.descriptor.table.values[:] = torch.nan
+    assert bool(opened(model).evaluate(STRUCTURES["TTT"]).energy.isnan().all())
+
+
+@has_library
+@pytest.mark.parametrize("setting", ["OMP_THREAD_LIMIT=1", "OMP_DYNAMIC=true", "OMP_NUM_THREADS=3"])
+def test_forces_are_whole_however_many_threads_there_are(setting: str) -> None:
+    """A limit may leave fewer threads than were asked for."""
+    code = f"""
+import sys, torch
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+torch.set_num_threads(2)
+from test_fused import STRUCTURES, opened, random_of
+fast, plain = (opened(random_of("networks"), which).evaluate(STRUCTURES["TTT"], virial=True) for which in (True, False))
+assert (fast.forces - plain.forces).abs().max() < 1e-12, (fast.forces, plain.forces)
+assert (fast.virial - plain.virial).abs().max() < 1e-12
+"""
+    name, value = setting.split("=")
+    run = subprocess.run([sys.executable, "-c", code], env={**os.environ, name: value}, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_on_another_device_there_is_no_fast_path(kind: str) -> None:
+    """The device "meta", which has no numbers, stands for a GPU."""
+    elsewhere = Potential(random_of(kind), CUTOFF).to("meta")
+    assert fused.fuse(elsewhere) is None
+    members = [ModelMetadata(SPECIES, CUTOFF, "float64", {}, "", "")]
+    assert Model([elsewhere], members, "meta").fused == [None]
 
 
 @has_library
 @pytest.mark.parametrize("kind", KINDS)
 def test_pairs_beyond_the_cutoff_add_nothing(kind: str) -> None:
-    """What a neighbour list with a skin relies on: the same bits."""
+    """What a neighbour list with a skin relies on."""
     model = opened(random_of(kind))
     wider = Potential(random_of(kind), CUTOFF + 1.5)
     batch, pairs = model.prepare(STRUCTURES["TTT"])

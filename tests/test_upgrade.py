@@ -21,7 +21,9 @@ WATER = Atoms("OHH", positions=[[0, 0, 0], [0.9, 0.3, 0], [-0.4, 0.8, 0.1]])
 @pytest.mark.parametrize("name", ["ethanol", "water"])
 def test_shipped_models_open_as_modules_again(name: str) -> None:
     """Their TorchScript code is that of the version that wrote them; their weights move into today's modules."""
+    before = torch.get_rng_state()
     model = load_model(Path(str(files("dp_sim.example_systems"))) / name / f"{name}.pt")
+    assert torch.equal(torch.get_rng_state(), before), "opening a file draws no random numbers"
     assert model.metadata.version < STATE_VERSION
     assert (model.fused == [None]) == bool(register_operators()), "they take the fast path all the same"
     rebuilt = open_model(Potential(eager_model(model), model.metadata.cutoff), model.metadata.dtype)

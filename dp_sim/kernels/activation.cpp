@@ -92,11 +92,11 @@ INLINE typename Vector<Real>::type activated(typename Vector<Real>::type x, Real
     return s;
   } else if constexpr (kind == Activation::relu) {  // ReLU()
     slope = x > Real(0) ? one : zero;
-    return x > Real(0) ? x : zero;
+    return x < Real(0) ? zero : x;  // so written, what is not a number stays that
   } else if constexpr (kind == Activation::relu6) {  // ReLU6()
-    const V low = x > Real(0) ? x : zero;
+    const V low = x < Real(0) ? zero : x;
     slope = ((x > Real(0)) & (x < Real(6))) ? one : zero;
-    return low < Real(6) ? low : zero + Real(6);
+    return low > Real(6) ? zero + Real(6) : low;
   } else if constexpr (kind == Activation::silut) {  // SiLUT(threshold)
     const Real sigmoid = Real(1) / (Real(1) + std::exp(-threshold));
     const Real steepness = sigmoid + threshold * sigmoid * (Real(1) - sigmoid);

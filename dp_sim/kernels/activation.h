@@ -5,7 +5,7 @@
 
 namespace dp_sim {
 
-// In the order of dp_sim/fused_nets.py.
+// In the order of dp_sim/fused_sources.py.
 enum class Activation : int64_t { tanh, gelu, gelu_tanh, silu, softplus, sigmoid, relu, relu6, linear, silut };
 
 // z (rows, columns) -> f(z + bias), times `step` (columns) where it is not null; the derivative of that by z goes into

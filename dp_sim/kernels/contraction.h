@@ -2,7 +2,7 @@
 //
 // D_ab = sum_k T_ka T_kb with b among the first `axis` columns (eq. 11). D_ab = D_ba there, so each such pair is held
 // once, a >= b: rows of columns, columns - 1, ..., columns - axis + 1 numbers. The net's weights are folded to match
-// (dp_sim/fused_module.py). axis = 0 stands for the radial variant, D_a = T_0a.
+// (dp_sim/fused_fitting.py). axis = 0 stands for the radial variant, D_a = T_0a.
 #pragma once
 
 #include <cstdint>

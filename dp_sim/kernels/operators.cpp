@@ -100,8 +100,9 @@ void describe_gradient(const Arguments& a) {
   });
 }
 
-// F_i = sum_j (g_ij - g_ji), W = -sum_pairs r_ij (x) g_ij (dp_sim/batch.py) with g_ij = dE/dr_ij. Each thread adds up
-// its own share of the atoms in its own memory, and shares are added in order: equal numbers at every call.
+// F_i = sum_j (g_ij - g_ji), W = -sum_pairs r_ij (x) g_ij (dp_sim/batch.py) with g_ij = dE/dr_ij. Each share of the
+// atoms is added up in memory of its own, by whichever thread is free, and shares are added in order: equal numbers at
+// every call, however many of the threads asked for there really are.
 template <typename Real>
 void forces(const Arguments& a) {
   const Pairs pairs = pairs_of(a);
@@ -109,13 +110,13 @@ void forces(const Arguments& a) {
   const Real* g = a.values<Real>(GEOMETRY, 3 * a.size(5));
   double* out = a.values<double>(GEOMETRY + 1, 3 * atoms);
   double* virial = a.values<double>(GEOMETRY + 2, 9 * systems);
-  const int threads = OpenMP::instance().threads();
-  const int64_t length = 3 * atoms + 9 * systems, share = (atoms + threads - 1) / threads;
-  std::vector<double> sums(threads * length, 0.0);
-  in_threads(threads, [&](int thread) {
-    double *f = sums.data() + thread * length, *w = f + 3 * atoms;
-    const int64_t end = std::min(atoms, (thread + 1) * share);
-    for (int64_t i = thread * share; i < end; ++i) {
+  const int64_t shares = OpenMP::instance().threads();
+  const int64_t length = 3 * atoms + 9 * systems, share = (atoms + shares - 1) / shares;
+  std::vector<double> sums(shares * length, 0.0);
+  in_pieces(shares, 1, [&](int64_t part, int64_t) {
+    double *f = sums.data() + part * length, *w = f + 3 * atoms;
+    const int64_t end = std::min(atoms, (part + 1) * share);
+    for (int64_t i = part * share; i < end; ++i) {
       double* wi = w + 9 * pairs.system[i];
       for (int64_t p = pairs.first[i]; p < pairs.first[i + 1]; ++p) {
         double r[3];
@@ -130,7 +131,7 @@ void forces(const Arguments& a) {
     }
   });
   std::memset(out, 0, 3 * atoms * sizeof(double)), std::memset(virial, 0, 9 * systems * sizeof(double));
-  for (int t = 0; t < threads; ++t) {
+  for (int64_t t = 0; t < shares; ++t) {
     for (int64_t k = 0; k < 3 * atoms; ++k) out[k] += sums[t * length + k];
     for (int64_t k = 0; k < 9 * systems; ++k) virial[k] += sums[t * length + 3 * atoms + k];
   }
