@@ -44,11 +44,13 @@ wheel: $(READY)
 	rm -rf build && $(ZIG); $(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheel .
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair --plat manylinux_2_17_$(shell uname -m) --wheel-dir dist build/wheel/*.whl
 
-$(READY): pyproject.toml
+# Operators are compiled anew when they change; what an earlier build left under another name would hide the new ones.
+$(READY): pyproject.toml setup.py $(wildcard dp_sim/kernels/*)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dp-sim needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(HAS_COMPILER) || $(BIN)/pip install --quiet ziglang
+	rm -f dp_sim/_kernels*.so
 	if ! $(HAS_COMPILER); then $(ZIG); fi; $(BIN)/pip install --quiet --editable '.[openmm,xtb,paths,notebook,test,dev]'
 	touch $(READY)
 

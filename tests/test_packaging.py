@@ -1,9 +1,15 @@
 """What is on disk is what gets installed, and the import direction is enforced."""
 
+import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
+
+from dp_sim.fused import register_operators
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -19,6 +25,13 @@ def test_every_package_folder_is_listed() -> None:
         for init in home.rglob("__init__.py")
     }
     assert set(SETTINGS["tool"]["setuptools"]["packages"]) == on_disk
+
+
+def test_where_there_is_a_compiler_there_are_operators() -> None:
+    """A library that fails to compile is left out without an error, and the tests of the fast path would be skipped."""
+    if shutil.which("g++") is None and find_spec("ziglang") is None:
+        pytest.skip("neither g++ nor ziglang")
+    assert register_operators() == ""
 
 
 def test_linter_refuses_an_import_against_the_direction(tmp_path: Path) -> None:
