@@ -32,7 +32,7 @@ from dp_sim.gradients import sum_per_system
 logger = logging.getLogger(__name__)
 
 #: Of the operators' arguments; the compiled library has the same number (kernels/operators.cpp).
-OPERATORS_VERSION = 5
+OPERATORS_VERSION = 6
 
 
 @functools.cache

@@ -1,6 +1,6 @@
 """The scripted part of the fast path (dp_sim.fused says what it does)."""
 
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,20 +28,19 @@ class FusedPotential(torch.nn.Module):
     numbers: Tensor
     shape: Tensor
     bias: Tensor
-    by_tables: Final[bool]
 
     def __init__(self, potential: Any, source: Source) -> None:
         super().__init__()
         descriptor, fitting = potential.model.descriptor, potential.model.fitting
         environment, switch = descriptor.environment, descriptor.environment.switch
-        self.by_tables = hasattr(descriptor, "table_of")
+        by_tables = hasattr(descriptor, "table_of")
         self.register_buffer("scale", 1.0 / environment.scale.to(torch.float64))
         self.register_buffer("source_of", source.of)
         self.register_buffer("numbers", source.numbers)
         self.register_buffer("shape", source.shape)
-        width = int((descriptor.table if self.by_tables else descriptor.embedding).width)
+        width = int((descriptor.table if by_tables else descriptor.embedding).width)
         axis = int(getattr(descriptor.contraction, "axis_width", 0))
-        constants = [switch.start, switch.cutoff, float(switch.cosine), width, axis]
+        constants = [switch.start, switch.cutoff, float(switch.cosine), width, axis, float(by_tables)]
         self.register_buffer("constants", torch.tensor(constants, dtype=torch.float64))
         lanes = 64 // source.numbers.element_size()
         self.padded_width = width + -width % lanes
@@ -101,16 +100,10 @@ class FusedPotential(torch.nn.Module):
         """T (n, 4, M1) and features (n, F) of `atoms` (n,), all of one species; `first` as first_pairs gives it."""
         total = torch.empty(atoms.shape[0], 4, self.padded_width, dtype=self.numbers.dtype)
         features = torch.empty(atoms.shape[0], self.n_features, dtype=self.numbers.dtype)
-        if self.by_tables:
-            torch.ops.dp_sim.describe_by_tables(
-                positions, cell, system, species, first, neighbor, shift,
-                self.constants, self.scale, self.source_of, self.numbers, self.shape, atoms, total, features,
-            )  # fmt: skip
-        else:
-            torch.ops.dp_sim.describe_by_nets(
-                positions, cell, system, species, first, neighbor, shift,
-                self.constants, self.scale, self.source_of, self.numbers, self.shape, atoms, total, features,
-            )  # fmt: skip
+        torch.ops.dp_sim.describe(
+            positions, cell, system, species, first, neighbor, shift,
+            self.constants, self.scale, self.source_of, self.numbers, self.shape, atoms, total, features,
+        )  # fmt: skip
         return total, features
 
     def describe_gradient(
@@ -128,13 +121,7 @@ class FusedPotential(torch.nn.Module):
         gradient: Tensor,
     ) -> None:
         """Writes dE/dr_ij of the pairs of `atoms` into gradient (P, 3), from T and slope = dE/dD (n, F)."""
-        if self.by_tables:
-            torch.ops.dp_sim.describe_by_tables_gradient(
-                positions, cell, system, species, first, neighbor, shift,
-                self.constants, self.scale, self.source_of, self.numbers, self.shape, atoms, total, slope, gradient,
-            )  # fmt: skip
-        else:
-            torch.ops.dp_sim.describe_by_nets_gradient(
-                positions, cell, system, species, first, neighbor, shift,
-                self.constants, self.scale, self.source_of, self.numbers, self.shape, atoms, total, slope, gradient,
-            )  # fmt: skip
+        torch.ops.dp_sim.describe_gradient(
+            positions, cell, system, species, first, neighbor, shift,
+            self.constants, self.scale, self.source_of, self.numbers, self.shape, atoms, total, slope, gradient,
+        )  # fmt: skip

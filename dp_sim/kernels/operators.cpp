@@ -1,6 +1,6 @@
-// The operators that TorchScript calls: torch.ops.dp_sim.describe_by_tables and describe_by_nets, the same with
-// _gradient, pair_forces, activate, neighbors. All arguments are tensors on the CPU; there is no derivative of an operator.
-// All but the last write into tensors of the caller.
+// The operators that TorchScript calls: torch.ops.dp_sim.describe, .describe_gradient, .pair_forces, .activate and
+// .neighbors. All arguments are tensors on the CPU; there is no derivative of an operator. All but the last write into
+// tensors of the caller.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -31,9 +31,9 @@ int64_t kinds(const int64_t* source_of, int64_t n_species) {
   return *std::max_element(source_of, source_of + n_species * n_species) + 1;
 }
 
-// What both sources of G begin with: constants (start, cutoff, cosine, columns, axis), scale.
+// What both sources of G begin with: constants (start, cutoff, cosine, columns, axis, by tables), scale.
 Sum sum_of(const Arguments& a, int64_t lanes) {
-  const double* constants = a.values<double>(GEOMETRY, 5);
+  const double* constants = a.values<double>(GEOMETRY, 6);
   const auto whole = [&](int k) { return static_cast<int64_t>(constants[k]); };
   return {a.values<double>(GEOMETRY + 1), a.size(GEOMETRY + 1) / 4, (whole(3) + lanes - 1) / lanes * lanes,
           {constants[0], constants[1], constants[2] != 0.0}, {whole(3), whole(4)}};
@@ -74,7 +74,7 @@ Nets<Real> source_of(const Arguments& a, const Nets<Real>*) {
 }
 
 template <typename Source, typename Real>
-void describe(const Arguments& a) {
+void describe_by(const Arguments& a) {
   const Pairs pairs = pairs_of(a);
   const Source source = source_of(a, static_cast<const Source*>(nullptr));
   const int64_t* atoms = a.values<int64_t>(ATOMS);
@@ -87,7 +87,7 @@ void describe(const Arguments& a) {
 }
 
 template <typename Source, typename Real>
-void describe_gradient(const Arguments& a) {
+void gradient_by(const Arguments& a) {
   const Pairs pairs = pairs_of(a);
   const Source source = source_of(a, static_cast<const Source*>(nullptr));
   const int64_t* atoms = a.values<int64_t>(ATOMS);
@@ -98,6 +98,18 @@ void describe_gradient(const Arguments& a) {
   in_pieces(count, PIECE, [&](int64_t begin, int64_t end) {
     dp_sim::describe_gradient(pairs, source, {atoms, begin, end}, total, slope, out);
   });
+}
+
+bool by_tables(const Arguments& a) { return a.values<double>(GEOMETRY, 6)[5] != 0.0; }
+
+template <typename Real>
+void describe(const Arguments& a) {
+  by_tables(a) ? describe_by<Tables<Real>, Real>(a) : describe_by<Nets<Real>, Real>(a);
+}
+
+template <typename Real>
+void describe_gradient(const Arguments& a) {
+  by_tables(a) ? gradient_by<Tables<Real>, Real>(a) : gradient_by<Nets<Real>, Real>(a);
 }
 
 // F_i = sum_j (g_ij - g_ji), W = -sum_pairs r_ij (x) g_ij (dp_sim/batch.py) with g_ij = dE/dr_ij. Each share of the
@@ -200,14 +212,10 @@ struct Operator {
   Boxed function;
 };
 const Operator OPERATORS[] = {
-    {"describe_by_tables", "describe_by_tables(" DESCRIBE_SCHEMA,
-     guarded<in_precision<SOURCE + 1, describe<Tables<double>, double>, describe<Tables<float>, float>>>},
-    {"describe_by_nets", "describe_by_nets(" DESCRIBE_SCHEMA,
-     guarded<in_precision<SOURCE + 1, describe<Nets<double>, double>, describe<Nets<float>, float>>>},
-    {"describe_by_tables_gradient", "describe_by_tables_gradient(" GRADIENT_SCHEMA,
-     guarded<in_precision<SOURCE + 1, describe_gradient<Tables<double>, double>, describe_gradient<Tables<float>, float>>>},
-    {"describe_by_nets_gradient", "describe_by_nets_gradient(" GRADIENT_SCHEMA,
-     guarded<in_precision<SOURCE + 1, describe_gradient<Nets<double>, double>, describe_gradient<Nets<float>, float>>>},
+    {"describe", "describe(" DESCRIBE_SCHEMA,
+     guarded<in_precision<SOURCE + 1, describe<double>, describe<float>>>},
+    {"describe_gradient", "describe_gradient(" GRADIENT_SCHEMA,
+     guarded<in_precision<SOURCE + 1, describe_gradient<double>, describe_gradient<float>>>},
     {"pair_forces",
      "pair_forces(" PAIRS_SCHEMA "Tensor gradient, Tensor(a!) forces, Tensor(b!) virial) -> ()",
      guarded<in_precision<GEOMETRY, forces<double>, forces<float>>>},
@@ -223,7 +231,7 @@ const Operator OPERATORS[] = {
 }  // namespace dp_sim
 
 // Raised with every change of the operators' arguments; dp_sim/fused.py asks for it.
-extern "C" const int dp_sim_operators_version = 5;
+extern "C" const int dp_sim_operators_version = 6;
 
 // Called once from Python: nullptr, or what is wrong.
 extern "C" const char* dp_sim_register_operators() {
