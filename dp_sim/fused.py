@@ -1,16 +1,15 @@
-"""The fast path on processors: energies and forces in one call, through the operators of dp_sim/kernels.
+"""The fast path on processors: energies and forces in one call of a compiled operator (dp_sim/kernels).
 
-A model is cut at the descriptors D (eq. 11). Before the cut there are, for every pair, its embedding net or, in a
-compressed model (dp_sim.descriptors.tabulated), a table lookup, then an outer product, a sum over neighbours (T, eq.
-10), a contraction: one operator, and another for its derivative, which takes dG/ds forward through the net. Behind the
-cut a fitting net hands its derivative back through its own layers (dp_sim.fused_fitting):
+    pairs --> T, D --fitting net--> E --> dE/dD --> dE/dr_ij --> forces, virial
 
-    pairs --describe--> T, D --fitting net--> E
-    forces <--pair_forces-- dE/dr_ij <--describe_gradient-- T, dE/dD <--fitting net-- E
+Before the descriptors D (eq. 11) there are, for every pair, its embedding net or, in a compressed model
+(dp_sim.descriptors.tabulated), a table lookup, then an outer product, a sum over neighbours (T, eq. 10), a contraction;
+on the way back dG/ds is taken forward through the net. A fitting net hands its derivative back through its own layers.
+A thread takes a few atoms of one species all the way (kernels/evaluation.h): memory stays bounded, what passes between
+the parts stays in its cache, and threads wait for each other twice a step.
 
-Atoms go through in blocks of one species, so that memory stays bounded and matrix products large. The operators have no
-derivative: Hessians take the model's own, differentiable path, and so do energies alone. It gives the same numbers, to
-rounding; in float32 to 1e-5, as it has distances in float32 and the operators have them in float64.
+The operator has no derivative: Hessians take the model's own, differentiable path, and so do energies alone. It gives
+the same numbers, to rounding; in float32 to 1e-5, as it has distances in float32 and the operator has them in float64.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ import ctypes
 import functools
 import importlib.util
 import logging
-from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -32,7 +30,7 @@ from dp_sim.gradients import sum_per_system
 logger = logging.getLogger(__name__)
 
 #: Of the operators' arguments; the compiled library has the same number (kernels/operators.cpp).
-OPERATORS_VERSION = 6
+OPERATORS_VERSION = 7
 
 
 @functools.cache
@@ -74,16 +72,9 @@ def fuse(potential: Any) -> torch.jit.ScriptModule | None:
     return torch.jit.script(FusedPotential(potential, found).eval())
 
 
-def as_written() -> AbstractContextManager[None]:
-    """Run TorchScript without its optimiser, in this thread: in the fast path nothing is left to optimise, and without
-    it a molecule takes a third less time, 12 288 atoms take half of the memory. A TorchForce cannot be told so."""
-    return torch.jit.optimized_execution(False)
-
-
 def evaluate_fused(
     module: torch.jit.ScriptModule, batch: AtomicBatch, pairs: NeighborList, forces: bool, virial: bool
 ) -> ModelOutput:
     """Energy (S,), atomic energies (N,), forces (N, 3), virial (S, 3, 3), as dp_sim.gradients.evaluate gives them."""
-    with as_written():
-        atomic, f, w = module.energies_and_forces(*batch, *pairs)
+    atomic, f, w = module.energies_and_forces(*batch, *pairs)
     return ModelOutput(sum_per_system(atomic, batch), atomic, f if forces else None, w if virial else None)

@@ -1,14 +1,35 @@
-"""A fitting net of the fast path: energies and dE/dD in one call, without automatic differentiation.
+"""The fitting nets of the fast path, laid out for dp_sim/kernels/fitting_net.h."""
 
-Each layer keeps the slope of its activation on the way there and multiplies by it on the way back.
-"""
-
-from typing import Any, Final
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from dp_sim.fused_sources import activation_number, residual_step
+
+#: Bytes of a row of a panel: as many columns of a product as the kernel makes at a time.
+PANEL_BYTES = 192
+
+
+class FittingLayers(NamedTuple):
+    """All fitting nets of a model.
+
+    numbers   (T, size), in the precision of the model
+    shape     (layers, 5) float64: n_in, n_out, repeats, activation, threshold, the last layer included
+    """
+
+    numbers: Tensor
+    shape: Tensor
+
+
+class _Layer(NamedTuple):
+    """y = f(x W + b), times a step, plus x or (x, x) (dp_sim.networks.Dense)."""
+
+    weight: Tensor
+    bias: Tensor
+    step: Tensor
+    repeats: int
+    activation: tuple[int, float]
 
 
 def symmetric_once(width: int, axis: int) -> Tensor:
@@ -22,75 +43,57 @@ def symmetric_once(width: int, axis: int) -> Tensor:
     return place[torch.minimum(a, b).T, torch.maximum(a, b).T].flatten()
 
 
-class FusedLayer(torch.nn.Module):
-    """y = f(x W + b), times a residual step, plus x or (x, x) (dp_sim.networks.Dense), and its derivative."""
-
-    weight: Tensor
-    bias: Tensor
-    step: Tensor
-    kind: Tensor
-    repeats: Final[int]
-
-    def __init__(self, layer: Any, weight: Tensor) -> None:
-        super().__init__()
-        step = residual_step(layer)
-        self.repeats = int(layer.repeats)
-        self.register_buffer("weight", weight)
-        self.register_buffer("bias", layer.bias.detach())
-        self.register_buffer("step", torch.empty(0, dtype=weight.dtype) if step is None else step.detach())
-        self.register_buffer("kind", torch.tensor(activation_number(layer.activation), dtype=torch.float64))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x (n, n_in) -> y (n, n_out), and the slope of the part that is not handed on."""
-        y = torch.mm(x, self.weight)
-        slope = torch.empty_like(y)
-        torch.ops.dp_sim.activate(y, self.bias, self.step, self.kind, slope)
-        for part in y.split(x.shape[1], 1)[: self.repeats]:
-            part += x
-        return y, slope
-
-    @torch.jit.export
-    def back(self, gradient: Tensor, slope: Tensor) -> Tensor:
-        """dE/dy (n, n_out) and the slope, which is overwritten -> dE/dx (n, n_in)."""
-        before = torch.mm(slope.mul_(gradient), self.weight.t())
-        for part in gradient.split(before.shape[1], 1)[: self.repeats]:
-            before += part
-        return before
+def fitting_layers(fitting: Any, places: Tensor) -> FittingLayers:
+    """The nets of all species (dp_sim.fitting.Fitting) for features that hold each symmetric pair once."""
+    nets = [
+        _folded([*map(_of_dense, net.layers.children()), _of_last(last)], places)
+        for net, last in zip(fitting.nets.children(), fitting.last.children(), strict=True)
+    ]
+    numbers = torch.stack([torch.cat([part for layer in net for part in _numbers(layer)]) for net in nets])
+    shape = [[*layer.weight.shape, layer.repeats, *layer.activation] for layer in nets[0]]  # all nets are alike
+    return FittingLayers(numbers, torch.tensor(shape, dtype=torch.float64))
 
 
-class FusedFitting(torch.nn.Module):
-    """The net of one species for features that hold each symmetric pair once: rows of the first weights that meet the
-    same number are added. A first layer that hands its input on needs the whole descriptor, so there it is unfolded."""
+def _of_dense(layer: Any) -> _Layer:
+    step = residual_step(layer)
+    return _Layer(
+        layer.weight.detach(),
+        layer.bias.detach(),
+        torch.ones_like(layer.bias.detach()) if step is None else step.detach(),
+        int(layer.repeats),
+        activation_number(layer.activation),
+    )
 
-    places: Tensor
-    last: Tensor
-    bias: Tensor
-    unfolds: Final[bool]
 
-    def __init__(self, net: Any, last: Any, places: Tensor) -> None:
-        super().__init__()
-        layers = list(net.layers.children())
-        self.unfolds = int(layers[0].repeats) > 0
-        weights = [layer.weight.detach() for layer in layers]
-        if not self.unfolds:
-            folded = torch.zeros(int(places.max()) + 1, weights[0].shape[1], dtype=weights[0].dtype)
-            weights[0] = folded.index_add(0, places, weights[0])
-        self.register_buffer("places", places)
-        self.register_buffer("last", last.weight.detach())
-        self.register_buffer("bias", last.bias.detach())
-        self.layers = torch.nn.ModuleList(map(FusedLayer, layers, weights))
-        self.backwards = torch.nn.ModuleList(reversed(list(self.layers)))
+def _of_last(last: Any) -> _Layer:
+    return _linear(last.weight.detach().t(), last.bias.detach())
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """features (n, F) -> energies (n,), eV without the bias of the species, and dE/dfeatures (n, F)."""
-        x = features[:, self.places] if self.unfolds else features
-        slopes: list[Tensor] = []
-        for layer in self.layers:
-            x, slope = layer(x)
-            slopes.append(slope)
-        gradient = self.last.expand(x.shape[0], -1)
-        for layer in self.backwards:
-            gradient = layer.back(gradient, slopes.pop())  # type: ignore[operator]
-        if self.unfolds:
-            gradient = torch.zeros_like(features).index_add_(1, self.places, gradient)
-        return torch.addmm(self.bias, x, self.last.t())[:, 0], gradient
+
+def _linear(weight: Tensor, bias: Tensor) -> _Layer:
+    return _Layer(weight, bias, torch.ones_like(bias), 0, activation_number(torch.nn.Identity()))
+
+
+def _folded(layers: list[_Layer], places: Tensor) -> list[_Layer]:
+    """Rows of the first weights that meet the same number are added. A first layer that hands its input on needs the
+    whole descriptor: there a layer in front of it unfolds."""
+    first, *others = layers
+    n_features = int(places.max()) + 1
+    if first.repeats:
+        unfold = torch.zeros(n_features, len(places), dtype=first.weight.dtype)
+        unfold[places, torch.arange(len(places))] = 1.0
+        return [_linear(unfold, torch.zeros(len(places), dtype=first.weight.dtype)), *layers]
+    weight = torch.zeros(n_features, first.weight.shape[1], dtype=first.weight.dtype)
+    return [first._replace(weight=weight.index_add(0, places, first.weight)), *others]
+
+
+def _numbers(layer: _Layer) -> list[Tensor]:
+    """Weight and its transpose in panels, bias and step in rows of whole panels."""
+    columns = PANEL_BYTES // layer.weight.element_size()
+    rows = (torch.nn.functional.pad(row, (0, -len(row) % columns)) for row in (layer.bias, layer.step))
+    return [_panels(layer.weight, columns), _panels(layer.weight.t(), columns), *rows]
+
+
+def _panels(weight: Tensor, columns: int) -> Tensor:
+    """(n_in, n_out) -> flat (panels, n_in, columns), zeros in the columns that are left."""
+    padded = torch.nn.functional.pad(weight, (0, -weight.shape[1] % columns))
+    return padded.unflatten(1, (-1, columns)).transpose(0, 1).flatten()

@@ -33,7 +33,7 @@ from torch import Tensor
 from dp_sim.batch import choose
 from dp_sim.errors import InputError, import_optional, nearest_name
 from dp_sim.export import Model, ModelSource, as_model
-from dp_sim.fused import as_written, register_operators
+from dp_sim.fused import register_operators
 from dp_sim.plugins.openmm_module import load_scripted, scripted_potential
 
 if TYPE_CHECKING:
@@ -166,8 +166,7 @@ class ScriptedComputation:
             box = self._tensor(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer))
         except OpenMMException:  # how a State says that the force is not periodic
             box = None
-        with as_written():
-            energy, forces = self._module(positions, box)
+        energy, forces = self._module(positions, box)
         return energy.item(), forces.cpu().numpy()
 
     def _tensor(self, values: np.ndarray) -> Tensor:

@@ -1,8 +1,9 @@
 """Where the time of a step goes: neighbour list, descriptor, fitting net, derivative.
 
 The first three are run alone, one after the other, with a clock between them; the derivative (forces and virial, and
-what joins the parts) is what they leave of a whole evaluation. On the fast path dE/dD comes out of the fitting net at
-once and counts there. On one thread the clock is that of the processor, which other work on the machine disturbs less.
+what joins the parts) is what they leave of a whole evaluation. The fast path is one operator with a clock of its own;
+dE/dD comes out of the fitting net at once and counts there. On one thread the clock is that of the processor, which other
+work on the machine disturbs less.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ from ase import Atoms
 
 from dp_sim.batch import AtomicBatch, NeighborList
 from dp_sim.export import Model, eager_model
-from dp_sim.fused import as_written
-from dp_sim.fused_module import first_pairs
 
 PARTS = ("neighbor_list", "descriptor", "fitting_net", "derivative")
 
@@ -75,19 +74,11 @@ def _time_networks(model: Model, networks: Any, batch: AtomicBatch, pairs: Neigh
 
 
 def _time_fused(model: Model, fused: Any, batch: AtomicBatch, pairs: NeighborList) -> tuple[float, float]:
-    first = first_pairs(pairs.center, len(batch.species))
-    neighbor, shift = pairs.neighbor.contiguous(), pairs.shift.to(torch.float64).contiguous()
-    descriptor = fitting = 0.0
-    for index, net in enumerate(fused.nets.children()):
-        for atoms in torch.nonzero(batch.species == index)[:, 0].split(fused.block):
-            with as_written():
-                start = _now(model)
-                _, features = fused.describe(
-                    batch.positions, batch.cell, batch.system, batch.species, first, neighbor, shift, atoms
-                )
-                between = _now(model)
-                net(features)
-            descriptor, fitting = descriptor + between - start, fitting + _now(model) - between
+    """The operator tells how its time is divided."""
+    seconds = torch.zeros(3, dtype=torch.float64)
+    start = _now(model)
+    fused.timed(*batch, *pairs, seconds)
+    descriptor, fitting, _ = ((_now(model) - start) * seconds / seconds.sum()).tolist()
     return descriptor, fitting
 
 

@@ -89,6 +89,52 @@ def test_same_numbers_as_the_other_path(settings: dict[str, object]) -> None:
 
 
 @has_library
+@pytest.mark.parametrize(
+    "fitting",
+    [
+        {"fitting": (1,)},
+        {"fitting": (25, 25)},
+        {"fitting": (9, 18, 18, 5), "residual_timestep": True},
+        {"fitting": (64, 64), "embedding": (8, 16), "axis_width": 4, "activation": "softplus"},
+        {"fitting": (128,), "embedding": (8, 16), "axis_width": 4},
+        {"fitting": (20,), "embedding": (10, 20), "axis_width": 1, "residual_timestep": True},
+    ],
+)
+def test_fitting_nets_of_any_shape(fitting: dict[str, object]) -> None:
+    """Layers that hand their input on, once and twice, the first one too, which then needs the whole descriptor."""
+    model = random_model(random_config(**fitting))
+    fast, plain = opened(model), opened(model, on_fast_path=False)
+    got, expected = (m.evaluate(STRUCTURES["TTT"], virial=True) for m in (fast, plain))
+    for field in ("atomic_energies", "forces", "virial"):
+        assert_same(getattr(got, field), getattr(expected, field), 1e-13, field)
+
+
+@has_library
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_atom_is_the_same_whichever_others_are_evaluated_with_it(kind: str, precision: str) -> None:
+    """To the last bit, though atoms are taken in pieces that depend on how many there are."""
+    model = random_model(random_config(precision=precision))
+    model = compress(model, spacing=0.01)[0] if kind == "tables" else model
+    potential = open_model(Potential(model, CUTOFF).eval().requires_grad_(False), precision)
+    structure = STRUCTURES["TTT"]
+    alone = potential.evaluate(structure).atomic_energies
+    for copies in (2, 7, 40):
+        together = potential.evaluate([structure] * copies).atomic_energies
+        assert torch.equal(together, torch.cat([alone] * copies))
+
+
+@has_library
+@pytest.mark.parametrize("kind", KINDS)
+def test_time_of_the_parts(kind: str) -> None:
+    model = opened(random_of(kind))
+    seconds = torch.zeros(3, dtype=torch.float64)
+    batch, pairs = model.prepare([STRUCTURES["TTT"]] * 50)
+    model.fused[0].timed(*batch, *pairs, seconds)  # type: ignore[union-attr]
+    assert bool((seconds > 0).all())
+
+
+@has_library
 def test_saturated_and_tiny_inputs_of_tanh() -> None:
     """Biases from 1e-9 to 1e9: its slope vanishes without a NaN, and small arguments keep their digits."""
     model = random_model(random_config())

@@ -22,10 +22,10 @@ struct Sum {
   Contraction contraction;
 };
 
-// Atoms begin <= b < end of a block; `atoms` says which they are.
+// Atoms that are described together; their features, or the slopes of these, are in rows `stride` apart.
 struct Block {
   const int64_t* atoms;
-  int64_t begin, end;
+  int64_t count, stride;
 };
 
 // R~_ij, eq. 8, scaled.
@@ -78,7 +78,7 @@ INLINE void describe_block(const Pairs& pairs, const Sum& t, Rows& rows, const B
   thread_local Neighborhood near;
   thread_local std::vector<Real> x;
   const int64_t columns = t.width / Vector<Real>::lanes;
-  for (int64_t b = block.begin; b < block.end; ++b) {
+  for (int64_t b = 0; b < block.count; ++b) {
     const int64_t i = block.atoms[b];
     find_near(near, pairs, t.sw, i);
     rows.prepare(pairs, i, near, false);
@@ -86,7 +86,7 @@ INLINE void describe_block(const Pairs& pairs, const Sum& t, Rows& rows, const B
     for (int64_t n = 0; n < near.n; ++n) environment_row(near, t.scale + 4 * pairs.species[i], n, x.data() + 4 * n);
     Real* sum = total + b * 4 * t.width;
     sum_tiles(rows, x.data(), near.n, columns, vectors(sum));
-    contract(sum, t.width, t.contraction, features + b * t.contraction.features());
+    contract(sum, t.width, t.contraction, features + b * block.stride);
   }
 }
 
@@ -127,12 +127,12 @@ INLINE void gradient_block(const Pairs& pairs, const Sum& t, Rows& rows, const B
   thread_local std::vector<Real> d;  // dE/dT of one atom
   grow(d, 4 * t.width);
   const int64_t columns = t.width / Vector<Real>::lanes;
-  for (int64_t b = block.begin; b < block.end; ++b) {
+  for (int64_t b = 0; b < block.count; ++b) {
     const int64_t i = block.atoms[b];
     const double* scale = t.scale + 4 * pairs.species[i];
     find_near(near, pairs, t.sw, i);
     rows.prepare(pairs, i, near, true);
-    contract_gradient(total + b * 4 * t.width, t.width, t.contraction, slope + b * t.contraction.features(), d.data());
+    contract_gradient(total + b * 4 * t.width, t.width, t.contraction, slope + b * block.stride, d.data());
     for (int64_t p = 3 * pairs.first[i]; p < 3 * pairs.first[i + 1]; ++p) out[p] = 0;
     for (int64_t n = 0; n < near.n; ++n) {
       Real x[4], a[4], through_g;

@@ -1,14 +1,11 @@
-// The operators that TorchScript calls: torch.ops.dp_sim.describe, .describe_gradient, .pair_forces, .activate and
-// .neighbors. All arguments are tensors on the CPU; there is no derivative of an operator. All but the last write into
-// tensors of the caller.
+// The operators that TorchScript calls: torch.ops.dp_sim.evaluate, which writes into tensors of the caller, and
+// .neighbors. All arguments are tensors on the CPU; there is no derivative of an operator.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <memory>
 
-#include "net_sum.h"
+#include "evaluation.h"
 #include "search.h"
-#include "table_sum.h"
-#include "threads.h"
 #include "torch_abi.h"
 
 namespace dp_sim {
@@ -16,15 +13,9 @@ namespace {
 
 constexpr uint64_t GEOMETRY = 7;  // arguments that describe the pairs
 constexpr uint64_t SOURCE = GEOMETRY + 2;  // the first argument on where G comes from
-constexpr uint64_t ATOMS = SOURCE + 3;
-constexpr int64_t PIECE = 8;      // atoms that a thread takes at a time
-constexpr int64_t ROWS = 32;      // rows of a matrix likewise
-
-Pairs pairs_of(const Arguments& a) {
-  const int64_t atoms = a.size(2), count = a.size(5);
-  return {a.values<double>(0, 3 * atoms), a.values<double>(1),           a.values<int64_t>(2), a.values<int64_t>(3, atoms),
-          a.values<int64_t>(4, atoms + 1), a.values<int64_t>(5), a.values<double>(6, 3 * count)};
-}
+constexpr uint64_t FITTING = SOURCE + 3;  // the first on the fitting nets
+constexpr uint64_t OUTPUTS = FITTING + 3;
+constexpr int64_t PIECE = 8;  // atoms whose neighbours a thread looks for at a time
 
 // How many tables or nets the map (species, species) names.
 int64_t kinds(const int64_t* source_of, int64_t n_species) {
@@ -73,95 +64,54 @@ Nets<Real> source_of(const Arguments& a, const Nets<Real>*) {
   return t;
 }
 
-template <typename Source, typename Real>
-void describe_by(const Arguments& a) {
-  const Pairs pairs = pairs_of(a);
-  const Source source = source_of(a, static_cast<const Source*>(nullptr));
-  const int64_t* atoms = a.values<int64_t>(ATOMS);
-  const int64_t count = a.size(ATOMS);
-  Real* total = a.values<Real>(ATOMS + 1, count * 4 * source.width);
-  Real* features = a.values<Real>(ATOMS + 2, count * source.contraction.features());
-  in_pieces(count, PIECE, [&](int64_t begin, int64_t end) {
-    dp_sim::describe(pairs, source, {atoms, begin, end}, total, features);
-  });
-}
-
-template <typename Source, typename Real>
-void gradient_by(const Arguments& a) {
-  const Pairs pairs = pairs_of(a);
-  const Source source = source_of(a, static_cast<const Source*>(nullptr));
-  const int64_t* atoms = a.values<int64_t>(ATOMS);
-  const int64_t count = a.size(ATOMS);
-  const Real* total = a.values<Real>(ATOMS + 1, count * 4 * source.width);
-  const Real* slope = a.values<Real>(ATOMS + 2, count * source.contraction.features());
-  Real* out = a.values<Real>(ATOMS + 3, 3 * a.size(5));
-  in_pieces(count, PIECE, [&](int64_t begin, int64_t end) {
-    dp_sim::describe_gradient(pairs, source, {atoms, begin, end}, total, slope, out);
-  });
-}
-
-bool by_tables(const Arguments& a) { return a.values<double>(GEOMETRY, 6)[5] != 0.0; }
-
+// numbers of all nets, n_in, n_out, repeats, activation, threshold of each layer, and bias of each species
 template <typename Real>
-void describe(const Arguments& a) {
-  by_tables(a) ? describe_by<Tables<Real>, Real>(a) : describe_by<Nets<Real>, Real>(a);
-}
-
-template <typename Real>
-void describe_gradient(const Arguments& a) {
-  by_tables(a) ? gradient_by<Tables<Real>, Real>(a) : gradient_by<Nets<Real>, Real>(a);
-}
-
-// F_i = sum_j (g_ij - g_ji), W = -sum_pairs r_ij (x) g_ij (dp_sim/batch.py) with g_ij = dE/dr_ij. Each share of the
-// atoms is added up in memory of its own, by whichever thread is free, and shares are added in order: equal numbers at
-// every call, however many of the threads asked for there really are.
-template <typename Real>
-void forces(const Arguments& a) {
-  const Pairs pairs = pairs_of(a);
-  const int64_t atoms = a.size(2), systems = a.size(1) / 9;
-  const Real* g = a.values<Real>(GEOMETRY, 3 * a.size(5));
-  double* out = a.values<double>(GEOMETRY + 1, 3 * atoms);
-  double* virial = a.values<double>(GEOMETRY + 2, 9 * systems);
-  const int64_t shares = OpenMP::instance().threads();
-  const int64_t length = 3 * atoms + 9 * systems, share = (atoms + shares - 1) / shares;
-  std::vector<double> sums(shares * length, 0.0);
-  in_pieces(shares, 1, [&](int64_t part, int64_t) {
-    double *f = sums.data() + part * length, *w = f + 3 * atoms;
-    const int64_t end = std::min(atoms, (part + 1) * share);
-    for (int64_t i = part * share; i < end; ++i) {
-      double* wi = w + 9 * pairs.system[i];
-      for (int64_t p = pairs.first[i]; p < pairs.first[i + 1]; ++p) {
-        double r[3];
-        pair_vector(pairs, i, p, r);
-        double *fi = f + 3 * i, *fj = f + 3 * pairs.neighbor[p];
-        for (int k = 0; k < 3; ++k) {
-          const double value = g[3 * p + k];
-          fi[k] += value, fj[k] -= value;
-          for (int l = 0; l < 3; ++l) wi[3 * l + k] -= r[l] * value;
-        }
-      }
-    }
-  });
-  std::memset(out, 0, 3 * atoms * sizeof(double)), std::memset(virial, 0, 9 * systems * sizeof(double));
-  for (int64_t t = 0; t < shares; ++t) {
-    for (int64_t k = 0; k < 3 * atoms; ++k) out[k] += sums[t * length + k];
-    for (int64_t k = 0; k < 9 * systems; ++k) virial[k] += sums[t * length + 3 * atoms + k];
+FittingNets<Real> fitting_of(const Arguments& a, int64_t n_species, int64_t n_features) {
+  FittingNets<Real> nets{};
+  const double* shape = a.values<double>(FITTING + 1);
+  for (const double* end = shape + a.size(FITTING + 1); shape < end; shape += 5) {
+    const auto whole = [&](int k) { return static_cast<int64_t>(shape[k]); };
+    nets.net.add(whole(0), whole(1), whole(2), static_cast<Activation>(whole(3)), shape[4]);
   }
+  if (nets.net.layers.empty() || nets.net.layers.front().n_in != n_features)
+    throw std::runtime_error("dp_sim: the fitting nets do not fit the descriptors");
+  nets.numbers = a.values<Real>(FITTING, n_species * nets.net.size);
+  nets.bias = a.values<double>(FITTING + 2, n_species);
+  return nets;
 }
 
-// z (n, columns) -> f(z + bias), times step (columns, or none at all), and its slope (n, columns); kind: number of the
-// activation (activation.h), threshold. For the fitting nets.
+// Where the pairs of each atom begin (N + 1,); they are sorted by their centre.
+std::vector<int64_t> first_pairs(const int64_t* center, int64_t pairs, int64_t atoms) {
+  std::vector<int64_t> first(atoms + 1, 0);
+  for (int64_t p = 0; p < pairs; ++p) ++first[center[p] + 1];
+  for (int64_t i = 0; i < atoms; ++i) first[i + 1] += first[i];
+  return first;
+}
+
+template <typename Source, typename Real>
+void evaluate_by(const Arguments& a) {
+  const int64_t atoms = a.size(2), count = a.size(5), systems = a.size(1) / 9;
+  const std::vector<int64_t> first = first_pairs(a.values<int64_t>(4, count), count, atoms);
+  const Pairs pairs{a.values<double>(0, 3 * atoms), a.values<double>(1),  a.values<int64_t>(2), a.values<int64_t>(3, atoms),
+                    first.data(), a.values<int64_t>(5), a.values<double>(6, 3 * count)};
+  const Source source = source_of(a, static_cast<const Source*>(nullptr));
+  const auto nets = fitting_of<Real>(a, source.n_species, source.contraction.features());
+  const std::unique_ptr<Real[]> gradient(new Real[3 * count]);  // not set to zero: every pair is written
+  const int64_t timed = a.size(OUTPUTS + 3);
+  Clock clock(timed > 0);
+  evaluate(pairs, atoms, source, nets, a.values<double>(OUTPUTS, atoms), gradient.get(), clock);
+  const int64_t start = clock.now();
+  add_forces(pairs, atoms, systems, gradient.get(), a.values<double>(OUTPUTS + 1, 3 * atoms),
+             a.values<double>(OUTPUTS + 2, 9 * systems));
+  clock.lap(Clock::derivative, start);
+  double* seconds = a.values<double>(OUTPUTS + 3, timed ? Clock::parts : 0);
+  for (int part = 0; timed && part < Clock::parts; ++part) seconds[part] = clock.seconds(part);
+}
+
 template <typename Real>
-void activate(const Arguments& a) {
-  const int64_t columns = a.size(1), rows = columns ? a.size(0) / columns : 0;
-  Real *z = a.values<Real>(0, rows * columns), *slope = a.values<Real>(4, rows * columns);
-  const Real *bias = a.values<Real>(1, columns), *step = a.size(2) ? a.values<Real>(2, columns) : nullptr;
-  const double* kind = a.values<double>(3, 2);
-  in_pieces(rows, ROWS, [&](int64_t begin, int64_t end) {
-    const int64_t first = begin * columns;
-    dp_sim::activate(static_cast<Activation>(static_cast<int64_t>(kind[0])), static_cast<Real>(kind[1]),
-                     Rows<Real>{z + first, slope + first, end - begin, columns, columns, bias, step, false});
-  });
+void evaluate(const Arguments& a) {
+  const bool by_tables = a.values<double>(GEOMETRY, 6)[5] != 0.0;
+  by_tables ? evaluate_by<Tables<Real>, Real>(a) : evaluate_by<Nets<Real>, Real>(a);
 }
 
 // positions (N, 3), box (3, 3), periodic (3,) and cutoff (1,) -> center, neighbor, shift (dp_sim/batch.py), and the
@@ -201,27 +151,17 @@ void in_precision(uint64_t* stack, uint64_t inputs) {
   arguments.is_float32(k) ? in_float(arguments) : in_double(arguments);
 }
 
-#define PAIRS_SCHEMA \
-  "Tensor positions, Tensor cell, Tensor system, Tensor species, Tensor first, Tensor neighbor, Tensor shift, "
-#define SUM_SCHEMA PAIRS_SCHEMA "Tensor constants, Tensor scale, Tensor source_of, Tensor numbers, Tensor shape, "
-#define DESCRIBE_SCHEMA SUM_SCHEMA "Tensor atoms, Tensor(a!) total, Tensor(b!) features) -> ()"
-#define GRADIENT_SCHEMA SUM_SCHEMA "Tensor atoms, Tensor total, Tensor slope, Tensor(a!) out) -> ()"
-
 struct Operator {
   const char *name, *schema;
   Boxed function;
 };
 const Operator OPERATORS[] = {
-    {"describe", "describe(" DESCRIBE_SCHEMA,
-     guarded<in_precision<SOURCE + 1, describe<double>, describe<float>>>},
-    {"describe_gradient", "describe_gradient(" GRADIENT_SCHEMA,
-     guarded<in_precision<SOURCE + 1, describe_gradient<double>, describe_gradient<float>>>},
-    {"pair_forces",
-     "pair_forces(" PAIRS_SCHEMA "Tensor gradient, Tensor(a!) forces, Tensor(b!) virial) -> ()",
-     guarded<in_precision<GEOMETRY, forces<double>, forces<float>>>},
-    {"activate",
-     "activate(Tensor(a!) z, Tensor bias, Tensor step, Tensor kind, Tensor(b!) slope) -> ()",
-     guarded<in_precision<0, activate<double>, activate<float>>>},
+    {"evaluate",
+     "evaluate(Tensor positions, Tensor cell, Tensor system, Tensor species, Tensor center, Tensor neighbor, "
+     "Tensor shift, Tensor constants, Tensor scale, Tensor source_of, Tensor numbers, Tensor shape, Tensor fitting, "
+     "Tensor fitting_shape, Tensor bias, Tensor(a!) energies, Tensor(b!) forces, Tensor(c!) virial, "
+     "Tensor(d!) seconds) -> ()",
+     guarded<in_precision<SOURCE + 1, evaluate<double>, evaluate<float>>>},
     {"neighbors",
      "neighbors(Tensor positions, Tensor box, Tensor periodic, Tensor cutoff) -> (Tensor, Tensor, Tensor, Tensor)",
      guarded<neighbors>},
@@ -231,7 +171,7 @@ const Operator OPERATORS[] = {
 }  // namespace dp_sim
 
 // Raised with every change of the operators' arguments; dp_sim/fused.py asks for it.
-extern "C" const int dp_sim_operators_version = 6;
+extern "C" const int dp_sim_operators_version = 7;
 
 // Called once from Python: nullptr, or what is wrong.
 extern "C" const char* dp_sim_register_operators() {
