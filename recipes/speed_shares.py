@@ -2,8 +2,8 @@
 
 The first three are run alone, one after the other, with a clock between them; the derivative (forces and virial, and
 what joins the parts) is what they leave of a whole evaluation. The fast path is one operator with a clock of its own;
-dE/dD comes out of the fitting net at once and counts there. On one thread the clock is that of the processor, which other
-work on the machine disturbs less.
+dE/dD comes out of the fitting net at once and counts there. On one thread the clock is that of the processor, which
+other work on the machine disturbs less.
 """
 
 from __future__ import annotations
