@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 TEMPERATURE_K, PRESSURE_BAR = 330.0, 1.0
 #: Heavier hydrogens allow steps of 2 fs; averages of the liquid do not depend on masses.
 HYDROGEN_MASS_AMU, TIMESTEP_FS = 4.0, 2.0
-#: 12 and 90 ps: about as short as heat capacity, density and compressibility allow; 64 molecules forget their density
-#: within some 4 ps, and the start is denser than where this small model wants to be.
-NVT_STEPS, NPT_STEPS = 6_000, 45_000
+#: 24 and 90 ps: about as short as heat capacity, density and compressibility allow; 64 molecules are worth a new sample
+#: of their energy every 0.4 ps and of their density every 1.5 ps, and the start is denser than where this small model
+#: wants to be.
+NVT_STEPS, NPT_STEPS = 12_000, 45_000
 
 
 class _Shared(TypedDict):

@@ -32,12 +32,13 @@ PLOTTED_POINTS = 2000
 class Production:
     """The part of a run after equilibration, as series for the estimators.
 
-    start               index of the first row that counts: that from which all `watched` columns are equilibrated
+    watched             columns that tell whether the run is equilibrated -> their names in words
+    start               index of the first row that counts: that from which all of the watched are equilibrated
     steps_per_sample    time steps between two rows
     unusable            why nothing of the run is worth a number (unstable, not equilibrated); else empty
     """
 
-    def __init__(self, recorded: Recorded, plan: Plan, *watched: str) -> None:
+    def __init__(self, recorded: Recorded, plan: Plan, watched: Mapping[str, str]) -> None:
         self.unusable = recorded.stopped
         self._recorded = recorded
         self._temperature_K = plan.conditions.temperature_K
@@ -45,12 +46,19 @@ class Production:
         self.start = (
             0 if self.unusable else estimators.equilibration(*(column(recorded.rows, name) for name in watched))
         )
-        if self.start > estimators.LATEST_START * len(recorded.rows):
-            self.unusable = (
-                f"the run is not equilibrated after {self.start * self.steps_per_sample:,} of its "
-                f"{recorded.rows[-1].step:,} steps: run at least as many steps again"
-            )
         self._rows = recorded.rows[self.start :]
+        self.unusable = self.unusable or self._not_equilibrated(watched)
+
+    def _not_equilibrated(self, watched: Mapping[str, str]) -> str:
+        """Why no part of the run counts as equilibrium; empty if one does."""
+        advice = "run at least as many steps again"
+        steps, cut = self._recorded.rows[-1].step, self.start * self.steps_per_sample
+        if self.start > estimators.LATEST_START * len(self._recorded.rows):
+            return f"the run is not equilibrated after {cut:,} of its {steps:,} steps: {advice}"
+        for name, words in watched.items():
+            if estimators.drifts(self.series(name)):
+                return f"the {words} still drifts in the last {steps - cut:,} of {steps:,} steps: {advice}"
+        return ""
 
     def series(self, name: str) -> NDArray[np.float64]:
         return column(self._rows, name)
@@ -96,7 +104,7 @@ class Production:
     def common_fields(self, plan: Plan, wanted: Mapping[str, Estimate]) -> dict[str, Any]:
         """What `DynamicsResult` holds for every ensemble; the run has converged if it supports each of `wanted`."""
         temperature = self.mean("temperature_K", "K", "temperature")
-        cause = self.unusable or self._missed_temperature(temperature) or _missing(wanted)
+        cause = self.unusable or self._missed_temperature() or _missing(wanted)
         return {
             "converged": not cause,
             "cause": cause,
@@ -110,25 +118,21 @@ class Production:
             "potential_energy_eV": self.mean("potential_eV", "eV", "potential energy"),
         }
 
-    def _missed_temperature(self, mean: Estimate) -> str:
+    def _missed_temperature(self) -> str:
         """What to do about a mean temperature that is not the thermostat's; else empty.
 
         A structure that still gives off heat (or takes it up) nears the thermostat's temperature as it relaxes; the
         error of a time step stays.
         """
-        target = self._temperature_K
-        if target is None or mean.value is None:
+        target, values = self._temperature_K, self.series("temperature_K")
+        if target is None or len(values) < estimators.NEEDED_FOR_MEAN:
             return ""
-        off = mean.value - target
-        if abs(off) <= max(5 * (mean.error or 0.0), TEMPERATURE_TOLERANCE * target):
+        off = float(values.mean()) - target
+        if abs(off) <= max(5 * estimators.standard_error(values), TEMPERATURE_TOLERANCE * target):
             return ""
-        missed = f"the kinetic temperature averages {mean.value:.1f} K instead of {target:g} K"
-        values = self.series("temperature_K")
+        missed = f"the kinetic temperature averages {values.mean():.1f} K instead of {target:g} K"
         first, second = (float(half.mean()) for half in np.array_split(values, 2))
-        trend = estimators.slope(
-            self.series("time_ps"), values, unit="K/ps", what="the temperature", steps_per_sample=self.steps_per_sample
-        )
-        if trend.ci95 is not None and max(np.sign(off) * np.array(trend.ci95)) < 0:
+        if estimators.drifts(values) and (second - first) * off < 0:
             return (
                 f"{missed}, and still moves towards it (first half {first:.1f} K, second half {second:.1f} K): "
                 "the structure is relaxing, run longer"

@@ -144,7 +144,7 @@ def analyse(recorded: Recorded, plan: Plan) -> NPTResult:
     temperature_K, pressure_bar = plan.conditions.temperature_K, plan.conditions.pressure_bar
     assert temperature_K is not None
     assert pressure_bar is not None
-    production = Production(recorded, plan, "potential_eV", "volume_A3")
+    production = Production(recorded, plan, {"potential_eV": "potential energy", "volume_A3": "volume"})
     every = production.steps_per_sample
 
     def volume() -> NDArray[np.float64]:
@@ -161,7 +161,7 @@ def analyse(recorded: Recorded, plan: Plan) -> NPTResult:
     expansion = production.estimate(
         "1/K", lambda: estimators.thermal_expansion(volume(), enthalpy(), temperature_K, steps_per_sample=every)
     )
-    heat_capacity, per_atom = production.heat_capacities(enthalpy, "the enthalpy's fluctuations")
+    heat_capacity, per_atom = production.heat_capacities(enthalpy, "the enthalpy")
     return NPTResult(
         **production.common_fields(plan, {"the density": density, "the compressibility": compressibility}),
         volume_A3=production.mean("volume_A3", "A^3", "volume"),

@@ -108,7 +108,7 @@ def run_nve(
 
 def analyse(recorded: Recorded, plan: Plan) -> NVEResult:
     """The estimates from the table of a run; every sample counts, from the first step."""
-    production = Production(recorded, plan)
+    production = Production(recorded, plan, watched={})
     n_atoms = len(recorded.atoms)
     drift = production.estimate(
         "meV/atom/ns",

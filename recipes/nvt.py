@@ -111,9 +111,9 @@ def run_nvt(
 
 def analyse(recorded: Recorded, plan: Plan) -> NVTResult:
     """The estimates from the table of a run."""
-    production = Production(recorded, plan, "potential_eV")
+    production = Production(recorded, plan, {"potential_eV": "potential energy"})
     heat_capacity, per_atom = production.heat_capacities(
-        lambda: production.series("potential_eV"), "the potential energy's fluctuations"
+        lambda: production.series("potential_eV"), "the potential energy"
     )
     return NVTResult(
         **production.common_fields(plan, {"the heat capacity": heat_capacity}),

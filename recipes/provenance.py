@@ -10,7 +10,7 @@ from importlib import metadata
 COMMAND: ContextVar[str] = ContextVar("command", default="")
 
 #: Modules whose version is recorded once a process has loaded them.
-_MODULES = ("numpy", "ase", "torch", "vesin_torch", "openmm", "openmmtorch", "tblite", "pymbar", "sella")
+_MODULES = ("numpy", "ase", "torch", "vesin_torch", "openmm", "openmmtorch", "tblite", "sella")
 
 
 def package_versions() -> dict[str, str]:

@@ -20,6 +20,12 @@ def autoregressive(rng: np.random.Generator, size: int, tau: float) -> np.ndarra
     return lfilter([1.0], [1.0, -phi], noise)
 
 
+def liquid_energy(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Mean 0, variance 1, autocorrelation exp(-t/25) / 2: half of the variance is noise from sample to sample and hides
+    the slow mode, as vibrations do in a liquid's energy. g = 25 of the values, 7 of their squared deviations."""
+    return np.sqrt(0.5) * (rng.standard_normal(size) + autoregressive(rng, size, 25.0))
+
+
 def vibrating_energy(rng: np.random.Generator, size: int, modes: int = 3) -> np.ndarray:
     """Potential energy (k_B T) of oscillators of one frequency, 1 rad and 0.02 of friction a sample, exactly.
 

@@ -221,10 +221,21 @@ def test_a_drifting_run_is_refused():
     noise = np.random.default_rng(0).standard_normal(301)
     result = recorded_run(300 + noise, -0.1 * np.arange(301) + 0.1 * noise)
     assert not result.converged
-    assert result.cause.startswith("the run is not equilibrated after 2,")
+    assert result.cause.startswith("the run is not equilibrated after 3,000 of its 3,000 steps")
     assert result.cause.endswith("run at least as many steps again")
     assert result.heat_capacity_kB.value is None
+    assert result.figures().keys() == {"temperature", "energy"}
     assert result.temperature_K.value is None
+
+
+def test_a_slow_drift_is_refused():
+    """As large as the noise, and so not cut off."""
+    noise = np.random.default_rng(0).standard_normal(301)
+    result = recorded_run(300 + noise, noise - np.linspace(0, 2, 301))
+    assert result.cause == (
+        "the potential energy still drifts in the last 3,000 of 3,000 steps: run at least as many steps again"
+    )
+    assert result.heat_capacity_kB.cause == "the potential energy still drifts in the last 3,000 of 3,000 steps"
 
 
 @pytest.mark.parametrize("side", [1, -1])

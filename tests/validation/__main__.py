@@ -20,12 +20,13 @@ logging.getLogger("pymbar").setLevel(logging.ERROR)  # its banner about JAX, pri
 
 from dp_sim.atomic_file import write_text  # noqa: E402
 from dp_sim.recipes.provenance import package_versions  # noqa: E402
-from validation import conservation, dynamics, ensembles, intervals  # noqa: E402
+from validation import conservation, dynamics, ensembles, equilibration, intervals  # noqa: E402
 from validation.check import Check  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 GROUPS = {
     "Intervals on synthetic series": intervals.checks,
+    "Equilibration on synthetic series": equilibration.checks,
     "Dynamics with known averages": dynamics.checks,
     "Distributions": ensembles.checks,
     "Constant energy": conservation.checks,
