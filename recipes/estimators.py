@@ -234,7 +234,7 @@ class _Need(NamedTuple):
 
     what: str
     series: Samples
-    count: int
+    needed: int
 
 
 _Interval = Callable[[float, float, int], tuple[float, float]]
@@ -244,23 +244,23 @@ def _estimate(
     value: float, influence: Samples, unit: str, interval: _Interval, steps_per_sample: int, *needs: _Need
 ) -> Estimate:
     size = influence.size
-    most = max(needs, key=lambda need: need.count)
-    if size < most.count:
+    most = max(needs, key=lambda need: need.needed)
+    if size < most.needed:
         cause = (
-            f"the run holds {size} samples of {most.what} after equilibration and at least {most.count} are needed: "
-            f"run at least {_rounded_up((most.count - size) * steps_per_sample)} steps more"
+            f"the run holds {size} samples of {most.what} after equilibration and at least {most.needed} are needed: "
+            f"run at least {_rounded_up((most.needed - size) * steps_per_sample)} steps more"
         )
         return Estimate.withheld(unit, cause, float(size))
     if _is_constant_zero(influence, value):
         return Estimate(value, 0.0, (value, value), float(size), unit)
     inefficiency, scarcest = max(
-        ((statistical_inefficiency(need.series), need) for need in needs), key=lambda pair: pair[0] * pair[1].count
+        ((statistical_inefficiency(need.series), need) for need in needs), key=lambda pair: pair[0] * pair[1].needed
     )
-    if size < scarcest.count * inefficiency:
-        missing = math.ceil((scarcest.count * inefficiency - size) * steps_per_sample)
+    if size < scarcest.needed * inefficiency:
+        missing = math.ceil((scarcest.needed * inefficiency - size) * steps_per_sample)
         cause = (
             f"the run holds about {size / inefficiency:.0f} independent samples of {scarcest.what} after "
-            f"equilibration and {scarcest.count} are needed: run about {_rounded_up(missing)} steps more"
+            f"equilibration and {scarcest.needed} are needed: run about {_rounded_up(missing)} steps more"
         )
         return Estimate.withheld(unit, cause, size / inefficiency)
     _, cosines = _zero_frequency_density(influence)

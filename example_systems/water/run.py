@@ -2,7 +2,7 @@
 
 python run.py                     measure and compare with expected.json; exit status 1 if a number differs
 python run.py --out npt           the same, and keep the files of the dynamics
-python run.py --steps 10000       a longer run: 2000 steps show that it works, a density takes ten thousand
+python run.py --steps 30000       a longer run: 2000 steps show that it works, a density takes thirty thousand
 python run.py --write-expected    after training again: make the numbers of this model the expected ones
 """
 
