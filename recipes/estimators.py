@@ -64,9 +64,9 @@ def equilibration(*series: Samples) -> int:
     MSER cuts where a relaxation sinks into the noise of single samples, which is above that of their mean: early, as
     F. Clark, D. J. Cole and J. Michel find too (J. Chem. Theory Comput. 2024, doi:10.1021/acs.jctc.4c01359). As much
     again squares the share exp(-d / tau) that an exponential has left. Slower ones show in a start after LATEST_START
-    of the run, or in `drifts`.
+    of the run, or in `drifts`. Fewer samples than NEEDED_FOR_MEAN tell nothing: the start is the first.
     """
-    return max((_start(values) for values in series if not _is_constant(values)), default=0)
+    return max((_start(values) for values in series if _can_tell(values)), default=0)
 
 
 def _start(values: Samples) -> int:
@@ -84,10 +84,14 @@ def drifts(values: Samples) -> bool:
     The slowest cosine, half a period over the series, against the eight above it: in equilibrium all have the same
     variance, so that the ratio follows Student's t (the module's docstring).
     """
-    if values.size <= FEWEST_COSINES + 1 or _is_constant(values):
+    if not _can_tell(values):
         return False
     slowest, *others = _cosine_power(values)[: FEWEST_COSINES + 1]
     return bool(slowest > float(student_t.ppf(1 - DRIFT_LEVEL / 2, FEWEST_COSINES)) ** 2 * np.mean(others))
+
+
+def _can_tell(values: Samples) -> bool:
+    return values.size >= NEEDED_FOR_MEAN and not _is_constant(values)
 
 
 def statistical_inefficiency(values: Samples) -> float:

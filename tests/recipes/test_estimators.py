@@ -183,6 +183,12 @@ def test_a_handful_of_samples_is_withheld():
     assert "run at least 180 steps more" in estimate.cause
 
 
+def test_a_handful_of_samples_tells_nothing_of_equilibrium():
+    series = np.linspace(0.0, 1.0, 19)
+    assert estimators.equilibration(series) == 0
+    assert not estimators.drifts(series)
+
+
 @pytest.mark.parametrize("size", [300, 600])
 @pytest.mark.parametrize("make", [lambda rng, size: autoregressive(rng, size, 5.0), liquid_energy])
 def test_noise_does_not_move_the_start_of_equilibrium(make: Callable[..., np.ndarray], size: int):
