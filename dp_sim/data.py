@@ -13,7 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from dp_sim.errors import InputError
-from dp_sim.structure import check_structure
+from dp_sim.structure import check_structures
 
 _LABELS = ("energy", "forces", "stress", "virial")
 
@@ -36,7 +36,7 @@ class Frame:
     virial: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        check_structure(self, self.name)
+        check_structures([self], self.name)
         expected = {"energy": (), "forces": (len(self.numbers), 3), "virial": (3, 3)}
         for label, shape in expected.items():
             value = getattr(self, label)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import vesin_torch  # noqa: F401 (registers the neighbour search that model files call)
 from torch import Tensor
@@ -30,7 +29,7 @@ from dp_sim.fused_search import FusedSearch
 from dp_sim.gradients import EnergyFunction, evaluate, hessian
 from dp_sim.model import DTYPES, DeepPotential, Potential, set_precision
 from dp_sim.neighbors import NeighborSearch, pair_vectors
-from dp_sim.structure import COINCIDENT_ANGSTROM, Structure, check_density, check_distances, check_structure
+from dp_sim.structure import COINCIDENT_ANGSTROM, Structure, check_density, check_distances, check_structures
 from dp_sim.upgrade import STATE_VERSION, upgraded_state
 
 FORMAT = "dp-sim model"
@@ -117,33 +116,37 @@ class Model:
         structures: Sequence[Structure] = [atoms] if hasattr(atoms, "positions") else list(atoms)  # type: ignore[list-item]
         if not structures:
             raise InputError("no structures given; expected one or more")
-        prepared = [
-            self._prepare_one(s, "structure" if len(structures) == 1 else f"structure {i}")
-            for i, s in enumerate(structures)
-        ]
-        return join(prepared)
+        try:
+            return self._prepare(structures, "structure")
+        except InputError as error:
+            wrong = error
+        if len(structures) > 1:  # which of them it is, and which of its atoms, each says for itself
+            for number, structure in enumerate(structures):
+                self._prepare([structure], f"structure {number}")
+        raise wrong
 
-    def _prepare_one(self, structure: Structure, name: str) -> tuple[AtomicBatch, NeighborList]:
-        check_structure(structure, name)
-        check_density(structure, self.metadata.cutoff, name)
-        species = self.species_index(structure.numbers, name)
-        positions = torch.tensor(np.asarray(structure.positions, dtype=np.float64), device=self.device)
-        cell = torch.tensor(np.asarray(structure.cell, dtype=np.float64), device=self.device)
-        pbc = torch.tensor(np.asarray(structure.pbc, dtype=bool), device=self.device)
-        batch = AtomicBatch(positions, species, cell[None], torch.zeros_like(species))
+    def _prepare(self, structures: Sequence[Structure], name: str) -> tuple[AtomicBatch, NeighborList]:
+        arrays = check_structures(structures, name)
+        check_density(arrays, self.metadata.cutoff, name)
+        species = self.species_index(arrays.numbers, name)
+        positions, cell, system, pbc = (
+            torch.from_numpy(field).to(self.device)
+            for field in (arrays.positions, arrays.cell, arrays.system, arrays.pbc)
+        )
+        batch = AtomicBatch(positions, species, cell, system)
         pairs = self._neighbors(batch, pbc, name)
-        warn_if_crowded(self.metadata.config, pairs, species, self.metadata.species, name)
+        warn_if_crowded(self.metadata.config, batch, pairs, self.metadata.species, name)
         return batch, pairs
 
     def _neighbors(self, batch: AtomicBatch, pbc: Tensor, name: str) -> NeighborList:
-        """The pairs of one structure; InputError where two atoms lie on one spot."""
+        """The pairs of a batch; InputError where two atoms lie on one spot."""
         if self.device.type == "cpu" and not register_operators():
-            *fields, closest = self.search.with_closest(batch.positions, batch.cell[0], pbc)
+            *fields, closest = self.search.of_systems(batch.positions, batch.cell, pbc, batch.system)
             pairs = NeighborList(*fields)
             if float(closest) >= COINCIDENT_ANGSTROM:
                 return pairs
         else:  # a new one each time: threads may share a model, and this search has a state
-            pairs = NeighborSearch(self.metadata.cutoff)(batch.positions, batch.cell[0], pbc)
+            pairs = NeighborSearch(self.metadata.cutoff).of_systems(batch, pbc)
         check_distances(torch.linalg.vector_norm(pair_vectors(batch, pairs), dim=1), pairs.center, pairs.neighbor, name)
         return pairs
 
@@ -178,28 +181,6 @@ ModelSource = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Model
 
 def _caller(module: torch.jit.ScriptModule) -> EnergyFunction:
     return lambda batch, pairs: module(*batch, *pairs)
-
-
-def join(parts: Sequence[tuple[AtomicBatch, NeighborList]]) -> tuple[AtomicBatch, NeighborList]:
-    """Several one-system batches -> one, with indices moved along."""
-    if len(parts) == 1:
-        return parts[0]
-    sizes = [len(batch.species) for batch, _ in parts]
-    starts = np.cumsum([0, *sizes[:-1]])
-    batches, pairs = [b for b, _ in parts], [p for _, p in parts]
-    return (
-        AtomicBatch(
-            torch.cat([b.positions for b in batches]),
-            torch.cat([b.species for b in batches]),
-            torch.cat([b.cell for b in batches]),
-            torch.cat([torch.full_like(b.species, i) for i, b in enumerate(batches)]),
-        ),
-        NeighborList(
-            torch.cat([p.center + int(s) for p, s in zip(pairs, starts, strict=True)]),
-            torch.cat([p.neighbor + int(s) for p, s in zip(pairs, starts, strict=True)]),
-            torch.cat([p.shift for p in pairs]),
-        ),
-    )
 
 
 def save_model(

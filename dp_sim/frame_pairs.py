@@ -11,7 +11,7 @@ from torch import Tensor
 from dp_sim.batch import AtomicBatch, NeighborList
 from dp_sim.data import Frame
 from dp_sim.neighbors import NeighborSearch, pair_vectors
-from dp_sim.structure import check_density, check_distances
+from dp_sim.structure import check_density, check_distances, check_structures
 
 
 class FramePairs(NamedTuple):
@@ -25,7 +25,7 @@ class FramePairs(NamedTuple):
 
 def find_pairs(frame: Frame, species: Tensor, search: NeighborSearch) -> FramePairs:
     """Neighbours of a frame; InputError for coincident atoms, and for more of them than fit into memory."""
-    check_density(frame, search.cutoff, frame.name)
+    check_density(check_structures([frame], frame.name), search.cutoff, frame.name)
     positions = torch.as_tensor(np.asarray(frame.positions, dtype=np.float64))
     cell = torch.as_tensor(np.asarray(frame.cell, dtype=np.float64))
     pairs: NeighborList = search(positions, cell, torch.as_tensor(np.asarray(frame.pbc, dtype=bool)))

@@ -74,6 +74,17 @@ class NeighborSearch(torch.nn.Module):
             center.to(device, torch.int64), neighbor.to(device, torch.int64), shift.to(device, positions.dtype)
         )
 
+    def of_systems(self, batch: AtomicBatch, pbc: Tensor) -> NeighborList:
+        """The neighbours of every system of a batch, its atoms one system after another; pbc (S, 3) bool."""
+        sizes = torch.bincount(batch.system, minlength=len(batch.cell)).tolist()
+        found = [self(*one) for one in zip(batch.positions.split(sizes), batch.cell, pbc, strict=True)]
+        starts = [sum(sizes[:i]) for i in range(len(sizes))]
+        return NeighborList(
+            torch.cat([pairs.center + start for pairs, start in zip(found, starts, strict=True)]),
+            torch.cat([pairs.neighbor + start for pairs, start in zip(found, starts, strict=True)]),
+            torch.cat([pairs.shift for pairs in found]),
+        )
+
 
 def pair_vectors(batch: AtomicBatch, pairs: NeighborList) -> Tensor:
     """r_ij (P, 3), Angstrom, differentiable in positions and cell."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -30,6 +31,17 @@ FARTHEST_ANGSTROM = 1e7
 MOST_NEIGHBORS = 10_000
 
 
+class StructureArrays(NamedTuple):
+    """Several structures, their atoms one after another."""
+
+    numbers: np.ndarray  # (N,) int64
+    positions: np.ndarray  # (N, 3) float64, Angstrom; a copy
+    cell: np.ndarray  # (S, 3, 3) float64, Angstrom; a copy
+    pbc: np.ndarray  # (S, 3) bool
+    first: np.ndarray  # (S,) int64, where the atoms of each begin
+    system: np.ndarray  # (N,) int64, which structure an atom belongs to
+
+
 def check_numbers(numbers: Any, name: str = "structure") -> None:
     """Refuse atomic numbers that are no element (0 is ASE's placeholder X)."""
     numbers = np.asarray(numbers)
@@ -40,46 +52,78 @@ def check_numbers(numbers: Any, name: str = "structure") -> None:
         )
 
 
-def check_structure(structure: Structure, name: str = "structure") -> None:
-    """Refuse what no model can evaluate.
+def check_structures(structures: Sequence[Structure], name: str = "structure") -> StructureArrays:
+    """Refuse what no model can evaluate. What is said of it fits one structure alone: ask again for each of several.
 
     Raises
     ------
     InputError
         No atoms, no elements, NaN, infinite or absurdly far positions, or periodic axes that span no volume.
     """
-    positions, cell = np.asarray(structure.positions, dtype=float), np.asarray(structure.cell, dtype=float)
-    if len(positions) == 0:
-        raise InputError(f"{name} has no atoms; give at least one")
-    if positions.shape != (len(structure.numbers), 3):
-        raise InputError(f"{name}: positions must be ({len(structure.numbers)}, 3), got {positions.shape}")
-    check_numbers(structure.numbers, name)
+    arrays = _arrays(structures, name)
+    check_numbers(arrays.numbers, name)
+    _check_positions(arrays, name)
+    if not np.isfinite(arrays.cell).all():
+        bad = arrays.cell[~np.isfinite(arrays.cell).all(axis=(1, 2))][0]
+        raise InputError(f"{name}: the cell holds {bad.tolist()}; give finite lattice vectors")
+    if arrays.pbc.any():
+        _check_lattices(arrays, name)
+    return arrays
+
+
+def _arrays(structures: Sequence[Structure], name: str) -> StructureArrays:
+    positions = [np.asarray(s.positions, dtype=np.float64) for s in structures]
+    numbers = [np.asarray(s.numbers, dtype=np.int64) for s in structures]
+    for x, z in zip(positions, numbers, strict=True):
+        if len(x) == 0:
+            raise InputError(f"{name} has no atoms; give at least one")
+        if x.shape != (len(z), 3):
+            raise InputError(f"{name}: positions must be ({len(z)}, 3), got {x.shape}")
+    sizes = np.array([len(z) for z in numbers])
+    return StructureArrays(
+        np.concatenate(numbers),
+        np.concatenate(positions),
+        np.array([np.asarray(s.cell) for s in structures], dtype=np.float64),
+        np.array([s.pbc for s in structures], dtype=bool),
+        np.cumsum(sizes) - sizes,
+        np.repeat(np.arange(len(sizes)), sizes),
+    )
+
+
+def _check_positions(arrays: StructureArrays, name: str) -> None:
+    positions = arrays.positions
+    farthest = np.maximum.reduceat(np.abs(positions).max(axis=1), arrays.first)  # (S,), NaN where a position is
+    if ((farthest > 0) & (farthest <= FARTHEST_ANGSTROM)).all():
+        return
     bad = np.flatnonzero(~np.isfinite(positions).all(axis=1))
     if len(bad):
         raise InputError(f"{name}: atom {bad[0]} has no finite position ({positions[bad[0]]}); correct or remove it")
-    if len(positions) > 1 and not positions.any():
-        raise InputError(
-            f"{name} has no positions: all {len(positions)} atoms lie at the origin; give their coordinates"
-        )
     far = np.flatnonzero((np.abs(positions) > FARTHEST_ANGSTROM).any(axis=1))
     if len(far):
         raise InputError(
             f"{name}: atom {far[0]} lies at {positions[far[0]]} Angstrom, over a millimetre away; has it flown off?"
         )
-    if not np.isfinite(cell).all():
-        raise InputError(f"{name}: the cell holds {cell.tolist()}; give finite lattice vectors")
-    periodic = cell[np.asarray(structure.pbc, dtype=bool)]
-    if len(periodic):
-        lengths = np.linalg.norm(periodic, axis=1)
-        spanned = np.sqrt(max(np.linalg.det(periodic @ periodic.T), 0.0))
-        if lengths.min() < COINCIDENT_ANGSTROM or spanned <= 1e-6 * float(np.prod(lengths)):
-            raise InputError(
-                f"{name}: the lattice vectors along its periodic axes span no volume ({periodic.tolist()}); "
-                f"set the cell, or switch periodicity off (pbc = F F F)"
-            )
+    atoms = np.bincount(arrays.system)[farthest == 0]
+    if atoms.max() > 1:
+        raise InputError(f"{name} has no positions: all {atoms.max()} atoms lie at the origin; give their coordinates")
 
 
-def check_density(structure: Structure, cutoff: float, name: str = "structure") -> None:
+def _check_lattices(arrays: StructureArrays, name: str) -> None:
+    """The volume that periodic vectors span, the root of their Gram determinant, against the product of lengths."""
+    periodic = np.where(arrays.pbc[:, :, None], arrays.cell, 0.0)
+    gram = periodic @ periodic.transpose(0, 2, 1) + ~arrays.pbc[:, :, None] * np.eye(3)
+    lengths = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))  # 1 along open axes
+    spanned = np.sqrt(np.maximum(np.linalg.det(gram), 0.0))
+    bad = (lengths.min(axis=1) < COINCIDENT_ANGSTROM) | (spanned <= 1e-6 * np.prod(lengths, axis=1))
+    if bad.any():
+        vectors = arrays.cell[bad][0][arrays.pbc[bad][0]]
+        raise InputError(
+            f"{name}: the lattice vectors along its periodic axes span no volume ({vectors.tolist()}); "
+            f"set the cell, or switch periodicity off (pbc = F F F)"
+        )
+
+
+def check_density(arrays: StructureArrays, cutoff: float, name: str = "structure") -> None:
     """Refuse a cell so small that its pairs would fill the memory, before they are looked for.
 
     Counts with the mean density: N over the volume of the cell, where along an open axis the extent of the atoms (but
@@ -90,16 +134,21 @@ def check_density(structure: Structure, cutoff: float, name: str = "structure") 
     InputError
         An atom would have more than MOST_NEIGHBORS neighbours within `cutoff` (Angstrom).
     """
-    cell = np.asarray(structure.cell, dtype=float)[np.asarray(structure.pbc, dtype=bool)]
-    _, lengths, directions = np.linalg.svd(cell)  # their product is the volume; directions beyond them are open
-    extents = np.ptp(np.asarray(structure.positions) @ directions[len(lengths) :].T, axis=0)
-    volume = float(np.prod(lengths) * np.prod(np.maximum(extents, cutoff)))
-    atoms = len(structure.numbers)
-    expected = 4 * np.pi / 3 * cutoff**3 * atoms / volume
-    if expected > MOST_NEIGHBORS:
+    lattice = np.where(arrays.pbc[:, :, None], arrays.cell, 0.0)
+    # The product of the spans is the volume; the directions beyond those of the lattice are open, and come last.
+    _, spans, directions = np.linalg.svd(lattice)
+    along = np.einsum("nk,nak->na", arrays.positions, directions[arrays.system])
+    extents = np.maximum.reduceat(along, arrays.first) - np.minimum.reduceat(along, arrays.first)
+    is_open = np.arange(3) >= arrays.pbc.sum(axis=1)[:, None]
+    volumes = np.prod(np.where(is_open, np.maximum(extents, cutoff), spans), axis=1)
+    atoms = np.bincount(arrays.system)
+    expected = 4 * np.pi / 3 * cutoff**3 * atoms / volumes
+    worst = int(expected.argmax())
+    if expected[worst] > MOST_NEIGHBORS:
         raise InputError(
-            f"{name}: {atoms} atoms in {volume:.3g} Angstrom^3 would have some {expected:.2g} neighbours each within "
-            f"{cutoff:g} Angstrom, expected at most {MOST_NEIGHBORS}; correct the cell and the positions (in Angstrom)"
+            f"{name}: {atoms[worst]} atoms in {volumes[worst]:.3g} Angstrom^3 would have some {expected[worst]:.2g} "
+            f"neighbours each within {cutoff:g} Angstrom, expected at most {MOST_NEIGHBORS}; correct the cell and the "
+            f"positions (in Angstrom)"
         )
 
 

@@ -32,8 +32,7 @@ def check_structure(atoms: Any, name: str = "the structure") -> Atoms:
     """
     if not isinstance(atoms, Atoms):
         raise InputError(f"{name} must be an ase.Atoms, got {type(atoms).__name__}; read a file with ase.io.read")
-    structure.check_structure(atoms, name)
-    structure.check_density(atoms, ORDINARY_CUTOFF, name)
+    structure.check_density(structure.check_structures([atoms], name), ORDINARY_CUTOFF, name)
     cell = complete_cell(np.where(atoms.pbc[:, None], atoms.cell, 0.0))
     reach = structure.COINCIDENT_ANGSTROM
     center, neighbor, distances = primitive_neighbor_list("ijd", atoms.pbc, cell, atoms.positions, reach)

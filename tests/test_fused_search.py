@@ -25,7 +25,7 @@ def pairs_of(fields: tuple[torch.Tensor, ...]) -> list[tuple[int, ...]]:
 def compare(positions: np.ndarray, cell: np.ndarray, pbc: tuple[bool, bool, bool], cutoff: float = CUTOFF) -> None:
     """The same pairs as vesin, sorted by centre, vectors within the cutoff, the smallest distance."""
     x, h, periodic = torch.tensor(positions), torch.tensor(cell), torch.tensor(pbc)
-    *got, closest = FusedSearch(cutoff).with_closest(x, h, periodic)
+    *got, closest = FusedSearch(cutoff).of_systems(x, h[None], periodic[None], torch.zeros(len(x), dtype=torch.int64))
     assert pairs_of(tuple(got)) == pairs_of(tuple(NeighborSearch(cutoff)(x, h, periodic)))
     center, neighbor, shift = got
     assert bool((center[1:] >= center[:-1]).all())

@@ -15,7 +15,7 @@ from dp_sim import structure
 from dp_sim.batch import AtomicBatch
 from dp_sim.errors import InputError
 from dp_sim.neighbors import NeighborSearch, complete_cell, neighbor_list, pair_vectors
-from dp_sim.structure import check_density
+from dp_sim.structure import check_density, check_structures
 
 
 def found(atoms: Atoms, cutoff: float) -> list[tuple[int, ...]]:
@@ -153,10 +153,10 @@ def test_too_many_pairs_are_foreseen(
     atoms.pbc = pbc
     mean = len(neighbor_list(atoms, 6.0).center) / len(atoms)
     monkeypatch.setattr(structure, "MOST_NEIGHBORS", 1.4 * mean)
-    check_density(atoms, 6.0)
+    check_density(check_structures([atoms]), 6.0)
     monkeypatch.setattr(structure, "MOST_NEIGHBORS", 0.9 * mean)
     with pytest.raises(InputError, match=rf"copper: {len(atoms)} atoms in .* correct the cell and the positions"):
-        check_density(atoms, 6.0, "copper")
+        check_density(check_structures([atoms]), 6.0, "copper")
 
 
 @pytest.mark.parametrize("pbc", PERIODICITIES)
@@ -166,6 +166,6 @@ def test_a_crowded_cell(pbc: tuple[bool, bool, bool]) -> None:
     atoms = Atoms("H192", rng.uniform(0.0, 0.1, (192, 3)), cell=[0.1, 0.1, 0.1], pbc=pbc)
     if any(pbc):
         with pytest.raises(InputError, match="192 atoms"):
-            check_density(atoms, 6.0)
+            check_density(check_structures([atoms]), 6.0)
     else:
-        check_density(atoms, 6.0)
+        check_density(check_structures([atoms]), 6.0)

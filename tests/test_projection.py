@@ -6,15 +6,15 @@ import torch
 from ase import Atoms
 from systems import frame, random_config, structures
 
-from dp_sim.batch import AtomicBatch, NeighborList
+from dp_sim.batch import AtomicBatch, species_index
 from dp_sim.config import TrainConfig
 from dp_sim.data import Frame
 from dp_sim.errors import InputError
-from dp_sim.export import join
 from dp_sim.gradients import strained, sum_per_system
 from dp_sim.loss import Labels, Prediction, mean_square_errors, total_loss
 from dp_sim.model import DeepPotential
-from dp_sim.neighbors import neighbor_list
+from dp_sim.neighbors import NeighborSearch
+from dp_sim.structure import check_structures
 from dp_sim.training import Datasets, Trainer
 
 NAMES = ["cluster", "TTT", "atom", "FTF", "lonely", "TTF"]
@@ -36,14 +36,10 @@ def trainer(frames: list[Frame], knots: int = 1200, **model: object) -> Trainer:
 
 def exact(model: DeepPotential, names: list[str]) -> Prediction:
     """The same by plain automatic differentiation through neighbour vectors and embedding nets."""
-    parts: list[tuple[AtomicBatch, NeighborList]] = []
-    for name in names:
-        atoms = structures()[name]
-        species = torch.tensor([("H", "O", "Cu").index(symbol) for symbol in atoms.symbols])
-        cell = torch.tensor(np.array(atoms.cell))[None]
-        batch = AtomicBatch(torch.tensor(atoms.positions), species, cell, torch.zeros_like(species))
-        parts.append((batch, neighbor_list(atoms, 4.0)))
-    batch, pairs = join(parts)
+    arrays = check_structures([structures()[name] for name in names])
+    positions, cell, system = map(torch.from_numpy, (arrays.positions, arrays.cell, arrays.system))
+    batch = AtomicBatch(positions, species_index(arrays.numbers, ("H", "O", "Cu")), cell, system)
+    pairs = NeighborSearch(4.0).of_systems(batch, torch.from_numpy(arrays.pbc))
     positions = batch.positions.requires_grad_(True)
     strain = torch.zeros_like(batch.cell).requires_grad_(True)
     atomic = model(strained(batch._replace(positions=positions), strain), pairs) - model.fitting.bias[batch.species]

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from dp_sim.batch import NeighborList
+from dp_sim.batch import AtomicBatch, NeighborList
 
 
 def warn_if_crowded(
-    config: Mapping[str, Any], pairs: NeighborList, species: torch.Tensor, symbols: Sequence[str], name: str
+    config: Mapping[str, Any], batch: AtomicBatch, pairs: NeighborList, symbols: Sequence[str], name: str
 ) -> None:
     """Warn where an atom has more neighbours of a species than DeePMD-kit's `sel` has places.
 
@@ -21,15 +21,22 @@ def warn_if_crowded(
     parts = [part for part in config.get("parts", ()) if part["cutoff"] == config["cutoff"]]
     if not parts or len(pairs.center) == 0:
         return
-    n_species = len(symbols)
-    keys = pairs.center * n_species + species[pairs.neighbor]
-    most = torch.bincount(keys, minlength=len(species) * n_species).view(-1, n_species).amax(0).tolist()
-    for part in parts:
-        for symbol, found, places in zip(symbols, most, part["places"], strict=True):
-            if found > places:
-                warnings.warn(
-                    f"{name}: an atom has {found} neighbours {symbol}, and this model was made for at most {places} "
-                    f"(sel): dp-sim counts all of them, DeePMD-kit drops the farthest, so their numbers differ here",
-                    stacklevel=4,
-                )
-                return
+    keys = pairs.center * len(symbols) + batch.species[pairs.neighbor]
+    counts = torch.bincount(keys, minlength=len(batch.species) * len(symbols)).view(-1, len(symbols))
+    systems = batch.system[:, None].expand_as(counts)
+    most = counts.new_zeros(len(batch.cell), len(symbols)).scatter_reduce(0, systems, counts, "amax")
+    for number, of_structure in enumerate(most.tolist()):
+        crowded = [
+            (found, symbol, places)
+            for part in parts
+            for found, symbol, places in zip(of_structure, symbols, part["places"], strict=True)
+            if found > places
+        ]
+        if crowded:
+            found, symbol, places = crowded[0]
+            warnings.warn(
+                f"{name if len(most) == 1 else f'{name} {number}'}: an atom has {found} neighbours {symbol}, and this "
+                f"model was made for at most {places} (sel): dp-sim counts all of them, DeePMD-kit drops the farthest, "
+                f"so their numbers differ here",
+                stacklevel=4,
+            )

@@ -114,31 +114,37 @@ void evaluate(const Arguments& a) {
   by_tables ? evaluate_by<Tables<Real>, Real>(a) : evaluate_by<Nets<Real>, Real>(a);
 }
 
-// positions (N, 3), box (3, 3), periodic (3,) and cutoff (1,) -> center, neighbor, shift (dp_sim/batch.py), and the
-// smallest distance (1,). Pairs are counted before they are written, so that each has its place whatever the thread.
+// positions (N, 3), cell (S, 3, 3), periodic (S, 3), system (N,) rising, cutoff (1,) -> center, neighbor, shift
+// (dp_sim/batch.py), and the smallest distance (1,). Pairs are counted before they are written, so that each has its
+// place whatever the thread.
 void neighbors(uint64_t* stack, uint64_t inputs) {
   Arguments a(stack, inputs);
-  System system{a.values<double>(0), a.size(0) / 3, {}, {}};
-  const double* box = a.values<double>(1, 9);
-  const int64_t* periodic = a.values<int64_t>(2, 3);
-  for (int k = 0; k < 3; ++k) {
-    system.periodic[k] = periodic[k] != 0;
-    for (int c = 0; c < 3; ++c) system.box[k][c] = box[3 * k + c];
+  const int64_t atoms = a.size(3), systems = a.size(1) / 9;
+  const double *positions = a.values<double>(0, 3 * atoms), *cell = a.values<double>(1, 9 * systems);
+  const int64_t *periodic = a.values<int64_t>(2, 3 * systems), *system = a.values<int64_t>(3);
+  const double cutoff = *a.values<double>(4, 1);
+  std::vector<Cells> cells;
+  cells.reserve(systems);
+  int64_t end = 0;
+  for (int64_t s = 0; s < systems; ++s) {
+    const int64_t start = end;
+    while (end < atoms && system[end] == s) ++end;
+    cells.emplace_back(System{positions, start, end - start, cell + 9 * s, periodic + 3 * s}, cutoff);
   }
-  const Cells cells(system, *a.values<double>(3, 1));
-  std::vector<int64_t> first(system.count + 1, 0);
-  in_pieces(system.count, PIECE, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) first[i + 1] = cells.count(i);
+  if (end < atoms) throw std::runtime_error("dp_sim: the atoms are not sorted by system");
+  std::vector<int64_t> first(atoms + 1, 0);
+  in_pieces(atoms, PIECE, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) first[i + 1] = cells[system[i]].count(i);
   });
-  for (int64_t i = 0; i < system.count; ++i) first[i + 1] += first[i];
+  for (int64_t i = 0; i < atoms; ++i) first[i + 1] += first[i];
   Handle outputs[4];
   const int64_t pairs = first.back();
   int64_t *center = make<int64_t>(outputs[0], pairs, 0), *neighbor = make<int64_t>(outputs[1], pairs, 0);
   double *shift = make<double>(outputs[2], pairs, 3), *closest = make<double>(outputs[3], 1, 0);
-  std::vector<double> nearest(system.count + 1, INFINITY);
-  in_pieces(system.count, PIECE, [&](int64_t begin, int64_t end) {
+  std::vector<double> nearest(atoms + 1, INFINITY);
+  in_pieces(atoms, PIECE, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
-      nearest[i] = cells.write(i, {center + first[i], neighbor + first[i], shift + 3 * first[i]});
+      nearest[i] = cells[system[i]].write(i, {center + first[i], neighbor + first[i], shift + 3 * first[i]});
   });
   *closest = std::sqrt(*std::min_element(nearest.begin(), nearest.end()));
   a.give_back(outputs, 4);
@@ -163,7 +169,8 @@ const Operator OPERATORS[] = {
      "Tensor(d!) seconds) -> ()",
      guarded<in_precision<SOURCE + 1, evaluate<double>, evaluate<float>>>},
     {"neighbors",
-     "neighbors(Tensor positions, Tensor box, Tensor periodic, Tensor cutoff) -> (Tensor, Tensor, Tensor, Tensor)",
+     "neighbors(Tensor positions, Tensor cell, Tensor periodic, Tensor system, Tensor cutoff) -> "
+     "(Tensor, Tensor, Tensor, Tensor)",
      guarded<neighbors>},
 };
 

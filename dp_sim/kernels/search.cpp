@@ -39,46 +39,86 @@ EACH_PROCESSOR void squares(const double* x, const double* y, const double* z, i
 
 }  // namespace
 
-Cells::Cells(const System& system, double cutoff) : cutoff_(cutoff) {
+Cells::Cells(const System& system, double cutoff) : cutoff_(cutoff), start_(system.start) {
   for (int k = 0; k < 3; ++k) {
-    periodic_[k] = system.periodic[k];
-    for (int c = 0; c < 3; ++c) box_[k][c] = system.box[k][c];
+    periodic_[k] = system.periodic[k] != 0;
+    for (int c = 0; c < 3; ++c) box_[k][c] = system.box[3 * k + c];
   }
+  complete();
   invert(box_, inverse_);
-  place(system);
+  wrapped_.resize(3 * system.count), turns_.assign(3 * system.count, 0.0), cell_.resize(system.count);
+  place(system.positions + 3 * system.start);
+  divide();
   sort();
 }
 
-// Fractional coordinates f = r @ inverse; those along open axes are moved to 0..1, and the box with them.
-void Cells::place(const System& system) {
-  const int64_t n = system.count;
-  wrapped_.resize(3 * n), turns_.assign(3 * n, 0.0);
-  double low[3], high[3];
-  for (int k = 0; k < 3; ++k) low[k] = INFINITY, high[k] = -INFINITY;
-  for (int64_t i = 0; i < n; ++i) {
-    const double* r = system.positions + 3 * i;
+// Vectors along open axes become unit vectors normal to all others.
+void Cells::complete() {
+  double rest[3][3] = {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}};  // the projector on what no vector spans yet
+  const auto span = [&](const double v[3]) {
+    double u[3], square = 0;
+    for (int c = 0; c < 3; ++c) u[c] = rest[c][0] * v[0] + rest[c][1] * v[1] + rest[c][2] * v[2], square += u[c] * u[c];
+    for (int c = 0; c < 3; ++c)
+      for (int d = 0; d < 3; ++d) rest[c][d] -= u[c] * u[d] / square;
+  };
+  for (int k = 0; k < 3; ++k)
+    if (periodic_[k]) span(box_[k]);
+  for (int k = 0; k < 3; ++k) {
+    if (periodic_[k]) continue;
+    int widest = 0;  // which unit vector has most of itself outside of the span
+    for (int c = 1; c < 3; ++c) widest = rest[c][c] > rest[widest][widest] ? c : widest;
+    const double length = std::sqrt(rest[widest][widest]);
+    for (int c = 0; c < 3; ++c) box_[k][c] = rest[widest][c] / length;
+    span(box_[k]);
+  }
+}
+
+// Fractional coordinates f = r @ inverse, wrapped into 0..1 along periodic axes; along open ones they are in Angstrom.
+void Cells::place(const double* positions) {
+  for (int k = 0; k < 3; ++k) low_[k] = INFINITY, high_[k] = -INFINITY;
+  for (size_t p = 0; p < wrapped_.size(); p += 3) {
+    const double* r = positions + p;
     for (int k = 0; k < 3; ++k) {
       double f = r[0] * inverse_[0][k] + r[1] * inverse_[1][k] + r[2] * inverse_[2][k];
       if (!(std::fabs(f) < 1e15)) throw std::runtime_error("dp_sim: a position is NaN, infinite or too far away");
-      if (periodic_[k]) f -= turns_[3 * i + k] = std::floor(f);
-      wrapped_[3 * i + k] = f, low[k] = std::min(low[k], f), high[k] = std::max(high[k], f);
+      if (periodic_[k]) f -= turns_[p + k] = std::floor(f);
+      wrapped_[p + k] = f, low_[k] = std::min(low_[k], f), high_[k] = std::max(high_[k], f);
     }
   }
-  const double most = std::cbrt(8.0 * n + 64.0);  // cells along an axis: no more cells than there are atoms, nearly
+  for (int k = 0; k < 3; ++k)
+    if (!periodic_[k] && high_[k] - low_[k] > 8.0 * cutoff_) close_gaps(k);
+}
+
+// Empty stretches along open axis k cut down to twice the cutoff: atoms on their two sides have no pair in any image,
+// and nearly all of the cells would be empty.
+void Cells::close_gaps(int k) {
+  std::vector<size_t> rising;
+  for (size_t p = k; p < wrapped_.size(); p += 3) rising.push_back(p);
+  std::sort(rising.begin(), rising.end(), [&](size_t p, size_t q) { return wrapped_[p] < wrapped_[q]; });
+  double before = low_[k], excess = 0;
+  for (size_t p : rising) {
+    excess += std::max(0.0, wrapped_[p] - before - 2.0 * cutoff_);
+    before = wrapped_[p], wrapped_[p] -= excess;
+  }
+  high_[k] -= excess;
+}
+
+// How many cells along each axis, and the cell of each atom; those of an open axis divide the extent of the atoms.
+void Cells::divide() {
+  const double most = std::cbrt(8.0 * cell_.size() + 64.0);  // along an axis: no more cells than there are atoms, nearly
   for (int k = 0; k < 3; ++k) {
     double height = 0;  // between the faces of the box: 1 / |column k of the inverse|
     for (int c = 0; c < 3; ++c) height += inverse_[c][k] * inverse_[c][k];
     height = 1.0 / std::sqrt(height);
-    if (!periodic_[k]) height *= std::max(high[k] - low[k], 1e-3 * cutoff_ / height) * (1.0 + 1e-12);
+    if (!periodic_[k]) height *= std::max(high_[k] - low_[k], 1e-3 * cutoff_ / height) * (1.0 + 1e-12);
     cells_[k] = static_cast<int64_t>(std::max(1.0, std::min(most, std::floor(2.0 * height / cutoff_))));
     reach_[k] = static_cast<int64_t>(std::ceil(cutoff_ * cells_[k] / height * (1.0 + 1e-12)));
   }
-  cell_.resize(n);
-  for (int64_t i = 0; i < n; ++i) {
+  for (size_t i = 0; i < cell_.size(); ++i) {
     int64_t at[3];
     for (int k = 0; k < 3; ++k) {
-      const double f = wrapped_[3 * i + k];
-      const double share = periodic_[k] ? f : high[k] > low[k] ? (f - low[k]) / (high[k] - low[k]) : 0.0;
+      const double f = wrapped_[3 * i + k], extent = high_[k] - low_[k];
+      const double share = periodic_[k] ? f : extent > 0 ? (f - low_[k]) / extent : 0.0;
       at[k] = std::min(cells_[k] - 1, static_cast<int64_t>(share * cells_[k]));
     }
     cell_[i] = (at[0] * cells_[1] + at[1]) * cells_[2] + at[2];
@@ -132,9 +172,9 @@ void Cells::segments(int64_t i, const Visit& visit) const {
   }
 }
 
-int64_t Cells::count(int64_t i) const {
+int64_t Cells::count(int64_t atom) const {
   int64_t found = -1;  // the atom itself is among them
-  segments(i, [&](const int64_t*, int64_t from, int64_t end, const double* place) {
+  segments(atom - start_, [&](const int64_t*, int64_t from, int64_t end, const double* place) {
     double square[CHUNK];
     for (int64_t begin = from; begin < end; begin += CHUNK) {
       const int64_t count = std::min(CHUNK, end - begin);
@@ -145,7 +185,8 @@ int64_t Cells::count(int64_t i) const {
   return found;
 }
 
-double Cells::write(int64_t i, const Place& to) const {
+double Cells::write(int64_t atom, const Place& to) const {
+  const int64_t i = atom - start_;
   int64_t found = 0;
   double closest = INFINITY;
   segments(i, [&](const int64_t* image, int64_t from, int64_t end, const double* place) {
@@ -157,7 +198,7 @@ double Cells::write(int64_t i, const Place& to) const {
       for (int64_t k = 0; k < count; ++k) {
         const int64_t j = order_[begin + k];
         if (square[k] >= cutoff_ * cutoff_ || (home && j == i)) continue;
-        to.center[found] = i, to.neighbor[found] = j;
+        to.center[found] = atom, to.neighbor[found] = start_ + j;
         for (int c = 0; c < 3; ++c) to.shift[3 * found + c] = image[c] + turns_[3 * i + c] - turns_[3 * j + c];
         closest = std::min(closest, square[k]);
         ++found;
