@@ -10,6 +10,7 @@ Sign rules, stated here and quoted elsewhere:
                 is -W/V
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,20 +57,28 @@ def species_index(numbers: Any, known: tuple[str, ...], name: str = "structure")
     InputError
         An element that the model was not trained on.
     """
-    from ase.data import atomic_numbers, chemical_symbols
-
-    table = np.full(len(chemical_symbols), -1, dtype=np.int64)
-    table[[atomic_numbers[symbol] for symbol in known]] = np.arange(len(known))
     numbers = np.asarray(numbers, dtype=np.int64)
     check_numbers(numbers, name)
-    index = table[numbers]
+    index = _species_table(known)[numbers]
     if (index < 0).any():
+        from ase.data import chemical_symbols
+
         unknown = sorted({chemical_symbols[n] for n in numbers[index < 0]})
         raise InputError(
             f"{name}: the model does not know {', '.join(unknown)}, it was trained on {', '.join(known)}; "
             f"use a model trained on all elements of the structure"
         )
     return torch.from_numpy(index)
+
+
+@functools.cache
+def _species_table(known: tuple[str, ...]) -> np.ndarray:
+    """Atomic number -> index into `known`, -1 for the others."""
+    from ase.data import atomic_numbers, chemical_symbols
+
+    table = np.full(len(chemical_symbols), -1, dtype=np.int64)
+    table[[atomic_numbers[symbol] for symbol in known]] = np.arange(len(known))
+    return table
 
 
 def choose(name: str, value: str, known: tuple[str, ...]) -> str:

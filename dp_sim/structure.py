@@ -35,20 +35,22 @@ class StructureArrays(NamedTuple):
     """Several structures, their atoms one after another."""
 
     numbers: np.ndarray  # (N,) int64
-    positions: np.ndarray  # (N, 3) float64, Angstrom; a copy
-    cell: np.ndarray  # (S, 3, 3) float64, Angstrom; a copy
+    positions: np.ndarray  # (N, 3) Angstrom; a copy
+    cell: np.ndarray  # (S, 3, 3) Angstrom; a copy
     pbc: np.ndarray  # (S, 3) bool
-    first: np.ndarray  # (S,) int64, where the atoms of each begin
+    sizes: np.ndarray  # (S,) atoms of each
+    first: np.ndarray  # (S,) where the atoms of each begin
     system: np.ndarray  # (N,) int64, which structure an atom belongs to
 
 
 def check_numbers(numbers: Any, name: str = "structure") -> None:
     """Refuse atomic numbers that are no element (0 is ASE's placeholder X)."""
     numbers = np.asarray(numbers)
-    bad = np.flatnonzero((numbers < 1) | (numbers > 118))
-    if len(bad):
+    bad = (numbers < 1) | (numbers > 118)
+    if bad.any():
+        atom = int(bad.argmax())
         raise InputError(
-            f"{name}: atom {bad[0]} has the atomic number {numbers[bad[0]]}, which is no element; expected 1 to 118"
+            f"{name}: atom {atom} has the atomic number {numbers[atom]}, which is no element; expected 1 to 118"
         )
 
 
@@ -63,9 +65,10 @@ def check_structures(structures: Sequence[Structure], name: str = "structure") -
     arrays = _arrays(structures, name)
     check_numbers(arrays.numbers, name)
     _check_positions(arrays, name)
-    if not np.isfinite(arrays.cell).all():
-        bad = arrays.cell[~np.isfinite(arrays.cell).all(axis=(1, 2))][0]
-        raise InputError(f"{name}: the cell holds {bad.tolist()}; give finite lattice vectors")
+    finite = np.isfinite(arrays.cell).all(axis=(1, 2))
+    if not finite.all():
+        cell = arrays.cell[finite.argmin()]
+        raise InputError(f"{name}: the cell holds {cell.tolist()}; give finite lattice vectors")
     if arrays.pbc.any():
         _check_lattices(arrays, name)
     return arrays
@@ -85,6 +88,7 @@ def _arrays(structures: Sequence[Structure], name: str) -> StructureArrays:
         np.concatenate(positions),
         np.array([np.asarray(s.cell) for s in structures], dtype=np.float64),
         np.array([s.pbc for s in structures], dtype=bool),
+        sizes,
         np.cumsum(sizes) - sizes,
         np.repeat(np.arange(len(sizes)), sizes),
     )
@@ -103,20 +107,27 @@ def _check_positions(arrays: StructureArrays, name: str) -> None:
         raise InputError(
             f"{name}: atom {far[0]} lies at {positions[far[0]]} Angstrom, over a millimetre away; has it flown off?"
         )
-    atoms = np.bincount(arrays.system)[farthest == 0]
-    if atoms.max() > 1:
-        raise InputError(f"{name} has no positions: all {atoms.max()} atoms lie at the origin; give their coordinates")
+    most = arrays.sizes[farthest == 0].max()  # one atom may lie at the origin
+    if most > 1:
+        raise InputError(f"{name} has no positions: all {most} atoms lie at the origin; give their coordinates")
+
+
+def _lattices(arrays: StructureArrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Extents (S, 3) of the lattices, directions (S, 3, 3), and which of them are open (S, 3), these last.
+
+    The product of the extents is the volume, area or length that the periodic vectors span: 1 along open directions.
+    """
+    _, extents, directions = np.linalg.svd(arrays.cell * arrays.pbc[:, :, None])
+    is_open = np.sort(~arrays.pbc, axis=1)
+    return np.where(is_open, 1.0, extents), directions, is_open
 
 
 def _check_lattices(arrays: StructureArrays, name: str) -> None:
-    """The volume that periodic vectors span, the root of their Gram determinant, against the product of lengths."""
-    periodic = np.where(arrays.pbc[:, :, None], arrays.cell, 0.0)
-    gram = periodic @ periodic.transpose(0, 2, 1) + ~arrays.pbc[:, :, None] * np.eye(3)
-    lengths = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))  # 1 along open axes
-    spanned = np.sqrt(np.maximum(np.linalg.det(gram), 0.0))
-    bad = (lengths.min(axis=1) < COINCIDENT_ANGSTROM) | (spanned <= 1e-6 * np.prod(lengths, axis=1))
+    spanned = _lattices(arrays)[0].prod(axis=1)
+    lengths = np.where(arrays.pbc, np.linalg.norm(arrays.cell, axis=2), 1.0)
+    bad = (lengths.min(axis=1) < COINCIDENT_ANGSTROM) | (spanned <= 1e-6 * lengths.prod(axis=1))
     if bad.any():
-        vectors = arrays.cell[bad][0][arrays.pbc[bad][0]]
+        vectors = arrays.cell[bad.argmax()][arrays.pbc[bad.argmax()]]
         raise InputError(
             f"{name}: the lattice vectors along its periodic axes span no volume ({vectors.tolist()}); "
             f"set the cell, or switch periodicity off (pbc = F F F)"
@@ -134,21 +145,17 @@ def check_density(arrays: StructureArrays, cutoff: float, name: str = "structure
     InputError
         An atom would have more than MOST_NEIGHBORS neighbours within `cutoff` (Angstrom).
     """
-    lattice = np.where(arrays.pbc[:, :, None], arrays.cell, 0.0)
-    # The product of the spans is the volume; the directions beyond those of the lattice are open, and come last.
-    _, spans, directions = np.linalg.svd(lattice)
+    extents, directions, is_open = _lattices(arrays)
     along = np.einsum("nk,nak->na", arrays.positions, directions[arrays.system])
-    extents = np.maximum.reduceat(along, arrays.first) - np.minimum.reduceat(along, arrays.first)
-    is_open = np.arange(3) >= arrays.pbc.sum(axis=1)[:, None]
-    volumes = np.prod(np.where(is_open, np.maximum(extents, cutoff), spans), axis=1)
-    atoms = np.bincount(arrays.system)
-    expected = 4 * np.pi / 3 * cutoff**3 * atoms / volumes
-    worst = int(expected.argmax())
-    if expected[worst] > MOST_NEIGHBORS:
+    between = np.maximum.reduceat(along, arrays.first) - np.minimum.reduceat(along, arrays.first)
+    volumes = np.where(is_open, np.maximum(between, cutoff), extents).prod(axis=1)
+    expected = 4 * np.pi / 3 * cutoff**3 * arrays.sizes / volumes
+    if expected.max() > MOST_NEIGHBORS:
+        worst = expected.argmax()
         raise InputError(
-            f"{name}: {atoms[worst]} atoms in {volumes[worst]:.3g} Angstrom^3 would have some {expected[worst]:.2g} "
-            f"neighbours each within {cutoff:g} Angstrom, expected at most {MOST_NEIGHBORS}; correct the cell and the "
-            f"positions (in Angstrom)"
+            f"{name}: {arrays.sizes[worst]} atoms in {volumes[worst]:.3g} Angstrom^3 would have some "
+            f"{expected[worst]:.2g} neighbours each within {cutoff:g} Angstrom, expected at most {MOST_NEIGHBORS}; "
+            f"correct the cell and the positions (in Angstrom)"
         )
 
 
