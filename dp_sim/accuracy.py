@@ -64,11 +64,12 @@ def compare(
     Raises
     ------
     InputError
-        A frame with an element that the model does not know.
+        A frame that `Model.evaluate` refuses.
     """
     rows: dict[str, list[tuple[Frame, float, np.ndarray, np.ndarray | None]]] = {}
-    for frame in frames:
-        output = model.evaluate(frame, virial=frame.virial is not None)
+    with_virial = any(frame.virial is not None for frame in frames)
+    outputs = model.evaluate_each(frames, virial=with_virial, names=[frame.name for frame in frames])
+    for frame, output in zip(frames, outputs, strict=True):
         assert output.forces is not None
         virial = None if output.virial is None else output.virial[0].cpu().numpy()
         entry = (frame, float(output.energy[0]), output.forces.cpu().numpy(), virial)

@@ -11,6 +11,7 @@ Sign rules, stated here and quoted elsewhere:
 """
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +48,19 @@ class ModelOutput(NamedTuple):
     virial: Tensor | None = None  # (S, 3, 3) eV
     energy_std: Tensor | None = None  # (S,) eV
     forces_std: Tensor | None = None  # (N, 3) eV/Angstrom, per component
+
+
+#: Fields of ModelOutput with one row an atom; the others have one a system.
+PER_ATOM = ("atomic_energies", "forces", "forces_std")
+
+
+def separate(output: ModelOutput, sizes: Sequence[int]) -> list[ModelOutput]:
+    """What a model says of a batch -> of each of its systems, which have `sizes` atoms."""
+    columns = [
+        [None] * len(sizes) if values is None else values.split(list(sizes) if field in PER_ATOM else 1)
+        for field, values in zip(ModelOutput._fields, output, strict=True)
+    ]
+    return [ModelOutput(*row) for row in zip(*columns, strict=True)]
 
 
 def species_index(numbers: Any, known: tuple[str, ...], name: str = "structure") -> Tensor:

@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from dp_sim import committee
 from dp_sim.atomic_file import atomic_path
-from dp_sim.batch import AtomicBatch, ModelOutput, NeighborList, choose, species_index, usable_device
+from dp_sim.batch import AtomicBatch, ModelOutput, NeighborList, choose, separate, species_index, usable_device
 from dp_sim.compress import tabulated_like
 from dp_sim.config import ModelConfig
 from dp_sim.deepmd.places import warn_if_crowded
@@ -34,6 +34,8 @@ from dp_sim.upgrade import STATE_VERSION, upgraded_state
 
 FORMAT = "dp-sim model"
 _METADATA = "dp_sim.json"
+#: Atoms that `Model.evaluate_each` puts into one batch: more gain nothing, and take memory.
+ATOMS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,29 @@ class Model:
             Unknown elements, positions that are not finite, coincident atoms, a periodic cell without volume or so
             small that its pairs of atoms would fill the memory.
         """
-        batch, pairs = self.prepare(atoms)
+        return self._evaluate(*self.prepare(atoms), forces, virial)
+
+    def evaluate_each(
+        self,
+        structures: Sequence[Structure],
+        forces: bool = True,
+        virial: bool = False,
+        names: Sequence[str] | None = None,
+    ) -> Iterator[ModelOutput]:
+        """`evaluate` of each structure in turn, small ones in batches: several times faster than one by one.
+
+        Raises
+        ------
+        InputError
+            As from `evaluate`, about `names` (by default "structure 0", ...), when the batch of the structure comes.
+        """
+        names = _names(len(structures)) if names is None else names
+        sizes = [len(structure.numbers) for structure in structures]
+        for batch in _batches(sizes):
+            output = self._evaluate(*self.prepare(structures[batch], names[batch]), forces, virial)
+            yield from separate(output, sizes[batch])
+
+    def _evaluate(self, batch: AtomicBatch, pairs: NeighborList, forces: bool, virial: bool) -> ModelOutput:
         return committee.combine(
             [
                 evaluate(_caller(module), batch, pairs, forces=forces, virial=virial)
@@ -111,31 +135,35 @@ class Model:
         batch, pairs = self.prepare(atoms)
         return torch.stack([hessian(_caller(module), batch, pairs) for module in self.modules]).mean(dim=0)
 
-    def prepare(self, atoms: Structure | Sequence[Structure]) -> tuple[AtomicBatch, NeighborList]:
-        """Check structures, find their neighbours, and put them into one batch."""
+    def prepare(
+        self, atoms: Structure | Sequence[Structure], names: Sequence[str] | None = None
+    ) -> tuple[AtomicBatch, NeighborList]:
+        """Check structures, find their neighbours, and put them into one batch; `names`: what messages call them."""
         structures: Sequence[Structure] = [atoms] if hasattr(atoms, "positions") else list(atoms)  # type: ignore[list-item]
         if not structures:
             raise InputError("no structures given; expected one or more")
+        names = _names(len(structures)) if names is None else names
         try:
-            return self._prepare(structures, "structure")
+            return self._prepare(structures, names)
         except InputError as error:
+            if len(structures) == 1:
+                raise
             wrong = error
-        if len(structures) > 1:  # which of them it is, and which of its atoms, each says for itself
-            for number, structure in enumerate(structures):
-                self._prepare([structure], f"structure {number}")
+        for structure, name in zip(structures, names, strict=True):  # which it is, and which of its atoms
+            self._prepare([structure], [name])
         raise wrong
 
-    def _prepare(self, structures: Sequence[Structure], name: str) -> tuple[AtomicBatch, NeighborList]:
-        arrays = check_structures(structures, name)
-        check_density(arrays, self.metadata.cutoff, name)
-        species = self.species_index(arrays.numbers, name)
+    def _prepare(self, structures: Sequence[Structure], names: Sequence[str]) -> tuple[AtomicBatch, NeighborList]:
+        arrays = check_structures(structures, names[0])
+        check_density(arrays, self.metadata.cutoff, names[0])
+        species = self.species_index(arrays.numbers, names[0])
         positions, cell, system, pbc = (
             torch.from_numpy(field).to(self.device)
             for field in (arrays.positions, arrays.cell, arrays.system, arrays.pbc)
         )
         batch = AtomicBatch(positions, species, cell, system)
-        pairs = self._neighbors(batch, pbc, name)
-        warn_if_crowded(self.metadata.config, batch, pairs, self.metadata.species, name)
+        pairs = self._neighbors(batch, pbc, names[0])
+        warn_if_crowded(self.metadata.config, batch, pairs, self.metadata.species, names)
         return batch, pairs
 
     def _neighbors(self, batch: AtomicBatch, pbc: Tensor, name: str) -> NeighborList:
@@ -177,6 +205,22 @@ DEEPMD_SUFFIXES = (".dp", ".pth", ".pb", ".yaml", ".yml")
 
 #: What users may call a model: a file, several (a committee), or a loaded one.
 ModelSource = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Model
+
+
+def _names(count: int) -> list[str]:
+    return ["structure"] if count == 1 else [f"structure {i}" for i in range(count)]
+
+
+def _batches(sizes: Sequence[int]) -> Iterator[slice]:
+    """Structures of so many atoms, in order, so that a batch has at most ATOMS_AT_ONCE or is one structure."""
+    begin = atoms = 0
+    for number, size in enumerate(sizes):
+        if begin < number and atoms + size > ATOMS_AT_ONCE:
+            yield slice(begin, number)
+            begin, atoms = number, 0
+        atoms += size
+    if begin < len(sizes):
+        yield slice(begin, len(sizes))
 
 
 def _caller(module: torch.jit.ScriptModule) -> EnergyFunction:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dp_sim.atomic_file import atomic_path
 from dp_sim.errors import InputError
+from dp_sim.recipes.forces import energies_and_forces
 from dp_sim.recipes.progress import progress_bar
 from dp_sim.recipes.run_directory import RunDirectory
 
@@ -68,17 +69,13 @@ def difference_hessian(
 
     Each finished atom is kept in the file `partial`, from which an interrupted computation continues.
     """
-    moved = atoms.copy()
-    moved.set_constraint()
-    moved.calc = atoms.calc
     rows = np.full((len(mobile), 3, 3 * len(atoms)), np.nan)
     if partial is not None and partial.is_file():
         rows = np.load(partial, allow_pickle=False)
     with progress_bar("hessian", total=len(mobile), show=progress) as advance:
         for number, atom in enumerate(mobile):
             if np.isnan(rows[number]).any():
-                for axis in range(3):
-                    rows[number, axis] = _difference(moved, atom, axis, delta)
+                rows[number] = _differences(atoms, atom, delta)
                 if partial is not None:
                     with atomic_path(partial) as temporary:
                         np.save(temporary, rows)
@@ -86,14 +83,13 @@ def difference_hessian(
     return rows.reshape(3 * len(mobile), 3 * len(atoms))
 
 
-def _difference(moved: Atoms, atom: int, axis: int, delta: float) -> NDArray[np.float64]:
-    start = moved.positions[atom, axis]
-    forces = []
-    for sign in (+1, -1):
-        moved.positions[atom, axis] = start + sign * delta
-        forces.append(moved.get_forces().ravel())
-    moved.positions[atom, axis] = start
-    return -(forces[0] - forces[1]) / (2 * delta)
+def _differences(atoms: Atoms, atom: int, delta: float) -> NDArray[np.float64]:
+    """Three rows of the Hessian (3, 3N), from six structures."""
+    displaced = [atoms.copy() for _ in range(6)]
+    for number, moved in enumerate(displaced):
+        moved.positions[atom, number // 2] += -delta if number % 2 else delta
+    forces = np.array([own.ravel() for _, own in energies_and_forces(displaced, atoms.calc)])
+    return -(forces[0::2] - forces[1::2]) / (2 * delta)
 
 
 def _symmetric(hessian: Hessian, run: RunDirectory) -> Hessian:

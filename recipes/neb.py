@@ -18,6 +18,7 @@ from dp_sim.atomic_file import write_text
 from dp_sim.errors import InputError
 from dp_sim.recipes.figures import COLOURS, new_figure
 from dp_sim.recipes.first_path import check_ends, check_interpolation, displacement, first_path, is_free, superpose
+from dp_sim.recipes.forces import energies_and_forces
 from dp_sim.recipes.frames import write_frames
 from dp_sim.recipes.opt import evaluated_copy, optimize
 from dp_sim.recipes.progress import progress_bar
@@ -129,11 +130,19 @@ class PathResult(Result):
 
 
 class _Band(NEB):
-    """ASE's band with its largest force measured over all moving images: NEB.residuals leaves out the climbing one."""
+    """ASE's band on one calculator, which evaluates all images together before ASE asks each of them, and with its
+    largest force measured over all moving images: NEB.residuals leaves out the climbing one."""
 
     largest_force = np.inf
 
+    def __init__(self, path: list[Atoms], calculator: Any) -> None:
+        super().__init__(path, method="improvedtangent")
+        self.calculator = calculator
+
     def get_forces(self) -> np.ndarray:
+        moving = self.images[1:-1]
+        for image, (energy, forces) in zip(moving, energies_and_forces(moving, self.calculator), strict=True):
+            self.freeze_results_on_image(image, energy=energy, forces=forces)
         forces = super().get_forces()
         self.largest_force = float(np.linalg.norm(forces, axis=1).max())
         return forces
@@ -264,12 +273,11 @@ def largest_force(atoms: Atoms) -> float:
 
 
 def _band(path: list[Atoms], calculator: Any) -> _Band:
-    """A band on one shared calculator; the ends do not move, so their energies are computed once."""
-    for image in path:
-        image.calc = calculator
+    """A band on one calculator; the ends do not move, so their energies are computed once."""
     for end in (path[0], path[-1]):
+        end.calc = calculator
         NEB.freeze_results_on_image(end, energy=end.get_potential_energy(), forces=end.get_forces())
-    return _Band(path, method="improvedtangent", allow_shared_calculator=True)
+    return _Band(path, calculator)
 
 
 def _optimize(band: _Band, climbing: bool, fmax: float, steps: int, run: RunDirectory, progress: bool) -> int:

@@ -131,10 +131,10 @@ def test_crowded_structures_are_named(model: Model) -> None:
     oxygen, hydrogen = Atoms("O2", positions=[[0, 0, 0], [0, 0, 1.5]]), Atoms("H2", positions=[[0, 0, 0], [0, 0, 1]])
     batch, pairs = model.prepare([hydrogen, oxygen, hydrogen])
     with pytest.warns(UserWarning, match="at most 0") as caught:
-        warn_if_crowded(config, batch, pairs, ("H", "O", "Cu"), "structure")
-    assert [re.sub(":.*", "", str(warning.message)) for warning in caught] == ["structure 0", "structure 2"]
-    with pytest.warns(UserWarning, match="^structure: an atom has 1 neighbours H"):
-        warn_if_crowded(config, *model.prepare(hydrogen), ("H", "O", "Cu"), "structure")
+        warn_if_crowded(config, batch, pairs, ("H", "O", "Cu"), ["a", "b", "c"])
+    assert [re.sub(":.*", "", str(warning.message)) for warning in caught] == ["a", "c"]
+    with pytest.warns(UserWarning, match=r"^a: an atom has 1 neighbours H"):
+        warn_if_crowded(config, *model.prepare(hydrogen), ("H", "O", "Cu"), ["a"])
 
 
 @has_library
@@ -143,3 +143,19 @@ def test_atoms_that_are_not_sorted_by_system() -> None:
     positions, pbc = torch.zeros(2, 3, dtype=torch.float64), torch.ones(2, 3, dtype=torch.bool)
     with pytest.raises(RuntimeError, match="not sorted by system"):
         FusedSearch(3.0).of_systems(positions, cell, pbc, torch.tensor([1, 0]))
+
+
+@pytest.mark.parametrize("at_once", [1, 9, 10_000])
+def test_each_of_many(model: Model, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One output a structure, whichever go together; a structure larger than a batch is one of its own."""
+    monkeypatch.setattr(export, "ATOMS_AT_ONCE", at_once)
+    many = [GOOD[name] for name in ("atom", "TTF", "lonely", "cluster", "TTT")]
+    model = Model([*model.modules] * 2, [*model.members] * 2, "cpu")
+    for atoms, output in zip(many, model.evaluate_each(many, virial=True), strict=True):
+        for field, got, expected in zip(output._fields, output, model.evaluate(atoms, virial=True), strict=True):
+            assert_same(got, expected, 1e-12, field)
+    many[3] = BAD["one spot"]
+    with pytest.raises(InputError, match=r"^the fourth: atoms 1 and 2 lie on one spot"):
+        list(model.evaluate_each(many, names=["a", "b", "c", "the fourth", "e"]))
+    with pytest.raises(InputError, match=r"^structure 3: atoms 1 and 2 lie on one spot"):
+        list(model.evaluate_each(many))

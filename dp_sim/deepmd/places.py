@@ -12,7 +12,7 @@ from dp_sim.batch import AtomicBatch, NeighborList
 
 
 def warn_if_crowded(
-    config: Mapping[str, Any], batch: AtomicBatch, pairs: NeighborList, symbols: Sequence[str], name: str
+    config: Mapping[str, Any], batch: AtomicBatch, pairs: NeighborList, symbols: Sequence[str], names: Sequence[str]
 ) -> None:
     """Warn where an atom has more neighbours of a species than DeePMD-kit's `sel` has places.
 
@@ -25,7 +25,7 @@ def warn_if_crowded(
     counts = torch.bincount(keys, minlength=len(batch.species) * len(symbols)).view(-1, len(symbols))
     systems = batch.system[:, None].expand_as(counts)
     most = counts.new_zeros(len(batch.cell), len(symbols)).scatter_reduce(0, systems, counts, "amax")
-    for number, of_structure in enumerate(most.tolist()):
+    for name, of_structure in zip(names, most.tolist(), strict=True):
         crowded = [
             (found, symbol, places)
             for part in parts
@@ -35,8 +35,7 @@ def warn_if_crowded(
         if crowded:
             found, symbol, places = crowded[0]
             warnings.warn(
-                f"{name if len(most) == 1 else f'{name} {number}'}: an atom has {found} neighbours {symbol}, and this "
-                f"model was made for at most {places} (sel): dp-sim counts all of them, DeePMD-kit drops the farthest, "
-                f"so their numbers differ here",
+                f"{name}: an atom has {found} neighbours {symbol}, and this model was made for at most {places} (sel): "
+                f"dp-sim counts all of them, DeePMD-kit drops the farthest, so their numbers differ here",
                 stacklevel=4,
             )

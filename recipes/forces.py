@@ -1,0 +1,25 @@
+"""Energies and forces of several structures on one calculator: a batch where a Deep Potential of ours is behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from dp_sim.recipes.calculators import loaded_model
+
+
+def energies_and_forces(structures: Sequence[Atoms], calculator: Any) -> Iterator[tuple[float, NDArray[np.float64]]]:
+    """Potential energy (eV) and forces (N, 3) (eV/Angstrom) of each structure in turn, constraints left aside."""
+    model = loaded_model(calculator)
+    # A subclass may do more than its model.
+    if model is None or type(calculator).__module__ != "dp_sim.plugins.ase_calculator":
+        for atoms in structures:
+            yield calculator.get_potential_energy(atoms), calculator.get_forces(atoms)
+        return
+    for output in model.evaluate_each(structures):
+        assert output.forces is not None
+        yield output.energy.item(), output.forces.cpu().numpy()
