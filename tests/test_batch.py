@@ -149,7 +149,7 @@ def test_atoms_that_are_not_sorted_by_system() -> None:
 def test_each_of_many(model: Model, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """One output a structure, whichever go together; a structure larger than a batch is one of its own."""
     monkeypatch.setattr(export, "ATOMS_AT_ONCE", at_once)
-    many = [GOOD[name] for name in ("atom", "TTF", "lonely", "cluster", "TTT")]
+    many = [GOOD[name] for name in ("TTF", "atom", "lonely", "cluster", "TTT")]
     model = Model([*model.modules] * 2, [*model.members] * 2, "cpu")
     for atoms, output in zip(many, model.evaluate_each(many, virial=True), strict=True):
         for field, got, expected in zip(output._fields, output, model.evaluate(atoms, virial=True), strict=True):
