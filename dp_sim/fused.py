@@ -30,7 +30,7 @@ from dp_sim.gradients import sum_per_system
 logger = logging.getLogger(__name__)
 
 #: Of the operators' arguments; the compiled library has the same number (kernels/operators.cpp).
-OPERATORS_VERSION = 7
+OPERATORS_VERSION = 8
 
 
 @functools.cache

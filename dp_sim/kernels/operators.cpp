@@ -178,7 +178,7 @@ const Operator OPERATORS[] = {
 }  // namespace dp_sim
 
 // Raised with every change of the operators' arguments; dp_sim/fused.py asks for it.
-extern "C" const int dp_sim_operators_version = 7;
+extern "C" const int dp_sim_operators_version = 8;
 
 // Called once from Python: nullptr, or what is wrong.
 extern "C" const char* dp_sim_register_operators() {
