@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -31,7 +33,8 @@ FARTHEST_ANGSTROM = 1e7
 MOST_NEIGHBORS = 10_000
 
 
-class StructureArrays(NamedTuple):
+@dataclass(frozen=True)
+class StructureArrays:
     """Several structures, their atoms one after another."""
 
     numbers: np.ndarray  # (N,) int64
@@ -41,6 +44,16 @@ class StructureArrays(NamedTuple):
     sizes: np.ndarray  # (S,) atoms of each
     first: np.ndarray  # (S,) where the atoms of each begin
     system: np.ndarray  # (N,) int64, which structure an atom belongs to
+
+    @cached_property
+    def lattices(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Extents (S, 3) of the lattices, directions (S, 3, 3), and which of them are open (S, 3), these last.
+
+        The product of extents is the volume, area or length that the periodic vectors span; along open ones it is 1.
+        """
+        _, extents, directions = np.linalg.svd(self.cell * self.pbc[:, :, None])
+        is_open = np.sort(~self.pbc, axis=1)
+        return np.where(is_open, 1.0, extents), directions, is_open
 
 
 def check_numbers(numbers: Any, name: str = "structure") -> None:
@@ -112,18 +125,8 @@ def _check_positions(arrays: StructureArrays, name: str) -> None:
         raise InputError(f"{name} has no positions: all {most} atoms lie at the origin; give their coordinates")
 
 
-def _lattices(arrays: StructureArrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Extents (S, 3) of the lattices, directions (S, 3, 3), and which of them are open (S, 3), these last.
-
-    The product of the extents is the volume, area or length that the periodic vectors span: 1 along open directions.
-    """
-    _, extents, directions = np.linalg.svd(arrays.cell * arrays.pbc[:, :, None])
-    is_open = np.sort(~arrays.pbc, axis=1)
-    return np.where(is_open, 1.0, extents), directions, is_open
-
-
 def _check_lattices(arrays: StructureArrays, name: str) -> None:
-    spanned = _lattices(arrays)[0].prod(axis=1)
+    spanned = arrays.lattices[0].prod(axis=1)
     lengths = np.where(arrays.pbc, np.linalg.norm(arrays.cell, axis=2), 1.0)
     bad = (lengths.min(axis=1) < COINCIDENT_ANGSTROM) | (spanned <= 1e-6 * lengths.prod(axis=1))
     if bad.any():
@@ -145,7 +148,7 @@ def check_density(arrays: StructureArrays, cutoff: float, name: str = "structure
     InputError
         An atom would have more than MOST_NEIGHBORS neighbours within `cutoff` (Angstrom).
     """
-    extents, directions, is_open = _lattices(arrays)
+    extents, directions, is_open = arrays.lattices
     along = np.einsum("nk,nak->na", arrays.positions, directions[arrays.system])
     between = np.maximum.reduceat(along, arrays.first) - np.minimum.reduceat(along, arrays.first)
     volumes = np.where(is_open, np.maximum(between, cutoff), extents).prod(axis=1)
