@@ -1,5 +1,7 @@
 """Neighbour lists, through vesin; the only home of the sign rule r_ij = r_j - r_i + shift @ cell."""
 
+import itertools
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -78,7 +80,7 @@ class NeighborSearch(torch.nn.Module):
         """The neighbours of every system of a batch, its atoms one system after another; pbc (S, 3) bool."""
         sizes = torch.bincount(batch.system, minlength=len(batch.cell)).tolist()
         found = [self(*one) for one in zip(batch.positions.split(sizes), batch.cell, pbc, strict=True)]
-        starts = [sum(sizes[:i]) for i in range(len(sizes))]
+        starts = [0, *itertools.accumulate(sizes[:-1])]
         return NeighborList(
             torch.cat([pairs.center + start for pairs, start in zip(found, starts, strict=True)]),
             torch.cat([pairs.neighbor + start for pairs, start in zip(found, starts, strict=True)]),

@@ -104,6 +104,11 @@ def test_refused(model_file: Path, data: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"neon\.traj, frame 0: the model does not know Ne"):
         measure_accuracy(model_file, tmp_path / "neon.traj", out=tmp_path / "test", progress=False)
     assert not (tmp_path / "test").exists()
+    twice = Atoms("OHO", positions=[[0, 0, 3], [0, 0, 0], [0, 0, 0.001]])
+    twice.calc = SinglePointCalculator(twice, energy=0.0)
+    ase.io.write(tmp_path / "twice.traj", [*ase.io.read(data, "0:1"), twice])
+    with pytest.raises(InputError, match=r"twice\.traj, frame 1: atoms 1 and 2 lie on one spot"):
+        measure_accuracy(model_file, tmp_path / "twice.traj", progress=False)
     torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), str(tmp_path / "linear.pt"))
     with pytest.raises(InputError, match="no dp-sim model"):
         measure_accuracy(tmp_path / "linear.pt", data, progress=False)
