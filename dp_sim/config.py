@@ -28,6 +28,23 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def _refuse_keys_of_others(section: Section, choice: str, own: dict[str, tuple[str, ...]]) -> None:
+    """ValueError for a key that was given and that the chosen descriptor or optimiser does not have."""
+    chosen = getattr(section, choice)
+    for key in sorted(section.model_fields_set):
+        owners = [name for name, keys in own.items() if key in keys]
+        if owners and key not in own[chosen]:
+            raise ValueError(
+                f"{key} belongs to the {choice} {' and '.join(owners)}, not to {chosen}, which has "
+                f"{', '.join(own[chosen])}; leave it out"
+            )
+
+
+def _without_keys_of_others(settings: dict[str, Any], chosen: str, own: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+    others = {key for keys in own.values() for key in keys} - set(own[chosen])
+    return {key: value for key, value in settings.items() if key not in others}
+
+
 #: The descriptors in local frames (dp_sim.descriptors.local_frame); the others are smooth.
 FRAME_DESCRIPTORS = ("local-frame", "deep-potential")
 #: Keys of ModelConfig that only some descriptors have.
@@ -38,6 +55,13 @@ _OWN_KEYS = {
     "local-frame": ("angular_neighbors", "radial_neighbors", "axes"),
     "deep-potential": ("angular_neighbors", "axes"),
     "deepmd-kit": ("parts",),
+}
+_DESCENT_KEYS = ("learning_rate", "learning_rate_end", "weight_decay", "gradient_norm")
+#: Keys of TrainingConfig that only some optimisers have.
+_OPTIMIZER_KEYS = {
+    "adam": _DESCENT_KEYS,
+    "soap": _DESCENT_KEYS,
+    "rlekf": ("block_size", "force_groups", "forgetting", "forgetting_rate"),
 }
 #: The network of the DeePMD paper.
 FRAME_FITTING = (240, 120, 60, 30, 10)
@@ -149,14 +173,7 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _keys_of_the_descriptor(self) -> ModelConfig:
-        own = _OWN_KEYS[self.descriptor]
-        for key in sorted(self.model_fields_set):
-            owners = [name for name, keys in _OWN_KEYS.items() if key in keys]
-            if owners and key not in own:
-                raise ValueError(
-                    f"{key} belongs to the descriptor {' and '.join(owners)}, not to {self.descriptor}, which has "
-                    f"{', '.join(own)}; leave it out"
-                )
+        _refuse_keys_of_others(self, "descriptor", _OWN_KEYS)
         return self
 
     @model_validator(mode="after")
@@ -178,8 +195,7 @@ class ModelConfig(Section):
 
     @model_serializer(mode="wrap")
     def _only_own_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        others = {key for keys in _OWN_KEYS.values() for key in keys} - set(_OWN_KEYS[self.descriptor])
-        return {key: value for key, value in handler(self).items() if key not in others}
+        return _without_keys_of_others(handler(self), self.descriptor, _OWN_KEYS)
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelConfig:
@@ -226,15 +242,30 @@ class LossConfig(Section):
 
 
 class TrainingConfig(Section):
+    """Keys that the chosen optimiser does not have are refused, and left out of what is saved."""
+
     steps: PositiveInt = Field(100_000, description="optimiser steps")
     batch_size: PositiveInt = Field(1, description="frames a step")
+    optimizer: Literal["adam", "soap", "rlekf"] = Field(
+        "adam",
+        description="soap: Adam in the eigenbasis of Shampoo, fewer, dearer steps; rlekf: the extended Kalman filter of "
+        "Hu et al., which DeePMD-kit calls LKF",
+    )
     learning_rate: PositiveFloat = Field(1e-3, description="at the start")
     learning_rate_end: PositiveFloat = Field(3.5e-8, description="at the end; exponential in between")
-    optimizer: Literal["adam", "soap"] = Field(
-        "adam", description="soap: Adam in the eigenbasis of Shampoo; fewer, dearer steps"
-    )
     weight_decay: float = Field(0.0, ge=0, description="decoupled (AdamW)")
     gradient_norm: PositiveFloat | None = Field(None, description="longer gradients are scaled down to this norm")
+    block_size: PositiveInt = Field(
+        128,
+        description="rlekf: weights that share a block of the covariance, which takes 4 or 8 bytes times its square",
+    )
+    force_groups: PositiveInt = Field(6, description="rlekf: measurements that the forces of a step make")
+    forgetting: float = Field(
+        0.98, gt=0, le=1, description="rlekf: factor lambda at the start, which older measurements lose weight by"
+    )
+    forgetting_rate: float = Field(
+        0.9987, ge=0, le=1, description="rlekf: nu, the factor that 1 - lambda falls by in every step"
+    )
     average: float = Field(
         0.0, ge=0, lt=1, description="decay of the running mean of the weights that is saved; 0: none"
     )
@@ -247,6 +278,15 @@ class TrainingConfig(Section):
     )
     cache_gb: float = Field(6.0, ge=0, description="memory for geometry that is kept between steps")
     device: str = Field("cpu", description="cpu, cuda, cuda:1, ...")
+
+    @model_validator(mode="after")
+    def _keys_of_the_optimizer(self) -> TrainingConfig:
+        _refuse_keys_of_others(self, "optimizer", _OPTIMIZER_KEYS)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _only_own_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_keys_of_others(handler(self), self.optimizer, _OPTIMIZER_KEYS)
 
     @model_validator(mode="after")
     def _decays(self) -> TrainingConfig:
@@ -267,6 +307,11 @@ class TrainConfig(Section):
     def _trainable(self) -> TrainConfig:
         if self.model.descriptor == "deepmd-kit":
             raise ValueError("model.descriptor deepmd-kit is for imported models; train deeppot-se")
+        if (
+            self.training.optimizer == "rlekf"
+            and max(self.loss.energy[1], self.loss.forces[1], self.loss.virial[1]) == 0
+        ):
+            raise ValueError("rlekf weighs errors by the second of the loss's prefactors; one must be positive")
         return self
 
 

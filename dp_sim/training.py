@@ -16,13 +16,14 @@ from torch import Tensor
 
 from dp_sim.batch import species_index
 from dp_sim.checkpoint import load_checkpoint, save_checkpoint
-from dp_sim.config import ModelConfig, TrainConfig, TrainingConfig
+from dp_sim.config import ModelConfig, TrainConfig
 from dp_sim.data import Frame, read_all, split
 from dp_sim.errors import InputError, TrainingError
 from dp_sim.frame_pairs import FramePairs, find_pairs
-from dp_sim.loss import mean_square_errors, roots, square_sums, total_loss
+from dp_sim.loss import roots, square_sums
 from dp_sim.model import DTYPES, DeepPotential
 from dp_sim.neighbors import NeighborSearch
+from dp_sim.optimizers import make_optimizer
 from dp_sim.prediction import Predictor, PreparedFrames
 from dp_sim.statistics import initialise
 
@@ -31,7 +32,7 @@ class CurvePoint(NamedTuple):
     """One line of the learning curve: RMSE of the training batches since the last line, and of held-out frames."""
 
     step: int
-    learning_rate: float
+    learning_rate: float | None  # None where the optimiser has none
     train_energy: float | None  # eV/atom
     train_forces: float | None  # eV/Angstrom
     train_virial: float | None  # eV/atom
@@ -70,21 +71,6 @@ def find_species(frames: Sequence[Frame]) -> tuple[str, ...]:
     return tuple(chemical_symbols[n] for n in numbers)
 
 
-def make_optimizer(model: DeepPotential, settings: TrainingConfig) -> torch.optim.Optimizer:
-    """Adam (Kingma & Ba, ICLR 2015) or SOAP (Vyas et al., ICLR 2025), both with decoupled weight decay.
-
-    SOAP runs Adam in the eigenbasis of each weight matrix's gradient covariance. Nets as smooth as these are
-    ill-conditioned in the plain basis: it needs several times fewer steps (benchmarks/accuracy has figures).
-    """
-    if settings.optimizer == "adam":
-        return torch.optim.AdamW(
-            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-        )
-    from pytorch_optimizer import SOAP
-
-    return SOAP(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-
-
 class Trainer:
     """The state of a run: model, optimiser, data. One `step` at a time; `state`/`restore` for checkpoints."""
 
@@ -106,7 +92,7 @@ class Trainer:
         self.valid = PreparedFrames(data.valid[: config.training.valid_frames], pairs["valid"], cache)
         self.model.to(device)
         self.average = copy.deepcopy(self.model) if config.training.average > 0 else None
-        self.optimizer = make_optimizer(self.model, config.training)
+        self.optimizer = make_optimizer(self.model, config)
         self.step_number = 0
 
     def _pairs(self, frames: Sequence[Frame], search: NeighborSearch) -> list[FramePairs]:
@@ -114,9 +100,9 @@ class Trainer:
 
     # ---- one step -------------------------------------------------------------------------------------------------
 
-    def learning_rate(self, step: int) -> float:
-        settings = self.config.training
-        return settings.learning_rate * (settings.learning_rate_end / settings.learning_rate) ** (step / settings.steps)
+    def learning_rate(self, step: int) -> float | None:
+        """None for an optimiser that has none."""
+        return self.optimizer.learning_rate(step / self.config.training.steps)
 
     def frames_of_step(self, step: int) -> list[int]:
         """Each pass over the data has its own order, fixed by the seed: a resumed run sees the same frames."""
@@ -137,18 +123,9 @@ class Trainer:
 
     def step(self) -> Tensor:
         """One optimiser step; the sums of squared errors of its batch (dp_sim.loss.square_sums)."""
-        rate = self.learning_rate(self.step_number)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         frames = self.frames_of_step(self.step_number)
         prediction, labels = self.predictor(self.train, frames, self.model, training=True)
-        errors = mean_square_errors(prediction, labels)
-        loss = total_loss(errors, self.config.loss, rate / self.config.training.learning_rate)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        if self.config.training.gradient_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.training.gradient_norm)
-        self.optimizer.step()
+        self.optimizer.step(prediction, labels, self.step_number / self.config.training.steps)
         self.step_number += 1
         if self.average is not None:
             self._update_average()
@@ -257,7 +234,10 @@ class _Progress:
 
     def step(self) -> CurvePoint | None:
         """One step of the trainer; the new point of the learning curve where one is due."""
-        self.sums += self.trainer.step()
+        try:
+            self.sums += self.trainer.step()
+        except torch.linalg.LinAlgError:  # rlekf: errors have outgrown the precision, or are NaN
+            raise self._diverged() from None
         number, settings = self.trainer.step_number, self.trainer.config.training
         if number % settings.report_every and number != settings.steps:
             return None
@@ -271,10 +251,14 @@ class _Progress:
     def _check_finite(self) -> None:
         numbers = [self.sums, *self.trainer.model.parameters()]
         if not all(bool(torch.isfinite(n).all()) for n in numbers):
-            raise TrainingError(
-                f"training diverged before step {self.trainer.step_number}; lower training.learning_rate or set "
-                f"training.gradient_norm and start again (the last good checkpoint is kept)"
-            )
+            raise self._diverged()
+
+    def _diverged(self) -> TrainingError:
+        trainer = self.trainer
+        return TrainingError(
+            f"training diverged before step {trainer.step_number}; {trainer.optimizer.remedy} and start again (the "
+            f"last good checkpoint is kept)"
+        )
 
     def save(self) -> None:
         if self.checkpoint is None:

@@ -215,7 +215,9 @@ def _errors_text(point: CurvePoint) -> str:
         shown = [f"{prefix} {1000 * value:.3g}" for prefix, value in values if value is not None]
         if shown:
             parts.append(f"{name} RMSE{''.join(shown)} {unit}")
-    return ", ".join([*parts, f"lr {point.learning_rate:.1e}"])
+    if point.learning_rate is not None:
+        parts.append(f"lr {point.learning_rate:.1e}")
+    return ", ".join(parts)
 
 
 def _summary(trainer: Trainer, curve: list[CurvePoint]) -> dict[str, Any]:

@@ -72,6 +72,29 @@ def test_only_the_data_are_needed() -> None:
         ({"training": {"steps": 0}}, r"training\.steps: .*greater than 0; got 0"),
         ({"training": {"steps": 10.5}}, r"training\.steps: .*integer.*; got 10\.5"),
         ({"training": {"learning_rate": 1e-4, "learning_rate_end": 1e-3}}, r"learning_rate_end .* must not exceed"),
+        ({"training": {"optimizer": "lkf"}}, r"training\.optimizer: .*'soap' or 'rlekf'; got 'lkf'"),
+        (
+            {"training": {"optimizer": "rlekf", "learning_rate": 1e-3}},
+            "learning_rate belongs to the optimizer adam and soap, not to rlekf, which has block_size, force_groups, ",
+        ),
+        (
+            {"training": {"optimizer": "rlekf", "weight_decay": 0.0}},
+            "weight_decay belongs to the optimizer adam and soap",
+        ),
+        (
+            {"training": {"block_size": 64}},
+            "block_size belongs to the optimizer rlekf, not to adam, which has learning_",
+        ),
+        ({"training": {"optimizer": "rlekf", "forgetting": 1.1}}, r"training\.forgetting: .*equal to 1; got 1\.1"),
+        ({"training": {"optimizer": "rlekf", "forgetting": 0}}, r"training\.forgetting: .*greater than 0; got 0"),
+        ({"training": {"optimizer": "rlekf", "block_size": 0}}, r"training\.block_size: .*greater than 0; got 0"),
+        (
+            {
+                "loss": {"energy": [1, 0], "forces": [1, 0], "virial": [1, 0]},
+                "training": {"optimizer": "rlekf"},
+            },
+            "rlekf weighs errors by the second of the loss's prefactors; one must be positive",
+        ),
         ({"training": {"average": 1.0}}, r"training\.average: .*less than 1; got 1\.0"),
         ({"training": {"seed": -1}}, r"training\.seed: .*greater than or equal to 0; got -1"),
         ({"loss": {"energy": [1.0]}}, r"loss\.energy"),
@@ -118,6 +141,16 @@ def test_what_is_saved_is_read_again(descriptor: str) -> None:
         assert again.model == config.model
         assert again.model_dump() == config.model_dump()
     assert ("axes" in config.model.model_dump()) == (descriptor in ("local-frame", "deep-potential"))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "soap", "rlekf"])
+def test_settings_of_other_optimizers_are_not_saved(optimizer: str) -> None:
+    config = parse_config({**DATA, "training": {"optimizer": optimizer}})
+    again = parse_config(config.model_dump(mode="json"))
+    assert again.training == config.training
+    assert again.model_dump() == config.model_dump()
+    saved = config.model_dump()["training"]
+    assert ("learning_rate" in saved, "forgetting" in saved) == (optimizer != "rlekf", optimizer == "rlekf")
 
 
 def test_frozen() -> None:

@@ -84,7 +84,7 @@ def test_fixed_seed_gives_the_same_model(data: Datasets, settings: dict[str, Any
     assert not same_bits(runs[0], other)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "soap"])
+@pytest.mark.parametrize("optimizer", ["adam", "soap", "rlekf"])
 @pytest.mark.parametrize("stop", [1, 4, 6, 11])
 def test_interrupted_and_resumed_gives_the_same_numbers(
     data: Datasets, tmp_path: Path, stop: int, optimizer: str
