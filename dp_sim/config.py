@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,7 +29,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def _refuse_keys_of_others(section: Section, choice: str, own: dict[str, tuple[str, ...]]) -> None:
+def _refuse_keys_of_others(section: Section, choice: str, own: Mapping[str, tuple[str, ...]]) -> None:
     """ValueError for a key that was given and that the chosen descriptor or optimiser does not have."""
     chosen = getattr(section, choice)
     for key in sorted(section.model_fields_set):
@@ -40,7 +41,9 @@ def _refuse_keys_of_others(section: Section, choice: str, own: dict[str, tuple[s
             )
 
 
-def _without_keys_of_others(settings: dict[str, Any], chosen: str, own: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+def _without_keys_of_others(
+    settings: dict[str, Any], chosen: str, own: Mapping[str, tuple[str, ...]]
+) -> dict[str, Any]:
     others = {key for keys in own.values() for key in keys} - set(own[chosen])
     return {key: value for key, value in settings.items() if key not in others}
 
@@ -247,18 +250,13 @@ class TrainingConfig(Section):
     steps: PositiveInt = Field(100_000, description="optimiser steps")
     batch_size: PositiveInt = Field(1, description="frames a step")
     optimizer: Literal["adam", "soap", "rlekf"] = Field(
-        "adam",
-        description="soap: Adam in the eigenbasis of Shampoo, fewer, dearer steps; rlekf: the extended Kalman filter of "
-        "Hu et al., which DeePMD-kit calls LKF",
+        "adam", description="soap: Adam in the eigenbasis of Shampoo; rlekf: the Kalman filter of arXiv:2212.06989"
     )
     learning_rate: PositiveFloat = Field(1e-3, description="at the start")
     learning_rate_end: PositiveFloat = Field(3.5e-8, description="at the end; exponential in between")
     weight_decay: float = Field(0.0, ge=0, description="decoupled (AdamW)")
     gradient_norm: PositiveFloat | None = Field(None, description="longer gradients are scaled down to this norm")
-    block_size: PositiveInt = Field(
-        128,
-        description="rlekf: weights that share a block of the covariance, which takes 4 or 8 bytes times its square",
-    )
+    block_size: PositiveInt = Field(1024, description="rlekf: most weights in a block; memory and time grow with it")
     force_groups: PositiveInt = Field(6, description="rlekf: measurements that the forces of a step make")
     forgetting: float = Field(
         0.98, gt=0, le=1, description="rlekf: factor lambda at the start, which older measurements lose weight by"

@@ -49,25 +49,33 @@ def layer_blocks(sizes: Sequence[int], block_size: int) -> list[tuple[int, int]]
 
 
 class BlockFilter:
-    """The filter above for a vector of n numbers. Blocks of one size are kept, and multiplied, as one stack."""
+    """The filter above for a vector of n numbers. Blocks of one size are kept, and multiplied, as one stack.
+
+    P is in float64, whatever the weights are in: directions that no measurement meets grow by 1 / lambda a step, and
+    beside them a P in float32 is no longer positive after a thousand steps (ethanol, 5,700 weights).
+    """
 
     def __init__(
-        self, blocks: Sequence[tuple[int, int]], forgetting: float, forgetting_rate: float, like: Tensor
+        self,
+        blocks: Sequence[tuple[int, int]],
+        forgetting: float,
+        forgetting_rate: float,
+        device: torch.device | None = None,
     ) -> None:
-        """P starts as the identity, in the precision and on the device of `like`."""
+        """P starts as the identity."""
         self.forgetting, self.forgetting_rate, self.count = forgetting, forgetting_rate, len(blocks)
         sizes = sorted({stop - start for start, stop in blocks})
         starts = [[start for start, stop in blocks if stop - start == size] for size in sizes]
         self.places = [  # (blocks, size) in the vector, for each size
-            (torch.tensor(first)[:, None] + torch.arange(size)).to(like.device)
+            (torch.tensor(first)[:, None] + torch.arange(size)).to(device)
             for first, size in zip(starts, sizes, strict=True)
         ]
         self.covariances = [
-            torch.eye(p.shape[1], dtype=like.dtype, device=like.device).repeat(len(p), 1, 1) for p in self.places
+            torch.eye(p.shape[1], dtype=torch.float64, device=device).repeat(len(p), 1, 1) for p in self.places
         ]
 
     def update(self, jacobian: Tensor, residual: Tensor) -> Tensor:
-        """Take in m measurements: jacobian (m, n), label less prediction (m,) -> what to add to the state (n,)."""
+        """Take in m measurements: jacobian (m, n), label less prediction (m,), float64 -> the state's change (n,)."""
         step = torch.zeros_like(jacobian[0])
         rows = [jacobian[:, place].permute(1, 2, 0) for place in self.places]  # H^T (blocks, size, m)
         gains = [p @ h for p, h in zip(self.covariances, rows, strict=True)]  # P H^T
@@ -95,21 +103,20 @@ def funnelled(error: Tensor, labelled: Tensor, groups: int) -> Tensor:
     """Errors (R, k), of rows that count where `labelled` (R,) is 1 -> a residual for each group of rows, (groups,).
 
     The paper's funnel: the predictions of a group are summed, each with the sign of its error, so that the residual is
-    the sum of |error|. A sum of n errors has n times the variance of one; divided by sqrt(n) it has the noise of
-    one. So does a batch: the mean error of its frames counts sqrt(batch size) times.
+    the sum of |error|; divided by how many there are, it is their mean.
     """
     absolute = error.abs().sum(dim=1) * labelled
     group = torch.arange(len(error), device=error.device) % groups
     zeros = torch.zeros(groups, dtype=error.dtype, device=error.device)
     counts = zeros.index_add(0, group, labelled * error.shape[1]).clamp_min(1)
-    return zeros.index_add(0, group, absolute) / counts.sqrt()
+    return zeros.index_add(0, group, absolute) / counts
 
 
 class KalmanFilter:
     """RLEKF as an optimiser (dp_sim.optimizers): a step takes in energy, virial and groups of forces of a batch.
 
     Errors are weighed as in the loss, by the last of its prefactors: the filter forgets, so that its measurements must
-    keep their weights. Only their ratios count. With residual(theta) the sum of |error|, H = -d(residual)/d(theta).
+    keep their weights. Only their ratios count. The residual is a mean |error|, so H = -d(residual)/d(theta).
     """
 
     remedy: ClassVar[str] = "raise training.forgetting towards 1 or lower training.block_size"
@@ -119,17 +126,19 @@ class KalmanFilter:
         prefactors = (loss.energy[1], loss.forces[1], loss.virial[1])
         self.energy, self.forces, self.virial = (value / max(prefactors) for value in prefactors)
         blocks = layer_blocks([p.numel() for p in self.parameters], settings.block_size)
-        self.filter = BlockFilter(blocks, settings.forgetting, settings.forgetting_rate, self.parameters[0])
+        self.filter = BlockFilter(blocks, settings.forgetting, settings.forgetting_rate, self.parameters[0].device)
 
     def residuals(self, prediction: Prediction, labels: Labels) -> Tensor:
-        """(m,) of |dE|^2, |dF|^2 / 3 and |dW|^2 / 9, eq. 12 times N: a frame counts as its atoms do."""
-        energy = self.energy**0.5 * (labels.energy - prediction.energy)
+        """(m,) The terms of the loss (dp_sim.loss.mean_square_errors), |error| for its square: energy / sqrt(N),
+        forces / sqrt(3), virial / (3 sqrt(N)). All times sqrt(batch size) (Hu et al., PPoPP 2024, for batches)."""
+        sizes = labels.sizes
+        energy = (self.energy / sizes).sqrt() * (labels.energy - prediction.energy)
         forces = (self.forces / 3) ** 0.5 * (labels.forces - prediction.forces)
         parts = [funnelled(energy[:, None], labels.has_energy, 1), funnelled(forces, labels.has_forces, self.groups)]
         if prediction.virial is not None:
-            virial = self.virial**0.5 / 3 * (labels.virial - prediction.virial)
+            virial = (self.virial / (9 * sizes)).sqrt()[:, None, None] * (labels.virial - prediction.virial)
             parts.append(funnelled(virial.flatten(1), labels.has_virial, 1))
-        return torch.cat(parts)
+        return torch.cat(parts) * len(sizes) ** 0.5
 
     def learning_rate(self, done: float) -> None:
         return None
@@ -142,7 +151,7 @@ class KalmanFilter:
 
     def step(self, prediction: Prediction, labels: Labels, done: float) -> None:
         residuals = self.residuals(prediction, labels)
-        step = self.filter.update(self.jacobian(residuals), residuals.detach())
+        step = self.filter.update(self.jacobian(residuals).double(), residuals.detach().double())
         with torch.no_grad():
             for parameter, part in zip(self.parameters, step.split([p.numel() for p in self.parameters]), strict=True):
                 parameter += part.view(parameter.movedim(-1, 0).shape).movedim(0, -1)

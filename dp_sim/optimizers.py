@@ -16,7 +16,7 @@ class Optimizer(Protocol):
     """`done` is the share of the steps of the run that were made before, from 0 to 1."""
 
     #: What to change where training diverges.
-    remedy: str
+    remedy: ClassVar[str]
 
     def learning_rate(self, done: float) -> float | None:
         """None where there is none."""

@@ -13,23 +13,13 @@ class SparseProduct(torch.autograd.Function):
     """matrix @ dense, where the matrix is constant and its transpose at hand."""
 
     @staticmethod
-    def forward(dense: Tensor, matrix: Tensor, transposed: Tensor) -> Tensor:
+    def forward(ctx: Any, dense: Tensor, matrix: Tensor, transposed: Tensor) -> Tensor:
+        ctx.transposed = transposed
         return matrix @ dense
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
-        _, ctx.matrix, ctx.transposed = inputs
-
-    @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        return SparseProduct.apply(gradients[0].contiguous(), ctx.transposed, ctx.matrix), None, None
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, dense: Tensor, matrix: Tensor, transposed: Tensor) -> tuple[Tensor, int]:
-        """Many dense matrices side by side are one."""
-        columns = dense.movedim(in_dims[0], 1).flatten(1)
-        product = SparseProduct.apply(columns, matrix, transposed)
-        return product.unflatten(1, (info.batch_size, -1)), 1
+        return ctx.transposed @ gradients[0].contiguous(), None, None
 
 
 with warnings.catch_warnings():

@@ -22,18 +22,18 @@ from dp_sim.training import Datasets, Trainer, read_datasets
 #: Small, because the filter's covariance grows with it.
 NET: dict[str, Any] = {"embedding": [8, 16], "axis_width": 4, "one_side": True, "fitting": [20, 20]}
 OPTIMIZERS: dict[str, dict[str, Any]] = {
-    "adam": {"learning_rate": 5e-3, "learning_rate_end": 1e-5},
+    "adam": {"learning_rate": 1e-2, "learning_rate_end": 1e-5},
     "soap": {"learning_rate": 1e-2, "learning_rate_end": 2e-5},
     "rlekf": {},
 }
-TRIAL, SHARES = 30, (0.25, 0.5, 1.0)
+TRIAL, SHARES = 20, (0.25, 0.5, 1.0)
 
 
-def settings(config: TrainConfig, optimizer: str, batch_size: int, steps: int) -> TrainConfig:
+def settings(config: TrainConfig, optimizer: str, own: dict[str, Any]) -> TrainConfig:
     sections = config.model_dump()
     shared = {key: sections["training"][key] for key in ("seed", "average", "valid_frames")}
-    own = {"optimizer": optimizer, "batch_size": batch_size, "steps": steps, **OPTIMIZERS[optimizer]}
-    return parse_config({**sections, "model": {**sections["model"], **NET}, "training": {**shared, **own}})
+    training = {**shared, "optimizer": optimizer, **OPTIMIZERS[optimizer], **own}
+    return parse_config({**sections, "model": {**sections["model"], **NET}, "training": training})
 
 
 def seconds_of(trainer: Trainer, steps: int) -> float:
@@ -43,11 +43,13 @@ def seconds_of(trainer: Trainer, steps: int) -> float:
     return time.process_time() - start
 
 
-def measure(config: TrainConfig, data: Datasets, optimizer: str, batch_size: int, seconds: float) -> None:
-    trial = Trainer(settings(config, optimizer, batch_size, 10 * TRIAL), data)
+def measure(config: TrainConfig, data: Datasets, optimizer: str, own: dict[str, Any], seconds: float) -> None:
+    batch_size = own["batch_size"]
+    few = Datasets(data.train[:TRIAL], [])
+    trial = Trainer(settings(config, optimizer, {**own, "steps": 10 * TRIAL}), few)
     seconds_of(trial, TRIAL)  # geometry is prepared, memory is warm
     steps = int(seconds / seconds_of(trial, TRIAL) * TRIAL)
-    trainer = Trainer(settings(config, optimizer, batch_size, steps), data)
+    trainer = Trainer(settings(config, optimizer, {**own, "steps": steps}), data)
     spent = 0.0
     for share in SHARES:
         spent += seconds_of(trainer, round(share * steps) - trainer.step_number)
@@ -65,13 +67,18 @@ def main(
     seconds: Annotated[float, typer.Option(help="Processor seconds for each optimiser.")] = 120.0,
     optimizers: Annotated[str, typer.Option(help="Which ones, in this order.")] = ",".join(OPTIMIZERS),
     batch_size: Annotated[int | None, typer.Option(help="Frames a step, in place of the input's.")] = None,
+    force_groups: Annotated[int, typer.Option(help="Of rlekf.")] = 6,
+    block_size: Annotated[int, typer.Option(help="Of rlekf.")] = 1024,
 ) -> None:
     """Print rows: optimiser, batch, processor s, steps, epochs, RMSE of forces (meV/Angstrom), of energy (meV/atom)."""
     torch.set_num_threads(1)
     read = read_config(config)
     data = read_datasets(read)
     for optimizer in optimizers.split(","):
-        measure(read, data, optimizer, batch_size or read.training.batch_size, seconds)
+        own: dict[str, Any] = {"batch_size": batch_size or read.training.batch_size}
+        if optimizer == "rlekf":
+            own |= {"force_groups": force_groups, "block_size": block_size}
+        measure(read, data, optimizer, own, seconds)
 
 
 if __name__ == "__main__":
