@@ -22,8 +22,8 @@ from dp_sim.training import Datasets, Trainer, read_datasets
 #: Small, because the filter's covariance grows with it.
 NET: dict[str, Any] = {"embedding": [8, 16], "axis_width": 4, "one_side": True, "fitting": [20, 20]}
 OPTIMIZERS: dict[str, dict[str, Any]] = {
-    "adam": {"learning_rate": 1e-2, "learning_rate_end": 1e-5},
-    "soap": {"learning_rate": 1e-2, "learning_rate_end": 2e-5},
+    "adam": {"learning_rate": 1e-2, "learning_rate_end": 1e-4},
+    "soap": {"learning_rate": 1e-2, "learning_rate_end": 1e-3},
     "rlekf": {},
 }
 TRIAL, SHARES = 20, (0.25, 0.5, 1.0)
