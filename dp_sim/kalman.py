@@ -15,6 +15,7 @@ With one block and lambda = 1 this is recursive least squares: the minimum of |r
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -23,6 +24,7 @@ import torch
 from torch import Tensor
 
 from dp_sim.config import LossConfig, TrainingConfig
+from dp_sim.errors import InputError
 from dp_sim.loss import Labels, Prediction
 
 
@@ -46,6 +48,17 @@ def layer_blocks(sizes: Sequence[int], block_size: int) -> list[tuple[int, int]]
     if stop > start:
         blocks.append((start, stop))
     return blocks
+
+
+def check_memory(blocks: Sequence[tuple[int, int]]) -> None:
+    """InputError where the covariance of these blocks would not fit into the memory of this machine."""
+    needed = 8 * sum((stop - start) ** 2 for start, stop in blocks)
+    here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > here:
+        raise InputError(
+            f"the covariance of rlekf would take {needed / 1e9:.3g} GB for {blocks[-1][1]:,} weights, "
+            f"and this machine has {here / 1e9:.3g} GB; lower training.block_size, take a smaller net, or soap"
+        )
 
 
 class BlockFilter:
@@ -126,6 +139,8 @@ class KalmanFilter:
         prefactors = (loss.energy[1], loss.forces[1], loss.virial[1])
         self.energy, self.forces, self.virial = (value / max(prefactors) for value in prefactors)
         blocks = layer_blocks([p.numel() for p in self.parameters], settings.block_size)
+        if self.parameters[0].device.type == "cpu":
+            check_memory(blocks)
         self.filter = BlockFilter(blocks, settings.forgetting, settings.forgetting_rate, self.parameters[0].device)
 
     def residuals(self, prediction: Prediction, labels: Labels) -> Tensor:

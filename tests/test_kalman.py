@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from systems import Morse, scattered
 
 from dp_sim.config import TrainConfig, parse_config
-from dp_sim.errors import TrainingError
-from dp_sim.kalman import BlockFilter, KalmanFilter, funnelled, layer_blocks
+from dp_sim.errors import InputError, TrainingError
+from dp_sim.kalman import BlockFilter, KalmanFilter, check_memory, funnelled, layer_blocks
 from dp_sim.loss import Labels, Prediction, roots, square_sums
 from dp_sim.training import Datasets, Trainer, fit
 
@@ -74,6 +74,12 @@ def test_blocks_hold_every_weight_once(sizes: list[int], block_size: int) -> Non
 
 def test_large_layers_are_split_evenly_and_small_neighbours_gathered() -> None:
     assert layer_blocks([4, 3, 25, 2, 10, 1], 10) == [(0, 7), (7, 15), (15, 23), (23, 32), (32, 34), (34, 44), (44, 45)]
+
+
+def test_a_covariance_beyond_the_memory_is_refused() -> None:
+    check_memory(layer_blocks([1000, 1000], 500))
+    with pytest.raises(InputError, match=r"for 10,000,000 weights.*lower training.block_size"):
+        check_memory(layer_blocks([10_000_000], 5_000_000))
 
 
 def test_funnel() -> None:
