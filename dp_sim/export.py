@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,23 +102,26 @@ class Model:
 
     def evaluate_each(
         self,
-        structures: Sequence[Structure],
+        structures: Structure | Iterable[Structure],
         forces: bool = True,
         virial: bool = False,
-        names: Sequence[str] | None = None,
+        names: Iterable[str] | None = None,
     ) -> Iterator[ModelOutput]:
         """`evaluate` of each structure in turn, small ones in batches: several times faster than one by one.
+
+        No more of them than one batch are taken at a time, so that ase.io.iread may read them meanwhile.
 
         Raises
         ------
         InputError
             As from `evaluate`, about `names` (by default "structure 0", ...), when the batch of the structure comes.
         """
-        names = _names(len(structures)) if names is None else names
-        sizes = [len(structure.numbers) for structure in structures]
-        for batch in _batches(sizes):
-            output = self._evaluate(*self.prepare(structures[batch], names[batch]), forces, virial)
-            yield from separate(output, sizes[batch])
+        given: Iterable[Structure] = [structures] if hasattr(structures, "positions") else structures  # type: ignore[list-item,assignment]
+        numbered = ((structure, f"structure {i}") for i, structure in enumerate(given))
+        for batch in _batches(numbered if names is None else zip(given, names, strict=True)):
+            several, called = zip(*batch, strict=True)
+            output = self._evaluate(*self.prepare(several, called), forces, virial)
+            yield from separate(output, [len(structure.numbers) for structure in several])
 
     def _evaluate(self, batch: AtomicBatch, pairs: NeighborList, forces: bool, virial: bool) -> ModelOutput:
         return committee.combine(
@@ -211,16 +214,19 @@ def _names(count: int) -> list[str]:
     return ["structure"] if count == 1 else [f"structure {i}" for i in range(count)]
 
 
-def _batches(sizes: Sequence[int]) -> Iterator[slice]:
-    """Structures of so many atoms, in order, so that a batch has at most ATOMS_AT_ONCE or is one structure."""
-    begin = atoms = 0
-    for number, size in enumerate(sizes):
-        if begin < number and atoms + size > ATOMS_AT_ONCE:
-            yield slice(begin, number)
-            begin, atoms = number, 0
+def _batches(named: Iterable[tuple[Structure, str]]) -> Iterator[list[tuple[Structure, str]]]:
+    """Structures and their names, in order, so that a batch has at most ATOMS_AT_ONCE or is one structure."""
+    batch: list[tuple[Structure, str]] = []
+    atoms = 0
+    for structure, name in named:
+        size = len(structure.numbers)
+        if batch and atoms + size > ATOMS_AT_ONCE:
+            yield batch
+            batch, atoms = [], 0
+        batch.append((structure, name))
         atoms += size
-    if begin < len(sizes):
-        yield slice(begin, len(sizes))
+    if batch:
+        yield batch
 
 
 def _caller(module: torch.jit.ScriptModule) -> EnergyFunction:

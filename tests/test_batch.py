@@ -1,6 +1,8 @@
 """Structures prepared together are what they are alone: pairs, numbers, warnings, and what is said of a bad one."""
 
 import re
+from collections.abc import Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -159,3 +161,33 @@ def test_each_of_many(model: Model, at_once: int, monkeypatch: pytest.MonkeyPatc
         list(model.evaluate_each(many, names=["a", "b", "c", "the fourth", "e"]))
     with pytest.raises(InputError, match=r"^structure 3: atoms 1 and 2 lie on one spot"):
         list(model.evaluate_each(many))
+
+
+def test_each_of_one_structure_and_of_any_iterable(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader of files hands structures out one after another; no more of them than a batch are taken at a time."""
+    monkeypatch.setattr(export, "ATOMS_AT_ONCE", 8)
+    taken = 0
+
+    def read() -> Iterator[Atoms]:
+        nonlocal taken
+        for _ in range(5):
+            taken += 1
+            yield GOOD["TTT"]  # 4 atoms
+
+    outputs = model.evaluate_each(read())
+    next(outputs)
+    assert taken == 3
+    assert len(list(outputs)) == 4
+    assert [output.energy.item() for output in model.evaluate_each(GOOD["TTT"])] == [model.evaluate(GOOD["TTT"]).energy]
+    assert list(model.evaluate_each([])) == []
+    with pytest.raises(ValueError, match="shorter"):
+        list(model.evaluate_each([GOOD["TTT"]] * 2, names=["a"]))
+
+
+@pytest.mark.parametrize("wrong", [{"cell": np.ones(3)}, {"cell": None}, {"pbc": True}])
+def test_arrays_of_wrong_shape(model: Model, wrong: dict[str, object]) -> None:
+    """Other things than ase.Atoms may be evaluated, and these have what shapes they like."""
+    good = {"numbers": [1], "positions": np.ones((1, 3)), "cell": np.eye(3), "pbc": [False] * 3}
+    for many in ([SimpleNamespace(**{**good, **wrong})], [GOOD["TTT"], SimpleNamespace(**{**good, **wrong})]):
+        with pytest.raises(InputError, match=r"cell must be \(3, 3\) and pbc \(3,\), got"):
+            model.evaluate(many)
