@@ -90,17 +90,21 @@ def check_structures(structures: Sequence[Structure], name: str = "structure") -
 def _arrays(structures: Sequence[Structure], name: str) -> StructureArrays:
     positions = [np.asarray(s.positions, dtype=np.float64) for s in structures]
     numbers = [np.asarray(s.numbers, dtype=np.int64) for s in structures]
-    for x, z in zip(positions, numbers, strict=True):
+    cells = [np.asarray(s.cell, dtype=np.float64) for s in structures]
+    pbc = [np.asarray(s.pbc, dtype=bool) for s in structures]
+    for x, z, cell, periodic in zip(positions, numbers, cells, pbc, strict=True):
         if len(x) == 0:
             raise InputError(f"{name} has no atoms; give at least one")
         if x.shape != (len(z), 3):
             raise InputError(f"{name}: positions must be ({len(z)}, 3), got {x.shape}")
+        if (cell.shape, periodic.shape) != ((3, 3), (3,)):
+            raise InputError(f"{name}: cell must be (3, 3) and pbc (3,), got {cell.shape} and {periodic.shape}")
     sizes = np.array([len(z) for z in numbers])
     return StructureArrays(
         np.concatenate(numbers),
         np.concatenate(positions),
-        np.array([np.asarray(s.cell) for s in structures], dtype=np.float64),
-        np.array([s.pbc for s in structures], dtype=bool),
+        np.stack(cells),
+        np.stack(pbc),
         sizes,
         np.cumsum(sizes) - sizes,
         np.repeat(np.arange(len(sizes)), sizes),
