@@ -70,7 +70,8 @@ def equilibration(*series: Samples) -> int:
 
 
 def _start(values: Samples) -> int:
-    centred = (values - values.mean())[::-1]
+    # About the mean of what is never cut: a start however far off then leaves the digits of the rest.
+    centred = (values - values[values.size // 2 :].mean())[::-1]
     left = np.arange(1, values.size + 1)
     squares = np.cumsum(centred**2) - np.cumsum(centred) ** 2 / left
     marginal_error = (squares / left**2)[::-1]

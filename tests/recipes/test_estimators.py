@@ -222,6 +222,13 @@ def test_an_outlying_first_sample_is_cut():
     assert 1 <= estimators.equilibration(series) < 100
 
 
+def test_a_start_far_off_leaves_the_digits_of_the_rest():
+    """Five samples of 1e12 before noise of one: sums of squares about the mean of all would lose the noise."""
+    series = np.random.default_rng(4).standard_normal(1000)
+    series[:5] = 1e12
+    assert 5 <= estimators.equilibration(series) < 50
+
+
 def test_equilibration_finds_the_transient():
     rng = np.random.default_rng(2)
     quiet, settling = autoregressive(rng, 4000, 5.0), autoregressive(rng, 4000, 5.0)
