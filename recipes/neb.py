@@ -276,7 +276,9 @@ def _band(path: list[Atoms], calculator: Any) -> _Band:
     """A band on one calculator; the ends do not move, so their energies are computed once."""
     for end in (path[0], path[-1]):
         end.calc = calculator
-        NEB.freeze_results_on_image(end, energy=end.get_potential_energy(), forces=end.get_forces())
+        NEB.freeze_results_on_image(
+            end, energy=end.get_potential_energy(), forces=end.get_forces(apply_constraint=False)
+        )
     return _Band(path, calculator)
 
 
@@ -338,8 +340,6 @@ def _read_band(file: Path, reactant: Atoms) -> tuple[_Band, bool]:
 
 
 def _result(band: _Band, fmax: float, steps: int) -> PathResult:
-    for image, energy, forces in zip(band.images[1:-1], band.energies[1:-1], band.real_forces[1:-1], strict=True):
-        NEB.freeze_results_on_image(image, energy=energy, forces=forces)
     causes = []
     if band.largest_force > fmax:
         causes.append(

@@ -145,6 +145,11 @@ def test_adatom_hop_matches_a_scan_with_the_adatom_held(tmp_path):
     fixed = start.get_tags() > 1
     for image in path.images:
         np.testing.assert_array_equal(image.positions[fixed], start.positions[fixed])
+        alone = image.copy()
+        alone.calc = EMT()
+        kept, whole = (atoms.get_forces(apply_constraint=False) for atoms in (image, alone))
+        np.testing.assert_allclose(kept, whole, atol=1e-12)  # those on fixed atoms too
+        assert np.abs(kept[fixed]).max() > 0.1
 
 
 def test_mueller_brown_saddle_and_intermediate():
