@@ -12,7 +12,6 @@ namespace dp_sim {
 struct OpenMP {
   void (*parallel)(void (*)(void*), void*, unsigned, unsigned);
   int (*max_threads)();
-  int (*thread)();
   int (*in_parallel)();
 
   template <typename F>
@@ -21,8 +20,8 @@ struct OpenMP {
   }
   OpenMP() {
     find(parallel, "GOMP_parallel"), find(max_threads, "omp_get_max_threads");
-    find(thread, "omp_get_thread_num"), find(in_parallel, "omp_in_parallel");
-    if (!parallel || !max_threads || !thread || !in_parallel) parallel = nullptr;  // then everything runs in one thread
+    find(in_parallel, "omp_in_parallel");
+    if (!parallel || !max_threads || !in_parallel) parallel = nullptr;  // then everything runs in one thread
   }
   static const OpenMP& instance() {
     static const OpenMP openmp;
@@ -31,25 +30,18 @@ struct OpenMP {
   int threads() const { return parallel && !in_parallel() ? max_threads() : 1; }
 };
 
-// work(thread) once in each of `threads` threads.
-template <typename Work>
-void in_threads(int threads, const Work& work) {
-  if (threads <= 1) return work(0);
-  const auto entry = [](void* data) {
-    (*static_cast<const Work*>(data))(OpenMP::instance().thread());
-  };
-  OpenMP::instance().parallel(entry, const_cast<Work*>(&work), static_cast<unsigned>(threads), 0);
-}
-
 // work(begin, end) for pieces of 0..count, handed to whichever thread is free.
 template <typename Work>
 void in_pieces(int64_t count, int64_t piece, const Work& work) {
   std::atomic<int64_t> next{0};
-  const int threads = count > piece ? OpenMP::instance().threads() : 1;
-  in_threads(threads, [&](int) {
+  auto share = [&] {
     for (int64_t begin; (begin = next.fetch_add(piece)) < count;)
       work(begin, begin + piece < count ? begin + piece : count);
-  });
+  };
+  const int threads = count > piece ? OpenMP::instance().threads() : 1;
+  if (threads <= 1) return share();
+  const auto entry = [](void* data) { (*static_cast<decltype(share)*>(data))(); };
+  OpenMP::instance().parallel(entry, &share, static_cast<unsigned>(threads), 0);
 }
 
 }  // namespace dp_sim
