@@ -116,7 +116,7 @@ class Model:
         InputError
             As from `evaluate`, about `names` (by default "structure 0", ...), when the batch of the structure comes.
         """
-        given: Iterable[Structure] = [structures] if hasattr(structures, "positions") else structures  # type: ignore[list-item,assignment]
+        given: Iterable[Structure] = [structures] if hasattr(structures, "positions") else structures  # type: ignore[list-item]
         numbered = ((structure, f"structure {i}") for i, structure in enumerate(given))
         for batch in _batches(numbered if names is None else zip(given, names, strict=True)):
             several, called = zip(*batch, strict=True)
