@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 #: A mean kinetic temperature further off than this, and than five standard errors, is not that of the thermostat.
 TEMPERATURE_TOLERANCE = 0.05
+#: Times of the thermostat (1 / friction) after which a temperature that stays off is the time step's fault.
+SETTLED = 10
 #: Points drawn of a long series.
 PLOTTED_POINTS = 2000
 
@@ -36,11 +39,13 @@ class Production:
     start               index of the first row that counts: that from which all of the watched are equilibrated
     steps_per_sample    time steps between two rows
     unusable            why nothing of the run is worth a number (unstable, not equilibrated); else empty
+    missed              why nothing but the temperature is: it is not the thermostat's; else empty
     """
 
     def __init__(self, recorded: Recorded, plan: Plan, watched: Mapping[str, str]) -> None:
         self.unusable = recorded.stopped
         self._recorded = recorded
+        self._conditions = plan.conditions
         self._temperature_K = plan.conditions.temperature_K
         self.steps_per_sample = plan.schedule.sample_every
         self.start = (
@@ -48,6 +53,7 @@ class Production:
         )
         self._rows = recorded.rows[self.start :]
         self.unusable = self.unusable or self._not_equilibrated(watched)
+        self.missed = "" if self.unusable else self._missed_temperature()
 
     def _not_equilibrated(self, watched: Mapping[str, str]) -> str:
         """Why no part of the run counts as equilibrium; empty if one does."""
@@ -64,8 +70,9 @@ class Production:
         return column(self._rows, name)
 
     def estimate(self, unit: str, compute: Callable[[], Estimate]) -> Estimate:
-        """`compute()`, unless the whole run is unusable."""
-        return Estimate.withheld(unit, self.unusable.partition(":")[0]) if self.unusable else compute()
+        """`compute()`, unless the whole run is unusable or at another temperature."""
+        cause = self.unusable or self.missed
+        return Estimate.withheld(unit, cause.partition(":")[0]) if cause else compute()
 
     def mean(self, name: str, unit: str, what: str) -> Estimate:
         """The average of one column; withheld where the run does not have it."""
@@ -73,12 +80,16 @@ class Production:
             return Estimate.withheld(
                 unit, f"this run has no {what}: it needs a cell periodic along all three axes, and a stress"
             )
-        return self.estimate(
-            unit,
-            lambda: estimators.mean(
-                self.series(name), unit=unit, what=f"the {what}", steps_per_sample=self.steps_per_sample
-            ),
-        )
+        return self.estimate(unit, lambda: self._mean(name, unit, what))
+
+    def temperature(self) -> Estimate:
+        """The average kinetic temperature, whether it is the thermostat's or not."""
+        if self.unusable:
+            return Estimate.withheld("K", self.unusable.partition(":")[0])
+        return self._mean("temperature_K", "K", "temperature")
+
+    def _mean(self, name: str, unit: str, what: str) -> Estimate:
+        return estimators.mean(self.series(name), unit=unit, what=f"the {what}", steps_per_sample=self.steps_per_sample)
 
     def heat_capacities(self, energy: Callable[[], NDArray[np.float64]], what: str) -> tuple[Estimate, Estimate]:
         """`estimators.heat_capacity` of the configurational energy or enthalpy (eV) that `energy` returns: of the
@@ -103,8 +114,8 @@ class Production:
 
     def common_fields(self, plan: Plan, wanted: Mapping[str, Estimate]) -> dict[str, Any]:
         """What `DynamicsResult` holds for every ensemble; the run has converged if it supports each of `wanted`."""
-        temperature = self.mean("temperature_K", "K", "temperature")
-        cause = self.unusable or self._missed_temperature() or _missing(wanted)
+        temperature = self.temperature()
+        cause = self.unusable or self.missed or _missing(wanted)
         return {
             "converged": not cause,
             "cause": cause,
@@ -122,7 +133,7 @@ class Production:
         """What to do about a mean temperature that is not the thermostat's; else empty.
 
         A structure that still gives off heat (or takes it up) nears the thermostat's temperature as it relaxes; the
-        error of a time step stays.
+        error of a time step stays. A run of few times of the thermostat cannot tell.
         """
         target, values = self._temperature_K, self.series("temperature_K")
         if target is None or len(values) < estimators.NEEDED_FOR_MEAN:
@@ -137,7 +148,14 @@ class Production:
                 f"{missed}, and still moves towards it (first half {first:.1f} K, second half {second:.1f} K): "
                 "the structure is relaxing, run longer"
             )
+        settled = self._steps_to_settle()
+        if len(values) * self.steps_per_sample < settled:
+            return f"{missed}: the thermostat needs {settled:,} steps to show what it keeps, run longer"
         return f"{missed}, and stays off: take a smaller time step"
+
+    def _steps_to_settle(self) -> int:
+        friction, timestep = self._conditions.friction_per_ps, self._conditions.timestep_fs
+        return 0 if friction is None else math.ceil(SETTLED * 1000 / (friction * timestep))
 
 
 def _missing(wanted: Mapping[str, Estimate]) -> str:

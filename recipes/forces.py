@@ -12,14 +12,19 @@ from numpy.typing import NDArray
 from dp_sim.recipes.calculators import loaded_model
 
 
-def energies_and_forces(structures: Sequence[Atoms], calculator: Any) -> Iterator[tuple[float, NDArray[np.float64]]]:
-    """Potential energy (eV) and forces (N, 3) (eV/Angstrom) of each structure in turn, constraints left aside."""
+def energies_and_forces(
+    structures: Sequence[Atoms], calculator: Any, names: Sequence[str] | None = None
+) -> Iterator[tuple[float, NDArray[np.float64]]]:
+    """Potential energy (eV) and forces (N, 3) (eV/Angstrom) of each structure in turn, constraints left aside.
+
+    `names`: what our errors call them, by default "structure 0" and so on.
+    """
     model = loaded_model(calculator)
     # A subclass may do more than its model.
     if model is None or type(calculator).__module__ != "dp_sim.plugins.ase_calculator":
         for atoms in structures:
             yield calculator.get_potential_energy(atoms), calculator.get_forces(atoms)
         return
-    for output in model.evaluate_each(structures):
+    for output in model.evaluate_each(structures, names=names):
         assert output.forces is not None
         yield output.energy.item(), output.forces.cpu().numpy()

@@ -141,7 +141,8 @@ class _Band(NEB):
 
     def get_forces(self) -> np.ndarray:
         moving = self.images[1:-1]
-        for image, (energy, forces) in zip(moving, energies_and_forces(moving, self.calculator), strict=True):
+        names = [f"image {number}" for number in range(1, len(moving) + 1)]  # the reactant is image 0
+        for image, (energy, forces) in zip(moving, energies_and_forces(moving, self.calculator, names), strict=True):
             self.freeze_results_on_image(image, energy=energy, forces=forces)
         forces = super().get_forces()
         self.largest_force = float(np.linalg.norm(forces, axis=1).max())

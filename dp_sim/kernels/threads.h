@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 
 namespace dp_sim {
 
@@ -30,18 +31,29 @@ struct OpenMP {
   int threads() const { return parallel && !in_parallel() ? max_threads() : 1; }
 };
 
-// work(begin, end) for pieces of 0..count, handed to whichever thread is free.
+// work(begin, end) for pieces of 0..count, handed to whichever thread is free. The first exception ends it and reaches the
+// caller: none may leave a thread of OpenMP's.
 template <typename Work>
 void in_pieces(int64_t count, int64_t piece, const Work& work) {
   std::atomic<int64_t> next{0};
+  std::exception_ptr failure;
+  std::atomic_flag failed = ATOMIC_FLAG_INIT;
   auto share = [&] {
-    for (int64_t begin; (begin = next.fetch_add(piece)) < count;)
-      work(begin, begin + piece < count ? begin + piece : count);
+    try {
+      for (int64_t begin; (begin = next.fetch_add(piece)) < count;)
+        work(begin, begin + piece < count ? begin + piece : count);
+    } catch (...) {
+      if (!failed.test_and_set()) failure = std::current_exception();
+      next = count;
+    }
   };
   const int threads = count > piece ? OpenMP::instance().threads() : 1;
-  if (threads <= 1) return share();
   const auto entry = [](void* data) { (*static_cast<decltype(share)*>(data))(); };
-  OpenMP::instance().parallel(entry, &share, static_cast<unsigned>(threads), 0);
+  if (threads > 1)
+    OpenMP::instance().parallel(entry, &share, static_cast<unsigned>(threads), 0);
+  else
+    share();
+  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace dp_sim

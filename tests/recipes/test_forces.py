@@ -96,3 +96,5 @@ def test_a_bad_structure_is_named(model_file: Path) -> None:
     after.positions[1] = after.positions[2]
     with pytest.raises(InputError, match=r"^structure 1: atoms 1 and 2 lie on one spot"):
         list(energies_and_forces([before, after], DPCalculator(model_file)))
+    with pytest.raises(InputError, match=r"^image 7: atoms 1 and 2 lie on one spot"):
+        list(energies_and_forces([before, after], DPCalculator(model_file), ["image 6", "image 7"]))

@@ -251,6 +251,22 @@ def test_relaxing_is_told_from_a_long_time_step(side: int, start: float, end: fl
     assert result.cause.endswith(advice)
 
 
+def test_at_another_temperature_only_the_temperature_is_given():
+    potential, noise = np.random.default_rng(1).standard_normal((2, 301))
+    result = recorded_run(250 + noise, 0.1 * potential)
+    assert result.temperature_K.value == pytest.approx(250, abs=1)
+    for estimate in (result.heat_capacity_kB, result.potential_energy_eV):
+        assert estimate.value is None
+        assert estimate.cause.startswith("the kinetic temperature averages 250.")
+
+
+def test_a_run_of_few_times_of_the_thermostat_does_not_blame_the_time_step():
+    """Friction 5/ps: ten times of the thermostat are 2 ps, the run has 1."""
+    potential, noise = np.random.default_rng(1).standard_normal((2, 101))
+    result = recorded_run(250 + noise, 0.1 * potential)
+    assert result.cause.endswith("the thermostat needs 2,000 steps to show what it keeps, run longer")
+
+
 def test_a_temperature_that_moves_away_is_no_relaxation():
     potential, noise = np.random.default_rng(1).standard_normal((2, 301))
     result = recorded_run(300 + np.linspace(15, 45, 301) + 15 * noise, 0.1 * potential)
