@@ -142,7 +142,8 @@ class Model:
         self, atoms: Structure | Sequence[Structure], names: Sequence[str] | None = None
     ) -> tuple[AtomicBatch, NeighborList]:
         """Check structures, find their neighbours, and put them into one batch; `names`: what messages call them."""
-        structures: Sequence[Structure] = [atoms] if hasattr(atoms, "positions") else list(atoms)  # type: ignore[list-item]
+        several = isinstance(atoms, Iterable) and not isinstance(atoms, str) and not hasattr(atoms, "positions")
+        structures: Sequence[Structure] = list(atoms) if several else [atoms]  # type: ignore[list-item,arg-type]
         if not structures:
             raise InputError("no structures given; expected one or more")
         names = _names(len(structures)) if names is None else names

@@ -88,6 +88,14 @@ def check_structures(structures: Sequence[Structure], name: str = "structure") -
 
 
 def _arrays(structures: Sequence[Structure], name: str) -> StructureArrays:
+    for s in structures:
+        if not all(hasattr(s, field) for field in ("numbers", "positions", "cell", "pbc")):
+            raise InputError(
+                f"{name} must be an ase.Atoms or the like, got {type(s).__name__}; read a file with ase.io"
+            )
+        z = np.asarray(s.numbers)
+        if z.dtype.kind not in "iu" and not np.array_equal(z, z.astype(np.int64)):
+            raise InputError(f"{name}: atomic numbers must be integers, got {z[:5].tolist()}")
     positions = [np.asarray(s.positions, dtype=np.float64) for s in structures]
     numbers = [np.asarray(s.numbers, dtype=np.int64) for s in structures]
     cells = [np.asarray(s.cell, dtype=np.float64) for s in structures]

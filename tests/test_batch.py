@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,6 +126,18 @@ def test_a_bad_structure_is_named(model: Model, name: str) -> None:
 def test_one_atom_may_lie_at_the_origin(model: Model) -> None:
     many = [Atoms("H"), GOOD["cluster"], Atoms("O")]
     assert model.evaluate(many).energy.shape == (3,)
+
+
+@pytest.mark.parametrize("wrong", ["water.xyz", None, 3, [None], ["a", "b"]])
+def test_what_is_no_structure_is_refused(model: Model, wrong: Any) -> None:
+    with pytest.raises(InputError, match=r"^structure( 0)? must be an ase.Atoms or the like, got "):
+        model.evaluate(wrong)
+
+
+def test_atomic_numbers_are_not_rounded(model: Model) -> None:
+    water = SimpleNamespace(numbers=[1.0, 8.5], positions=np.eye(3)[:2], cell=np.zeros((3, 3)), pbc=[False] * 3)
+    with pytest.raises(InputError, match=r"^structure: atomic numbers must be integers, got \[.*1.0.*8.5"):
+        model.evaluate(water)
 
 
 def test_crowded_structures_are_named(model: Model) -> None:
