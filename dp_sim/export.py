@@ -116,7 +116,7 @@ class Model:
         InputError
             As from `evaluate`, about `names` (by default "structure 0", ...), when the batch of the structure comes.
         """
-        given: Iterable[Structure] = [structures] if hasattr(structures, "positions") else structures  # type: ignore[list-item]
+        given = _several(structures)
         numbered = ((structure, f"structure {i}") for i, structure in enumerate(given))
         for batch in _batches(numbered if names is None else zip(given, names, strict=True)):
             several, called = zip(*batch, strict=True)
@@ -142,8 +142,7 @@ class Model:
         self, atoms: Structure | Sequence[Structure], names: Sequence[str] | None = None
     ) -> tuple[AtomicBatch, NeighborList]:
         """Check structures, find their neighbours, and put them into one batch; `names`: what messages call them."""
-        several = isinstance(atoms, Iterable) and not isinstance(atoms, str) and not hasattr(atoms, "positions")
-        structures: Sequence[Structure] = list(atoms) if several else [atoms]  # type: ignore[list-item,arg-type]
+        structures = list(_several(atoms))
         if not structures:
             raise InputError("no structures given; expected one or more")
         names = _names(len(structures)) if names is None else names
@@ -211,6 +210,12 @@ DEEPMD_SUFFIXES = (".dp", ".pth", ".pb", ".yaml", ".yml")
 ModelSource = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Model
 
 
+def _several(given: Any) -> Iterable[Structure]:
+    """One structure as several; so is what is none at all, for the check to name it."""
+    several = isinstance(given, Iterable) and not isinstance(given, str) and not hasattr(given, "positions")
+    return given if several else [given]
+
+
 def _names(count: int) -> list[str]:
     return ["structure"] if count == 1 else [f"structure {i}" for i in range(count)]
 
@@ -220,7 +225,7 @@ def _batches(named: Iterable[tuple[Structure, str]]) -> Iterator[list[tuple[Stru
     batch: list[tuple[Structure, str]] = []
     atoms = 0
     for structure, name in named:
-        size = len(structure.numbers)
+        size = len(getattr(structure, "numbers", ()))  # none: the check of the batch names what has none
         if batch and atoms + size > ATOMS_AT_ONCE:
             yield batch
             batch, atoms = [], 0

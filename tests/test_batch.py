@@ -132,6 +132,8 @@ def test_one_atom_may_lie_at_the_origin(model: Model) -> None:
 def test_what_is_no_structure_is_refused(model: Model, wrong: Any) -> None:
     with pytest.raises(InputError, match=r"^structure( 0)? must be an ase.Atoms or the like, got "):
         model.evaluate(wrong)
+    with pytest.raises(InputError, match=r"^structure 0 must be an ase.Atoms or the like, got "):
+        list(model.evaluate_each(wrong))
 
 
 def test_atomic_numbers_are_not_rounded(model: Model) -> None:

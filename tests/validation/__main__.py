@@ -56,7 +56,7 @@ def main() -> int:
     lists = {name: [{**asdict(check), "passed": check.passed} for check in checks] for name, checks in groups.items()}
     write_text(options.out / "results.json", json.dumps({**content, "checks": lists}, indent=1, default=float) + "\n")
     write_text(options.out / "results.md", table(content, groups))
-    failed = sum(not check.passed for checks in groups.values() for check in checks)
+    failed = sum(check.passed is False for checks in groups.values() for check in checks)
     print(f"{failed} failed; table in {options.out / 'results.md'}")
     return 1 if failed else 0
 
@@ -93,8 +93,8 @@ def processor() -> str:
 
 def cells(check: Check) -> tuple[str, str, str, str, str, str]:
     found = "withheld" if check.found is None else f"{check.found:.5g}"
-    allowed = f"{check.low:.5g} to {check.high:.5g}"
-    verdict = "yes" if check.passed else "**no**"
+    allowed = "" if check.passed is None else f"{check.low:.5g} to {check.high:.5g}"
+    verdict = {True: "yes", False: "**no**", None: "told only"}[check.passed]
     return (
         check.subject,
         f"{check.quantity} ({check.unit})".removesuffix(" ()"),

@@ -12,18 +12,22 @@ SIGMAS = 4.0
 
 @dataclass(frozen=True)
 class Check:
-    """`found` must lie between `low` and `high`, about `expected`; None where no number could be had."""
+    """`found` must lie between `low` and `high`, about `expected`; None where no number could be had. Without bounds it
+    is only told: nothing is promised there."""
 
     subject: str
     quantity: str
     unit: str
     found: float | None
     expected: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
 
     @property
-    def passed(self) -> bool:
+    def passed(self) -> bool | None:
+        """None where nothing is promised."""
+        if self.low is None or self.high is None:
+            return None
         return self.found is not None and self.low <= self.found <= self.high
 
 

@@ -61,8 +61,8 @@ def stationary(repeats: int) -> Iterator[Check]:
             subject = f"stationary, {name}, {size} samples"
             enough = size >= ENOUGH * series.inefficiency
             cut, refused = 100 * found.cut.mean(), 100 * found.refused.mean()
-            yield Check(subject, "cut", "% of the run", cut, 0.0, 0.0, 8.0 if enough else 100.0)
-            yield Check(subject, "not equilibrated", "% of the runs", refused, 1.0, 0.0, 5.0 if enough else 100.0)
+            yield Check(subject, "cut", "% of the run", cut, 0.0, *((0.0, 8.0) if enough else ()))
+            yield Check(subject, "not equilibrated", "% of the runs", refused, 1.0, *((0.0, 5.0) if enough else ()))
 
 
 def relaxing(repeats: int) -> Iterator[Check]:
@@ -80,7 +80,7 @@ def relaxing(repeats: int) -> Iterator[Check]:
                 subject = f"{height:g} sigma, relaxing in {tau:g} of the run, {name}"
                 over, strong = tau <= 1 / 10, height == 5.0
                 refused = 100 * found.refused.mean()
-                least, most = (0.0, 15.0) if over else (50.0 if strong else 0.0, 100.0)
-                yield Check(subject, "not equilibrated", "% of the runs", refused, least, least, most)
+                bounds = (0.0, 15.0) if over else (50.0, 100.0) if strong else ()
+                yield Check(subject, "not equilibrated", "% of the runs", refused, 0.0 if over else 100.0, *bounds)
                 off = float(found.mean[found.refused == 0].mean()) / error
-                yield Check(subject, "left in the mean", "errors", off, 0.0, -0.5, 1.2 if over else 20.0)
+                yield Check(subject, "left in the mean", "errors", off, 0.0, *((-0.5, 1.2) if over else ()))
