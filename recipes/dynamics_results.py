@@ -46,7 +46,6 @@ class Production:
         self.unusable = recorded.stopped
         self._recorded = recorded
         self._conditions = plan.conditions
-        self._temperature_K = plan.conditions.temperature_K
         self.steps_per_sample = plan.schedule.sample_every
         self.start = (
             0 if self.unusable else estimators.equilibration(*(column(recorded.rows, name) for name in watched))
@@ -94,8 +93,8 @@ class Production:
     def heat_capacities(self, energy: Callable[[], NDArray[np.float64]], what: str) -> tuple[Estimate, Estimate]:
         """`estimators.heat_capacity` of the configurational energy or enthalpy (eV) that `energy` returns: of the
         system, and per atom."""
-        assert self._temperature_K is not None
-        temperature_K = self._temperature_K
+        assert self._conditions.temperature_K is not None
+        temperature_K = self._conditions.temperature_K
 
         def of(unit: str, divide_by: int) -> Estimate:
             return self.estimate(
@@ -135,7 +134,7 @@ class Production:
         A structure that still gives off heat (or takes it up) nears the thermostat's temperature as it relaxes; the
         error of a time step stays. A run of few times of the thermostat cannot tell.
         """
-        target, values = self._temperature_K, self.series("temperature_K")
+        target, values = self._conditions.temperature_K, self.series("temperature_K")
         if target is None or len(values) < estimators.NEEDED_FOR_MEAN:
             return ""
         off = float(values.mean()) - target
