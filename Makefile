@@ -1,7 +1,7 @@
 # make demo    the whole way on a shipped example: train, optimise, vibrations, NVT and NPT in OpenMM, a report
 # make test    all tests
 # make validate   long statistical proofs, kept under benchmarks/validation/; ARGS="--scale 0.2" makes shorter runs
-# make check   format, lint (with the import direction), types
+# make check   format, lint, types, and the direction of imports between rooms
 # make wheel   dist/*.whl with the compiled operators, for any Python and any Linux of this processor's kind
 # The first of them sets up .venv with everything (some 7 GB: torch brings its CUDA libraries). Where there is no C++
 # compiler for the fast path, one comes from PyPI (Zig's, 0.4 GB).
@@ -24,7 +24,7 @@ test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 validate: $(READY)
-	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m validation $(ARGS)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests/support:benchmarks $(BIN)/python -m validation $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check .
@@ -32,6 +32,7 @@ check: $(READY)
 	# mypy cannot follow an editable install of mapped folders, so it reads an installed copy
 	rm -rf build/types && $(BIN)/pip install --quiet --no-deps --target build/types .
 	$(BIN)/mypy build/types/dp_sim
+	cd build/types && cp ../../pyproject.toml . && PYTHONPATH=. ../../$(BIN)/lint-imports --no-cache
 
 format: $(READY)
 	$(BIN)/ruff format .
@@ -45,12 +46,12 @@ wheel: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair --plat manylinux_2_17_$(shell uname -m) --wheel-dir dist build/wheel/*.whl
 
 # Operators are compiled anew when they change; what an earlier build left under another name would hide the new ones.
-$(READY): pyproject.toml setup.py $(wildcard dp_sim/kernels/*)
+$(READY): pyproject.toml setup.py $(wildcard dp_sim/compiled/kernels/*)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dp-sim needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(HAS_COMPILER) || $(BIN)/pip install --quiet ziglang
-	rm -f dp_sim/_kernels*.so
+	rm -f dp_sim/compiled/_kernels*.so
 	if ! $(HAS_COMPILER); then $(ZIG); fi; $(BIN)/pip install --quiet --editable '.[openmm,xtb,paths,notebook,test,dev]'
 	touch $(READY)
 

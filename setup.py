@@ -1,15 +1,15 @@
-"""The compiled part of dp-sim: operators of the fast path. All else about the package is in pyproject.toml."""
+"""The compiled part of dp-sim: operators of the compiled path. All else about the package is in pyproject.toml."""
 
 from pathlib import Path
 
 from setuptools import Extension, setup
 
-KERNELS = Path("dp_sim/kernels")
+KERNELS = Path("dp_sim/compiled/kernels")
 
 setup(
     ext_modules=[
         Extension(
-            "dp_sim._kernels",
+            "dp_sim.compiled._kernels",
             sources=sorted(map(str, KERNELS.glob("*.cpp"))),
             depends=sorted(map(str, KERNELS.glob("*.h"))),
             language="c++",

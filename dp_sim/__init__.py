@@ -5,13 +5,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dp_sim.export import load_model as load_model
-    from dp_sim.recipes.train import train as train  # noqa: TID251 (the front door; types only)
+    from dp_sim.model.model_file import load_model as load_model
+    from dp_sim.recipes.models.train import train as train  # noqa: TID251 (the front door; types only)
 
 __version__ = version("dp-sim")
 __all__ = ["__version__", "load_model", "train"]
 
-_HOMES = {"load_model": "dp_sim.export", "train": "dp_sim.recipes.train"}
+_HOMES = {"load_model": "dp_sim.model.model_file", "train": "dp_sim.recipes.models.train"}
 
 
 def __getattr__(name: str) -> Any:

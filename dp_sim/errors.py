@@ -53,3 +53,15 @@ def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:
             f"{purpose} needs the package '{module}', which does not import here ({error}); "
             f"install it with: pip install 'dp-sim[{extra}]'"
         ) from error
+
+
+def choose(name: str, value: str, known: tuple[str, ...]) -> str:
+    """`value` if it is one of `known`, else an InputError that names the nearest."""
+    if value not in known:
+        raise InputError(f"{name} must be one of {', '.join(known)}; got '{value}'{nearest_name(value, known)}")
+    return value
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, shortened to the first line that says anything."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from dp_sim.atomic_file import write_text
+from dp_sim.files import write_text
 
 
 class Number(NamedTuple):

@@ -24,8 +24,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from dp_sim.atomic_file import atomic_path
 from dp_sim.errors import InputError, import_optional
+from dp_sim.files import atomic_path
 
 SPLITS = ("train", "valid", "test")
 

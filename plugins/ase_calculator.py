@@ -11,7 +11,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 from torch import Tensor
 
-from dp_sim.export import ModelSource, as_model
+from dp_sim.model.model_file import ModelSource, as_model
 
 
 class DPCalculator(Calculator):

@@ -1,7 +1,7 @@
 """A Deep Potential as an OpenMM Force: `create_force`, with a TorchForce or a PythonForce behind it.
 
 Both call the same scripted module (`openmm_module`), which returns energy and forces, so they give the same numbers.
-The model takes its fast path there (`dp_sim.fused`). TorchForce runs without Python, on the platform's own
+The model takes its compiled path there (dp_sim.compiled). TorchForce runs without Python, on the platform's own
 device, but its binary plugin fits one version of torch only and is deprecated upstream; PythonForce comes with OpenMM
 and runs with any torch.
 
@@ -30,10 +30,10 @@ import torch
 from ase.data import atomic_numbers
 from torch import Tensor
 
-from dp_sim.batch import choose
-from dp_sim.errors import InputError, import_optional, nearest_name
-from dp_sim.export import Model, ModelSource, as_model
-from dp_sim.fused import register_operators
+from dp_sim.compiled.library import register_operators
+from dp_sim.errors import InputError, choose, import_optional, nearest_name
+from dp_sim.model.evaluator import Model
+from dp_sim.model.model_file import ModelSource, as_model
 from dp_sim.plugins.openmm_module import load_scripted, scripted_potential
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ import torch
 import vesin_torch  # noqa: F401 (registers the neighbour list's class, without which no module loads)
 from torch import Tensor
 
-from dp_sim.batch import NeighborList
+from dp_sim.compiled.library import register_operators
 from dp_sim.errors import MissingPackageError
-from dp_sim.export import Model
-from dp_sim.fused import register_operators
-from dp_sim.fused_search import FusedSearch
-from dp_sim.neighbors import NeighborSearch
+from dp_sim.model.evaluator import Model
+from dp_sim.neighbors.compiled_search import CompiledSearch
+from dp_sim.neighbors.search import NeighborSearch
+from dp_sim.structures.batch import NeighborList
 from dp_sim.units import ANGSTROM_IN_NM, EV_IN_KJ_PER_MOL
 
 #: What the sentences of `OpenMMPotential` begin with.
@@ -41,12 +41,12 @@ class DifferentiatedForces(torch.nn.Module):
         return atomic.detach(), -gradient
 
 
-class FusedForces(torch.nn.Module):
-    """The fast path (dp_sim.fused); on a GPU, for which it has no operators, the other one."""
+class CompiledForces(torch.nn.Module):
+    """The compiled path (dp_sim.compiled.evaluation); on a GPU, for which it has no operators, the other one."""
 
-    def __init__(self, potential: torch.nn.Module, fused: torch.nn.Module) -> None:
+    def __init__(self, potential: torch.nn.Module, compiled: torch.nn.Module) -> None:
         super().__init__()
-        self.fused = fused
+        self.compiled = compiled
         self.differentiated = DifferentiatedForces(potential)
 
     def forward(
@@ -55,22 +55,24 @@ class FusedForces(torch.nn.Module):
         """As DifferentiatedForces."""
         if positions.device.type != "cpu":
             return self.differentiated(positions, species, cell, system, pairs)
-        atomic, forces, _ = self.fused.energies_and_forces(  # type: ignore[operator]
+        atomic, forces, _ = self.compiled.energies_and_forces(  # type: ignore[operator]
             positions, species, cell, system, pairs[0], pairs[1], pairs[2]
         )
         return atomic, forces
 
 
-class FusedOrPlainSearch(torch.nn.Module):
+class CompiledOrPlainSearch(torch.nn.Module):
     """The compiled neighbour search; on a GPU, for which there is none, the other one."""
 
     def __init__(self, cutoff: float) -> None:
         super().__init__()
-        self.plain, self.fused = NeighborSearch(cutoff), FusedSearch(cutoff)
+        self.plain, self.compiled = NeighborSearch(cutoff), CompiledSearch(cutoff)
 
     def forward(self, positions: Tensor, cell: Tensor, pbc: Tensor) -> NeighborList:
         """As NeighborSearch."""
-        return self.fused(positions, cell, pbc) if positions.device.type == "cpu" else self.plain(positions, cell, pbc)
+        return (
+            self.compiled(positions, cell, pbc) if positions.device.type == "cpu" else self.plain(positions, cell, pbc)
+        )
 
 
 class OpenMMPotential(torch.nn.Module):
@@ -81,7 +83,7 @@ class OpenMMPotential(torch.nn.Module):
     model: its scripted modules are used as they are
     species: (n,) int64, index into the model's species of each atom that the model describes
     atoms: (n,) int64, index of each of these among the particles of the System; None: the particles handed in are these
-    portable: without the fast path, so that no compiled operators are needed where it is read again
+    portable: without the compiled path, so that no compiled operators are needed where it is read again
 
     Precision: positions are scaled in the precision in which OpenMM hands them over (float64 on Reference and CPU;
     float32 on CUDA and OpenCL unless their precision is "double"); the energy is summed in float64.
@@ -95,14 +97,14 @@ class OpenMMPotential(torch.nn.Module):
 
     def __init__(self, model: Model, species: Tensor, atoms: Tensor | None = None, *, portable: bool = False) -> None:
         super().__init__()
-        fast = [None] * len(model.modules) if portable else model.fused
+        fast = [None] * len(model.modules) if portable else model.compiled
         self.members = torch.nn.ModuleList(
-            DifferentiatedForces(potential) if fused is None else FusedForces(potential, fused)
-            for potential, fused in zip(model.modules, fast, strict=True)
+            DifferentiatedForces(potential) if compiled is None else CompiledForces(potential, compiled)
+            for potential, compiled in zip(model.modules, fast, strict=True)
         )
         cutoff = model.metadata.cutoff  # a committee has one
         # Not the search in the file: an older one keeps a state, which the Contexts of a System would share.
-        self.search = FusedOrPlainSearch(cutoff) if any(fast) else NeighborSearch(cutoff)
+        self.search = CompiledOrPlainSearch(cutoff) if any(fast) else NeighborSearch(cutoff)
         self.select = atoms is not None
         self.nm_in_angstrom = 1.0 / ANGSTROM_IN_NM
         self.ev_in_kj_per_mol = EV_IN_KJ_PER_MOL

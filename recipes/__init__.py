@@ -12,19 +12,19 @@ from dp_sim.errors import nearest_name
 
 #: Public name -> the module of this package that defines it.
 _EXPORTS = {
-    "optimize": "opt",
-    "vibrations": "vib",
-    "run_nve": "nve",
-    "run_nvt": "nvt",
-    "run_npt": "npt",
-    "find_path": "neb",
-    "refine_ts": "ts",
-    "follow_irc": "irc",
-    "evaluate": "evaluation",
-    "label_structures": "label",
-    "Estimate": "results",
-    "Quantity": "results",
-    "Result": "results",
+    "optimize": "static.opt",
+    "vibrations": "static.vib",
+    "run_nve": "dynamics.nve",
+    "run_nvt": "dynamics.nvt",
+    "run_npt": "dynamics.npt",
+    "find_path": "paths.neb",
+    "refine_ts": "paths.ts",
+    "follow_irc": "paths.irc",
+    "evaluate": "static.evaluation",
+    "label_structures": "models.label",
+    "Estimate": "results.quantities",
+    "Quantity": "results.quantities",
+    "Result": "results.result",
 }
 
 __all__ = sorted(_EXPORTS)

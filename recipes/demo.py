@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 from ase import Atoms
 from ase.io import read
 
-from dp_sim.atomic_file import write_text
-from dp_sim.compress import compress_file
 from dp_sim.errors import InputError, import_optional
-from dp_sim.recipes.npt import NPTResult, run_npt
-from dp_sim.recipes.nvt import NVTResult, run_nvt
-from dp_sim.recipes.opt import OptResult, optimize
-from dp_sim.recipes.report import collected_html
-from dp_sim.recipes.results import Estimate, Quantity, Result
-from dp_sim.recipes.run_directory import RunDirectory
-from dp_sim.recipes.train import TrainResult, train
-from dp_sim.recipes.vib import VibResult, vibrations
+from dp_sim.files import write_text
+from dp_sim.model.compression import compress_file
+from dp_sim.recipes.dynamics.npt import NPTResult, run_npt
+from dp_sim.recipes.dynamics.nvt import NVTResult, run_nvt
+from dp_sim.recipes.models.train import TrainResult, train
+from dp_sim.recipes.results.html import collected_html
+from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.run.directory import RunDirectory
+from dp_sim.recipes.static.opt import OptResult, optimize
+from dp_sim.recipes.static.vib import VibResult, vibrations
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,9 +15,11 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from dp_sim.config import TrainConfig, parse_config, read_config
-from dp_sim.loss import roots
-from dp_sim.training import Datasets, Trainer, read_datasets
+from dp_sim.config.reading import parse_config, read_config
+from dp_sim.config.training import TrainConfig
+from dp_sim.training.data import Datasets, read_datasets
+from dp_sim.training.loss import roots
+from dp_sim.training.trainer import Trainer
 
 #: Small, because the filter's covariance grows with it.
 NET: dict[str, Any] = {"embedding": [8, 16], "axis_width": 4, "one_side": True, "fitting": [20, 20]}

@@ -15,10 +15,13 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from dp_sim.config import TrainConfig, read_config
-from dp_sim.data import Frame
-from dp_sim.export import load_model, save_model
-from dp_sim.training import Datasets, Trainer, fit, read_datasets
+from dp_sim.config.reading import read_config
+from dp_sim.config.training import TrainConfig
+from dp_sim.datasets.frames import Frame
+from dp_sim.model.model_file import load_model, save_model
+from dp_sim.training.data import Datasets, read_datasets
+from dp_sim.training.loop import fit
+from dp_sim.training.trainer import Trainer
 
 
 def with_seed(config: TrainConfig, seed: int) -> TrainConfig:

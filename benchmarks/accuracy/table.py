@@ -20,10 +20,11 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from dp_sim.accuracy import SystemErrors, pool, system_errors
-from dp_sim.atomic_file import write_text
-from dp_sim.config import TrainConfig, parse_config, read_config
-from dp_sim.recipes.train import TrainResult, train
+from dp_sim.config.reading import parse_config, read_config
+from dp_sim.config.training import TrainConfig
+from dp_sim.files import write_text
+from dp_sim.recipes.models.train import TrainResult, train
+from dp_sim.training.accuracy import SystemErrors, pool, system_errors
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"

@@ -17,7 +17,7 @@ from ase.io import read, write
 from validate import run
 
 from dp_sim.deepmd.exporting import export_model, places_for
-from dp_sim.export import load_model
+from dp_sim.model.model_file import load_model
 
 LAMMPS = """
 units metal

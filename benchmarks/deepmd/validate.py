@@ -21,7 +21,7 @@ from ase import Atoms
 from ase.io import read, write
 
 from dp_sim.deepmd.exporting import export_model, places_for
-from dp_sim.export import load_model
+from dp_sim.model.model_file import load_model
 
 EVALUATE = """
 import sys

@@ -17,10 +17,11 @@ import typer
 from ase import Atoms
 from ase.build import molecule
 
-from dp_sim.atomic_file import atomic_path, write_text
-from dp_sim.export import Model, load_model
-from dp_sim.recipes.figures import COLOURS, new_panels
-from dp_sim.recipes.train import train
+from dp_sim.files import atomic_path, write_text
+from dp_sim.model.evaluator import Model
+from dp_sim.model.model_file import load_model
+from dp_sim.recipes.models.train import train
+from dp_sim.recipes.results.figures import COLOURS, new_panels
 
 HERE = Path(__file__).parent
 DATA = HERE.parent.parent / "example_systems" / "water"

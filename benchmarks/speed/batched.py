@@ -19,7 +19,7 @@ import torch
 from ase.io import read
 
 from dp_sim import load_model
-from dp_sim.compress import compress_file
+from dp_sim.model.compression import compress_file
 
 ETHANOL = Path(__file__).resolve().parents[2] / "example_systems" / "ethanol"
 

@@ -21,8 +21,8 @@ from ase.io import read
 from ase.md.velocitydistribution import thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 
-from dp_sim.compress import compress_file
-from dp_sim.export import load_model
+from dp_sim.model.compression import compress_file
+from dp_sim.model.model_file import load_model
 from dp_sim.plugins.ase_calculator import DPCalculator
 from dp_sim.plugins.openmm_force import create_force
 

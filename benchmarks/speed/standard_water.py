@@ -12,10 +12,10 @@ import torch
 from ase import Atoms
 from ase.io import read
 
-from dp_sim.compress import compress_file
-from dp_sim.config import ModelConfig
-from dp_sim.export import save_model
-from dp_sim.model import DeepPotential
+from dp_sim.config.model import ModelConfig
+from dp_sim.model.compression import compress_file
+from dp_sim.model.model_file import save_model
+from dp_sim.model.potential import DeepPotential
 
 WATER = Path(__file__).resolve().parents[2] / "example_systems" / "water" / "water.extxyz"
 #: Of water at 1 g/cm^3, atoms/Angstrom^3.

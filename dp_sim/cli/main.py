@@ -20,21 +20,29 @@ import typer
 from typer.core import TyperGroup
 
 from dp_sim.errors import DPSimError, InputError
-from dp_sim.recipes.interrupts import EXIT_STATUS, Terminated, signals_as_interrupts
+from dp_sim.recipes.run.interrupts import EXIT_STATUS, Terminated, signals_as_interrupts
 
-#: One module of dp_sim.cli for each group, in the order of the help; each has `register(app)`.
-GROUPS = (
-    "demo",
-    "training",
-    "models",
-    "exchange",
-    "compress",
-    "bench",
-    "label",
-    "static",
-    "dynamics",
-    "paths",
-    "report",
+#: Modules of dp_sim.cli.commands, in the order of the help; each has `register(app)`.
+COMMANDS = (
+    "runs.demo",
+    "models.train",
+    "models.test",
+    "models.eval",
+    "models.info",
+    "exchange.import_",
+    "exchange.export",
+    "exchange.compress",
+    "runs.bench",
+    "models.label",
+    "static.opt",
+    "static.vib",
+    "dynamics.nve",
+    "dynamics.nvt",
+    "dynamics.npt",
+    "paths.neb",
+    "paths.ts",
+    "paths.irc",
+    "runs.report",
 )
 
 
@@ -74,14 +82,14 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for group in GROUPS:
-        import_module(f"dp_sim.cli.{group}").register(app)
+    for command in COMMANDS:
+        import_module(f"dp_sim.cli.commands.{command}").register(app)
     return app
 
 
 def status(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit status; errors become one sentence on standard error."""
-    from dp_sim.recipes.provenance import COMMAND
+    from dp_sim.recipes.run.provenance import COMMAND
 
     token = COMMAND.set(shlex.join(["dp-sim", *arguments]))
     logger, handler = logging.getLogger("dp_sim"), logging.StreamHandler()  # standard error; output is for results

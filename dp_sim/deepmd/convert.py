@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dp_sim.config import DeepmdPart, ModelConfig
-from dp_sim.deepmd.content import DescriptorContent, FittingContent, Layer, ModelContent
+from dp_sim.config.model import DeepmdPart, ModelConfig
+from dp_sim.deepmd.reading.content import DescriptorContent, FittingContent, Layer, ModelContent
 from dp_sim.errors import ModelFileError
-from dp_sim.model import DTYPES, DeepPotential, set_precision
+from dp_sim.model.potential import DTYPES, DeepPotential, set_precision
 
 State = dict[str, Tensor]
 

@@ -23,20 +23,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from dp_sim.atomic_file import atomic_path
-from dp_sim.batch import species_index
-from dp_sim.config import DeepmdPart, ModelConfig
-from dp_sim.data import read_frames
-from dp_sim.deepmd.content import DescriptorContent, FittingContent, Layer, ModelContent
+from dp_sim.config.model import DeepmdPart, ModelConfig
+from dp_sim.datasets.reading import read_frames
 from dp_sim.deepmd.convert import ACTIVATIONS
+from dp_sim.deepmd.reading.content import DescriptorContent, FittingContent, Layer, ModelContent
 from dp_sim.deepmd.writing import tree, write_hdf5, write_yaml
 from dp_sim.descriptors.deepmd_kit import DeepmdKitDescriptor, Hybrid
 from dp_sim.descriptors.smooth import SmoothDescriptor
 from dp_sim.errors import InputError
-from dp_sim.export import Model, eager_model, load_model, read_metadata
-from dp_sim.frame_pairs import find_pairs
-from dp_sim.model import DeepPotential
-from dp_sim.neighbors import NeighborSearch
+from dp_sim.files import atomic_path
+from dp_sim.model.evaluator import Model, eager_model
+from dp_sim.model.model_file import load_model, read_metadata
+from dp_sim.model.potential import DeepPotential
+from dp_sim.neighbors.pairs import find_pairs
+from dp_sim.neighbors.search import NeighborSearch
+from dp_sim.structures.species import species_index
 
 Net = tuple[Layer, ...]
 #: k_c this near to 1 is 1: rounding of the division that made it.
@@ -77,7 +78,7 @@ def places_for(path: str | os.PathLike[str], files: Sequence[str]) -> tuple[int,
     most = np.zeros(len(metadata.species), dtype=np.int64)
     for frame in frames:
         species = species_index(frame.numbers, metadata.species, frame.name)
-        pairs = find_pairs(frame, species, search)
+        pairs = find_pairs(frame, species, search, frame.name)
         keys = pairs.center * len(most) + pairs.species[pairs.neighbor]
         counts = torch.bincount(keys, minlength=len(species) * len(most)).view(-1, len(most))
         most = np.maximum(most, counts.amax(0).numpy())
@@ -161,7 +162,7 @@ def _activation(name: str, file: str) -> str:
 
 
 def _layers(net: Any, activation: str) -> Net:
-    """The layers of a dp_sim.networks.Network."""
+    """The layers of a dp_sim.networks.dense.Network."""
     return tuple(
         Layer(
             layer.weight.detach().numpy().copy(),

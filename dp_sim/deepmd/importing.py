@@ -10,14 +10,14 @@ from typing import Any
 
 import h5py
 
-from dp_sim.config import ModelConfig
-from dp_sim.deepmd.content import ModelContent
+from dp_sim.config.model import ModelConfig
 from dp_sim.deepmd.convert import to_model
-from dp_sim.deepmd.frozen import read_frozen
-from dp_sim.deepmd.serialized import parse, read_hdf5, read_yaml
+from dp_sim.deepmd.reading.content import ModelContent
+from dp_sim.deepmd.reading.frozen import read_frozen
+from dp_sim.deepmd.reading.serialized import parse, read_hdf5, read_yaml
 from dp_sim.errors import InputError, ModelFileError, nearest_name
-from dp_sim.export import save_model
-from dp_sim.model import DeepPotential
+from dp_sim.model.model_file import save_model
+from dp_sim.model.potential import DeepPotential
 
 CONVERT = "convert it with deepmd-kit: dp convert-backend"
 

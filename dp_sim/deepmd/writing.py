@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import yaml
 
-from dp_sim.deepmd.content import DescriptorContent, FittingContent, Layer, ModelContent
+from dp_sim.deepmd.reading.content import DescriptorContent, FittingContent, Layer, ModelContent
 
 Nets = tuple[tuple[Layer, ...], ...]
 

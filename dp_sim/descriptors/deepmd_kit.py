@@ -17,16 +17,16 @@ as such a neighbour crosses the cutoff. That jump is kept: it is part of the mod
 import torch
 from torch import Tensor
 
-from dp_sim.batch import AtomicBatch, NeighborList
-from dp_sim.config import DeepmdPart, ModelConfig
+from dp_sim.config.model import DeepmdPart, ModelConfig
 from dp_sim.descriptors.deeppot_se import DeepPotSE
 from dp_sim.descriptors.descriptor import Descriptor
 from dp_sim.descriptors.embedding import EmbeddingSum
+from dp_sim.descriptors.environment import Environment
 from dp_sim.descriptors.radial import Radial
 from dp_sim.descriptors.smooth import SmoothDescriptor
 from dp_sim.descriptors.three_body import ThreeBody
-from dp_sim.environment import Environment
-from dp_sim.neighbors import pair_vectors
+from dp_sim.neighbors.pairs import pair_vectors
+from dp_sim.structures.batch import AtomicBatch, NeighborList
 
 
 class DeepmdKitDescriptor(Descriptor):

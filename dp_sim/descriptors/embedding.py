@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from dp_sim.networks import Network
+from dp_sim.networks.dense import Network
 
 
 def sum_over_neighbors(rows: Tensor, embedded: Tensor, center: Tensor, n_atoms: int) -> Tensor:
@@ -60,7 +60,9 @@ class EmbeddingSum(torch.nn.Module):
         return total
 
     def projected(self, features: Tensor, sites: Tensor, inverse: Tensor, species: Tensor) -> Tensor:
-        """T (N, 4, M1) = A C from projected pairs (dp_sim.tabulate): A (N, 4, T K), net inputs at its sites (K, 1).
+        """T (N, 4, M1) = A C from projected pairs (dp_sim.training.features.spline_basis).
+
+        A is (N, 4, T K), `sites` (K, 1) are net inputs at the sites of its basis.
 
         `inverse` (K, K) turns values at the sites into spline coefficients.
         """

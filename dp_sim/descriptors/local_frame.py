@@ -27,12 +27,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dp_sim.batch import AtomicBatch, NeighborList
-from dp_sim.config import ModelConfig, TrainingConfig
-from dp_sim.descriptors.descriptor import Descriptor, TrainingFeatures
-from dp_sim.descriptors.frame_features import FrameFeatures
-from dp_sim.frame_pairs import FramePairs
-from dp_sim.neighbors import pair_vectors
+from dp_sim.config.model import ModelConfig
+from dp_sim.descriptors.descriptor import Descriptor
+from dp_sim.neighbors.pairs import StructurePairs, pair_vectors
+from dp_sim.structures.batch import AtomicBatch, NeighborList
 
 #: Below this sine of the angle between a and b (0.6 degrees) their plane is not defined.
 COLLINEAR = 1e-2
@@ -210,12 +208,12 @@ class LocalFrame(Descriptor):
             signs[start + odd : start + 4 * places : 4] = -1.0
         return signs
 
-    def plain_inputs(self, frame: FramePairs) -> Tensor:
+    def plain_inputs(self, frame: StructurePairs) -> Tensor:
         """(N, n_features) of one frame, float64, as they are before shift and scale."""
         places = self.places(frame.vectors, frame.center, frame.neighbor, frame.species)
         return self.inputs(frame.vectors, places, frame.center).view(-1, self.n_features)
 
-    def set_statistics(self, frames: Sequence[FramePairs]) -> None:
+    def set_statistics(self, frames: Sequence[StructurePairs]) -> None:
         """Mean and deviation over all atoms of a species, empty places included; both hands count alike."""
         count = torch.zeros(self.n_species, dtype=torch.float64)
         total = torch.zeros(self.n_species, self.n_features, dtype=torch.float64)
@@ -231,9 +229,6 @@ class LocalFrame(Descriptor):
         never = square == 0  # a place that no atom of the data fills
         self.mean.copy_(mean)
         self.deviation.copy_(torch.where(never, torch.ones_like(mean), deviation.clamp_min(SMALLEST_DEVIATION)))
-
-    def training_features(self, frames: Sequence[FramePairs], settings: TrainingConfig) -> TrainingFeatures:
-        return FrameFeatures(self, settings)
 
 
 def local_frame(config: ModelConfig) -> LocalFrame:

@@ -4,16 +4,14 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from dp_sim.batch import AtomicBatch, NeighborList
-from dp_sim.config import ModelConfig, TrainingConfig
+from dp_sim.config.model import ModelConfig
 from dp_sim.descriptors.deeppot_se import DeepPotSE
-from dp_sim.descriptors.descriptor import Descriptor, TrainingFeatures
+from dp_sim.descriptors.descriptor import Descriptor
 from dp_sim.descriptors.embedding import EmbeddingSum
+from dp_sim.descriptors.environment import Environment
 from dp_sim.descriptors.radial import Radial
-from dp_sim.environment import Environment
-from dp_sim.frame_pairs import FramePairs
-from dp_sim.neighbors import pair_vectors
-from dp_sim.projection import SplineFeatures
+from dp_sim.neighbors.pairs import StructurePairs, pair_vectors
+from dp_sim.structures.batch import AtomicBatch, NeighborList
 
 
 class SmoothDescriptor(Descriptor):
@@ -33,11 +31,8 @@ class SmoothDescriptor(Descriptor):
         total = self.embedding(rows, net_input, pairs.center, pairs.neighbor, batch.species)
         return self.contraction(total)
 
-    def set_statistics(self, frames: Sequence[FramePairs]) -> None:
+    def set_statistics(self, frames: Sequence[StructurePairs]) -> None:
         self.environment.set_statistics(frames)
-
-    def training_features(self, frames: Sequence[FramePairs], settings: TrainingConfig) -> TrainingFeatures:
-        return SplineFeatures(self.environment, frames, settings)
 
 
 def smooth_descriptor(config: ModelConfig) -> SmoothDescriptor:

@@ -11,16 +11,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dp_sim.batch import AtomicBatch, NeighborList
-from dp_sim.config import TrainingConfig
 from dp_sim.descriptors.deeppot_se import DeepPotSE
-from dp_sim.descriptors.descriptor import Descriptor, TrainingFeatures
+from dp_sim.descriptors.descriptor import Descriptor
 from dp_sim.descriptors.embedding import sum_over_neighbors
+from dp_sim.descriptors.environment import Environment
 from dp_sim.descriptors.radial import Radial
-from dp_sim.environment import Environment
+from dp_sim.descriptors.smooth import SmoothDescriptor
 from dp_sim.errors import InputError
-from dp_sim.frame_pairs import FramePairs
-from dp_sim.neighbors import pair_vectors
+from dp_sim.neighbors.pairs import StructurePairs, pair_vectors
+from dp_sim.structures.batch import AtomicBatch, NeighborList
 
 
 class HermiteTable(torch.nn.Module):
@@ -89,8 +88,12 @@ class TabulatedDescriptor(Descriptor):
         embedded = self.table(s, self.table_of[center_species, batch.species[pairs.neighbor]])
         return self.contraction(sum_over_neighbors(rows, embedded, pairs.center, batch.species.shape[0]))
 
-    def set_statistics(self, frames: Sequence[FramePairs]) -> None:
+    def set_statistics(self, frames: Sequence[StructurePairs]) -> None:
         raise InputError("a compressed model cannot be trained; train the model that it was made from")
 
-    def training_features(self, frames: Sequence[FramePairs], settings: TrainingConfig) -> TrainingFeatures:
-        raise InputError("a compressed model cannot be trained; train the model that it was made from")
+
+def tabulated_like(descriptor: SmoothDescriptor, state: dict[str, Tensor]) -> TabulatedDescriptor:
+    """`descriptor` with tables of the shapes that `state` (of a compressed model) has, to load it into."""
+    table = HermiteTable(*(torch.zeros_like(state[f"descriptor.table.{name}"]) for name in ("places", "values")))
+    table_of = torch.zeros_like(state["descriptor.table_of"])
+    return TabulatedDescriptor(descriptor.environment, table, table_of, descriptor.contraction)

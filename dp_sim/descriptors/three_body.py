@@ -11,11 +11,11 @@ does an excluded pair; the mean of s plays no part, for its column is not used.
 import torch
 from torch import Tensor
 
-from dp_sim.batch import AtomicBatch, NeighborList
 from dp_sim.descriptors.descriptor import Descriptor
-from dp_sim.environment import Environment
-from dp_sim.neighbors import pair_vectors
-from dp_sim.networks import Network
+from dp_sim.descriptors.environment import Environment
+from dp_sim.neighbors.pairs import pair_vectors
+from dp_sim.networks.dense import Network
+from dp_sim.structures.batch import AtomicBatch, NeighborList
 
 
 def pairs_of_neighbors(center: Tensor, n_atoms: int) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from ase.io import read
 
 from dp_sim.example_systems.expected import Number, compare, write_expected
 from dp_sim.recipes import optimize, vibrations
-from dp_sim.recipes.vib import VibResult
+from dp_sim.recipes.static.vib import VibResult
 
 HERE = Path(__file__).resolve().parent
 MODEL = HERE / "ethanol.pt"

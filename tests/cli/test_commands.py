@@ -288,7 +288,7 @@ def test_any_other_error_is_status_1_and_a_traceback_on_request(dp_sim, water, m
     def broken(*arguments, **options):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("dp_sim.recipes.opt._relax", broken)
+    monkeypatch.setattr("dp_sim.recipes.static.opt._relax", broken)
     outcome = dp_sim("opt", water, "--calculator", "emt")
     assert outcome == (1, "", "dp-sim: unexpected ZeroDivisionError: a bug; -vv shows where\n")
     assert "Traceback" in dp_sim("opt", water, "--calculator", "emt", "-vv").err

@@ -8,13 +8,13 @@ import json
 import pytest
 from ase.build import bulk
 
-from dp_sim.cli import dynamics
+from dp_sim.cli.commands.dynamics.npt import npt
+from dp_sim.cli.commands.dynamics.nve import nve
+from dp_sim.cli.commands.dynamics.nvt import nvt
 from dp_sim.recipes import run_npt, run_nve, run_nvt
 
 
-@pytest.mark.parametrize(
-    ("command", "recipe"), [(dynamics.nve, run_nve), (dynamics.nvt, run_nvt), (dynamics.npt, run_npt)]
-)
+@pytest.mark.parametrize(("command", "recipe"), [(nve, run_nve), (nvt, run_nvt), (npt, run_npt)])
 def test_every_keyword_is_an_option(command, recipe):
     shared = {"atoms", "calc", "out", "overwrite", "resume", "progress", "seed"}
     assert set(inspect.signature(recipe).parameters) - shared == (

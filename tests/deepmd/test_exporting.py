@@ -14,7 +14,7 @@ from dp_sim.cli.main import status
 from dp_sim.deepmd.exporting import export_model
 from dp_sim.deepmd.importing import import_model, read_deepmd
 from dp_sim.errors import InputError
-from dp_sim.export import load_model, save_model
+from dp_sim.model.model_file import load_model, save_model
 
 SEL = (90, 80, 70)
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -19,14 +19,15 @@ from model_contract import ModelContract, open_model
 from systems import CUTOFF
 
 from dp_sim.cli.main import status
-from dp_sim.config import parse_config
-from dp_sim.deepmd import frozen
+from dp_sim.config.reading import parse_config
 from dp_sim.deepmd.convert import activation_name, to_model
 from dp_sim.deepmd.importing import import_model, load_deepmd
-from dp_sim.deepmd.serialized import parse, read_hdf5
+from dp_sim.deepmd.reading import frozen
+from dp_sim.deepmd.reading.serialized import parse, read_hdf5
 from dp_sim.errors import InputError, ModelFileError
-from dp_sim.export import eager_model, load_model
-from dp_sim.model import Potential, set_precision
+from dp_sim.model.evaluator import eager_model
+from dp_sim.model.model_file import load_model
+from dp_sim.model.potential import Potential, set_precision
 
 Changed = Callable[[Callable[[dict[str, Any]], object]], Path]
 #: Largest deviation, relative to the largest value compared.
@@ -42,13 +43,13 @@ def load(name: str, folder: Path, **options: Any) -> Any:
 @pytest.mark.filterwarnings("ignore:.*excludes pairs of species and has a mean")
 @pytest.mark.parametrize("name", MODELS)
 def test_numbers_are_those_of_deepmd_kit(name: str, tmp_path: Path) -> None:
-    """On the fast path, where the descriptor has one, and without it."""
+    """On the compiled path, where the descriptor has one, and without it."""
     config, model, _ = load_deepmd(model_file(name, tmp_path))
     opened = open_model(Potential(model, config.cutoff), config.precision)
     opened.metadata = opened.metadata.__class__(config.species, config.cutoff, config.precision, {}, "", "")
     tolerance = TOLERANCE["float32" if "float32" in name or "mixed" in name else "float64"]
-    for path, where in product({*opened.fused, None}, STRUCTURES):
-        opened.fused = [path]
+    for path, where in product({*opened.compiled, None}, STRUCTURES):
+        opened.compiled = [path]
         output = opened.evaluate(structure(where), virial=True)
         for field, reference in expected(name, where).items():
             got = getattr(output, field).numpy().reshape(reference.shape)

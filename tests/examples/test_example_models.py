@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from ase.io import read
 
-from dp_sim.config import read_config
+from dp_sim.config.reading import read_config
 from dp_sim.example_systems.expected import Number, compare, write_expected
-from dp_sim.recipes.accuracy import measure_accuracy
+from dp_sim.recipes.models.accuracy import measure_accuracy
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "example_systems"
 SYSTEMS = ("ethanol", "water")

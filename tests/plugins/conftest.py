@@ -7,7 +7,7 @@ from ase import Atoms
 from ase.build import molecule
 from random_model import write_random_model
 
-from dp_sim.compress import compress_file
+from dp_sim.model.compression import compress_file
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def compressed_file(model_file: Path) -> Path:
 
 @pytest.fixture(params=["trained", "compressed"])
 def either_file(request: pytest.FixtureRequest, model_file: Path, compressed_file: Path) -> Path:
-    """What takes the fast path, and what does not."""
+    """What takes the compiled path, and what does not."""
     return model_file if request.param == "trained" else compressed_file
 
 

@@ -9,7 +9,7 @@ from ase import Atoms, units
 from finite_difference import finite_difference_forces
 
 import dp_sim
-from dp_sim import fused
+from dp_sim.compiled import evaluation, library
 from dp_sim.errors import InputError, MissingPackageError
 from dp_sim.plugins import openmm_force
 from dp_sim.plugins.ase_calculator import DPCalculator
@@ -20,7 +20,7 @@ openmm = pytest.importorskip("openmm", reason="OpenMM is not installed (pip inst
 app = openmm.app if hasattr(openmm, "app") else pytest.importorskip("openmm.app")
 
 BACKENDS = ["torchscript", "python"]
-has_operators = pytest.mark.skipif(fused.register_operators() != "", reason=fused.register_operators())
+has_operators = pytest.mark.skipif(library.register_operators() != "", reason=library.register_operators())
 KJ_PER_MOL = units.kJ / units.mol  # in eV; OpenMM's energy. Its length is 10 Angstrom.
 
 
@@ -193,8 +193,8 @@ def test_without_the_operators_a_compressed_model_takes_the_other_path(
     backend, compressed_file, triclinic, monkeypatch, caplog
 ):
     expected = energy_and_forces(context_of(triclinic, force_for(triclinic, compressed_file, backend=backend)))
-    monkeypatch.setattr(fused, "register_operators", lambda: "no compiler")
-    fused._say_once.cache_clear()
+    monkeypatch.setattr(evaluation, "register_operators", lambda: "no compiler")
+    evaluation._say_once.cache_clear()
     forces = [force_for(triclinic, compressed_file, backend=backend) for _ in range(2)]
     assert [record.message for record in caplog.records] == [
         "models run several times slower here than they could: no compiler"
@@ -209,7 +209,7 @@ def test_compressed_models_take_the_fast_path(compressed_file, triclinic):
     force = force_for(triclinic, compressed_file, backend="torchscript")
     assert force.getOutputsForces()
     (member,) = force.getModule().members.children()
-    assert member.original_name == "FusedForces"
+    assert member.original_name == "CompiledForces"
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

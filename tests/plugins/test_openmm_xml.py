@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from dp_sim.fused import register_operators
+from dp_sim.compiled.library import register_operators
 from dp_sim.plugins.ase_calculator import DPCalculator
 from dp_sim.plugins.openmm_force import create_force
 
@@ -32,7 +32,7 @@ IMPORTS = {
     "python": "",
 }
 
-WITHOUT_LIBRARY = "import dp_sim.fused\ndp_sim.fused.register_operators = lambda: 'no compiler'"
+WITHOUT_LIBRARY = "import dp_sim.plugins.openmm_module as module\nmodule.register_operators = lambda: 'no compiler'"
 has_operators = pytest.mark.skipif(register_operators() != "", reason=register_operators())
 
 

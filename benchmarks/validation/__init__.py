@@ -1,0 +1,1 @@
+"""Statistical proofs that take minutes: `make validate`. They share the oracles of tests/support/."""

@@ -1,0 +1,106 @@
+"""Coverage: a 95 % interval must hold the truth in 95 of 100 independent repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import binom
+from synthetic_series import autoregressive, coverage, liquid_energy, vibrating_energy
+
+from dp_sim.recipes.dynamics import estimators
+from dp_sim.recipes.results.quantities import Estimate
+from dp_sim.units import EV_PER_A3_IN_GPA, KB_EV_PER_K
+from validation.check import Check
+
+TEMPERATURE_K = 300.0
+KT = KB_EV_PER_K * TEMPERATURE_K
+VOLUME_A3, SPREAD_A3 = 1000.0, 60.0
+
+Make = Callable[[np.random.Generator], Estimate]
+Series = Callable[[np.random.Generator], np.ndarray]
+
+
+class Case(NamedTuple):
+    """An estimate from a random series, and its true value.
+
+    given, hold, error   least share of the series that give it, coverage of its intervals and ratio of its claimed
+                         error to the scatter: below their ideals where the samples are as few as the estimators take
+    """
+
+    make: Make
+    truth: float
+    given: float = 0.95
+    hold: float = 0.95
+    error: float = 1.0
+
+
+def correlated(size: int, tau: float) -> Series:
+    return lambda rng: autoregressive(rng, size, tau)
+
+
+def liquid(size: int) -> Series:
+    return lambda rng: liquid_energy(rng, size)
+
+
+def mean(series: Series, **least: float) -> Case:
+    return Case(lambda rng: estimators.mean(3.0 + series(rng), unit="", what="it", steps_per_sample=1), 3.0, **least)
+
+
+def _heat_capacity(energy_eV: np.ndarray, degrees_of_freedom: int) -> Estimate:
+    return estimators.heat_capacity(
+        energy_eV, TEMPERATURE_K, degrees_of_freedom=degrees_of_freedom, what="the energy", steps_per_sample=1
+    )
+
+
+def heat_capacity(series: Series, **least: float) -> Case:
+    """Variance 4 (k_B T)^2 and 6 momenta: C = 4 + 3."""
+    return Case(lambda rng: _heat_capacity(2.0 * KT * series(rng), 6), 7.0, **least)
+
+
+def heat_capacity_of_vibrations(size: int) -> Case:
+    """Three oscillators of one frequency: C = 3."""
+    return Case(lambda rng: _heat_capacity(KT * vibrating_energy(rng, size), 3), 3.0)
+
+
+def compressibility(series: Series, **least: float) -> Case:
+    """kappa = Var(V) / (k_B T <V>)."""
+    return Case(
+        lambda rng: estimators.compressibility(VOLUME_A3 + SPREAD_A3 * series(rng), TEMPERATURE_K, steps_per_sample=1),
+        SPREAD_A3**2 / (KT * VOLUME_A3) / EV_PER_A3_IN_GPA,
+        **least,
+    )
+
+
+def checks(scale: float) -> Iterator[Check]:
+    repeats = max(20, round(1000 * scale))
+    cases = {
+        "mean, 900 samples, tau 5": mean(correlated(900, 5.0)),
+        "mean, 4000 samples, tau 20": mean(correlated(4000, 20.0)),
+        "mean, 20 independent samples, tau 10": mean(correlated(400, 10.0), given=0.5, hold=0.9, error=0.7),
+        "mean, 20 independent samples, half tau 25": mean(liquid(500), given=0.5, hold=0.9, error=0.7),
+        "mean, 40 independent samples, half tau 25": mean(liquid(1000), hold=0.93, error=0.9),
+        "C_V, 900 samples, tau 5": heat_capacity(correlated(900, 5.0)),
+        "C_V, 8000 samples, tau 20": heat_capacity(correlated(8000, 20.0)),
+        "C_V, 30 independent samples, tau 10": heat_capacity(correlated(600, 10.0), given=0.4, hold=0.88, error=0.7),
+        "C_V, 30 independent samples, half tau 25": heat_capacity(liquid(750), given=0.5, hold=0.86, error=0.7),
+        "C_V, 60 independent samples, half tau 25": heat_capacity(liquid(1500), given=0.9, hold=0.9, error=0.8),
+        "C_V of vibrations, 8000 samples": heat_capacity_of_vibrations(8000),
+        "compressibility, 2000 samples, tau 5": compressibility(correlated(2000, 5.0)),
+        "compressibility, 60 independent samples, tau 37": compressibility(correlated(4440, 37.0), given=0.9),
+        "compressibility, 8000 samples, tau 20": compressibility(correlated(8000, 20.0)),
+    }
+    for name, case in cases.items():
+        tried = max(20, repeats // 8) if "vibrations" in name else repeats  # a series of these takes long to make
+        found = coverage(case.make, case.truth, tried)
+        given = 100 * found.given / tried
+        yield Check(name, f"{tried} series that gave an estimate", "%", given, 100.0, 100 * case.given, 100.0)
+        if not found.given:
+            continue
+        low = 100 * float(binom.ppf(1e-3, found.given, case.hold)) / found.given
+        high = max(100 * float(binom.ppf(1 - 1e-3, found.given, 0.95)) / found.given, 99.0)
+        yield Check(name, f"{found.given} intervals of 95 %", "%", 100 * found.hold / found.given, 95.0, low, high)
+        off = 0.1 + 3 / np.sqrt(2 * found.given)  # the scatter has an error of its own
+        ratio = found.claimed_over_scatter
+        yield Check(name, "claimed error / scatter", "", ratio, 1.0, case.error - off, 1 + off)

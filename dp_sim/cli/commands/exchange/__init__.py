@@ -1,0 +1,1 @@
+"""Commands that turn one model file into another."""

@@ -1,0 +1,42 @@
+"""dp-sim compress: the embedding nets of a model as tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dp_sim.cli.support.options import ModelArgument, QuietOption, ReplaceOption, VerboseOption, check_target, set_up
+from dp_sim.cli.support.panels import MODELS
+
+
+def register(app: typer.Typer) -> None:
+    app.command(rich_help_panel=MODELS)(compress)
+
+
+def compress(
+    model: ModelArgument,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The compressed model.", show_default=False)],
+    spacing: Annotated[
+        float | None, typer.Option(metavar="S", help="Width of a segment of the tables, 1/Angstrom (default: 0.005).")
+    ] = None,
+    overwrite: ReplaceOption = False,
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """A model with tables for embedding nets: the same numbers, several times faster. It cannot be trained further."""
+    set_up(verbose, quiet)
+    from dp_sim.model.compression import SPACING, compress_file
+
+    check_target(out, model, overwrite)
+    done = compress_file(model, out, SPACING if spacing is None else spacing)
+    if not quiet:
+        value, slope = done["error"]
+        typer.echo(
+            f"{out}: {done['tables']} tables of {done['knots']} knots, {done['spacing']:g} 1/Angstrom apart down to a "
+            f"distance of {done['fine_to']:.2f} Angstrom"
+        )
+        typer.echo(f"largest error of an embedding function: {value:.1e}, of its slope: {slope:.1e} Angstrom")
+        nearer = done["error_nearer"]
+        typer.echo(f"for atoms that are nearer, down to 0.01 Angstrom: {nearer[0]:.1e} and {nearer[1]:.1e} Angstrom")

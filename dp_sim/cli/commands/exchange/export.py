@@ -1,0 +1,52 @@
+"""dp-sim export: a model of dp-sim in the form of another program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dp_sim.cli.support.options import QuietOption, ReplaceOption, TargetOption, VerboseOption, check_target, set_up
+from dp_sim.cli.support.panels import MODELS
+
+
+def register(app: typer.Typer) -> None:
+    app.command(rich_help_panel=MODELS)(export)
+
+
+def export(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model file of dp-sim.", show_default=False)],
+    out: TargetOption,
+    form: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="deepmd: DeePMD-kit's .dp or .yaml.")
+    ] = "deepmd",
+    sel: Annotated[
+        str | None,
+        typer.Option(metavar="N,N,...", help="Most neighbours of each species that an atom may have there."),
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Structures whose most neighbours, and a third more, become --sel."),
+    ] = None,
+    overwrite: ReplaceOption = False,
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """A model in DeePMD-kit's form, with the same numbers; `dp convert-backend` makes .pth and .pb of it."""
+    set_up(verbose, quiet)
+    from dp_sim.deepmd.exporting import export_model, places_for
+    from dp_sim.errors import InputError, choose
+
+    check_target(out, model, overwrite)
+    choose("--format", form, ("deepmd",))
+    if sel is not None and data:
+        raise InputError("--sel and --data both say how many neighbours there may be; give one of them")
+    try:
+        places = () if sel is None else tuple(int(number) for number in sel.split(","))
+    except ValueError:
+        raise InputError(f"--sel takes whole numbers with commas between them, like 46,92; got '{sel}'") from None
+    content = export_model(model, out, places_for(model, [str(file) for file in data]) if data else places)
+    if not quiet:
+        listed = " ".join(f"{t} {n}" for t, n in zip(content.types, content.descriptors[0].sel, strict=True))
+        typer.echo(f"{out}: at most so many neighbours: {listed}; dp convert-backend {out} model.pth (or .pb) next")

@@ -1,0 +1,87 @@
+"""dp-sim info DATA: labels, neighbours and first settings, as tables."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from dp_sim.datasets.labels import LabelSummary
+    from dp_sim.datasets.statistics import NeighborStatistics
+    from dp_sim.datasets.suggestions import Suggestion
+
+#: Compositions that are listed; of more, only how many there are is said.
+LISTED = 6
+
+
+def show_data(source: str, cutoff: float, plot: Path | None) -> None:
+    """Print what is in a file or folder of structures; `cutoff` in Angstrom."""
+    from rich.console import Console
+
+    from dp_sim.cli.support.figures import save_figure
+    from dp_sim.datasets.labels import summarise
+    from dp_sim.datasets.reading import read_frames
+    from dp_sim.datasets.statistics import neighbor_statistics
+    from dp_sim.datasets.suggestions import LONGEST_CUTOFF, suggest
+    from dp_sim.recipes.models.neighbor_figure import neighbor_figure
+
+    frames = read_frames(source, labelled=False)
+    labels = summarise(frames)
+    neighbors = neighbor_statistics(frames, cutoff, reach=LONGEST_CUTOFF)
+    console = Console()
+    console.print(_label_table(source, labels, neighbors))
+    console.print(_neighbor_table(neighbors))
+    console.print(_suggestion_table(suggest(neighbors, labels)))
+    if plot is not None:
+        save_figure(neighbor_figure(neighbors), plot, "neighbours")
+
+
+def _table(title: str, *columns: str, header: bool = True) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=header, box=box.SIMPLE)
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _label_table(source: str, labels: LabelSummary, neighbors: NeighborStatistics) -> Table:
+    systems = [f"{count} × {name}" for name, count in sorted(labels.systems.items(), key=lambda item: -item[1])]
+    more = f", and {len(systems) - LISTED} other compositions" if len(systems) > LISTED else ""
+    atoms = ", ".join(f"{n:,} {s}" for s, n in zip(neighbors.species, neighbors.atoms.tolist(), strict=True))
+    have = [f"{name} ({'all' if n == labels.frames else n} frames)" for name, n in labels.labelled.items() if n]
+    rows = {
+        "frames": f"{labels.frames:,}: {', '.join(systems[:LISTED])}{more}",
+        "atoms": f"{labels.atoms:,}: {atoms}",
+        "periodic": ", ".join(f"{axes} ({n} frames)" for axes, n in labels.periodicity.items()),
+        "labels": ", ".join(have) or "none",
+    }
+    if labels.energy is not None:
+        rows["energy"] = f"{labels.energy[0]:.4f} to {labels.energy[1]:.4f} eV/atom"
+    if labels.largest_force is not None:
+        rows["forces"] = f"RMS component {labels.force_rms:.4f}, longest {labels.largest_force:.3f} eV/Å"
+    table = _table(source, "", "", header=False)
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def _neighbor_table(neighbors: NeighborStatistics) -> Table:
+    table = _table("Neighbours", "centre - neighbour", "closest (Å)", f"within {neighbors.cutoff:g} Å: mean", "most")
+    closest, mean, largest = neighbors.closest, neighbors.mean, neighbors.largest
+    for a, center in enumerate(neighbors.species):
+        for b, neighbor in enumerate(neighbors.species):
+            distance = f"none within {neighbors.reach:g}" if math.isnan(closest[a, b]) else f"{closest[a, b]:.3f}"
+            table.add_row(f"{center} - {neighbor}", distance, f"{mean[a, b]:.1f}", str(largest[a, b]))
+    return table
+
+
+def _suggestion_table(suggestions: list[Suggestion]) -> Table:
+    table = _table("To start from", "key", "value", "why")
+    for suggestion in suggestions:
+        table.add_row(*suggestion)
+    return table

@@ -1,0 +1,121 @@
+"""dp-sim info: what a model file says of itself, or what is in data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dp_sim.cli.support.figures import PLOT_FORMATS, save_figure
+from dp_sim.cli.support.options import (
+    QuietOption,
+    VerboseOption,
+    check_folder,
+    set_up,
+)
+from dp_sim.cli.support.panels import MODELS
+
+#: Neighbours are counted no farther out, Angstrom: their number grows with the cube.
+LONGEST_RADIUS = 30.0
+
+
+def register(app: typer.Typer) -> None:
+    app.command(rich_help_panel=MODELS)(info)
+
+
+def info(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL|DATA",
+            help="Model file; or structures, labelled or not: a file that ASE reads (FILE@INDEX for a part) or a "
+            "DeePMD-kit folder.",
+            show_default=False,
+        ),
+    ],
+    cutoff: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            max=LONGEST_RADIUS,
+            help="Of data: distance within which neighbours are counted, Angstrom (default: 6).",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png", help="Draw the learnt filters of a model; g(r) and numbers of neighbours of data."
+        ),
+    ] = None,
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """What is in a model file (species, networks, training), or in data (labels, neighbours, suggested settings)."""
+    set_up(verbose, quiet)
+    from dp_sim.errors import InputError
+    from dp_sim.model.model_file import DEEPMD_SUFFIXES, is_archive
+
+    if plot is not None and plot.suffix not in PLOT_FORMATS:
+        raise InputError(
+            f"--plot writes {', '.join(PLOT_FORMATS)}; got '{plot}': give a file name with one of these endings"
+        )
+    if plot is not None:
+        check_folder(plot)
+    if Path(source).is_file() and Path(source).suffix in DEEPMD_SUFFIXES:
+        raise InputError(
+            f"{source} looks like a model of DeePMD-kit; import it first: dp-sim import {source} -o model.pt"
+        )
+    if not is_archive(Path(source)):
+        from dp_sim.cli.commands.models.data_tables import show_data
+
+        return show_data(source, 6.0 if cutoff is None else cutoff, plot)
+    if cutoff is not None:
+        raise InputError(f"--cutoff is for data; {source} is a model file, whose cutoff is fixed: leave the option out")
+    _show_model(Path(source), plot)
+
+
+def _show_model(model: Path, plot: Path | None) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from dp_sim.model.model_file import load_model, read_metadata
+    from dp_sim.recipes.models.filters import filters_figure
+
+    metadata = read_metadata(model)
+    table = Table(title=str(model), title_justify="left", title_style="bold", show_header=False, box=box.SIMPLE)
+    rows = {
+        "species": " ".join(metadata.species),
+        "cutoff": f"{metadata.cutoff:g} Angstrom",
+        "precision": metadata.dtype,
+        "made with": f"dp-sim {metadata.dp_sim_version}, torch {metadata.torch_version}",
+        "SHA-256": metadata.sha256,
+        **_flat("model", metadata.config),
+        "embedding nets": "tables (compressed)" if metadata.compression else "networks",
+        **_flat("compression", metadata.compression),
+        **_flat("training", metadata.training),
+    }
+    for name, value in rows.items():
+        table.add_row(name, Text(str(value)))
+    Console().print(table)
+    if plot is not None:
+        save_figure(filters_figure(load_model(model)), plot, "filters")
+
+
+def _flat(prefix: str, settings: dict[str, Any]) -> dict[str, str]:
+    """Nested settings as rows `prefix key: value`; long arrays (a radial distribution, say) as their length."""
+    rows: dict[str, str] = {}
+    for key, value in settings.items():
+        name = f"{prefix} {key.replace('_', ' ')}"
+        if isinstance(value, dict):
+            rows |= _flat(name, value)
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for number, item in enumerate(value, start=1):
+                rows |= _flat(f"{name} {number}", item)
+        elif isinstance(value, list) and len(value) > 12:
+            rows[name] = f"{len(value)} values"
+        else:
+            rows[name] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return rows

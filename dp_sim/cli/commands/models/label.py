@@ -1,0 +1,66 @@
+"""dp-sim label: structures in, labelled structures out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dp_sim.cli.support.calculator_choice import CalculatorChoice
+from dp_sim.cli.support.ending import NOT_CONVERGED
+from dp_sim.cli.support.options import (
+    CalculatorArgOption,
+    CalculatorOption,
+    DeviceOption,
+    DtypeOption,
+    ModelOption,
+    OverwriteOption,
+    QuietOption,
+    ResumeOption,
+    ThreadsOption,
+    VerboseOption,
+    set_up,
+)
+from dp_sim.cli.support.panels import MODELS
+
+
+def register(app: typer.Typer) -> None:
+    app.command(rich_help_panel=MODELS)(label)
+
+
+def label(
+    structures: Annotated[
+        list[str],
+        typer.Argument(metavar="STRUCTURES", help="Files that ASE reads; FILE@INDEX picks.", show_default=False),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--out", metavar="FILE", help="Extended XYZ file for the labels.", show_default=False),
+    ],
+    calculator: CalculatorOption = None,
+    calculator_arg: CalculatorArgOption = None,
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = None,
+    threads: ThreadsOption = None,
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Label structures with energy, forces and stress from a reference calculator."""
+    set_up(verbose, quiet, threads)
+    from dp_sim.cli.support.structures import read_structures
+    from dp_sim.recipes.models.label import label_structures
+
+    frames = [atoms for name in structures for atoms in read_structures(name)]
+    choice = CalculatorChoice(model, calculator, calculator_arg, device, dtype, may_import=True)
+    labelled = label_structures(frames, choice.make(), out, overwrite=overwrite, resume=resume, progress=not quiet)
+    if not quiet:
+        earlier = f" ({labelled.continued} of them before)" if labelled.continued else ""
+        typer.echo(f"{len(labelled.frames)} of {len(frames)} structures labelled{earlier}: {out}")
+    for reason in labelled.failed.values():
+        typer.echo(f"left out: {reason}", err=True)
+    if labelled.failed:
+        raise typer.Exit(NOT_CONVERGED)

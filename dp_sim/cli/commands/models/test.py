@@ -1,0 +1,56 @@
+"""dp-sim test: the accuracy of a model on labelled data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dp_sim.cli.support.options import (
+    DeviceOption,
+    DtypeOption,
+    ModelArgument,
+    OutOption,
+    OverwriteOption,
+    QuietOption,
+    ThreadsOption,
+    VerboseOption,
+    set_up,
+)
+from dp_sim.cli.support.panels import MODELS
+
+
+def register(app: typer.Typer) -> None:
+    app.command("test", rich_help_panel=MODELS)(measure)
+
+
+def measure(
+    model: ModelArgument,
+    data: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="DATA...",
+            help="Labelled files in any format ASE reads (FILE@INDEX for a part), or DeePMD-kit folders.",
+            show_default=False,
+        ),
+    ],
+    more: Annotated[
+        list[Path] | None, typer.Option("-m", "--model", metavar="FILE", help="Further members of a committee.")
+    ] = None,
+    out: OutOption = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = None,
+    overwrite: OverwriteOption = False,
+    threads: ThreadsOption = None,
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """MAE and RMSE of energy per atom, forces and virial on labelled data, with a parity plot."""
+    set_up(verbose, quiet, threads)
+    from dp_sim.cli.support.ending import end
+    from dp_sim.recipes.inputs.calculators import as_calculator
+    from dp_sim.recipes.models.accuracy import measure_accuracy
+
+    calculator = as_calculator([model, *(more or [])], device=device, dtype=dtype)
+    end(measure_accuracy(calculator, data, out=out, overwrite=overwrite, progress=not quiet), quiet=quiet)

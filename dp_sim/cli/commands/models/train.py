@@ -1,0 +1,47 @@
+"""dp-sim train: make a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dp_sim.cli.support.options import (
+    DeviceOption,
+    OutOption,
+    OverwriteOption,
+    QuietOption,
+    ResumeOption,
+    SeedOption,
+    ThreadsOption,
+    VerboseOption,
+    set_up,
+)
+from dp_sim.cli.support.panels import MODELS
+
+
+def register(app: typer.Typer) -> None:
+    app.command(rich_help_panel=MODELS)(train)
+
+
+def train(
+    settings: Annotated[
+        Path, typer.Argument(metavar="INPUT.yaml", help="Model, data, loss and training settings.", show_default=False)
+    ],
+    out: OutOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = None,
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
+    threads: ThreadsOption = None,
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Train a Deep Potential on labelled structures (into a directory named like INPUT, without -o)."""
+    set_up(verbose, quiet, threads)
+    from dp_sim.cli.support.ending import end
+    from dp_sim.recipes.models.train import train as train_model
+
+    shared = {"overwrite": overwrite, "resume": resume, "progress": not quiet}
+    end(train_model(settings, out=out, seed=seed, device=device, **shared), quiet=quiet)

@@ -1,0 +1,43 @@
+"""dp-sim demo: the whole way on a shipped example."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from dp_sim.cli.support.options import (
+    OutOption,
+    OverwriteOption,
+    QuietOption,
+    SeedOption,
+    ThreadsOption,
+    VerboseOption,
+    set_up,
+)
+from dp_sim.cli.support.panels import START
+
+
+def register(app: typer.Typer) -> None:
+    app.command(rich_help_panel=START)(demo)
+
+
+def demo(
+    out: OutOption = None,
+    seed: SeedOption = None,
+    overwrite: OverwriteOption = False,
+    threads: ThreadsOption = None,
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Train on the shipped water data, relax and vibrate a molecule, run the liquid in OpenMM; one HTML page."""
+    set_up(verbose, quiet, threads)
+    from dp_sim.cli.support.ending import end
+    from dp_sim.recipes.demo import run_demo
+
+    directory = out or Path("demo")
+    say = (lambda sentence: None) if quiet else typer.echo
+    result = run_demo(out=directory, overwrite=overwrite, progress=not quiet, seed=seed or 0, on_part=say)
+    if not quiet:
+        typer.echo(f"the page with the plots: {directory / 'report.html'}")
+    end(result, quiet=quiet)

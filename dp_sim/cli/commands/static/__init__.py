@@ -1,0 +1,1 @@
+"""Commands on one structure without dynamics."""

@@ -1,0 +1,62 @@
+"""Which calculator the command line asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dp_sim.errors import InputError
+
+
+@dataclass(frozen=True)
+class CalculatorChoice:
+    """Which calculator the command line asks for; made only when `calculator()` is called."""
+
+    model: list[Path] | None
+    spec: str | None
+    arguments: list[str] | None
+    device: str | None
+    dtype: str | None
+    may_import: bool
+
+    def make(self) -> Any:
+        """The ASE calculator.
+
+        Raises
+        ------
+        InputError
+            None or both of model and SPEC are given, or `as_calculator` or `calculator_from_spec` refuse them.
+        """
+        from dp_sim.recipes.inputs.calculators import as_calculator, calculator_from_spec
+
+        if bool(self.model) == bool(self.spec):
+            got = "both" if self.model else "neither"
+            raise InputError(f"a run needs a model (-m FILE) or a calculator (--calculator SPEC), got {got}; give one")
+        if self.spec is None:
+            if self.arguments:
+                raise InputError("--calculator-arg goes with --calculator, not with a model; leave it out")
+            return as_calculator(self.model, device=self.device, dtype=self.dtype)
+        for name, value in (("device", self.device), ("dtype", self.dtype)):
+            if value is not None:
+                raise InputError(f"--{name} goes with a model, not with --calculator; leave it out")
+        return calculator_from_spec(self.spec, parse_arguments(self.arguments or []), may_import=self.may_import)
+
+
+def parse_arguments(pairs: Sequence[str]) -> dict[str, Any]:
+    """`["charge=1", "method=x"]` -> `{"charge": 1, "method": "x"}`; values are YAML."""
+    import yaml
+
+    arguments = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not (key and equals):
+            raise InputError(f"'{pair}' is no calculator argument; expected KEY=VALUE")
+        try:
+            arguments[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise InputError(
+                f"the value of the calculator argument '{pair}' cannot be read; quote it as in YAML"
+            ) from None
+    return arguments

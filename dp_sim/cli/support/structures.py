@@ -1,0 +1,80 @@
+"""Structure files, as the command line names them: FILE, or FILE@INDEX for one (or some) of several."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dp_sim.errors import InputError
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+_INDEX = re.compile(r"-?\d+|(-?\d+)?:(-?\d+)?(:-?\d+)?")
+
+
+@contextmanager
+def naming(names: str) -> Iterator[None]:
+    """Errors about "the structure" say which file it came from: a recipe sees atoms and no file."""
+    try:
+        yield
+    except InputError as error:
+        if not str(error).startswith(("structure", "the structure:")):
+            raise
+        raise InputError(f"{names}: {error}") from error
+
+
+def read_structure(name: str) -> Atoms:
+    """The one structure that `name` names: the last in the file unless an index says another.
+
+    Raises
+    ------
+    InputError
+        No such file or index, nothing in it, not readable, or a structure that `check_structure` refuses.
+    """
+    found = _read(name, default="-1")
+    if len(found) != 1:
+        raise InputError(f"{name} names {len(found)} structures and one is wanted; give FILE@INDEX with one number")
+    return found[0]
+
+
+def read_structures(name: str) -> list[Atoms]:
+    """Every structure that `name` names: all in the file unless an index or slice says which."""
+    return _read(name, default=":")
+
+
+def _read(name: str, default: str) -> list[Atoms]:
+    from ase.io import read
+
+    from dp_sim.recipes.inputs.structures import check_structure
+
+    file, index = _split(name, default)
+    if not file.is_file():
+        raise InputError(f"there is no structure file {file}; give the path of a file that ASE can read")
+    if file.stat().st_size == 0:
+        raise InputError(f"the structure file {file} is empty; give one with a structure")
+    try:
+        found = read(file, index=index, do_not_split_by_at_sign=True)
+    except (IndexError, StopIteration):
+        raise InputError(f"{file} has no structure number {index}; count from 0, or from the end with -1") from None
+    except Exception as error:  # ASE's readers raise whatever their parsing runs into
+        raise InputError(f"the structure file {file} cannot be read ({type(error).__name__}: {error})") from error
+    structures = found if isinstance(found, list) else [found]
+    if not structures:
+        raise InputError(f"{name} names no structures; correct the index or the file")
+    for number, atoms in enumerate(structures):
+        check_structure(atoms, str(file) if len(structures) == 1 else f"{file}, structure {number}")
+    return structures
+
+
+def _split(name: str, default: str) -> tuple[Path, str]:
+    """File and index; an '@' that belongs to the file's own name stays there."""
+    file, at, index = name.rpartition("@")
+    if not at or Path(name).is_file():
+        return Path(name), default
+    if not _INDEX.fullmatch(index):
+        raise InputError(f"'{index}' in {name} is no index; expected a number or start:stop:step, as in {file}@-1")
+    return Path(file), index

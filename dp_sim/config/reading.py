@@ -1,0 +1,71 @@
+"""Settings from YAML or a mapping; what is wrong with them is said with the key and the nearest known name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ValidationError,
+)
+
+from dp_sim.config.training import TrainConfig
+from dp_sim.errors import InputError, nearest_name
+
+
+def _message(error: ValidationError, config: type[BaseModel], origin: str) -> str:
+    # A misspelt key that leaves a required one missing: the misspelt one is the cause.
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        got = f"; got {first['input']!r}" if first["type"] != "missing" else ""
+        return f"{origin}: {key or 'settings'}: {first['msg'].removeprefix('Value error, ')}{got}"
+    section: Any = config
+    for part in first["loc"][:-1]:
+        section = section.model_fields[part].annotation
+    known = tuple(section.model_fields)
+    return f"{origin}: unknown key '{key}'{nearest_name(str(first['loc'][-1]), known)} (known here: {', '.join(known)})"
+
+
+def parse_config(settings: Any, origin: str = "settings") -> TrainConfig:
+    """A mapping -> TrainConfig.
+
+    Raises
+    ------
+    InputError
+        Names the key, what was expected and what was got; for an unknown key the nearest known one.
+    """
+    if not isinstance(settings, dict):
+        raise InputError(f"{origin}: expected a mapping with the keys {', '.join(TrainConfig.model_fields)}")
+    try:
+        return TrainConfig.model_validate(settings)
+    except ValidationError as error:
+        raise InputError(_message(error, TrainConfig, origin)) from None
+
+
+def read_config(path: str | os.PathLike[str]) -> TrainConfig:
+    """A YAML file -> TrainConfig; data paths are taken relative to the file's folder.
+
+    Raises
+    ------
+    InputError
+        The file is absent, is no YAML, or does not hold a valid configuration.
+    """
+    path = Path(path)
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; give the training input as a YAML file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no valid YAML: {error}") from None
+    if isinstance(settings, dict) and settings.get("recipe") == "train":
+        settings = {
+            key: value for key, value in settings.items() if key not in ("recipe", "seed")
+        }  # a run's config.yaml
+    config = parse_config(settings, str(path))
+    folder = path.absolute().parent  # absolute, because the run keeps these settings in a folder of its own
+    absolute = {key: tuple(str(folder / name) for name in getattr(config.data, key)) for key in ("train", "valid")}
+    return config.model_copy(update={"data": config.data.model_copy(update=absolute)})

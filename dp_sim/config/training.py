@@ -1,0 +1,119 @@
+"""Settings of training: data, loss, optimiser."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import (
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from dp_sim.config.model import ModelConfig
+from dp_sim.config.section import Section, refuse_keys_of_others, without_keys_of_others
+
+_DESCENT_KEYS = ("learning_rate", "learning_rate_end", "weight_decay", "gradient_norm")
+#: Keys of TrainingConfig that only some optimisers have.
+_OPTIMIZER_KEYS = {
+    "adam": _DESCENT_KEYS,
+    "soap": _DESCENT_KEYS,
+    "rlekf": ("block_size", "force_groups", "forgetting", "forgetting_rate"),
+}
+
+
+class DataConfig(Section):
+    train: tuple[str, ...] = Field(
+        description="files that ASE reads (with labels) or DeePMD-kit folders; relative to this file"
+    )
+    valid: tuple[str, ...] = Field((), description="held-out files of the same kinds")
+    valid_fraction: float = Field(
+        0.0, ge=0, lt=1, description="share of the training frames held out, where `valid` is empty"
+    )
+
+
+class LossConfig(Section):
+    """Prefactors (start, end) of eq. 12; they move with the learning rate from the first to the second."""
+
+    energy: tuple[float, float] = Field((0.02, 1.0), description="of |dE|^2 / N")
+    forces: tuple[float, float] = Field((1000.0, 1.0), description="of |dF|^2 / 3N")
+    virial: tuple[float, float] = Field((0.02, 1.0), description="of |dW|^2 / 9N")
+
+    @model_validator(mode="after")
+    def _sane(self) -> LossConfig:
+        values = (*self.energy, *self.forces, *self.virial)
+        if min(values) < 0 or max(values) == 0:
+            raise ValueError("prefactors must not be negative, and one at least must be positive")
+        return self
+
+
+class TrainingConfig(Section):
+    """Keys that the chosen optimiser does not have are refused, and left out of what is saved."""
+
+    steps: PositiveInt = Field(100_000, description="optimiser steps")
+    batch_size: PositiveInt = Field(1, description="frames a step")
+    optimizer: Literal["adam", "soap", "rlekf"] = Field(
+        "adam", description="soap: Adam in the eigenbasis of Shampoo; rlekf: the Kalman filter of arXiv:2212.06989"
+    )
+    learning_rate: PositiveFloat = Field(1e-3, description="at the start")
+    learning_rate_end: PositiveFloat = Field(3.5e-8, description="at the end; exponential in between")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled (AdamW)")
+    gradient_norm: PositiveFloat | None = Field(None, description="longer gradients are scaled down to this norm")
+    block_size: PositiveInt = Field(1024, description="rlekf: most weights in a block; memory and time grow with it")
+    force_groups: PositiveInt = Field(6, description="rlekf: measurements that the forces of a step make")
+    forgetting: float = Field(
+        0.98, gt=0, le=1, description="rlekf: factor lambda at the start, which older measurements lose weight by"
+    )
+    forgetting_rate: float = Field(
+        0.9987, ge=0, le=1, description="rlekf: nu, the factor that 1 - lambda falls by in every step"
+    )
+    average: float = Field(
+        0.0, ge=0, lt=1, description="decay of the running mean of the weights that is saved; 0: none"
+    )
+    seed: int = Field(0, ge=0, description="of weights, order of frames and held-out share")
+    report_every: PositiveInt = Field(500, description="steps between lines of the learning curve")
+    save_every: PositiveInt = Field(5000, description="steps between checkpoints")
+    valid_frames: PositiveInt = Field(100, description="at most this many held-out frames in the learning curve")
+    knots: PositiveInt = Field(
+        120, ge=8, description="per unit of s (1/Angstrom), in the spline that carries the embedding nets in training"
+    )
+    cache_gb: float = Field(6.0, ge=0, description="memory for geometry that is kept between steps")
+    device: str = Field("cpu", description="cpu, cuda, cuda:1, ...")
+
+    @model_validator(mode="after")
+    def _keys_of_the_optimizer(self) -> TrainingConfig:
+        refuse_keys_of_others(self, "optimizer", _OPTIMIZER_KEYS)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _only_own_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_keys_of_others(handler(self), self.optimizer, _OPTIMIZER_KEYS)
+
+    @model_validator(mode="after")
+    def _decays(self) -> TrainingConfig:
+        if self.learning_rate_end > self.learning_rate:
+            raise ValueError(
+                f"learning_rate_end ({self.learning_rate_end}) must not exceed learning_rate ({self.learning_rate})"
+            )
+        return self
+
+
+class TrainConfig(Section):
+    model: ModelConfig = ModelConfig()
+    data: DataConfig
+    loss: LossConfig = LossConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _trainable(self) -> TrainConfig:
+        if self.model.descriptor == "deepmd-kit":
+            raise ValueError("model.descriptor deepmd-kit is for imported models; train deeppot-se")
+        if (
+            self.training.optimizer == "rlekf"
+            and max(self.loss.energy[1], self.loss.forces[1], self.loss.virial[1]) == 0
+        ):
+            raise ValueError("rlekf weighs errors by the second of the loss's prefactors; one must be positive")
+        return self

@@ -1,0 +1,50 @@
+"""Labelled frames, checked, and their split into parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dp_sim.errors import InputError
+from dp_sim.structures.checks import check_structures
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One structure with its labels; a label that is not known is None, and costs nothing in training.
+
+    numbers (N,), positions (N, 3) Angstrom, cell (3, 3) Angstrom, pbc (3,), energy eV, forces (N, 3) eV/Angstrom,
+    virial (3, 3) eV in the sign of dp_sim.structures.batch; `name` is file and index, for messages.
+    """
+
+    name: str
+    numbers: np.ndarray
+    positions: np.ndarray
+    cell: np.ndarray
+    pbc: np.ndarray
+    energy: float | None = None
+    forces: np.ndarray | None = None
+    virial: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        check_structures([self], self.name)
+        expected = {"energy": (), "forces": (len(self.numbers), 3), "virial": (3, 3)}
+        for label, shape in expected.items():
+            value = getattr(self, label)
+            if value is None:
+                continue
+            if np.shape(value) != shape:
+                raise InputError(
+                    f"{self.name}: {label} must have the shape {shape}, got {np.shape(value)}; correct the label"
+                )
+            if not np.isfinite(value).all():
+                raise InputError(f"{self.name}: {label} holds a value that is not finite; correct or drop the frame")
+
+
+def split(frames: Sequence[Frame], fraction: float, seed: int) -> tuple[list[Frame], list[Frame]]:
+    """Shuffle with `seed` and hold out `fraction`: (training, held out)."""
+    order = np.random.default_rng(seed).permutation(len(frames))
+    held = set(order[: round(fraction * len(frames))].tolist())
+    return [f for i, f in enumerate(frames) if i not in held], [f for i, f in enumerate(frames) if i in held]

@@ -1,0 +1,261 @@
+"""DeePMD-kit's serialised models: `.dp` (HDF5 with a JSON attribute that points to data sets) and `.yaml`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import yaml
+
+from dp_sim.deepmd.reading.content import (
+    DescriptorContent,
+    FittingContent,
+    Layer,
+    ModelContent,
+    Reader,
+    pairs_of,
+    refuse_kind,
+    types_of,
+    vacuum_of,
+)
+from dp_sim.errors import ModelFileError, first_line
+
+#: Names of the descriptors in the file, and ours.
+KINDS = {
+    "se_e2_a": "se_e2_a",
+    "se_a": "se_e2_a",
+    "se_e2_r": "se_e2_r",
+    "se_r": "se_e2_r",
+    "se_e3": "se_e3",
+    "se_at": "se_e3",
+    "se_a_3be": "se_e3",
+}
+#: How many nets a descriptor has for so many species: per neighbour, or per pair of species.
+NETS = {"se_e2_a": (1, 2), "se_e2_r": (1, 2), "se_e3": (2,)}
+COMPRESSED = (
+    "it is a compressed model, which holds tables in place of its embedding nets; import the model that it was "
+    "compressed from"
+)
+
+
+def read_hdf5(path: Path) -> dict[str, Any]:
+    """The tree of a `.dp` file, data sets in place of their names.
+
+    What the tree does not point to becomes a key of its own at the top, where nobody will know it.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            beside = {f"the attribute {name}" for name in file.attrs if name != "json"}
+            file.visititems(lambda name, item: beside.add(f"/{name}") if isinstance(item, h5py.Dataset) else None)
+
+            def load(name: str) -> np.ndarray:
+                beside.discard(file[name].name)
+                return np.asarray(file[name][()])
+
+            tree = _resolved(json.loads(file.attrs["json"]), load)
+            return {**tree, **dict.fromkeys(sorted(beside))}
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise ModelFileError(f"{path} is no complete .dp file of DeePMD-kit ({first_line(error)})") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The tree of a `.yaml` file, arrays made of their lists."""
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"{path} is no valid YAML: {first_line(error)}") from None
+    if not isinstance(tree, dict):
+        raise ModelFileError(f"{path} is no model of DeePMD-kit: it holds no keys")
+    try:
+        return _resolved(tree, _listed)
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"{path} holds an array that is not complete ({error}); was the file cut off?") from None
+
+
+def _listed(value: Any) -> np.ndarray:
+    """An array of a `.yaml` file; a mapping with other keys than its type and its values is none."""
+    strange = set(value) - {"@class", "@is_variable", "@version", "dtype", "value"}
+    if strange:
+        raise ValueError(f"with the unknown key '{min(map(str, strange))}'")
+    return np.asarray(value["value"], dtype=value["dtype"])
+
+
+def _resolved(node: Any, load: Any, variable: bool = False) -> Any:
+    """A copy of the tree in which `load` has turned whatever stands under "@variables" into arrays."""
+    if isinstance(node, dict) and not node.get("@is_variable", False):
+        return {key: _resolved(value, load, variable or key == "@variables") for key, value in node.items()}
+    if isinstance(node, list):
+        return [_resolved(value, load, variable) for value in node]
+    if isinstance(node, dict) or (variable and isinstance(node, str)):
+        return load(node)
+    return node
+
+
+def parse(tree: dict[str, Any], file: str) -> ModelContent:
+    """The tree -> its content; ModelFileError names the key that is not understood."""
+    top = Reader(tree, "", file)
+    # when, with which settings and with what it was made, and the shortest distance of the training data, which
+    # dp compress wants: all that decides on numbers is in the model itself
+    top.ignore("time", "model_def_script", "pt_version", "tf_version", "jax_version", "paddle_version", "min_nbor_dist")
+    outside = Reader(top.get("@variables", {}), "@variables", file)
+    outside.ignore("min_nbor_dist")
+    outside.rest()
+    origin = {key: str(top.get(key, "unknown")) for key in ("software", "version", "backend")}
+    model = top.child("model")
+    if "model_dict" in model.data:
+        raise ModelFileError(f"{file} is a multi-task model; freeze one of its heads (dp --pt freeze --head NAME)")
+    kind = model.text("type", "standard")
+    if kind != "standard":
+        raise refuse_kind(file, "model", kind, KINDS)
+    model.expect("@class", "Model", hint="expected a model")
+    model.expect("@version", 2, 1, hint="this version of the form is not known to dp-sim")
+    types = model.names("type_map")
+    model.ignore("rcond", "preset_out_bias")
+    variables = model.child("@variables")
+    variables.ignore("out_std")  # of the labels; an energy is not scaled with it
+    content = ModelContent(
+        types,
+        tuple(_descriptors(model.child("descriptor"), len(types))),
+        _fitting(model.child("fitting"), len(types)),
+        variables.array("out_bias", (1, len(types), 1)).reshape(-1),
+        types_of(model, "atom_exclude_types", len(types)),
+        pairs_of(model, "pair_exclude_types", len(types)),
+        origin,
+    )
+    variables.rest()
+    model.rest()
+    top.rest()
+    return content
+
+
+def _descriptors(reader: Reader, n_types: int) -> list[DescriptorContent]:
+    if reader.text("type") != "hybrid":
+        return [_descriptor(reader, n_types)]
+    reader.expect("@class", "Descriptor", hint="expected a descriptor")
+    reader.expect("@version", 1, hint="this version of the form is not known to dp-sim")
+    parts = [part for child in reader.children("list") for part in _descriptors(child, n_types)]
+    reader.rest()
+    return parts
+
+
+def _descriptor(reader: Reader, n_types: int) -> DescriptorContent:
+    kind = reader.text("type")
+    if kind not in KINDS:
+        raise refuse_kind(reader.file, "descriptor", kind, KINDS)
+    if "compress" in reader.data:
+        raise ModelFileError(f"{reader.file}: {COMPRESSED}")
+    reader.expect("@class", "Descriptor", hint="expected a descriptor")
+    reader.expect("@version", 2, 1, 3, hint="this version of the form is not known to dp-sim")
+    reader.expect("spin", None, hint="models with spins are not there in dp-sim")
+    # widths, sides and steps are read from the weights; set_davg_zero says how the mean was made, which is there itself
+    reader.ignore(
+        "neuron", "resnet_dt", "trainable", "type_one_side", "set_davg_zero", "activation_function", "type_map"
+    )
+    reader.ignore("ntypes", "seed")
+    environment = reader.child("env_mat")
+    environment.ignore("rcut", "rcut_smth", "protection")
+    environment.expect("use_exp_switch", False, hint="the exponential switch is not there in dp-sim")
+    environment.rest()
+    sel = reader.counts("sel", n_types)
+    form = KINDS[kind]
+    variables = reader.child("@variables")
+    shape = (n_types, sum(sel), 1 if form == "se_e2_r" else 4)
+    content = DescriptorContent(
+        form,
+        reader.number("rcut"),
+        reader.number("rcut_smth"),
+        sel,
+        reader.count("axis_neuron") if form == "se_e2_a" else 1,
+        _nets(reader.child("embeddings"), tuple(n_types**sides for sides in NETS[form])),
+        variables.array("davg", shape),
+        variables.array("dstd", shape),
+        pairs_of(reader, "exclude_types", n_types),
+        reader.number("env_protection", 0.0),
+        reader.text("precision"),
+    )
+    variables.rest()
+    reader.rest()
+    return content
+
+
+def _fitting(reader: Reader, n_types: int) -> FittingContent:
+    kind = reader.text("type")
+    if kind not in ("ener", "invar"):
+        raise refuse_kind(reader.file, "fitting", kind, KINDS)
+    reader.expect("@class", "Fitting", hint="expected a fitting")
+    reader.expect("@version", 4, 3, 2, 1, hint="this version of the form is not known to dp-sim")
+    reader.expect("var_name", "energy", hint="dp-sim reads models of the energy")
+    reader.expect("dim_out", 1, hint="an energy is one number an atom")
+    reader.expect("numb_fparam", 0, hint="frame parameters (fparam) are not there in dp-sim")
+    reader.expect("numb_aparam", 0, hint="atomic parameters (aparam) are not there in dp-sim")
+    reader.expect("dim_case_embd", 0, hint="case embedding, of multi-task models, is not there in dp-sim")
+    reader.expect("default_fparam", None, hint="frame parameters (fparam) are not there in dp-sim")
+    reader.expect("mixed_types", False, hint="one net for all species is not there in dp-sim")
+    reader.expect("spin", None, hint="models with spins are not there in dp-sim")
+    reader.expect("use_aparam_as_mask", False, hint="atomic parameters (aparam) are not there in dp-sim")
+    reader.expect("tot_ener_zero", False, hint="a total energy forced to zero is not there in dp-sim")
+    reader.ignore("ntypes", "dim_descrpt", "neuron", "resnet_dt", "activation_function", "rcond", "type_map")
+    reader.ignore("trainable", "layer_name", "seed")
+    variables = reader.child("@variables")
+    for name in ("case_embd", "fparam_avg", "fparam_inv_std", "aparam_avg", "aparam_inv_std"):
+        variables.expect(name, None, hint="parameters besides the geometry are not there in dp-sim")
+    content = FittingContent(
+        _nets(reader.child("nets"), (n_types,)),
+        variables.array("bias_atom_e", (n_types, 1)).reshape(-1),
+        vacuum_of(reader, n_types),
+        types_of(reader, "exclude_types", n_types),
+        reader.text("precision"),
+    )
+    variables.rest()
+    reader.rest()
+    return content
+
+
+def _nets(reader: Reader, numbers: tuple[int, ...]) -> tuple[tuple[Layer, ...], ...]:
+    """The nets of a collection, as many as one of `numbers`; an absent one (of an excluded pair) has no layers."""
+    reader.expect("@class", "NetworkCollection", hint="expected nets")
+    reader.expect("@version", 1, hint="this version of the form is not known to dp-sim")
+    reader.ignore("ndim", "ntypes", "network_type")
+    networks = reader.get("networks")
+    if not isinstance(networks, list) or len(networks) not in numbers:
+        count = len(networks) if isinstance(networks, list) else "no list of"
+        expected = " or ".join(str(n) for n in numbers)
+        raise ModelFileError(f"{reader.file}: '{reader.where}' holds {count} nets; expected {expected}")
+    nets = []
+    for i, network in enumerate(networks):
+        child = Reader(network if network is not None else {"layers": []}, f"{reader.where}.networks[{i}]", reader.file)
+        child.ignore("@class", "in_dim", "out_dim", "neuron", "activation_function", "resnet_dt", "precision")
+        child.ignore("bias", "bias_out")
+        child.expect("@version", 2, 1, hint="this version of the form is not known to dp-sim")
+        nets.append(tuple(_layer(layer) for layer in child.children("layers")))
+        child.rest()
+    if not any(nets):
+        raise ModelFileError(f"{reader.file}: '{reader.where}' holds nets without layers; the file is not complete")
+    reader.rest()
+    return tuple(nets)
+
+
+def _layer(reader: Reader) -> Layer:
+    reader.expect("@class", "Layer", hint="expected a layer")
+    reader.expect("@version", 2, 1, hint="this version of the form is not known to dp-sim")
+    reader.ignore("bias", "use_timestep", "trainable", "precision")
+    variables = reader.child("@variables")
+    w = variables.array("w")
+    if w.ndim != 2:
+        raise ModelFileError(f"{reader.file}: '{variables.name('w')}' should be a matrix; its shape is {w.shape}")
+    b, idt = (
+        variables.array(name).reshape(-1) if variables.get(name, None) is not None else None for name in ["b", "idt"]
+    )
+    layer = Layer(
+        w,
+        np.zeros(w.shape[1]) if b is None else b,
+        idt,
+        reader.text("activation_function"),
+        reader.get("resnet") is True,
+    )
+    variables.rest()
+    reader.rest()
+    return layer

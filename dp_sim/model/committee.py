@@ -1,0 +1,38 @@
+"""An ensemble as one model: the mean of its members, and their spread as an error bar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from dp_sim.structures.batch import ModelOutput
+
+
+def _mean(parts: Sequence[Tensor | None]) -> Tensor | None:
+    present = [part for part in parts if part is not None]
+    return torch.stack(present).mean(dim=0) if present else None
+
+
+def _spread(parts: Sequence[Tensor | None]) -> Tensor | None:
+    present = [part for part in parts if part is not None]
+    return torch.stack(present).std(dim=0, correction=1) if present else None
+
+
+def combine(outputs: Sequence[ModelOutput]) -> ModelOutput:
+    """Outputs of the members for the same batch -> means, and standard deviations over members (ddof=1).
+
+    One member alone is returned as it is, without a spread.
+    """
+    if len(outputs) == 1:
+        return outputs[0]
+    energies = torch.stack([output.energy for output in outputs])
+    return ModelOutput(
+        energies.mean(dim=0),
+        torch.stack([output.atomic_energies for output in outputs]).mean(dim=0),
+        _mean([output.forces for output in outputs]),
+        _mean([output.virial for output in outputs]),
+        energies.std(dim=0, correction=1),
+        _spread([output.forces for output in outputs]),
+    )

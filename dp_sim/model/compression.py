@@ -1,0 +1,174 @@
+"""Embedding nets of a model into tables (dp_sim.descriptors.tabulated): the same numbers, several times faster."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dp_sim.config.model import ModelConfig
+from dp_sim.descriptors.environment import Environment
+from dp_sim.descriptors.smooth import SmoothDescriptor
+from dp_sim.descriptors.tabulated import HermiteTable, TabulatedDescriptor
+from dp_sim.errors import InputError
+from dp_sim.model.potential import DeepPotential, set_precision
+from dp_sim.networks.dense import Network
+from dp_sim.structures.checks import COINCIDENT_ANGSTROM
+
+#: Width of a segment, 1/Angstrom, at the distances that atoms have.
+SPACING = 0.005
+#: Where no data say how near atoms come, Angstrom.
+CLOSEST_ANGSTROM = 0.5
+#: Atoms may come this much nearer than in the data before segments get wider.
+MARGIN = 0.8
+#: Beyond, each segment is wider than the last by this ratio, up to two atoms on one spot.
+RATIO = 1.02
+
+
+@dataclass(frozen=True)
+class Compression:
+    """What was done to a model: kept in the metadata of its file.
+
+    spacing         width of a segment in s, 1/Angstrom, down to the distance `fine_to`, Angstrom
+    error           largest deviation of G from its net, and of dG/ds (Angstrom), between knots at and above `fine_to`
+    error_nearer    the same below `fine_to`, where segments are wider
+    """
+
+    spacing: float
+    fine_to: float
+    knots: int
+    tables: int
+    error: tuple[float, float]
+    error_nearer: tuple[float, float]
+
+
+def compress(
+    model: DeepPotential, training: dict[str, Any] | None = None, spacing: float = SPACING
+) -> tuple[DeepPotential, dict[str, Any]]:
+    """A model with tables in place of its embedding nets, and the fields of Compression.
+
+    training    what the model file says of its training: from the radial distribution there comes the closest approach
+
+    Raises
+    ------
+    InputError
+        A model without embedding nets, or compressed already; a spacing out of range.
+    """
+    if not 1e-4 <= spacing <= 0.1:
+        raise InputError(f"spacing must lie between 0.0001 and 0.1 (1/Angstrom), got {spacing}; try {SPACING}")
+    descriptor = model.descriptor
+    if type(descriptor) is not SmoothDescriptor:  # not one that adds to the sum over neighbours
+        raise InputError(
+            "this model cannot be compressed: embedding nets are tabulated of the descriptors deeppot-se and radial, "
+            "not of imported models with a mean, of local frames, or of a model that is compressed already"
+        )
+    fine_to = MARGIN * closest_approach(training or {})
+    exact = copy.deepcopy(descriptor).to(torch.float64).requires_grad_(False)
+    functions, table_of = _functions(exact)
+    places = knot_places(spacing, 1.0 / fine_to)
+    values = torch.stack([torch.stack(function(places), dim=1) for function in functions])
+    table = HermiteTable(places, values)
+    error, nearer = (_errors(table, functions, region) for region in (places[places <= 1 / fine_to + 1e-9], places))
+    compressed = copy.deepcopy(model)
+    compressed.descriptor = TabulatedDescriptor(exact.environment, table, table_of, exact.contraction)
+    set_precision(compressed, descriptor.environment.scale.dtype)
+    return compressed, asdict(Compression(spacing, fine_to, len(places), len(functions), error, nearer))
+
+
+def compress_file(source: Path, target: Path, spacing: float = SPACING) -> dict[str, Any]:
+    """The model file `source`, compressed, as `target`; returns the fields of Compression.
+
+    Raises
+    ------
+    InputError
+        As `compress`; a file that is no model; a target that cannot be written.
+    """
+    from dp_sim.model.evaluator import eager_model
+    from dp_sim.model.model_file import load_model, save_model
+
+    model = load_model(source)
+    if model.metadata.compression:
+        raise InputError(f"{source} is compressed already; compress the model that it was made from")
+    training = {**model.metadata.training, "compressed_from_sha256": model.metadata.sha256}
+    compressed, done = compress(eager_model(model), model.metadata.training, spacing)
+    save_model(target, compressed, ModelConfig.model_validate(model.metadata.config), training, done)
+    return done
+
+
+def closest_approach(training: dict[str, Any]) -> float:
+    """The shortest distance (Angstrom) in the radial distribution of the training data, or CLOSEST_ANGSTROM."""
+    distribution = training.get("radial_distribution", {})
+    densities = [density for name, density in distribution.items() if name != "r"]
+    occupied = [r for r, *column in zip(distribution.get("r", []), *densities, strict=True) if any(column)]
+    return min(occupied, default=CLOSEST_ANGSTROM)
+
+
+def knot_places(spacing: float, dense_end: float) -> Tensor:
+    """Knots in s (1/Angstrom): equal segments from zero to `dense_end` at least, then ever wider ones."""
+    uniform = torch.arange(int(-(-dense_end // spacing)) + 1, dtype=torch.float64) * spacing
+    places = uniform.tolist()
+    ratio = max(RATIO, 1.0 + spacing / places[-1])
+    while places[-1] < 1.0 / COINCIDENT_ANGSTROM:
+        places.append(places[-1] * ratio)
+    return torch.tensor(places, dtype=torch.float64)
+
+
+class _EmbeddingFunction:
+    """s (P,) -> G, dG/ds, d2G/ds2, each (P, M1), of one net behind the normalisation of one centre's species."""
+
+    def __init__(self, net: Network, environment: Environment, center_species: int) -> None:
+        self.net, self.environment, self.species = net, environment, center_species
+
+    def __call__(self, s: Tensor) -> list[Tensor]:
+        center = torch.full_like(s, self.species, dtype=torch.int64)
+
+        s = s.detach().requires_grad_(True)
+        g = self.net(self.environment.net_input(s, center))
+        slope = _row_derivative(g, s)
+        return [value.detach() for value in (g, slope, _row_derivative(slope, s))]
+
+
+def _row_derivative(values: Tensor, s: Tensor) -> Tensor:
+    """d values (P, M1) / d s (P,), where each row depends on its own s alone.
+
+    Reverse differentiation gives J^T v, linear in v; differentiating that by v gives every column of J at once.
+    """
+    v = torch.zeros_like(values, requires_grad=True)
+    (transposed,) = torch.autograd.grad(values, s, v, create_graph=True)
+    return torch.autograd.grad(transposed.sum(), v, create_graph=True)[0]
+
+
+def _functions(descriptor: SmoothDescriptor) -> tuple[list[_EmbeddingFunction], Tensor]:
+    """The distinct functions, and which of them (T, T) serves a centre and a neighbour."""
+    environment, embedding = descriptor.environment, descriptor.embedding
+    n_species = embedding.n_species
+    known: dict[tuple[float, float, int], int] = {}
+    functions: list[_EmbeddingFunction] = []
+    table_of = torch.zeros(n_species, n_species, dtype=torch.int64)
+    for i in range(n_species):
+        for j in range(n_species):
+            net = int(embedding.net_index(torch.tensor(i), torch.tensor(j)))
+            key = (environment.mean[i].item(), environment.deviation[i].item(), net)
+            if key not in known:
+                known[key] = len(functions)
+                functions.append(_EmbeddingFunction(embedding.nets[net], environment, i))  # type: ignore[arg-type]
+            table_of[i, j] = known[key]
+    return functions, table_of
+
+
+def _errors(table: HermiteTable, functions: list[_EmbeddingFunction], places: Tensor) -> tuple[float, float]:
+    """Largest deviation of G and of dG/ds between the knots `places`."""
+    widths = places[1:] - places[:-1]
+    between = torch.cat([places[:-1] + share * widths for share in (0.1, 0.3, 0.5, 0.7, 0.9)])
+    s = between.requires_grad_(True)
+    value, slope = 0.0, 0.0
+    for index, function in enumerate(functions):
+        g, dg, _ = function(s)
+        got = table(s, torch.full_like(s, index, dtype=torch.int64))
+        value = max(value, float((got.detach() - g).abs().max()))
+        slope = max(slope, float((_row_derivative(got, s).detach() - dg).abs().max()))
+    return value, slope

@@ -1,0 +1,175 @@
+"""The model file: one TorchScript archive with its metadata, and `load_model`, which opens it everywhere."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import vesin_torch  # noqa: F401 (registers the neighbour search that model files call)
+
+from dp_sim.config.model import ModelConfig
+from dp_sim.errors import InputError, ModelFileError, choose, first_line
+from dp_sim.files import atomic_path
+from dp_sim.model.evaluator import Model
+from dp_sim.model.metadata import ModelMetadata
+from dp_sim.model.potential import DTYPES, DeepPotential, Potential, set_precision
+from dp_sim.model.upgrade import STATE_VERSION
+from dp_sim.structures.devices import usable_device
+
+FORMAT = "dp-sim model"
+_METADATA = "dp_sim.json"
+#: What torch.jit.load raises for files that are not whole, or not its own.
+DAMAGED = (RuntimeError, ValueError, IndexError, MemoryError)
+#: Files of DeePMD-kit's models.
+DEEPMD_SUFFIXES = (".dp", ".pth", ".pb", ".yaml", ".yml")
+#: What users may call a model: a file, several (a committee), or a loaded one.
+ModelSource = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Model
+
+
+def save_model(
+    path: str | os.PathLike[str],
+    model: DeepPotential,
+    config: ModelConfig,
+    training: dict[str, Any] | None = None,
+    compression: dict[str, Any] | None = None,
+) -> None:
+    """Script `model` and write it with its metadata, atomically; `compression`: what compressing it did.
+
+    Raises
+    ------
+    InputError
+        The name does not end in .pt, or nothing can be written there.
+    """
+    from dp_sim import __version__
+
+    if Path(path).suffix != ".pt":
+        raise InputError(f"cannot write a model to {path}: give a file name that ends in .pt")
+    metadata = {
+        "format": FORMAT,
+        "version": STATE_VERSION,
+        "species": config.species,
+        "cutoff": config.cutoff,
+        "dtype": config.precision,
+        "config": config.model_dump(mode="json"),
+        "training": training or {},
+        "compression": compression or {},
+        "dp_sim_version": __version__,
+        "torch_version": torch.__version__,
+    }
+    frozen = copy.deepcopy(model).cpu().requires_grad_(False)
+    scripted = torch.jit.script(Potential(frozen, config.cutoff).eval())
+    with atomic_path(path) as temporary:
+        torch.jit.save(scripted, str(temporary), _extra_files={_METADATA: json.dumps(metadata).encode()})
+
+
+def load_model(
+    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    device: str | torch.device = "cpu",
+    dtype: str | None = None,
+) -> Model:
+    """Open a model file, or several as a committee.
+
+    `dtype` ("float32" or "float64") casts the weights; by default they stay as they were trained.
+
+    Raises
+    ------
+    ModelFileError
+        The file is absent, truncated, no dp-sim model, or of a newer version; or the members of a committee differ in
+        their species or cutoff.
+    InputError
+        The device does not exist here, `dtype` is another, or `path` is no path.
+    """
+    paths = _model_files(path)
+    if dtype is not None:
+        choose("dtype", dtype, tuple(DTYPES))
+    where = usable_device(device)
+    opened = [_load_one(p, where, dtype) for p in paths]
+    members = [metadata for _, metadata in opened]
+    for name, metadata in zip(paths, members, strict=True):
+        if (metadata.species, metadata.cutoff) != (members[0].species, members[0].cutoff):
+            raise ModelFileError(
+                f"{name} cannot join the committee of {paths[0]}: it has species {', '.join(metadata.species)} and "
+                f"cutoff {metadata.cutoff}, expected {', '.join(members[0].species)} and {members[0].cutoff}; "
+                "give members that were trained with the same species and cutoff"
+            )
+    return Model([module for module, _ in opened], members, str(device))
+
+
+def as_model(model: ModelSource, *, device: str | None = None, dtype: str | None = None) -> Model:
+    """A loaded model as it is; anything else opened with `load_model` (`device` None: cpu).
+
+    Raises
+    ------
+    InputError
+        From `load_model`; or device or dtype together with a loaded model, which has its own.
+    """
+    if not isinstance(model, Model):
+        return load_model(model, device=device or "cpu", dtype=dtype)
+    if device is not None or dtype is not None:
+        raise InputError("device and dtype belong to a model file; give them to load_model(...) for a loaded model")
+    return model
+
+
+def _model_files(path: Any) -> list[Path]:
+    paths = [path] if isinstance(path, (str, os.PathLike)) else path
+    if not isinstance(paths, Sequence) or isinstance(paths, bytes):
+        raise InputError(f"a model must be a model file or a list of model files, got {path!r}; give the path")
+    if not paths:
+        raise ModelFileError("no model file given; expected one, or several for a committee")
+    for one in paths:
+        if not isinstance(one, (str, os.PathLike)):
+            raise InputError(f"the members of a committee must be model files, got {one!r}; give the path of each")
+    return [Path(one) for one in paths]
+
+
+def read_metadata(path: Path) -> ModelMetadata:
+    """The metadata of a model file; ModelFileError as in load_model."""
+    return _load_one(path, torch.device("cpu"), None)[1]
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is a zip archive, as model files are; structures are not."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PK\x03\x04"
+    except OSError:
+        return False
+
+
+def _load_one(path: Path, device: torch.device, dtype: str | None) -> tuple[torch.jit.ScriptModule, ModelMetadata]:
+    if not path.is_file():
+        raise ModelFileError(f"there is no model file {path}; check the path")
+    extra = {_METADATA: ""}
+    hint = "; is it a model of DeePMD-kit? `dp-sim import` opens those" if path.suffix in DEEPMD_SUFFIXES else ""
+    try:
+        module = torch.jit.load(str(path), map_location=device, _extra_files=extra)
+    except DAMAGED as error:
+        raise ModelFileError(
+            f"{path} is no complete TorchScript file (truncated, or of another kind): {first_line(error)}{hint}"
+        ) from None
+    if not extra[_METADATA]:
+        raise ModelFileError(f"{path} is a TorchScript file, but no dp-sim model: it holds no {_METADATA}{hint}")
+    content = json.loads(extra[_METADATA])
+    if content.get("format") != FORMAT:
+        raise ModelFileError(f"{path} is a TorchScript file, but no dp-sim model: its {_METADATA} is of another kind")
+    if content["version"] > STATE_VERSION:
+        raise ModelFileError(
+            f"{path} is a model of format version {content['version']} (dp-sim {content['dp_sim_version']}); "
+            f"this dp-sim reads up to {STATE_VERSION}: upgrade it"
+        )
+    if dtype is not None:
+        set_precision(module, DTYPES[dtype])
+        content["dtype"] = dtype
+    fields = {f.name for f in dataclasses.fields(ModelMetadata)}
+    kept = {key: value for key, value in content.items() if key in fields}
+    kept["species"] = tuple(kept["species"])
+    kept["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return module.eval(), ModelMetadata(**kept)

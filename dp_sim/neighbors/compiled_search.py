@@ -1,0 +1,33 @@
+"""The neighbour search of the compiled path: the compiled operator torch.ops.dp_sim.neighbors (kernels/search.h)."""
+
+import torch
+from torch import Tensor
+
+from dp_sim.structures.batch import NeighborList
+
+
+class CompiledSearch(torch.nn.Module):
+    """As dp_sim.neighbors.search.NeighborSearch, for positions on the CPU; keeps no state, so threads may share it."""
+
+    cutoff: Tensor
+
+    def __init__(self, cutoff: float) -> None:
+        super().__init__()
+        self.register_buffer("cutoff", torch.tensor([cutoff], dtype=torch.float64))
+
+    def forward(self, positions: Tensor, cell: Tensor, pbc: Tensor) -> NeighborList:
+        """positions (N, 3) and cell (3, 3) in Angstrom, pbc (3,) bool. The list itself carries no gradient."""
+        system = torch.zeros(positions.shape[0], dtype=torch.int64)
+        center, neighbor, shift, _ = self.of_systems(positions, cell[None], pbc[None], system)
+        return NeighborList(center, neighbor, shift.to(positions.dtype))
+
+    def of_systems(
+        self, positions: Tensor, cell: Tensor, pbc: Tensor, system: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """positions (N, 3), cell (S, 3, 3), pbc (S, 3) and the system of each atom (N,), rising -> the fields of the
+        list (shifts float64), and the smallest distance (1,) in Angstrom; inf without pairs."""
+        points, box = positions.detach().to(torch.float64), cell.detach().to(torch.float64)
+        found = torch.ops.dp_sim.neighbors(
+            points.contiguous(), box.contiguous(), pbc.to(torch.int64).contiguous(), system, self.cutoff
+        )
+        return found[0], found[1], found[2], found[3]

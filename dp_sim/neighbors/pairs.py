@@ -1,0 +1,57 @@
+"""Pair vectors, and the pairs of one structure: what statistics and training start from.
+
+The sign rule r_ij = r_j - r_i + shift @ cell has its home here and in the searches beside.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dp_sim.neighbors.search import NeighborSearch
+from dp_sim.structures.batch import AtomicBatch, NeighborList
+from dp_sim.structures.checks import Structure, check_density, check_distances, check_structures
+
+
+class StructurePairs(NamedTuple):
+    """Pairs of one structure, in float64, sorted by centre."""
+
+    species: Tensor  # (N,)
+    center: Tensor  # (P,)
+    neighbor: Tensor  # (P,)
+    vectors: Tensor  # (P, 3) Angstrom
+
+
+def pair_vectors(batch: AtomicBatch, pairs: NeighborList) -> Tensor:
+    """r_ij (P, 3), Angstrom, differentiable in positions and cell."""
+    cell = batch.cell[batch.system[pairs.center]]
+    return (
+        batch.positions[pairs.neighbor]
+        - batch.positions[pairs.center]
+        + torch.bmm(pairs.shift[:, None, :], cell)[:, 0, :]
+    )
+
+
+def find_pairs(structure: Structure, species: Tensor, search: NeighborSearch, name: str) -> StructurePairs:
+    """Find the neighbours of every atom of a structure.
+
+    Parameters
+    ----------
+    structure
+        What messages call `name`.
+    species
+        (N,) int64, species of its atoms.
+
+    Raises
+    ------
+    InputError
+        Coincident atoms, or more pairs than fit into memory.
+    """
+    check_density(check_structures([structure], name), search.cutoff, name)
+    positions = torch.as_tensor(np.asarray(structure.positions, dtype=np.float64))
+    cell = torch.as_tensor(np.asarray(structure.cell, dtype=np.float64))
+    pairs: NeighborList = search(positions, cell, torch.as_tensor(np.asarray(structure.pbc, dtype=bool)))
+    vectors = pair_vectors(AtomicBatch(positions, species, cell[None], torch.zeros_like(species)), pairs)
+    check_distances(torch.linalg.vector_norm(vectors, dim=1), pairs.center, pairs.neighbor, name)
+    return StructurePairs(species, pairs.center, pairs.neighbor, vectors)

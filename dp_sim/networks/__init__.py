@@ -1,0 +1,1 @@
+"""Dense networks, their activations, and the fitting nets made of them."""

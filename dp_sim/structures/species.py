@@ -1,0 +1,62 @@
+"""Species: atomic numbers to the indices of a model, elements of data, compositions."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dp_sim.errors import InputError
+from dp_sim.structures.checks import Structure, check_numbers
+
+
+def species_index(numbers: Any, known: tuple[str, ...], name: str = "structure") -> Tensor:
+    """Atomic numbers (N,) -> index into `known` (N,) int64.
+
+    Raises
+    ------
+    InputError
+        An element that the model was not trained on.
+    """
+    numbers = np.asarray(numbers, dtype=np.int64)
+    check_numbers(numbers, name)
+    index = _species_table(known)[numbers]
+    if (index < 0).any():
+        from ase.data import chemical_symbols
+
+        unknown = sorted({chemical_symbols[n] for n in numbers[index < 0]})
+        raise InputError(
+            f"{name}: the model does not know {', '.join(unknown)}, it was trained on {', '.join(known)}; "
+            f"use a model trained on all elements of the structure"
+        )
+    return torch.from_numpy(index)
+
+
+@functools.cache
+def _species_table(known: tuple[str, ...]) -> np.ndarray:
+    """Atomic number -> index into `known`, -1 for the others."""
+    from ase.data import atomic_numbers, chemical_symbols
+
+    table = np.full(len(chemical_symbols), -1, dtype=np.int64)
+    table[[atomic_numbers[symbol] for symbol in known]] = np.arange(len(known))
+    return table
+
+
+def formula(numbers: np.ndarray) -> str:
+    """Composition in Hill order, C2H6O."""
+    from ase.formula import Formula
+    from ase.symbols import Symbols
+
+    return str(Formula(Symbols(numbers).get_chemical_formula(), strict=True))
+
+
+def find_species(structures: Sequence[Structure]) -> tuple[str, ...]:
+    """All elements of some structures, by atomic number."""
+    from ase.data import chemical_symbols
+
+    numbers = sorted({int(n) for structure in structures for n in np.unique(structure.numbers)})
+    return tuple(chemical_symbols[n] for n in numbers)

@@ -1,0 +1,1 @@
+"""Training: data, loss, optimisers, checkpoints, the loop, and the accuracy of what comes out."""

@@ -1,0 +1,44 @@
+"""Checkpoints of a training run: plain tensors and numbers, versioned, written whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dp_sim.errors import ModelFileError
+from dp_sim.files import atomic_path
+from dp_sim.model.upgrade import STATE_VERSION, upgraded_state
+
+FORMAT = "dp-sim checkpoint"
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    with atomic_path(path) as temporary:
+        torch.save({"format": FORMAT, "version": STATE_VERSION, **state}, temporary)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """The state that save_checkpoint was given.
+
+    Raises
+    ------
+    ModelFileError
+        The file is truncated, no checkpoint, or of a newer version.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch's reader raises whatever it meets in a file of another kind
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ModelFileError(f"{path} is no complete checkpoint ({reason}); start again with --overwrite") from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise ModelFileError(f"{path} is no checkpoint of dp-sim; give the folder of a training run")
+    if state["version"] > STATE_VERSION:
+        raise ModelFileError(
+            f"{path} has checkpoint version {state['version']}, this dp-sim reads up to {STATE_VERSION}: upgrade it"
+        )
+    for weights in ("model", "average"):
+        if state.get(weights) is not None:
+            state[weights] = upgraded_state(state[weights], state["version"])
+    return state

@@ -1,0 +1,51 @@
+"""Embedding nets carried by a cubic spline in s: the same functions, at a cost that no longer grows with their size.
+
+G(s) is a smooth function of one number, so K values of it say all there is. On the basis of uniform cubic B-splines,
+G(s) = sum_k w_k(s) c_k with four weights other than zero, and the sum over neighbours (eq. 10-11) reorders to
+
+    T_i = sum_j R~_ij (x) G(s_ij) = sum_k [ sum_j R~_ij w_k(s_ij) ] (x) c_k = A_i C
+
+A_i (4 x K per neighbour species) depends on the geometry alone and is computed once per frame; what is left for every
+step of training is one small matrix product, instead of a network evaluation for every pair. The error is that of cubic
+spline interpolation, O(K^-4); tests/training/test_spline_features.py compares forces and
+training gradients with the nets themselves.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class SplineBasis(torch.nn.Module):
+    """Uniform cubic B-splines on 0 <= s <= s_max (1/Angstrom): `knots` intervals, K = knots + 3 functions."""
+
+    sites: Tensor
+    inverse: Tensor
+
+    def __init__(self, knots: int, s_max: float) -> None:
+        super().__init__()
+        self.knots, self.s_max, self.n_functions = knots, float(s_max), knots + 3
+        # The K conditions: the value at every knot and, one more at each end, in the middle of the outer intervals.
+        places = torch.arange(knots + 1, dtype=torch.float64)
+        places = torch.cat([places[:1], places[:1] + 0.5, places[1:-1], places[-1:] - 0.5, places[-1:]])
+        sites = places * (self.s_max / knots)
+        index, weights, _ = self.weights(sites)
+        collocation = torch.zeros(self.n_functions, self.n_functions, dtype=torch.float64)
+        collocation.scatter_(1, index[:, None] + torch.arange(4), weights)
+        self.register_buffer("sites", sites)
+        self.register_buffer("inverse", torch.linalg.inv(collocation))
+
+    def weights(self, s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """First function (P,), the four weights (P, 4) and their derivatives in s (P, 4)."""
+        scaled = s * (self.knots / self.s_max)
+        index = scaled.floor().clamp(0, self.knots - 1)
+        u = (scaled - index)[:, None]
+        v = 1.0 - u
+        values = torch.cat([v**3, 3 * u**3 - 6 * u**2 + 4, 3 * v**3 - 6 * v**2 + 4, u**3], dim=1) / 6
+        slopes = torch.cat([-(v**2), 3 * u**2 - 4 * u, -3 * v**2 + 4 * v, u**2], dim=1) / 2
+        return index.to(torch.int64), values, slopes * (self.knots / self.s_max)
+
+    def coefficients(self, values: Tensor) -> Tensor:
+        """Values of functions at `sites` (K, M1) -> spline coefficients (K, M1)."""
+        return self.inverse @ values

@@ -1,0 +1,181 @@
+"""RLEKF, the extended Kalman filter made for Deep Potentials: Hu et al., AAAI 2023, arXiv:2212.06989 ("the paper").
+
+The weights theta are the state of a filter, the labels its measurements, and P the covariance of the weights' errors.
+P is block-diagonal: large layers are split into blocks and small neighbouring ones gathered (the paper's reorganised
+layers; DeePMD-kit calls the same filter LKF). With L blocks, Jacobian H_l of m measurements and their residuals r:
+
+    S       = lambda L I + sum_l H_l P_l H_l^T          (m, m)
+    theta_l <- theta_l + P_l H_l^T S^-1 r
+    P_l     <- (P_l - P_l H_l^T S^-1 H_l P_l) / lambda,    lambda <- nu lambda + 1 - nu
+
+The paper has m = 1 and takes its measurements one after another, with a new prediction for each; here those of one
+step enter together, which is the same where the predictions are linear in the weights, and needs P only once.
+With one block and lambda = 1 this is recursive least squares: the minimum of |r|^2 + |theta - theta_0|^2.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from dp_sim.config.training import LossConfig, TrainingConfig
+from dp_sim.errors import InputError
+from dp_sim.training.loss import Labels, Prediction
+
+
+def layer_blocks(sizes: Sequence[int], block_size: int) -> list[tuple[int, int]]:
+    """Layers of these sizes, one after another -> bounds (start, stop) of blocks of at most `block_size` weights.
+
+    A larger layer is cut into pieces of nearly equal size; smaller neighbours share a block while it holds them.
+    """
+    blocks: list[tuple[int, int]] = []
+    start = stop = 0  # of the block that is being filled
+    for size in sizes:
+        if stop > start and stop - start + size > block_size:
+            blocks.append((start, stop))
+            start = stop
+        stop += size
+        pieces = -(-size // block_size)
+        if pieces > 1:
+            cuts = [start + size * piece // pieces for piece in range(pieces + 1)]
+            blocks += pairwise(cuts)
+            start = stop
+    if stop > start:
+        blocks.append((start, stop))
+    return blocks
+
+
+def check_memory(blocks: Sequence[tuple[int, int]]) -> None:
+    """InputError where the covariance of these blocks would not fit into the memory of this machine."""
+    needed = 8 * sum((stop - start) ** 2 for start, stop in blocks)
+    here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > here:
+        raise InputError(
+            f"the covariance of rlekf would take {needed / 1e9:.3g} GB for {blocks[-1][1]:,} weights, "
+            f"and this machine has {here / 1e9:.3g} GB; lower training.block_size, take a smaller net, or soap"
+        )
+
+
+class BlockFilter:
+    """The filter above for a vector of n numbers. Blocks of one size are kept, and multiplied, as one stack.
+
+    P is in float64, whatever the weights are in: directions that no measurement meets grow by 1 / lambda a step, and
+    beside them a P in float32 is no longer positive after a thousand steps (ethanol, 5,700 weights).
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[tuple[int, int]],
+        forgetting: float,
+        forgetting_rate: float,
+        device: torch.device | None = None,
+    ) -> None:
+        """P starts as the identity."""
+        self.forgetting, self.forgetting_rate, self.count = forgetting, forgetting_rate, len(blocks)
+        sizes = sorted({stop - start for start, stop in blocks})
+        starts = [[start for start, stop in blocks if stop - start == size] for size in sizes]
+        self.places = [  # (blocks, size) in the vector, for each size
+            (torch.tensor(first)[:, None] + torch.arange(size)).to(device)
+            for first, size in zip(starts, sizes, strict=True)
+        ]
+        self.covariances = [
+            torch.eye(p.shape[1], dtype=torch.float64, device=device).repeat(len(p), 1, 1) for p in self.places
+        ]
+
+    def update(self, jacobian: Tensor, residual: Tensor) -> Tensor:
+        """Take in m measurements: jacobian (m, n), label less prediction (m,), float64 -> the state's change (n,)."""
+        step = torch.zeros_like(jacobian[0])
+        rows = [jacobian[:, place].permute(1, 2, 0) for place in self.places]  # H^T (blocks, size, m)
+        gains = [p @ h for p, h in zip(self.covariances, rows, strict=True)]  # P H^T
+        noise = self.forgetting * self.count * torch.eye(len(residual), dtype=step.dtype, device=step.device)
+        spread = noise + sum(torch.einsum("bsm,bsn->mn", h, g) for h, g in zip(rows, gains, strict=True))  # S
+        root = torch.linalg.cholesky(spread)
+        weighed = torch.cholesky_solve(residual[:, None], root)  # S^-1 r
+        for place, covariance, gain in zip(self.places, self.covariances, gains, strict=True):
+            step[place] = (gain @ weighed)[:, :, 0]
+            half = torch.linalg.solve_triangular(root.T, gain, upper=True, left=False)  # P H^T S^-1/2
+            covariance.baddbmm_(half, half.transpose(1, 2), beta=1 / self.forgetting, alpha=-1 / self.forgetting)
+        self.forgetting = self.forgetting_rate * self.forgetting + 1 - self.forgetting_rate
+        return step
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"forgetting": self.forgetting, "covariances": self.covariances}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.forgetting = state["forgetting"]
+        for own, saved in zip(self.covariances, state["covariances"], strict=True):
+            own.copy_(saved)
+
+
+def funnelled(error: Tensor, labelled: Tensor, groups: int) -> Tensor:
+    """Errors (R, k), of rows that count where `labelled` (R,) is 1 -> a residual for each group of rows, (groups,).
+
+    The paper's funnel: the predictions of a group are summed, each with the sign of its error, so that the residual is
+    the sum of |error|; divided by how many there are, it is their mean.
+    """
+    absolute = error.abs().sum(dim=1) * labelled
+    group = torch.arange(len(error), device=error.device) % groups
+    zeros = torch.zeros(groups, dtype=error.dtype, device=error.device)
+    counts = zeros.index_add(0, group, labelled * error.shape[1]).clamp_min(1)
+    return zeros.index_add(0, group, absolute) / counts
+
+
+class KalmanFilter:
+    """RLEKF as an optimiser (dp_sim.training.optimizers): a step takes in energy, virial and groups of forces.
+
+    Errors are weighed as in the loss, by the last of its prefactors: the filter forgets, so that its measurements must
+    keep their weights. Only their ratios count. The residual is a mean |error|, so H = -d(residual)/d(theta).
+    """
+
+    remedy: ClassVar[str] = "raise training.forgetting towards 1 or lower training.block_size"
+
+    def __init__(self, parameters: Sequence[Tensor], loss: LossConfig, settings: TrainingConfig) -> None:
+        self.parameters, self.groups = list(parameters), settings.force_groups
+        prefactors = (loss.energy[1], loss.forces[1], loss.virial[1])
+        self.energy, self.forces, self.virial = (value / max(prefactors) for value in prefactors)
+        blocks = layer_blocks([p.numel() for p in self.parameters], settings.block_size)
+        if self.parameters[0].device.type == "cpu":
+            check_memory(blocks)
+        self.filter = BlockFilter(blocks, settings.forgetting, settings.forgetting_rate, self.parameters[0].device)
+
+    def residuals(self, prediction: Prediction, labels: Labels) -> Tensor:
+        """The terms (m,) of the loss (dp_sim.training.loss.mean_square_errors), |error| for its square.
+
+        Energy / sqrt(N), forces / sqrt(3), virial / (3 sqrt(N)). All times
+        sqrt(batch size) (Hu et al., PPoPP 2024, for batches).
+        """
+        sizes = labels.sizes
+        energy = (self.energy / sizes).sqrt() * (labels.energy - prediction.energy)
+        forces = (self.forces / 3) ** 0.5 * (labels.forces - prediction.forces)
+        parts = [funnelled(energy[:, None], labels.has_energy, 1), funnelled(forces, labels.has_forces, self.groups)]
+        if prediction.virial is not None:
+            virial = (self.virial / (9 * sizes)).sqrt()[:, None, None] * (labels.virial - prediction.virial)
+            parts.append(funnelled(virial.flatten(1), labels.has_virial, 1))
+        return torch.cat(parts) * len(sizes) ** 0.5
+
+    def learning_rate(self, done: float) -> None:
+        return None
+
+    def jacobian(self, residuals: Tensor) -> Tensor:
+        """H = -d(residuals)/d(weights), (m, n); all rows at once. The weights into one neuron stand side by side."""
+        each = torch.eye(len(residuals), dtype=residuals.dtype, device=residuals.device)
+        gradients = torch.autograd.grad(residuals, self.parameters, each, is_grads_batched=True, materialize_grads=True)
+        return torch.cat([-g.movedim(-1, 1).flatten(1) for g in gradients], dim=1)
+
+    def step(self, prediction: Prediction, labels: Labels, done: float) -> None:
+        residuals = self.residuals(prediction, labels)
+        step = self.filter.update(self.jacobian(residuals).double(), residuals.detach().double())
+        with torch.no_grad():
+            for parameter, part in zip(self.parameters, step.split([p.numel() for p in self.parameters]), strict=True):
+                parameter += part.view(parameter.movedim(-1, 0).shape).movedim(0, -1)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.filter.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.filter.load_state_dict(state)

@@ -1,0 +1,131 @@
+"""`Trainer`: the state of a training run, one optimiser step at a time."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dp_sim.config.training import TrainConfig
+from dp_sim.datasets.frames import Frame
+from dp_sim.errors import InputError
+from dp_sim.model.potential import DTYPES, DeepPotential
+from dp_sim.neighbors.pairs import StructurePairs, find_pairs
+from dp_sim.neighbors.search import NeighborSearch
+from dp_sim.structures.species import find_species, species_index
+from dp_sim.training.data import Datasets
+from dp_sim.training.features import training_features
+from dp_sim.training.initialisation import initialise
+from dp_sim.training.loss import square_sums
+from dp_sim.training.optimizers import make_optimizer
+from dp_sim.training.predictor import Predictor, PreparedFrames
+
+
+class Trainer:
+    """The state of a run: model, optimiser, data. One `step` at a time; `state`/`restore` for checkpoints."""
+
+    def __init__(self, config: TrainConfig, data: Datasets) -> None:
+        if not config.model.species:
+            found = find_species(data.train)
+            config = config.model_copy(update={"model": config.model.model_copy(update={"species": found})})
+        self.config = config
+        device = torch.device(config.training.device)
+        search = NeighborSearch(config.model.cutoff)
+        pairs = {name: self._pairs(getattr(data, name), search) for name in ("train", "valid")}
+        torch.manual_seed(config.training.seed)
+        self.model = DeepPotential(config.model)
+        initialise(self.model, data.train, pairs["train"])
+        features = training_features(self.model.descriptor, [*pairs["train"], *pairs["valid"]], config.training)
+        self.predictor = Predictor(features, self.model.fitting.bias.clone(), device, DTYPES[config.model.precision])
+        cache = config.training.cache_gb * 1e9
+        self.train = PreparedFrames(data.train, pairs["train"], cache)
+        self.valid = PreparedFrames(data.valid[: config.training.valid_frames], pairs["valid"], cache)
+        self.model.to(device)
+        self.average = copy.deepcopy(self.model) if config.training.average > 0 else None
+        self.optimizer = make_optimizer(self.model, config)
+        self.step_number = 0
+
+    def _pairs(self, frames: Sequence[Frame], search: NeighborSearch) -> list[StructurePairs]:
+        known = self.config.model.species
+        return [find_pairs(f, species_index(f.numbers, known, f.name), search, f.name) for f in frames]
+
+    # ---- one step -------------------------------------------------------------------------------------------------
+
+    def learning_rate(self, step: int) -> float | None:
+        """None for an optimiser that has none."""
+        return self.optimizer.learning_rate(step / self.config.training.steps)
+
+    def frames_of_step(self, step: int) -> list[int]:
+        """Each pass over the data has its own order, fixed by the seed: a resumed run sees the same frames."""
+        n, size = len(self.train.frames), self.config.training.batch_size
+        chosen = []
+        for position in range(step * size, (step + 1) * size):
+            epoch, place = divmod(position, n)
+            chosen.append(int(self._order(epoch)[place]))
+        return chosen
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if getattr(self, "_epoch", None) != epoch:
+            self._epoch = epoch
+            self._permutation = np.random.default_rng([self.config.training.seed, epoch]).permutation(
+                len(self.train.frames)
+            )
+        return self._permutation
+
+    def step(self) -> Tensor:
+        """One optimiser step; the sums of squared errors of its batch (dp_sim.training.loss.square_sums)."""
+        frames = self.frames_of_step(self.step_number)
+        prediction, labels = self.predictor(self.train, frames, self.model, training=True)
+        self.optimizer.step(prediction, labels, self.step_number / self.config.training.steps)
+        self.step_number += 1
+        if self.average is not None:
+            self._update_average()
+        return square_sums(prediction, labels)
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        assert self.average is not None
+        # the first steps count fully, so that the start is forgotten at the same rate as anything else
+        decay = min(self.config.training.average, self.step_number / (self.step_number + 10))
+        own: list[Tensor] = list(self.average.parameters())
+        new: list[Tensor] = list(self.model.parameters())
+        torch._foreach_lerp_(own, new, 1.0 - decay)
+
+    @property
+    def result(self) -> DeepPotential:
+        """The model to keep: the running mean of the weights where one is taken."""
+        return self.average if self.average is not None else self.model
+
+    def validation_sums(self) -> Tensor:
+        """Sums of squared errors over the held-out frames of the learning curve (dp_sim.training.loss.square_sums)."""
+        total = torch.zeros(2, 3, dtype=torch.float64)
+        for i in range(len(self.valid.frames)):
+            total += square_sums(*self.predictor(self.valid, [i], self.result, training=False))
+        return total
+
+    # ---- checkpoints -----------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "config": self.config.model_dump(mode="json"),
+            "step": self.step_number,
+            "model": self.model.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any], origin: str) -> None:
+        """Go on from a checkpoint of the same configuration; InputError if the settings differ."""
+        if state["config"] != self.config.model_dump(mode="json"):
+            raise InputError(
+                f"{origin} was made with other settings; give the same input, or start again with --overwrite"
+            )
+        self.step_number = state["step"]
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])

@@ -1,0 +1,1 @@
+"""Recipes of dynamics (NVE, NVT, NPT), their engines and their estimators."""

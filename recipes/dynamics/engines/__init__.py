@@ -1,0 +1,1 @@
+"""Engines of dynamics, all behind one protocol (`protocol.Engine`)."""

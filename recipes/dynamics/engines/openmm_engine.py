@@ -1,0 +1,279 @@
+"""Dynamics in OpenMM: Langevin middle integrator, Monte Carlo barostat, leap-frog at constant energy.
+
+The Langevin middle scheme (Z. Zhang et al., J. Phys. Chem. A 123, 6056 (2019)) is BAOAB's close relative: the same
+accuracy of positions, one force evaluation a step. The Monte Carlo barostat (K.-H. Chow and D. M. Ferguson, Comput.
+Phys. Commun. 91, 283 (1995)) needs no virial and samples the isothermal-isobaric ensemble exactly. It tries a move
+every 25 steps, in which molecules keep their shape and their centres are scaled: scaled bonds would let through only
+moves so small that a liquid's density took ten times longer. A Deep Potential knows no bonds, so molecules are told by
+distance (molecules.py), and told anew when one of them has come apart. V^N then counts molecules, whose atoms are held
+together by the model.
+
+Units change here and nowhere else: Angstrom, eV, fs, bar on this side; nm, kJ/mol, ps, bar on OpenMM's. Restart:
+exact at constant volume; with the barostat the run continues correctly but not to the same numbers, because OpenMM's
+checkpoint does not hold the barostat's state.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase import Atoms, units
+from numpy.typing import NDArray
+
+from dp_sim.errors import DPSimError, InputError, import_optional, nearest_name
+from dp_sim.plugins.openmm_module import model_message
+from dp_sim.recipes.dynamics.engines.molecules import find_molecules, parted
+from dp_sim.recipes.dynamics.engines.protocol import Conditions, Sample, State, UnstableError
+from dp_sim.recipes.dynamics.engines.velocities import fixed_atoms, start_velocities
+from dp_sim.units import ANGSTROM_IN_NM, EV_IN_KJ_PER_MOL, EV_PER_A3_IN_BAR
+
+if TYPE_CHECKING:
+    import openmm
+    import openmm.app
+
+#: Steps between two attempts to change the volume.
+BAROSTAT_INTERVAL = 25
+#: Relative change of the volume in the pressure's finite difference: at 1e-3 a float32 model's rounding makes some 10
+#: bar of noise (instantaneous pressures scatter by thousands), the next order of the difference about 1 bar.
+PRESSURE_STRAIN = 1e-3
+#: ASE's unit of velocity (Angstrom sqrt(eV/amu)) in nm/ps.
+_VELOCITY_IN_NM_PER_PS = ANGSTROM_IN_NM * 1000.0 * units.fs
+
+
+class OpenMMEngine:
+    """Dynamics of `atoms` under the force that `make_force` gives for their topology.
+
+    platform   "CUDA", "OpenCL", "CPU" or "Reference"; None: CUDA where torch sees a GPU and OpenMM has the platform,
+    else CPU
+
+    Raises
+    ------
+    InputError
+        Periodic along some axes only (OpenMM's box is periodic along all three), or a platform that is not there.
+    MissingPackageError
+        OpenMM is not installed.
+    """
+
+    def __init__(
+        self,
+        atoms: Atoms,
+        make_force: Callable[[openmm.app.Topology], openmm.Force],
+        conditions: Conditions,
+        *,
+        platform: str | None = None,
+    ) -> None:
+        mm = import_optional("openmm", extra="openmm", purpose="engine='openmm'")
+        if atoms.pbc.any() and not atoms.pbc.all():
+            raise InputError(
+                "engine='openmm' needs a structure that is periodic along all three axes or along none, "
+                f"got pbc={atoms.pbc.tolist()}; use engine='ase'"
+            )
+        self._atoms = atoms.copy()
+        self._box = _Box(atoms) if atoms.pbc.all() else None
+        self._bonds: list[tuple[int, int]] = []
+        if conditions.pressure_bar is not None:
+            self._bonds, self._atoms.positions = find_molecules(atoms)
+        self.degrees_of_freedom = start_velocities(self._atoms, conditions, np.random.default_rng(conditions.seed))
+        self._platform = _find_platform(mm, platform)
+        system = self._make_system(mm, make_force, conditions)
+        self._context = mm.Context(system, _integrator(mm, conditions), self._platform)
+        self.platform = str(self._platform.getName())
+        self._set_start()
+        # Measuring the pressure moves the atoms; in a Context of its own the dynamics are not touched.
+        self._gauge: Any = mm.Context(system, mm.VerletIntegrator(1e-6), self._platform) if self._box else None
+        self._mm = mm
+
+    def _make_system(self, mm: Any, make_force: Callable[..., Any], conditions: Conditions) -> Any:
+        system = mm.System()
+        fixed = set(fixed_atoms(self._atoms))
+        for index, mass in enumerate(self._atoms.get_masses()):
+            system.addParticle(0.0 if index in fixed else float(mass))  # OpenMM holds particles without mass
+        if self._box is not None:
+            system.setDefaultPeriodicBoxVectors(*self._box.vectors_nm)
+        system.addForce(make_force(topology_of(self._atoms)))
+        if conditions.pressure_bar is not None:
+            barostat = mm.MonteCarloBarostat(conditions.pressure_bar, conditions.temperature_K, BAROSTAT_INTERVAL)
+            barostat.setRandomNumberSeed(_openmm_seed(conditions.seed))
+            system.addForce(barostat)
+            system.addForce(_joining_force(mm, self._bonds))  # the last force: _tell_molecules replaces it
+        return system
+
+    @property
+    def molecules(self) -> int:
+        """How many units the barostat moves."""
+        return len(self._context.getMolecules())
+
+    def _tell_molecules(self) -> None:
+        """Group the atoms anew if a molecule has come apart since they were grouped."""
+        now = self.structure()
+        if not parted(now, self._bonds):
+            return
+        self._bonds, now.positions = find_molecules(now)
+        system = self._context.getSystem()
+        system.removeForce(system.getNumForces() - 1)
+        system.addForce(_joining_force(self._mm, self._bonds))
+        self._context.reinitialize(preserveState=True)
+        self._context.setPositions(vectors_and_positions_nm(now)[1])
+
+    def _set_start(self) -> None:
+        velocities = self._atoms.get_velocities() * _VELOCITY_IN_NM_PER_PS
+        self._context.setPositions(vectors_and_positions_nm(self._atoms)[1])
+        self._context.setVelocities(velocities if self._box is None else velocities @ self._box.rotation)
+
+    def run(self, steps: int) -> None:
+        with self._plain_errors():
+            self._context.getIntegrator().step(steps)
+        if self._bonds:
+            self._tell_molecules()
+
+    @contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        """OpenMM's exceptions as ours: unstable motion where a number is not finite, else the model's own sentence."""
+        try:
+            yield
+        except self._mm.OpenMMException as error:
+            sentence = model_message(error)
+            # The model and OpenMM itself word it their own way; both name NaN.
+            if re.search(r"\bnan\b", sentence or str(error), re.IGNORECASE):
+                what = "the energy" if "the model's energy" in sentence else "a position"
+                raise UnstableError(f"{what} is no longer finite") from error
+            if sentence:
+                raise DPSimError(sentence) from error
+            raise
+
+    def sample(self) -> Sample:
+        with self._plain_errors():
+            return self._sample()
+
+    def _sample(self) -> Sample:
+        state = self._context.getState(energy=True)
+        potential = state.getPotentialEnergy()._value / EV_IN_KJ_PER_MOL
+        kinetic = state.getKineticEnergy()._value / EV_IN_KJ_PER_MOL
+        if self._box is None:
+            return Sample(potential, kinetic, None, None)
+        volume = state.getPeriodicBoxVolume()._value / ANGSTROM_IN_NM**3
+        pressure = (2 * kinetic / (3 * volume) - self._energy_slope(volume)) * EV_PER_A3_IN_BAR
+        return Sample(potential, kinetic, volume, pressure)
+
+    def _energy_slope(self, volume_A3: float) -> float:
+        """dU/dV (eV/Angstrom^3) with all positions scaled: a central difference over PRESSURE_STRAIN of the volume.
+
+        `MonteCarloBarostat.computeCurrentPressure` does the same, but holds Python's lock; TorchForce then fails.
+        """
+        state = self._context.getState(positions=True)
+        vectors = state.getPeriodicBoxVectors(asNumpy=True)._value
+        positions = state.getPositions(asNumpy=True)._value
+        energies = []
+        for sign in (1, -1):
+            scale = (1 + sign * PRESSURE_STRAIN) ** (1 / 3)
+            self._gauge.setPeriodicBoxVectors(*(vectors * scale))
+            self._gauge.setPositions(positions * scale)
+            energies.append(self._gauge.getState(energy=True).getPotentialEnergy()._value / EV_IN_KJ_PER_MOL)
+        return (energies[0] - energies[1]) / (2 * PRESSURE_STRAIN * volume_A3)
+
+    def structure(self) -> Atoms:
+        """A copy of the structure, in the orientation and with the lattice vectors of the structure that was given."""
+        state = self._context.getState(positions=True, velocities=True)
+        positions = state.getPositions(asNumpy=True)._value / ANGSTROM_IN_NM
+        velocities = state.getVelocities(asNumpy=True)._value / _VELOCITY_IN_NM_PER_PS
+        atoms = self._atoms.copy()
+        atoms.set_constraint()
+        if self._box is not None:
+            positions, velocities = positions @ self._box.rotation.T, velocities @ self._box.rotation.T
+            stretch = (state.getPeriodicBoxVolume()._value / ANGSTROM_IN_NM**3 / self._atoms.get_volume()) ** (1 / 3)
+            atoms.set_cell(self._atoms.cell.array * stretch)
+        atoms.set_positions(positions)
+        atoms.set_velocities(velocities)
+        atoms.set_constraint(self._atoms.constraints)
+        return atoms
+
+    def state(self) -> State:
+        return {"checkpoint": np.frombuffer(self._context.createCheckpoint(), dtype=np.uint8)}
+
+    def restore(self, state: State) -> None:
+        try:
+            self._context.loadCheckpoint(state["checkpoint"].tobytes())
+        except self._mm.OpenMMException as error:
+            raise InputError(
+                f"the checkpoint does not fit OpenMM {self._mm.version.version} on platform {self.platform} ({error}); "
+                "continue with the version, platform and machine that began the run, or start over with --overwrite"
+            ) from error
+
+
+class _Box:
+    """The cell in the form that OpenMM demands: a along x, b in the xy plane, all three reduced.
+
+    vectors_nm   (3, 3), rows a, b, c; another basis of the same lattice, turned
+    rotation     (3, 3): positions @ rotation are the positions in OpenMM's axes
+    """
+
+    def __init__(self, atoms: Atoms) -> None:
+        # (-a, -b, -c) span the same lattice: that makes a left-handed cell right-handed, so that c_z > 0.
+        cell = atoms.cell if atoms.cell.handedness > 0 else type(atoms.cell)(-atoms.cell.array)
+        lower, turn = cell.standard_form()
+        self.rotation: NDArray[np.float64] = turn.T
+        a, b, c = lower.array.copy()
+        c -= b * round(c[1] / b[1])
+        c -= a * round(c[0] / a[0])
+        b -= a * round(b[0] / a[0])
+        # OpenMM compares with a tolerance of nothing: rounding must not leave |b_x| a hair above a_x / 2.
+        b[0] = np.clip(b[0], -0.5 * a[0], 0.5 * a[0])
+        c[:2] = np.clip(c[:2], [-0.5 * a[0], -0.5 * b[1]], [0.5 * a[0], 0.5 * b[1]])
+        self.vectors_nm = np.array([a, b, c]) * ANGSTROM_IN_NM
+
+
+def topology_of(atoms: Atoms) -> openmm.app.Topology:
+    """One chain, one residue, each atom with its element, and the box where the structure is periodic."""
+    app = import_optional("openmm.app", extra="openmm", purpose="engine='openmm'")
+    topology = app.Topology()
+    residue = topology.addResidue("SYS", topology.addChain())
+    for number, symbol in zip(atoms.numbers, atoms.symbols, strict=True):
+        topology.addAtom(symbol, app.Element.getByAtomicNumber(int(number)), residue)
+    if atoms.pbc.all():
+        topology.setPeriodicBoxVectors(_Box(atoms).vectors_nm)
+    return topology
+
+
+def vectors_and_positions_nm(atoms: Atoms) -> tuple[NDArray[np.float64] | None, NDArray[np.float64]]:
+    """Box vectors (None: not periodic) and positions as OpenMM wants them."""
+    if not atoms.pbc.all():
+        return None, atoms.positions * ANGSTROM_IN_NM
+    box = _Box(atoms)
+    return box.vectors_nm, atoms.positions @ box.rotation * ANGSTROM_IN_NM
+
+
+def _joining_force(mm: Any, bonds: list[tuple[int, int]]) -> Any:
+    """Bonds without strength: they tell OpenMM which atoms are one molecule."""
+    force = mm.HarmonicBondForce()
+    for first, second in bonds:
+        force.addBond(first, second, 0.1, 0.0)
+    return force
+
+
+def _integrator(mm: Any, conditions: Conditions) -> Any:
+    timestep_ps = conditions.timestep_fs / 1000.0
+    if conditions.temperature_K is None:
+        return mm.VerletIntegrator(timestep_ps)
+    integrator = mm.LangevinMiddleIntegrator(conditions.temperature_K, conditions.friction_per_ps, timestep_ps)
+    integrator.setRandomNumberSeed(_openmm_seed(conditions.seed))
+    return integrator
+
+
+def _openmm_seed(seed: int) -> int:
+    """OpenMM takes a 32-bit seed, and 0 to mean "another one every time"."""
+    return seed % (2**31 - 2) + 1
+
+
+def _find_platform(mm: Any, name: str | None) -> Any:
+    known = [mm.Platform.getPlatform(index).getName() for index in range(mm.Platform.getNumPlatforms())]
+    if name is None:
+        import torch
+
+        name = "CUDA" if "CUDA" in known and torch.cuda.is_available() else "CPU"
+    if name not in known:
+        raise InputError(f"OpenMM has no platform '{name}' here; it has: {', '.join(known)}{nearest_name(name, known)}")
+    return mm.Platform.getPlatformByName(name)

@@ -1,0 +1,179 @@
+"""The loop of every run of dynamics: step, sample, write, and stop when the motion has become unstable."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from ase import Atoms, units
+
+from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine, UnstableError
+from dp_sim.recipes.dynamics.files import DynamicsFiles, Row
+from dp_sim.recipes.run.directory import RunDirectory
+from dp_sim.recipes.run.progress import progress_bar
+from dp_sim.units import KB_EV_PER_K
+
+#: One amu/Angstrom^3 in g/cm^3.
+AMU_PER_A3_IN_G_PER_CM3 = 1e27 / units.kg
+#: Wall time between two checkpoints (s). Ctrl-C and SIGTERM save one of their own; this is for a machine that goes
+#: down.
+CHECKPOINT_EVERY_S = 60.0
+#: A kinetic temperature above `20 T + 10 000 K` is an explosion: no released strain, no fluctuation of a few atoms,
+#: comes near.
+EXPLOSION_FACTOR, EXPLOSION_K = 20.0, 10_000.0
+#: A volume that has grown or shrunk this many times is no longer the system that was asked for.
+VOLUME_FACTOR = 10.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long, how often. All in steps: `sample_every` between lines of the table, `frame_every` between frames."""
+
+    steps: int
+    sample_every: int
+    frame_every: int
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a run has produced: the table, the last sound structure, and why it stopped early (empty: it did not)."""
+
+    rows: list[Row]
+    atoms: Atoms
+    degrees_of_freedom: int
+    stopped: str
+
+
+def simulate(
+    engine: Engine, run: RunDirectory, schedule: Schedule, conditions: Conditions, *, progress: bool
+) -> Recorded:
+    """Run the engine to the end of the schedule, or from the last checkpoint to it, writing as it goes.
+
+    Step 0 is sampled too. An unstable run stops where it is found out, with the table and the frames up to there.
+    """
+    recorder = _Recorder(engine, DynamicsFiles(run), schedule, conditions)
+    done = recorder.begin()
+    if run.resumed:
+        run.log(f"continued from step {done:,}")
+    run.on_interrupt(recorder.save)
+    saved = time.monotonic()
+    with progress_bar(run.recipe, total=schedule.steps, show=progress) as advance:
+        advance(done)
+        while recorder.step < schedule.steps and not recorder.stopped:
+            with run.whole_steps():
+                block = recorder.advance()
+                if time.monotonic() - saved > CHECKPOINT_EVERY_S:
+                    recorder.save()
+                    saved = time.monotonic()
+            advance(block, f"{recorder.rows[-1].temperature_K:.0f} K")
+    with run.whole_steps():
+        recorder.save()
+    if recorder.stopped:
+        run.log(recorder.stopped)
+    return Recorded(recorder.rows, recorder.last_good, engine.degrees_of_freedom, recorder.stopped)
+
+
+class _Recorder:
+    """The state of the loop: where the run is, what it has recorded, whether it is still sound."""
+
+    def __init__(self, engine: Engine, files: DynamicsFiles, schedule: Schedule, conditions: Conditions) -> None:
+        self._engine, self._files, self._schedule, self._conditions = engine, files, schedule, conditions
+        self.step = 0
+        self.rows: list[Row] = []
+        self.stopped = ""
+        self.last_good = engine.structure()
+        self._start_volume_A3 = self.last_good.get_volume() if self.last_good.pbc.all() else None
+        self._mass = float(self.last_good.get_masses().sum())
+        self._at_whole_step = True
+
+    def begin(self) -> int:
+        """Take up the checkpoint if there is one, else record step 0; return the step reached."""
+        checkpoint = self._files.load_checkpoint()
+        if checkpoint is None:
+            self._files.begin()
+            self._record()
+        else:
+            self.step, state = checkpoint
+            self._engine.restore(state)
+            self.rows = self._files.rows()
+            self.last_good = self._engine.structure()
+        return self.step
+
+    def advance(self) -> int:
+        """One block of steps up to the next sample; returns their number."""
+        every = self._schedule.sample_every
+        block = min(every - self.step % every, self._schedule.steps - self.step)
+        self._at_whole_step = False
+        try:
+            self._engine.run(block)
+        except UnstableError as error:
+            self._stop(f"{error} between steps {self.step:,} and {self.step + block:,}")
+            return block
+        self.step += block
+        if (
+            self.step % every
+        ):  # the last steps of a run that ends between two samples: even spacing is what estimators need
+            self.last_good = self._engine.structure()
+        else:
+            self._record()
+        self._at_whole_step = True
+        return block
+
+    def _record(self) -> None:
+        try:
+            sample = self._engine.sample()
+        except UnstableError as error:  # the last step may have left the numbers, which a sample is first to see
+            self._stop(f"{error} at step {self.step:,}")
+            return
+        temperature = 2 * sample.kinetic_eV / (self._engine.degrees_of_freedom * KB_EV_PER_K)
+        cause = self._cause_to_stop(sample.potential_eV, temperature, sample.volume_A3)
+        if cause:
+            self._stop(f"{cause} at step {self.step:,}")
+            return
+        structure = self._engine.structure()
+        density = None if sample.volume_A3 is None else self._mass / sample.volume_A3 * AMU_PER_A3_IN_G_PER_CM3
+        total = sample.potential_eV + sample.kinetic_eV
+        time_ps = self.step * self._conditions.timestep_fs / 1000.0
+        row = Row(
+            self.step,
+            time_ps,
+            temperature,
+            sample.potential_eV,
+            sample.kinetic_eV,
+            total,
+            sample.volume_A3,
+            density,
+            sample.pressure_bar,
+        )
+        self.rows.append(row)
+        self.last_good = structure
+        self._files.add_row(row)
+        if self.step % self._schedule.frame_every == 0:
+            self._files.add_frame(structure, sample.potential_eV)
+
+    def _cause_to_stop(self, potential_eV: float, temperature_K: float, volume_A3: float | None) -> str:
+        if not (math.isfinite(potential_eV) and math.isfinite(temperature_K)):
+            return "the energy is no longer finite"
+        limit = (
+            EXPLOSION_FACTOR * (self._conditions.temperature_K or self._conditions.start_temperature_K or 0.0)
+            + EXPLOSION_K
+        )
+        if temperature_K > limit:
+            return f"the temperature has risen to {temperature_K:,.0f} K"
+        if volume_A3 is not None and self._start_volume_A3 is not None:
+            ratio = volume_A3 / self._start_volume_A3
+            if not 1 / VOLUME_FACTOR < ratio < VOLUME_FACTOR:
+                return f"the volume has become {ratio:.3g} times that of the start"
+        return ""
+
+    def _stop(self, cause: str) -> None:
+        self.stopped = (
+            f"{cause}: the motion is unstable; relax the structure first, take a smaller time step, "
+            "or check the model on the last frames"
+        )
+
+    def save(self) -> None:
+        """A checkpoint of the present step; a run that is unstable, or cut within a step, keeps its last one."""
+        if self._at_whole_step and not self.stopped:
+            self._files.save_checkpoint(self.step, self._engine.state())

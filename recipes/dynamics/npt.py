@@ -1,0 +1,175 @@
+"""Dynamics at constant pressure and temperature: volume, density, compressibility, thermal expansion, heat capacity."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from dp_sim.recipes.dynamics import estimators
+from dp_sim.recipes.dynamics.loop import Recorded
+from dp_sim.recipes.dynamics.plan import Plan, carry_out, make_plan
+from dp_sim.recipes.dynamics.production import Production
+from dp_sim.recipes.dynamics.result import DynamicsResult
+from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.units import EV_PER_A3_IN_BAR
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class NPTResult(DynamicsResult):
+    """The fields are Estimates.
+
+    volume_A3                   mean volume (Angstrom^3)
+    density_g_cm3               mean density (g/cm^3)
+    compressibility_per_GPa     isothermal, kappa_T = Var(V) / (k_B T <V>) (1/GPa)
+    thermal_expansion_per_K     of the volume, at constant pressure (1/K)
+    heat_capacity_kB            C_p of the whole system (k_B), all momenta counted; _per_atom divided by the atoms
+    pressure_bar                mean of the instantaneous pressure (bar): agrees with the barostat's in equilibrium
+    """
+
+    recipe: ClassVar[str] = "npt"
+    title: ClassVar[str] = "Dynamics at constant pressure and temperature"
+
+    volume_A3: Estimate
+    density_g_cm3: Estimate
+    compressibility_per_GPa: Estimate
+    thermal_expansion_per_K: Estimate
+    heat_capacity_kB: Estimate
+    heat_capacity_kB_per_atom: Estimate
+    pressure_bar: Estimate
+
+    def quantities(self) -> dict[str, Quantity | Estimate]:
+        return {
+            "density": self.density_g_cm3,
+            "volume": self.volume_A3,
+            "compressibility": self.compressibility_per_GPa,
+            "thermal_expansion": self.thermal_expansion_per_K,
+            "heat_capacity": self.heat_capacity_kB,
+            "heat_capacity_per_atom": self.heat_capacity_kB_per_atom,
+            "pressure": self.pressure_bar,
+            **self.run_quantities(),
+        }
+
+    def figures(self) -> dict[str, Figure]:
+        if not self.rows:
+            return {}
+        return {
+            "density": self.trace("density_g_cm3", "density (g/cm³)"),
+            "density_histogram": self._density_histogram(),
+            "volume": self.trace("volume_A3", "volume (Å³)"),
+            **super().figures(),
+        }
+
+    def _density_histogram(self) -> Figure:
+        from dp_sim.recipes.results.figures import COLOURS, new_figure
+
+        figure, axes = new_figure("density (g/cm³)", "probability density")
+        axes.hist(self.series("density_g_cm3")[self.production_start :], bins=40, density=True, color=COLOURS[0])
+        return figure
+
+
+def run_npt(
+    atoms: Atoms,
+    calc: Any,
+    *,
+    temperature_K: float,
+    steps: int,
+    pressure_bar: float = 1.0,
+    timestep_fs: float | None = None,
+    engine: str = "ase",
+    friction_per_ps: float = 5.0,
+    hydrogen_mass_amu: float | None = None,
+    sample_every: int = 10,
+    frame_every: int = 100,
+    backend: str | None = None,
+    platform: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+    seed: int = 0,
+) -> NPTResult:
+    """Langevin dynamics in the isothermal-isobaric ensemble; the cell keeps its shape and changes its volume.
+
+    Parameters
+    ----------
+    atoms: the structure, periodic along all three axes, without constraints
+    calc: an ASE calculator that gives the stress, or a model file or files; with engine="openmm" a dp-sim model
+    temperature_K, pressure_bar: of the thermostat and the barostat
+    steps: time steps in all, those of an earlier session counted when a run is resumed
+    timestep_fs: None: 0.5 fs with hydrogen below 3 amu, 1 fs with other atoms below 20 amu, else 2 fs
+    engine: "ase" (Langevin piston) or "openmm" (Monte Carlo barostat)
+    friction_per_ps: of the thermostat; averages do not depend on it, the speed of sampling and the dynamics do
+    hydrogen_mass_amu: mass of each hydrogen, taken from its heavy atom: averages stay, time steps may double at 4 amu
+    sample_every, frame_every: steps between lines of thermo.csv and between frames of trajectory.extxyz
+    backend, platform: of OpenMM: "torchscript", "python" or "auto"; "CUDA", "CPU", "Reference", ...
+
+    The part before equilibration is found and left out. `converged` is false when the run became unstable, missed the
+    temperature, or is too short for density or compressibility; an estimate that it does not support is withheld, with
+    the number of steps it would take. A resumed run repeats an uninterrupted one to the last digit with engine="ase",
+    and only in its averages with engine="openmm", whose checkpoints leave out the barostat.
+
+    Raises
+    ------
+    InputError
+        A setting out of range, a structure or calculator that the engine cannot use, an occupied output directory.
+    """
+    plan = make_plan(
+        atoms,
+        calc,
+        temperature_K=temperature_K,
+        pressure_bar=pressure_bar,
+        steps=steps,
+        timestep_fs=timestep_fs,
+        engine=engine,
+        friction_per_ps=friction_per_ps,
+        hydrogen_mass_amu=hydrogen_mass_amu,
+        sample_every=sample_every,
+        frame_every=frame_every,
+        backend=backend,
+        platform=platform,
+        seed=seed,
+    )
+    return carry_out("npt", plan, analyse, out=out, overwrite=overwrite, resume=resume, progress=progress)
+
+
+def analyse(recorded: Recorded, plan: Plan) -> NPTResult:
+    """The estimates from the table of a run."""
+    temperature_K, pressure_bar = plan.conditions.temperature_K, plan.conditions.pressure_bar
+    assert temperature_K is not None
+    assert pressure_bar is not None
+    production = Production(recorded, plan, {"potential_eV": "potential energy", "volume_A3": "volume"})
+    every = production.steps_per_sample
+
+    def volume() -> NDArray[np.float64]:
+        return production.series("volume_A3")
+
+    def enthalpy() -> NDArray[np.float64]:
+        """U + p V of each sample (eV), with the barostat's pressure p; without the kinetic energy."""
+        return production.series("potential_eV") + pressure_bar / EV_PER_A3_IN_BAR * volume()
+
+    density = production.mean("density_g_cm3", "g/cm^3", "density")
+    compressibility = production.estimate(
+        "1/GPa", lambda: estimators.compressibility(volume(), temperature_K, steps_per_sample=every)
+    )
+    expansion = production.estimate(
+        "1/K", lambda: estimators.thermal_expansion(volume(), enthalpy(), temperature_K, steps_per_sample=every)
+    )
+    heat_capacity, per_atom = production.heat_capacities(enthalpy, "the enthalpy")
+    return NPTResult(
+        **production.common_fields(plan, {"the density": density, "the compressibility": compressibility}),
+        volume_A3=production.mean("volume_A3", "A^3", "volume"),
+        density_g_cm3=density,
+        compressibility_per_GPa=compressibility,
+        thermal_expansion_per_K=expansion,
+        heat_capacity_kB=heat_capacity,
+        heat_capacity_kB_per_atom=per_atom,
+        pressure_bar=production.mean("pressure_bar", "bar", "pressure"),
+    )

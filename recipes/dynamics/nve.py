@@ -1,0 +1,129 @@
+"""Dynamics at constant energy: how well the time step and the forces conserve it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ase import Atoms
+
+from dp_sim.errors import InputError
+from dp_sim.recipes.dynamics import estimators
+from dp_sim.recipes.dynamics.loop import Recorded
+from dp_sim.recipes.dynamics.plan import Plan, carry_out, make_plan
+from dp_sim.recipes.dynamics.production import Production
+from dp_sim.recipes.dynamics.result import DynamicsResult
+from dp_sim.recipes.results.quantities import Estimate, Quantity
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: One eV/ps in meV/ns.
+EV_PER_PS_IN_MEV_PER_NS = 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class NVEResult(DynamicsResult):
+    """What constant energy shows.
+
+    drift_meV_per_atom_ns             slope of the total energy, by least squares (meV/atom/ns)
+    energy_fluctuation_meV_per_atom   standard deviation of the total energy (meV/atom); None if the run was unstable
+    """
+
+    recipe: ClassVar[str] = "nve"
+    title: ClassVar[str] = "Dynamics at constant energy"
+
+    drift_meV_per_atom_ns: Estimate
+    energy_fluctuation_meV_per_atom: float | None
+
+    def quantities(self) -> dict[str, Quantity | Estimate]:
+        fluctuation = self.energy_fluctuation_meV_per_atom
+        return {
+            "drift": self.drift_meV_per_atom_ns,
+            "energy_fluctuation": Quantity(fluctuation, "meV/atom", self.cause if fluctuation is None else ""),
+            **self.run_quantities(),
+        }
+
+    def figures(self) -> dict[str, Figure]:
+        if not self.rows:
+            return {}
+        return {"total_energy": self.trace("total_eV", "total energy (eV)"), **super().figures()}
+
+
+def run_nve(
+    atoms: Atoms,
+    calc: Any,
+    *,
+    steps: int,
+    temperature_K: float | None = None,
+    timestep_fs: float | None = None,
+    engine: str = "ase",
+    sample_every: int = 10,
+    frame_every: int = 100,
+    backend: str | None = None,
+    platform: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+    seed: int = 0,
+) -> NVEResult:
+    """Dynamics in the microcanonical ensemble: velocity Verlet in ASE, leap-frog in OpenMM.
+
+    Parameters
+    ----------
+    atoms: the structure, of any periodicity (with engine="openmm": none or all three axes); FixAtoms is respected
+    calc: an ASE calculator, or a model file or files; with engine="openmm" a dp-sim model
+    steps: time steps in all, those of an earlier session counted when a run is resumed
+    temperature_K: draw the velocities at this temperature; None: keep those that the structure has. Half of a relaxed
+        structure's kinetic energy goes into its vibrations, so start at twice the temperature that you want
+    timestep_fs: None: 0.5 fs with hydrogen, 1 fs with other atoms below 20 amu, else 2 fs
+    engine: "ase" or "openmm"
+    sample_every, frame_every: steps between lines of thermo.csv and between frames of trajectory.extxyz
+    backend, platform: of OpenMM: "torchscript", "python" or "auto"; "CUDA", "CPU", "Reference", ...
+
+    Raises
+    ------
+    InputError
+        A setting out of range, no velocities and no temperature, a structure or calculator that the engine cannot use,
+        an occupied output directory.
+    """
+    plan = make_plan(
+        atoms,
+        calc,
+        temperature_K=temperature_K,
+        steps=steps,
+        timestep_fs=timestep_fs,
+        engine=engine,
+        sample_every=sample_every,
+        frame_every=frame_every,
+        backend=backend,
+        platform=platform,
+        seed=seed,
+    )
+    if temperature_K is None and not plan.atoms.get_momenta().any():
+        raise InputError("the structure has no velocities; give temperature_K, at which they are drawn")
+    return carry_out("nve", plan, analyse, out=out, overwrite=overwrite, resume=resume, progress=progress)
+
+
+def analyse(recorded: Recorded, plan: Plan) -> NVEResult:
+    """The estimates from the table of a run; every sample counts, from the first step."""
+    production = Production(recorded, plan, watched={})
+    n_atoms = len(recorded.atoms)
+    drift = production.estimate(
+        "meV/atom/ns",
+        lambda: estimators.slope(
+            production.series("time_ps"),
+            production.series("total_eV") * EV_PER_PS_IN_MEV_PER_NS / n_atoms,
+            unit="meV/atom/ns",
+            what="the total energy",
+            steps_per_sample=production.steps_per_sample,
+        ),
+    )
+    fluctuation = None if production.unusable else float(production.series("total_eV").std()) * 1000.0 / n_atoms
+    return NVEResult(
+        **production.common_fields(plan, {"the drift": drift}),
+        drift_meV_per_atom_ns=drift,
+        energy_fluctuation_meV_per_atom=fluctuation,
+    )

@@ -1,0 +1,152 @@
+"""The equilibrated part of a run of dynamics, and the verdict on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dp_sim.recipes.dynamics import estimators
+from dp_sim.recipes.dynamics.files import column
+from dp_sim.recipes.dynamics.loop import Recorded
+from dp_sim.recipes.dynamics.plan import Plan
+from dp_sim.recipes.results.quantities import Estimate
+
+#: A mean kinetic temperature further off than this, and than five standard errors, is not that of the thermostat.
+TEMPERATURE_TOLERANCE = 0.05
+#: Times of the thermostat (1 / friction) after which a temperature that stays off is the time step's fault.
+SETTLED = 10
+
+
+class Production:
+    """The part of a run after equilibration, as series for the estimators.
+
+    watched             columns that tell whether the run is equilibrated -> their names in words
+    start               index of the first row that counts: that from which all of the watched are equilibrated
+    steps_per_sample    time steps between two rows
+    unusable            why nothing of the run is worth a number (unstable, not equilibrated); else empty
+    missed              why nothing but the temperature is: it is not the thermostat's; else empty
+    """
+
+    def __init__(self, recorded: Recorded, plan: Plan, watched: Mapping[str, str]) -> None:
+        self.unusable = recorded.stopped
+        self._recorded = recorded
+        self._conditions = plan.conditions
+        self.steps_per_sample = plan.schedule.sample_every
+        self.start = (
+            0 if self.unusable else estimators.equilibration(*(column(recorded.rows, name) for name in watched))
+        )
+        self._rows = recorded.rows[self.start :]
+        self.unusable = self.unusable or self._not_equilibrated(watched)
+        self.missed = "" if self.unusable else self._missed_temperature()
+
+    def _not_equilibrated(self, watched: Mapping[str, str]) -> str:
+        """Why no part of the run counts as equilibrium; empty if one does."""
+        advice = "run at least as many steps again"
+        steps, cut = self._recorded.rows[-1].step, self.start * self.steps_per_sample
+        if self.start > estimators.LATEST_START * len(self._recorded.rows):
+            return f"the run is not equilibrated after {cut:,} of its {steps:,} steps: {advice}"
+        for name, words in watched.items():
+            if estimators.drifts(self.series(name)):
+                return f"the {words} still drifts in the last {steps - cut:,} of {steps:,} steps: {advice}"
+        return ""
+
+    def series(self, name: str) -> NDArray[np.float64]:
+        return column(self._rows, name)
+
+    def estimate(self, unit: str, compute: Callable[[], Estimate]) -> Estimate:
+        """`compute()`, unless the whole run is unusable or at another temperature."""
+        cause = self.unusable or self.missed
+        return Estimate.withheld(unit, cause.partition(":")[0]) if cause else compute()
+
+    def mean(self, name: str, unit: str, what: str) -> Estimate:
+        """The average of one column; withheld where the run does not have it."""
+        if not self.unusable and any(getattr(row, name) is None for row in self._rows):
+            return Estimate.withheld(
+                unit, f"this run has no {what}: it needs a cell periodic along all three axes, and a stress"
+            )
+        return self.estimate(unit, lambda: self._mean(name, unit, what))
+
+    def temperature(self) -> Estimate:
+        """The average kinetic temperature, whether it is the thermostat's or not."""
+        if self.unusable:
+            return Estimate.withheld("K", self.unusable.partition(":")[0])
+        return self._mean("temperature_K", "K", "temperature")
+
+    def _mean(self, name: str, unit: str, what: str) -> Estimate:
+        return estimators.mean(self.series(name), unit=unit, what=f"the {what}", steps_per_sample=self.steps_per_sample)
+
+    def heat_capacities(self, energy: Callable[[], NDArray[np.float64]], what: str) -> tuple[Estimate, Estimate]:
+        """`estimators.heat_capacity` of the configurational energy or enthalpy (eV) that `energy` returns: of the
+        system, and per atom."""
+        assert self._conditions.temperature_K is not None
+        temperature_K = self._conditions.temperature_K
+
+        def of(unit: str, divide_by: int) -> Estimate:
+            return self.estimate(
+                unit,
+                lambda: estimators.heat_capacity(
+                    energy(),
+                    temperature_K,
+                    degrees_of_freedom=self._recorded.degrees_of_freedom,
+                    divide_by=divide_by,
+                    what=what,
+                    steps_per_sample=self.steps_per_sample,
+                ),
+            )
+
+        return of("k_B", 1), of("k_B/atom", len(self._recorded.atoms))
+
+    def common_fields(self, plan: Plan, wanted: Mapping[str, Estimate]) -> dict[str, Any]:
+        """What `DynamicsResult` holds for every ensemble; the run has converged if it supports each of `wanted`."""
+        temperature = self.temperature()
+        cause = self.unusable or self.missed or _missing(wanted)
+        return {
+            "converged": not cause,
+            "cause": cause,
+            "atoms": self._recorded.atoms,
+            "rows": self._recorded.rows,
+            "production_start": self.start,
+            "engine": plan.engine,
+            "timestep_fs": plan.conditions.timestep_fs,
+            "degrees_of_freedom": self._recorded.degrees_of_freedom,
+            "temperature_K": temperature,
+            "potential_energy_eV": self.mean("potential_eV", "eV", "potential energy"),
+        }
+
+    def _missed_temperature(self) -> str:
+        """What to do about a mean temperature that is not the thermostat's; else empty.
+
+        A structure that still gives off heat (or takes it up) nears the thermostat's temperature as it relaxes; the
+        error of a time step stays. A run of few times of the thermostat cannot tell.
+        """
+        target, values = self._conditions.temperature_K, self.series("temperature_K")
+        if target is None or len(values) < estimators.NEEDED_FOR_MEAN:
+            return ""
+        off = float(values.mean()) - target
+        if abs(off) <= max(5 * estimators.standard_error(values), TEMPERATURE_TOLERANCE * target):
+            return ""
+        missed = f"the kinetic temperature averages {values.mean():.1f} K instead of {target:g} K"
+        first, second = (float(half.mean()) for half in np.array_split(values, 2))
+        if estimators.drifts(values) and (second - first) * off < 0:
+            return (
+                f"{missed}, and still moves towards it (first half {first:.1f} K, second half {second:.1f} K): "
+                "the structure is relaxing, run longer"
+            )
+        settled = self._steps_to_settle()
+        if len(values) * self.steps_per_sample < settled:
+            return f"{missed}: the thermostat needs {settled:,} steps to show what it keeps, run longer"
+        return f"{missed}, and stays off: take a smaller time step"
+
+    def _steps_to_settle(self) -> int:
+        friction, timestep = self._conditions.friction_per_ps, self._conditions.timestep_fs
+        return 0 if friction is None else math.ceil(SETTLED * 1000 / (friction * timestep))
+
+
+def _missing(wanted: Mapping[str, Estimate]) -> str:
+    """Why the first of the wanted estimates that is not given is not; empty if all are."""
+    causes = (f"{name} is not given: {estimate.cause}" for name, estimate in wanted.items() if estimate.value is None)
+    return next(causes, "")

@@ -1,0 +1,98 @@
+"""The result of every run of dynamics: its table, its numbers and its plots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from dp_sim.files import write_text
+from dp_sim.recipes.dynamics.files import TABLE, Row, column, table_text
+from dp_sim.recipes.results.frames import write_frames
+from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.recipes.results.result import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+#: Points drawn of a long series.
+PLOTTED_POINTS = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamicsResult(Result):
+    """What every run of dynamics gives.
+
+    atoms                 structure at the end, with velocities
+    rows                  the table: one Row for each sample, from step 0
+    production_start      index of the first row that the estimates use
+    degrees_of_freedom    momenta that move, as counted in the temperature
+    """
+
+    atoms: Atoms = field(repr=False)
+    rows: list[Row] = field(repr=False)
+    production_start: int
+    engine: str
+    timestep_fs: float
+    degrees_of_freedom: int
+    temperature_K: Estimate
+    potential_energy_eV: Estimate
+
+    def series(self, name: str) -> NDArray[np.float64]:
+        """One column of the table, all samples: `step`, `time_ps`, `temperature_K`, `potential_eV`, `volume_A3`, ..."""
+        return column(self.rows, name)
+
+    def run_quantities(self) -> dict[str, Quantity | Estimate]:
+        """How the run was made, for the end of `quantities()`."""
+        start_ps = self.rows[self.production_start].time_ps if self.rows else None
+        return {
+            "temperature": self.temperature_K,
+            "potential_energy": self.potential_energy_eV,
+            "steps": Quantity(self.rows[-1].step if self.rows else 0),
+            "timestep": Quantity(self.timestep_fs, "fs"),
+            "equilibration": Quantity(start_ps, "ps", "" if self.rows else "no sound sample"),
+            "degrees_of_freedom": Quantity(self.degrees_of_freedom),
+            "engine": Quantity(self.engine),
+        }
+
+    def write_data(self, path: Callable[[str], Path]) -> None:
+        write_frames(path("final.extxyz"), self.atoms)
+        write_text(path(TABLE), table_text(self.rows))
+
+    def figures(self) -> dict[str, Figure]:
+        if not self.rows:
+            return {}
+        return {
+            "temperature": self.trace("temperature_K", "temperature (K)"),
+            "energy": self.trace("potential_eV", "potential energy (eV)"),
+        }
+
+    def trace(self, name: str, label: str) -> Figure:
+        """A column against time, its running average over the production part, and the end of equilibration."""
+        from dp_sim.recipes.results.figures import COLOURS, new_figure
+
+        figure, axes = new_figure("time (ps)", label)
+        time, values = self.series("time_ps"), self.series(name)
+        stride = max(1, len(values) // PLOTTED_POINTS)
+        axes.plot(time[::stride], values[::stride], color=COLOURS[5], linewidth=0.7)
+        axes.ticklabel_format(axis="y", useOffset=False)  # the whole number at each tick, not its end beside an offset
+        self._mark_production(axes, time, values, stride, COLOURS[0])
+        return figure
+
+    def _mark_production(
+        self, axes: Axes, time: NDArray[np.float64], values: NDArray[np.float64], stride: int, colour: str
+    ) -> None:
+        start = self.production_start
+        used = values[start:]
+        average = np.cumsum(used) / np.arange(1, len(used) + 1)
+        axes.plot(time[start::stride], average[::stride], color=colour, label="running average")
+        if start:
+            axes.axvline(time[start], color="0.4", linestyle="--", linewidth=0.8, label="end of equilibration")
+        axes.legend(frameon=False, fontsize="small")

@@ -1,0 +1,1 @@
+"""What recipes start from: structures, calculators, and forces of several structures at once."""

@@ -1,0 +1,158 @@
+"""Which calculator a recipe runs on: an ASE calculator, a model file, a committee of files, or a SPEC in words."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from dp_sim.errors import InputError, import_optional, nearest_name
+
+if TYPE_CHECKING:
+    from dp_sim.model.evaluator import Model
+
+#: SPECs that have a name of their own -> the methods that may follow the colon (the first is the default).
+NAMED_SPECS: dict[str, tuple[str, ...]] = {"emt": (), "tblite": ("GFN2-xTB", "GFN1-xTB", "IPEA1-xTB")}
+
+#: How each calculator made here was asked for, so that config.yaml can say it.
+_settings_of: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+
+
+def as_calculator(calc: Any, *, device: str | None = None, dtype: str | None = None) -> Any:
+    """An ASE calculator from what users hand to a recipe.
+
+    calc            an ASE calculator (returned as it is), a model file, or a list of model files (a committee)
+    device, dtype   for model files only: as in `DPCalculator`
+
+    Raises
+    ------
+    InputError
+        Anything else, a model file that cannot be used, or device or dtype together with a calculator.
+    """
+    if isinstance(calc, (str, os.PathLike)):
+        calc = [calc]
+    if isinstance(calc, Sequence):
+        return _model_calculator(calc, device, dtype)
+    if device is not None or dtype is not None:
+        raise InputError("device and dtype belong to a model file; leave them out with a calculator")
+    if inspect.isclass(calc):
+        raise InputError(f"calc must be a calculator, got the class {calc.__name__}; make one: {calc.__name__}(...)")
+    if not (hasattr(calc, "get_potential_energy") and hasattr(calc, "get_forces")):
+        raise InputError(
+            f"calc must be an ASE calculator, a model file or a list of model files, got {type(calc).__name__}"
+        )
+    return calc
+
+
+def _model_calculator(files: Sequence[str | os.PathLike[str]], device: str | None, dtype: str | None) -> Any:
+    from dp_sim.plugins.ase_calculator import DPCalculator
+
+    calculator = DPCalculator(files, device=device, dtype=dtype)
+    used = {"device": str(calculator.model.device), "dtype": calculator.model.metadata.dtype}
+    _settings_of[calculator] = {"model": [str(file) for file in files], **used}
+    return calculator
+
+
+def calculator_from_spec(spec: str, arguments: Mapping[str, Any] | None = None, *, may_import: bool = True) -> Any:
+    """An ASE calculator from a SPEC: `emt`, `tblite:GFN2-xTB`, or `package.module:Class`.
+
+    arguments    keyword arguments of the calculator
+    may_import   accept `package.module:Class`, which runs that module's code; false for a SPEC read from a file
+
+    Raises
+    ------
+    InputError
+        A name, method, module, class or argument that does not exist (the nearest name is given); a forbidden import.
+    """
+    arguments = dict(arguments or {})
+    name, _, rest = spec.partition(":")
+    if name in NAMED_SPECS:
+        calculator_class, fixed = _named_class(name, rest)
+    elif rest and "." in name:
+        if not may_import:
+            raise InputError(
+                f"the configuration file asks for the calculator '{spec}', which would run that module's code; "
+                f"if you trust it, give it on the command line: --calculator {spec}"
+            )
+        calculator_class, fixed = _imported_class(spec, name, rest), {}
+    else:
+        raise InputError(
+            f"calculator '{spec}' is not known; expected emt, tblite:METHOD or package.module:Class"
+            + nearest_name(name, NAMED_SPECS)
+        )
+    _check_arguments(spec, calculator_class, arguments)
+    try:
+        calculator = calculator_class(**fixed, **arguments)
+    except Exception as error:  # a foreign constructor may raise anything, and the user must see which
+        raise InputError(f"calculator '{spec}' cannot be made ({type(error).__name__}: {error})") from error
+    _settings_of[calculator] = {"calculator": spec} | ({"calculator_arg": arguments} if arguments else {})
+    return as_calculator(calculator)
+
+
+def _named_class(name: str, method: str) -> tuple[type, dict[str, Any]]:
+    """The class behind a named SPEC and the arguments that the SPEC itself fixes."""
+    methods = NAMED_SPECS[name]
+    if method and method not in methods:
+        known = f"expected one of {', '.join(methods)}" if methods else "it takes none"
+        raise InputError(f"calculator '{name}' has no method '{method}'; {known}{nearest_name(method, methods)}")
+    if name == "emt":
+        from ase.calculators.emt import EMT
+
+        return EMT, {}
+    tblite = import_optional("tblite.ase", extra="xtb", purpose="the calculator tblite")
+    return tblite.TBLite, {"method": method or methods[0], "verbosity": 0}
+
+
+def _imported_class(spec: str, module_name: str, class_name: str) -> type:
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # importing runs foreign code
+        raise InputError(
+            f"calculator '{spec}': the module '{module_name}' does not import ({type(error).__name__}: {error})"
+        ) from error
+    found = getattr(module, class_name, None)
+    if not inspect.isclass(found):
+        classes = [name for name, _ in inspect.getmembers(module, inspect.isclass)]
+        raise InputError(
+            f"calculator '{spec}': '{module_name}' has no class '{class_name}'{nearest_name(class_name, classes)}"
+        )
+    return found
+
+
+def _check_arguments(spec: str, calculator_class: type, arguments: dict[str, Any]) -> None:
+    """Refuse arguments that the calculator does not have; many ASE calculators would take and ignore them."""
+    parameters = inspect.signature(calculator_class).parameters.values()
+    known = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    known |= set(getattr(calculator_class, "default_parameters", {}))
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    if takes_any and not getattr(calculator_class, "default_parameters", {}):
+        return  # the class alone knows its arguments
+    for name in arguments:
+        if name not in known:
+            raise InputError(f"calculator '{spec}' has no argument '{name}'{nearest_name(name, known)}")
+
+
+def calculator_settings(calculator: Any) -> dict[str, Any]:
+    """How to ask for this calculator again, as config.yaml keys: `model`, or `calculator` and `calculator_arg`."""
+    if calculator is None:
+        return {}
+    if calculator in _settings_of:
+        return dict(_settings_of[calculator])
+    kind = type(calculator)
+    return {"calculator": f"{kind.__module__}:{kind.__qualname__}"}
+
+
+def loaded_model(calculator: Any) -> Model | None:
+    """The Deep Potential (or committee) behind a `DPCalculator`; None for any other calculator."""
+    plugin = sys.modules.get("dp_sim.plugins.ase_calculator")  # not loaded: then the calculator is none of ours
+    return calculator.model if plugin is not None and isinstance(calculator, plugin.DPCalculator) else None
+
+
+def model_sha256(calculator: Any) -> list[str]:
+    """SHA-256 of the file of each model behind `calculator`, in order; empty for a calculator that is not ours."""
+    model = loaded_model(calculator)
+    return [] if model is None else [member.sha256 for member in model.members]

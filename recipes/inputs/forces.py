@@ -1,0 +1,52 @@
+"""Energies and forces of several structures on one calculator: a batch where a Deep Potential of ours is behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.constraints import FixAtoms
+from numpy.typing import NDArray
+
+from dp_sim.errors import InputError
+from dp_sim.recipes.inputs.calculators import loaded_model
+
+
+def energies_and_forces(
+    structures: Sequence[Atoms], calculator: Any, names: Sequence[str] | None = None
+) -> Iterator[tuple[float, NDArray[np.float64]]]:
+    """Potential energy (eV) and forces (N, 3) (eV/Angstrom) of each structure in turn, constraints left aside.
+
+    `names`: what our errors call them, by default "structure 0" and so on.
+    """
+    model = loaded_model(calculator)
+    # A subclass may do more than its model.
+    if model is None or type(calculator).__module__ != "dp_sim.plugins.ase_calculator":
+        for atoms in structures:
+            yield calculator.get_potential_energy(atoms), calculator.get_forces(atoms)
+        return
+    for output in model.evaluate_each(structures, names=names):
+        assert output.forces is not None
+        yield output.energy.item(), output.forces.cpu().numpy()
+
+
+def largest_force(atoms: Atoms) -> float:
+    """Largest force on an atom, eV/Angstrom, the constraints taken into account."""
+    return float(np.linalg.norm(atoms.get_forces(), axis=1).max())
+
+
+def mobile_atoms(atoms: Atoms) -> NDArray[np.intp]:
+    """Indices of the atoms that no constraint holds."""
+    fixed: set[int] = set()
+    for constraint in atoms.constraints:
+        if not isinstance(constraint, FixAtoms):
+            raise InputError(
+                f"vibrations can hold whole atoms (FixAtoms), not {type(constraint).__name__}; remove that constraint"
+            )
+        fixed.update(int(index) for index in constraint.index)
+    mobile = np.array([index for index in range(len(atoms)) if index not in fixed], dtype=np.intp)
+    if not len(mobile):
+        raise InputError("every atom is fixed, so nothing can vibrate; free at least one")
+    return mobile

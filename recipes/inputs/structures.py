@@ -1,0 +1,81 @@
+"""Structures as recipes want them: checked, copied, with a calculator that has shown that it can evaluate them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import CalculatorError
+from ase.geometry import complete_cell
+from ase.io.jsonio import encode
+from ase.neighborlist import primitive_neighbor_list
+
+from dp_sim.errors import InputError
+from dp_sim.recipes.inputs.calculators import as_calculator
+from dp_sim.structures import checks as structure
+
+#: Cutoff of an ordinary potential (Angstrom), with which neighbours are counted where no model is known yet.
+ORDINARY_CUTOFF = 6.0
+
+
+def check_structure(atoms: Any, name: str = "the structure") -> Atoms:
+    """A copy of `atoms` without its calculator.
+
+    Raises
+    ------
+    InputError
+        Not an `ase.Atoms`, or one that `dp_sim.structures.checks` refuses: no atoms, positions or cell not finite,
+        periodic axes that span no volume, two atoms on one spot, or so many in so small a cell that no memory holds
+        the pairs.
+    """
+    if not isinstance(atoms, Atoms):
+        raise InputError(f"{name} must be an ase.Atoms, got {type(atoms).__name__}; read a file with ase.io.read")
+    structure.check_density(structure.check_structures([atoms], name), ORDINARY_CUTOFF, name)
+    cell = complete_cell(np.where(atoms.pbc[:, None], atoms.cell, 0.0))
+    reach = structure.COINCIDENT_ANGSTROM
+    center, neighbor, distances = primitive_neighbor_list("ijd", atoms.pbc, cell, atoms.positions, reach)
+    structure.check_distances(distances, center, neighbor, name)
+    return atoms.copy()
+
+
+def prepare_atoms(atoms: Any, calc: Any, name: str = "the structure") -> Atoms:
+    """A checked copy of `atoms` with a calculator attached that has evaluated it once.
+
+    The evaluation shows, before a recipe writes anything, that the calculator knows these elements; ASE calculators
+    keep it, so a recipe that starts with this structure does not pay for it again.
+
+    Raises
+    ------
+    InputError
+        From `check_structure` and `as_calculator`; the calculator cannot evaluate the structure or returns NaN.
+    """
+    atoms = check_structure(atoms, name)
+    atoms.calc = as_calculator(calc)
+    calculator = type(atoms.calc).__name__
+    try:
+        energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+    except InputError:
+        raise
+    except (CalculatorError, NotImplementedError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise InputError(
+            f"{name} ({atoms.get_chemical_formula()}): the calculator {calculator} cannot evaluate it "
+            f"({type(error).__name__}: {error}); check its elements and the calculator's settings"
+        ) from error
+    if not (np.isfinite(energy) and np.isfinite(forces).all()):
+        raise InputError(f"{name}: the calculator {calculator} returns energies or forces that are not finite")
+    return atoms
+
+
+def structures_sha256(structures: Sequence[Atoms]) -> str:
+    """SHA-256 over species, positions, cell, periodicity, momenta and constraints: equal structures, equal hash."""
+    digest = hashlib.sha256()
+    for atoms in structures:
+        digest.update(np.ascontiguousarray(atoms.numbers, dtype="<i8").tobytes())
+        for array in (atoms.positions, np.asarray(atoms.cell), atoms.get_momenta()):
+            digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+        digest.update(bytes(atoms.pbc.tolist()))
+        digest.update(encode([constraint.todict() for constraint in atoms.constraints]).encode())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Recipes that make and measure models: labels, training, accuracy."""

@@ -1,0 +1,146 @@
+"""A model against labelled data: table of errors and parity plot (Zhang et al., NeurIPS 2018, table 2 and fig. 2)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from dp_sim.datasets.reading import read_all
+from dp_sim.errors import InputError
+from dp_sim.recipes.inputs.calculators import as_calculator, loaded_model
+from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.run.directory import RunDirectory
+from dp_sim.recipes.run.progress import progress_bar
+from dp_sim.training.accuracy import ErrorPair, Parity, SystemErrors, compare, pool, system_errors
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: More points than this only make a plot slow.
+PLOTTED_POINTS = 20_000
+UNITS = {"energy": "eV/atom", "forces": "eV/Angstrom", "virial": "eV/atom"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccuracyResult(Result):
+    """Errors on labelled frames.
+
+    total      all frames together (training.accuracy.SystemErrors: energy eV/atom, forces eV/Angstrom, virial eV/atom)
+    systems    the same per composition
+    parities   labels beside predictions
+    """
+
+    recipe: ClassVar[str] = "test"
+    title: ClassVar[str] = "Accuracy on labelled data"
+
+    total: SystemErrors
+    systems: tuple[SystemErrors, ...]
+    parities: tuple[Parity, ...]
+
+    def quantities(self) -> dict[str, Quantity | Estimate]:
+        quantities: dict[str, Quantity | Estimate] = {"frames": Quantity(self.total.frames)}
+        shown = [self.total] if len(self.systems) == 1 else [self.total, *self.systems]
+        for errors in shown:
+            prefix = "" if errors is self.total else f"{errors.system}_"
+            quantities.update(error_quantities(errors, prefix))
+        return quantities
+
+    def figures(self) -> dict[str, Figure]:
+        return {"parity": parity_figure(self.parities)}
+
+    def write_data(self, path: Callable[[str], Path]) -> None:
+        """Nothing beside result.json and the plot."""
+
+
+def error_quantities(errors: SystemErrors, prefix: str = "") -> dict[str, Quantity | Estimate]:
+    """MAE and RMSE of each label that there is."""
+    quantities: dict[str, Quantity | Estimate] = {}
+    for label, unit in UNITS.items():
+        pair: ErrorPair = getattr(errors, label)
+        if pair.mae is not None:
+            quantities[f"{prefix}{label}_mae"] = Quantity(pair.mae, unit)
+            quantities[f"{prefix}{label}_rmse"] = Quantity(pair.rmse, unit)
+    return quantities
+
+
+def parity_figure(parities: Sequence[Parity]) -> Figure:
+    """Energies standardised per system as in fig. 2 of the paper, and force components."""
+    from dp_sim.recipes.results.figures import COLOURS, new_panels
+
+    figure, (energy, forces) = new_panels(
+        [("(label − mean)/deviation", "(prediction − mean)/deviation"), ("label (eV/Å)", "prediction (eV/Å)")]
+    )
+    energy.set_title("energy, standardised per system", fontsize=9)
+    forces.set_title("force components", fontsize=9)
+    for number, parity in enumerate(parities):
+        colour = COLOURS[number % len(COLOURS)]
+        deviation = parity.energy[:, 0].std() if len(parity.energy) > 1 else 0.0
+        if deviation > 0:
+            standard = (parity.energy - parity.energy[:, 0].mean()) / deviation
+            energy.plot(standard[:, 0], standard[:, 1], ".", ms=4, color=colour, alpha=0.6, label=parity.system)
+        points = parity.forces[:: max(1, len(parity.forces) // PLOTTED_POINTS)]
+        forces.plot(points[:, 0], points[:, 1], ".", ms=2, color=colour, alpha=0.4, label=parity.system)
+    for panel in (energy, forces):
+        low, high = panel.dataLim.intervalx
+        if np.isfinite([low, high]).all():
+            panel.plot([low, high], [low, high], color="gray", lw=0.8, zorder=0)
+        panel.set_aspect("equal", adjustable="datalim")
+    if 1 < len(parities) <= len(COLOURS):
+        forces.legend(fontsize=7, markerscale=3)
+    return figure
+
+
+def measure_accuracy(
+    model: Any,
+    data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+    seed: int = 0,
+) -> AccuracyResult:
+    """Evaluate a model on labelled frames.
+
+    model   a model file, a list of them (a committee) or a DPCalculator
+    data    files that ASE reads (FILE@INDEX for a part) or DeePMD-kit folders
+    seed    kept for the record: nothing here is random
+
+    Raises
+    ------
+    InputError
+        No model of ours, unreadable data, or an element that the model does not know.
+    """
+    calculator = as_calculator(model)
+    loaded = loaded_model(calculator)
+    if loaded is None:
+        raise InputError(f"accuracy is measured for dp-sim models, got {type(calculator).__name__}; give a model file")
+    sources = [data] if isinstance(data, (str, os.PathLike)) else list(data)
+    frames = read_all(sources)
+    for frame in frames:
+        loaded.species_index(frame.numbers, frame.name)
+    settings = {"data": [str(source) for source in sources]}
+    with (
+        RunDirectory(
+            "test",
+            out,
+            settings=settings,
+            structures=[],
+            calculator=calculator,
+            seed=seed,
+            overwrite=overwrite,
+            resume=resume,
+            resumable=False,
+        ) as run,
+        progress_bar("test", total=len(frames), show=progress) as advance,
+    ):
+        parities = tuple(compare(loaded, frames, advance))
+        systems = tuple(system_errors(parity) for parity in parities)
+        total = system_errors(pool(parities))
+        return run.finish(AccuracyResult(converged=True, total=total, systems=systems, parities=parities))

@@ -1,0 +1,236 @@
+"""Training as a recipe: a YAML input in, a run directory with the model, its learning curve and a report out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from dp_sim.config.reading import parse_config, read_config
+from dp_sim.config.training import TrainConfig
+from dp_sim.datasets.radial_distribution import radial_distribution
+from dp_sim.errors import InputError
+from dp_sim.files import write_text
+from dp_sim.model.evaluator import Model
+from dp_sim.model.model_file import load_model, save_model
+from dp_sim.recipes.models.accuracy import UNITS, error_quantities, parity_figure
+from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.run.directory import RunDirectory
+from dp_sim.recipes.run.progress import progress_bar
+from dp_sim.structures.devices import usable_device
+from dp_sim.training.accuracy import Parity, SystemErrors, compare, pool, system_errors
+from dp_sim.training.data import read_datasets
+from dp_sim.training.loop import CurvePoint, fit
+from dp_sim.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MODEL, CHECKPOINT, CURVE = "model.pt", "checkpoint.pt", "learning_curve.csv"
+#: Said when a run is to be resumed with another number of steps.
+OTHER_STEPS = (
+    "the learning rate falls over all the steps of a run, so one of another length differs from its first step on: "
+    "train it in another directory (-o), or start over with --overwrite"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult(Result):
+    """A trained model.
+
+    model       the opened model file
+    model_path  where it is
+    curve       the learning curve (dp_sim.training.loop.CurvePoint: eV/atom, eV/Angstrom, seconds)
+    held_out    errors on all held-out frames, evaluated with the model file; None without such frames
+    parities    labels beside predictions for them
+    """
+
+    recipe: ClassVar[str] = "train"
+    title: ClassVar[str] = "Training of a Deep Potential"
+
+    model: Model
+    model_path: Path
+    curve: tuple[CurvePoint, ...]
+    frames: int
+    held_out: SystemErrors | None
+    parities: tuple[Parity, ...]
+
+    def quantities(self) -> dict[str, Quantity | Estimate]:
+        last = self.curve[-1]
+        quantities: dict[str, Quantity | Estimate] = {
+            "species": Quantity(" ".join(self.model.metadata.species)),
+            "training_frames": Quantity(self.frames),
+            "steps": Quantity(last.step),
+            "training_time": Quantity(last.seconds, "s"),
+        }
+        for label, unit in UNITS.items():
+            value = getattr(last, f"train_{label}")
+            if value is not None:
+                quantities[f"training_{label}_rmse"] = Quantity(value, unit)
+        if self.held_out is not None:
+            quantities["held_out_frames"] = Quantity(self.held_out.frames)
+            quantities.update(error_quantities(self.held_out, "held_out_"))
+        return quantities
+
+    def figures(self) -> dict[str, Figure]:
+        figures = {"learning_curve": learning_curve_figure(self.curve)}
+        if self.parities:
+            figures["parity"] = parity_figure(self.parities)
+        return figures
+
+    def write_data(self, path: Callable[[str], Path]) -> None:
+        write_text(path(CURVE), curve_csv(self.curve))
+
+
+def curve_csv(curve: Sequence[CurvePoint]) -> str:
+    """The learning curve as CSV; units in the header."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [
+        f"{name} ({UNITS[name.split('_')[1]]})" if "_" in name and name.split("_")[1] in UNITS else name
+        for name in CurvePoint._fields
+    ]
+    writer.writerow([f"{name} (s)" if name == "seconds" else name for name in names])
+    writer.writerows(["" if value is None else f"{value:.6g}" for value in point] for point in curve)
+    return text.getvalue()
+
+
+def learning_curve_figure(curve: tuple[CurvePoint, ...]) -> Figure:
+    from dp_sim.recipes.results.figures import COLOURS, new_panels
+
+    figure, (energy, forces) = new_panels([("step", "energy RMSE (meV/atom)"), ("step", "force RMSE (meV/Å)")])
+    steps = [point.step for point in curve]
+    for panel, label in ((energy, "energy"), (forces, "forces")):
+        for number, part in enumerate(("train", "valid")):
+            values = [getattr(point, f"{part}_{label}") for point in curve]
+            if None in values:
+                continue
+            name = "training batches" if part == "train" else "held out"
+            panel.semilogy(steps, [1000 * v for v in values], color=COLOURS[number], label=name)
+        panel.legend(fontsize=8)
+    return figure
+
+
+def train(
+    settings: str | os.PathLike[str] | dict[str, Any] | TrainConfig,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+    seed: int | None = None,
+    device: str | None = None,
+) -> TrainResult:
+    """Train a Deep Potential.
+
+    settings   a YAML file, a mapping, or a TrainConfig (dp_sim.config.model has every key, its default and meaning)
+    out        directory of the run; for a YAML file its name without suffix by default
+    resume     go on from the last checkpoint, to the same numbers as without the break
+    seed, device   in place of `training.seed` and `training.device`
+
+    Leaves model.pt, checkpoint.pt, learning_curve.csv and .png, result.json, report.html.
+
+    Raises
+    ------
+    InputError
+        Bad settings, unreadable data, a directory that holds another run, or training that diverges.
+    """
+    config, out = _config(settings, out)
+    changed = {key: value for key, value in (("seed", seed), ("device", device)) if value is not None}
+    if changed:
+        sections = config.model_dump()
+        config = parse_config({**sections, "training": {**sections["training"], **changed}})
+    usable_device(config.training.device)
+    data = read_datasets(config)
+    trainer = Trainer(config, data)
+    with RunDirectory(
+        "train",
+        out,
+        settings=config.model_dump(mode="json"),
+        structures=[],
+        calculator=None,
+        seed=config.training.seed,
+        overwrite=overwrite,
+        resume=resume,
+        advice={"training.steps": OTHER_STEPS},
+    ) as run:
+        run.log(
+            f"{len(data.train)} frames to train on, {len(data.valid)} held out, species {trainer.config.model.species}"
+        )
+        curve = _run(trainer, run, progress)
+        model_path = run.path(MODEL)
+        assert model_path is not None
+        save_model(model_path, trainer.result, trainer.config.model, _summary(trainer, curve))
+        model = load_model(model_path)
+        parities = tuple(compare(model, data.valid))
+        return run.finish(
+            TrainResult(
+                converged=True,
+                model=model,
+                model_path=model_path,
+                curve=tuple(curve),
+                frames=len(data.train),
+                held_out=system_errors(pool(parities)) if parities else None,
+                parities=parities,
+            )
+        )
+
+
+def _config(settings: Any, out: Any) -> tuple[TrainConfig, Path]:
+    if isinstance(settings, (str, os.PathLike)):
+        return read_config(settings), Path(out) if out is not None else Path(Path(settings).stem)
+    if out is None:
+        raise InputError("training from settings in memory needs out=DIRECTORY, where the model goes")
+    return settings if isinstance(settings, TrainConfig) else parse_config(settings), Path(out)
+
+
+def _run(trainer: Trainer, run: RunDirectory, progress: bool) -> list[CurvePoint]:
+    """The loop with its progress bar, a line in the log for each point of the curve, and a checkpoint on Ctrl-C."""
+    total = trainer.config.training.steps
+    done, text = 0, ""
+    with progress_bar("train", total=total, show=progress) as advance:
+
+        def on_step(step: int) -> None:
+            nonlocal done
+            advance(step - done, text)
+            done = step
+
+        def on_point(curve: Sequence[CurvePoint]) -> None:
+            nonlocal text
+            text = _errors_text(curve[-1])
+            target = run.path(CURVE)
+            assert target is not None
+            write_text(target, curve_csv(curve))
+            run.log(f"step {curve[-1].step}: {text}")
+
+        return fit(
+            trainer, checkpoint=run.path(CHECKPOINT), on_step=on_step, on_point=on_point, whole_steps=run.whole_steps
+        )
+
+
+def _errors_text(point: CurvePoint) -> str:
+    """`force RMSE 83, held out 91 meV/Å, energy RMSE 1.2, held out 1.4 meV/atom, lr 1.0e-03`; what has labels."""
+    parts = []
+    for label, name, unit in (("forces", "force", "meV/Å"), ("energy", "energy", "meV/atom")):
+        values = [("", getattr(point, f"train_{label}")), (", held out", getattr(point, f"valid_{label}"))]
+        shown = [f"{prefix} {1000 * value:.3g}" for prefix, value in values if value is not None]
+        if shown:
+            parts.append(f"{name} RMSE{''.join(shown)} {unit}")
+    if point.learning_rate is not None:
+        parts.append(f"lr {point.learning_rate:.1e}")
+    return ", ".join(parts)
+
+
+def _summary(trainer: Trainer, curve: list[CurvePoint]) -> dict[str, Any]:
+    """What the model file keeps of its training: settings, sizes, last errors, and g(r) for `dp-sim info --plot`."""
+    return {
+        "settings": trainer.config.model_dump(mode="json", exclude={"data", "model"}),
+        "training_frames": len(trainer.train.frames),
+        "last": curve[-1]._asdict(),
+        "radial_distribution": radial_distribution(trainer.train.pairs, trainer.config.model),
+    }

@@ -1,0 +1,271 @@
+"""Intrinsic reaction coordinate: downhill in mass-weighted coordinates from a saddle point to both minima."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from numpy.typing import NDArray
+
+from dp_sim.errors import InputError
+from dp_sim.files import write_text
+from dp_sim.recipes.inputs.forces import largest_force, mobile_atoms
+from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.paths.ends import END_FMAX, relaxed
+from dp_sim.recipes.paths.saddle import saddle_verdict, stiffened_hessian
+from dp_sim.recipes.paths.ts import TransitionStateResult
+from dp_sim.recipes.results.figures import COLOURS, new_figure
+from dp_sim.recipes.results.frames import evaluated_copy, write_frames
+from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.run.directory import RunDirectory
+from dp_sim.recipes.run.progress import progress_bar
+from dp_sim.recipes.static.vib import VibResult, vibrations
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Sella's names for the two directions along the imaginary mode.
+SIDES = ("forward", "reverse")
+#: The default step, as a displacement along the imaginary mode, Angstrom.
+STEP_A = 0.1
+ARC_UNIT = "amu^1/2 Angstrom"
+
+
+@dataclass(frozen=True, kw_only=True)
+class IrcResult(Result):
+    """The path downhill on both sides of a saddle point.
+
+    images             the path, the saddle point among them, each with energy and forces
+    energies           (n_images,) potential energy, eV
+    arc_length         (n_images,) mass-weighted distance along the path, amu^1/2 Angstrom: 0 at the saddle point,
+                       negative towards the reactant
+    reactant, product  the minima to which the first and the last point relax, with energy and forces; the lower of
+                       the two is called the reactant
+    frequency_cm1      of the imaginary mode at the saddle point, negative
+    """
+
+    recipe: ClassVar[str] = "irc"
+    title: ClassVar[str] = "Intrinsic reaction coordinate"
+
+    images: tuple[Atoms, ...]
+    energies: np.ndarray
+    arc_length: np.ndarray
+    reactant: Atoms
+    product: Atoms
+    frequency_cm1: float
+
+    @property
+    def saddle_index(self) -> int:
+        """Which image is the saddle point."""
+        return int(np.argmin(np.abs(self.arc_length)))
+
+    @property
+    def barrier_eV(self) -> float:
+        """Energy of the saddle point above the relaxed reactant, without zero-point energy."""
+        return float(self.energies[self.saddle_index] - self.reactant.get_potential_energy())
+
+    @property
+    def reverse_barrier_eV(self) -> float:
+        """Energy of the saddle point above the relaxed product."""
+        return float(self.energies[self.saddle_index] - self.product.get_potential_energy())
+
+    @property
+    def reaction_energy_eV(self) -> float:
+        """Energy of the relaxed product above the relaxed reactant."""
+        return float(self.product.get_potential_energy() - self.reactant.get_potential_energy())
+
+    def quantities(self) -> dict[str, Quantity | Estimate]:
+        return {
+            "barrier": Quantity(self.barrier_eV, "eV"),
+            "reverse_barrier": Quantity(self.reverse_barrier_eV, "eV"),
+            "reaction_energy": Quantity(self.reaction_energy_eV, "eV"),
+            "imaginary_frequency": Quantity(self.frequency_cm1, "cm^-1"),
+            "arc_to_reactant": Quantity(float(self.arc_length[0]), ARC_UNIT),
+            "arc_to_product": Quantity(float(self.arc_length[-1]), ARC_UNIT),
+            "images": Quantity(len(self.images)),
+        }
+
+    def figures(self) -> dict[str, Figure]:
+        figure, axes = new_figure("arc length (amu$^{1/2}$ Å)", "energy (eV)")
+        top = self.saddle_index
+        relative = self.energies - self.energies[top]
+        axes.plot(self.arc_length, relative, ".-", color=COLOURS[0])
+        axes.plot(0.0, 0.0, "o", color=COLOURS[1])
+        for barrier, colour in ((self.barrier_eV, COLOURS[2]), (self.reverse_barrier_eV, COLOURS[3])):
+            axes.axhline(-barrier, color=colour, linewidth=0.8, linestyle="--")
+        axes.set_title(f"barrier {self.barrier_eV:.3f} eV, back {self.reverse_barrier_eV:.3f} eV", fontsize="medium")
+        return {"profile": figure}
+
+    def write_data(self, path: Callable[[str], Path]) -> None:
+        write_frames(path("path.extxyz"), self.images)
+        write_frames(path("reactant.extxyz"), self.reactant)
+        write_frames(path("product.extxyz"), self.product)
+        rows = zip(self.arc_length, self.energies, strict=True)
+        lines = [f"{i},{s:.6f},{e:.9f}" for i, (s, e) in enumerate(rows)]
+        write_text(path("profile.csv"), "\n".join(["image,arc_amu1/2_A,energy_eV", *lines]) + "\n")
+
+
+def follow_irc(
+    ts: Atoms | TransitionStateResult,
+    calc: Any,
+    *,
+    step: float | None = None,
+    fmax: float = 0.05,
+    steps: int = 200,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+    seed: int = 0,
+) -> IrcResult:
+    """Follow the reaction coordinate from a saddle point down both sides, and relax both ends to their minima.
+
+    The path is Fukui's (Acc. Chem. Res. 14, 363 (1981)): steepest descent in mass-weighted coordinates, integrated by
+    Sella. Its Hessian is the calculator's exact one where it has `get_hessian`, else from 6N forces.
+
+    ts      a saddle point: exactly one imaginary frequency, no force above `fmax`; or what `refine_ts` returned
+    step    length of one step, amu^1/2 Angstrom; None: what is 0.1 Angstrom along the imaginary mode
+    fmax    a side ends where no force exceeds this, eV/Angstrom; its last point is then relaxed further
+    steps   limit on the steps of each side
+    seed    kept for the record: nothing here is random
+
+    Raises
+    ------
+    InputError
+        The start is not stationary or not a first-order saddle point; a constraint other than `FixAtoms`.
+    """
+    start = ts.atoms if isinstance(ts, TransitionStateResult) else ts
+    atoms = prepare_atoms(start, calc, "the saddle point")
+    mobile_atoms(atoms)
+    for name, value in (("step", step), ("fmax", fmax), ("steps", steps)):
+        if value is not None and not (np.isfinite(value) and value > 0):
+            raise InputError(f"{name} must be positive, got {value}")
+    with RunDirectory(
+        "irc",
+        out,
+        settings={"step": step, "fmax": fmax, "steps": steps},
+        structures=[start],
+        calculator=atoms.calc,
+        seed=seed,
+        overwrite=overwrite,
+        resume=resume,
+        resumable=False,
+    ) as run:
+        vib = _saddle_modes(atoms, fmax, progress)
+        length = STEP_A * np.sqrt(vib.reduced_masses_amu[0]) if step is None else step
+        run.log(f"imaginary frequency {vib.frequencies_cm1[0]:.1f} cm^-1, steps of {length:.3f} {ARC_UNIT}")
+        sides, causes = _both_sides(atoms, vib, length, fmax, steps, run, progress)
+        ends = []
+        for name, side in zip(SIDES, sides, strict=True):
+            end = side[-1].copy()
+            end.calc = atoms.calc
+            ends.append(evaluated(relaxed(end, min(fmax, END_FMAX), run, f"{name} end")))
+        return run.finish(_result(evaluated(atoms), vib, sides, ends, causes))
+
+
+def _saddle_modes(atoms: Atoms, fmax: float, progress: bool) -> VibResult:
+    """The normal modes at the start, which must be a saddle point: downhill means nothing elsewhere."""
+    force = largest_force(atoms)
+    if force > fmax:
+        raise InputError(
+            f"the structure is not stationary: its largest force is {force:.3g} eV/Angstrom, at most {fmax:g} is "
+            "wanted; refine it first (refine_ts, dp-sim ts)"
+        )
+    vib = vibrations(atoms, atoms.calc, fmax=fmax, progress=progress)
+    if verdict := saddle_verdict(vib.frequencies_cm1):
+        raise InputError(f"the structure is not where a reaction path starts: {verdict}")
+    return vib
+
+
+def _both_sides(
+    atoms: Atoms, vib: VibResult, step: float, fmax: float, steps: int, run: RunDirectory, progress: bool
+) -> tuple[list[list[Atoms]], list[str]]:
+    """The points of each side, the saddle point left out, and why a side ended too early."""
+    from sella import IRC  # a heavy import (jax)
+    from sella.optimize.irc import IRCInnerLoopConvergenceFailure
+
+    moving = atoms.copy()
+    moving.calc = _Held(atoms.calc, mobile_atoms(atoms))
+    moving.set_masses(atoms.get_masses())  # Sella would otherwise take those of the most common isotopes
+    # Asked for once, at the saddle point: Sella updates it along the way.
+    hessian = stiffened_hessian(vib)
+    irc = IRC(moving, logfile=None, dx=step, hessian_function=lambda _: hessian)
+    sides: list[list[Atoms]] = []
+    causes = []
+    with progress_bar("irc", total=2 * steps, show=progress) as advance:
+        for name in SIDES:
+            points: list[Atoms] = []
+            ended = False
+            try:
+                for ended in irc.irun(fmax=fmax, steps=steps, direction=name):  # noqa: B007 - read after the loop
+                    points.append(evaluated(moving))
+                    advance(1, f"{name}: {largest_force(moving):.3f} eV/Å")
+            except IRCInnerLoopConvergenceFailure:
+                points.append(evaluated(moving))  # off the path, but in the right valley
+                causes.append(
+                    f"the {name} side stopped at step {len(points) - 1}: its path bends too sharply; halve `step`"
+                )
+            else:
+                if not ended:
+                    causes.append(
+                        f"the {name} side still has a force of {largest_force(moving):.3g} eV/Angstrom after {steps} "
+                        f"steps, {fmax:g} was asked for; allow more steps"
+                    )
+            run.log(f"{name} side: {len(points) - 1} steps, largest force {largest_force(moving):.4f} eV/Angstrom")
+            sides.append(points[1:])  # the first point is the saddle point
+    return sides, causes
+
+
+class _Held(Calculator):
+    """A calculator without the forces on atoms that do not move.
+
+    Sella leaves those atoms in place, but takes the forces on them for a part of its Hessian, which they spoil.
+    """
+
+    implemented_properties = ("energy", "forces")
+
+    def __init__(self, calculator: Any, mobile: NDArray[np.intp]) -> None:
+        super().__init__()
+        self._calculator, self._mobile = calculator, mobile
+
+    def calculate(
+        self, atoms: Atoms | None = None, properties: Any = ("energy",), system_changes: Any = all_changes
+    ) -> None:
+        super().calculate(atoms, properties, system_changes)
+        forces = np.zeros((len(self.atoms), 3))
+        forces[self._mobile] = self._calculator.get_forces(self.atoms)[self._mobile]
+        self.results = {"energy": self._calculator.get_potential_energy(self.atoms), "forces": forces}
+
+
+def evaluated(atoms: Atoms) -> Atoms:
+    """A copy with the energy and forces of its calculator, and without the calculator."""
+    atoms.get_forces()
+    return evaluated_copy(atoms)
+
+
+def _result(saddle: Atoms, vib: VibResult, sides: list[list[Atoms]], ends: list[Atoms], causes: list[str]) -> IrcResult:
+    # The sign of the imaginary mode, and so which side came first, means nothing: the lower end is the reactant.
+    (reactant, reverse), (product, forward) = sorted(
+        zip(ends, sides, strict=True), key=lambda side: float(side[0].get_potential_energy())
+    )
+    images = [*reversed(reverse), saddle, *forward]
+    root_mass = np.sqrt(saddle.get_masses())[:, None]
+    lengths = [np.linalg.norm(root_mass * (after.positions - before.positions)) for before, after in pairwise(images)]
+    arc = np.concatenate([[0.0], np.cumsum(lengths)])
+    return IrcResult(
+        converged=not causes,
+        cause="; ".join(causes),
+        images=tuple(images),
+        energies=np.array([image.get_potential_energy() for image in images]),
+        arc_length=arc - arc[len(reverse)],
+        reactant=reactant,
+        product=product,
+        frequency_cm1=float(vib.frequencies_cm1[0]),
+    )

@@ -1,0 +1,223 @@
+"""Minimum-energy path between two structures: nudged elastic band with a climbing image."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+from ase.utils.forcecurve import fit_images
+
+from dp_sim.errors import InputError
+from dp_sim.files import write_text
+from dp_sim.recipes.inputs.forces import largest_force
+from dp_sim.recipes.paths.band import BAND, Band, make_band, optimize_band, read_band
+from dp_sim.recipes.paths.ends import END_FMAX, place, prepare_ends, relaxed_ends
+from dp_sim.recipes.paths.first_path import (
+    check_interpolation,
+    displacement,
+    first_path,
+    is_free,
+)
+from dp_sim.recipes.results.figures import COLOURS, new_figure
+from dp_sim.recipes.results.frames import evaluated_copy, write_frames
+from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.run.directory import RunDirectory
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+#: A dip between two maxima counts as an intermediate when it is this deep on both sides, eV.
+DIP_EV = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathResult(Result):
+    """A converged band, or as far as it came.
+
+    images              the path from reactant to product, each with its energy and forces
+    energies            (n_images,) potential energy of each image, eV
+    path_length_A       (n_images,) distance along the path from the reactant, Angstrom in 3N-dimensional space
+    largest_force       largest force on an atom of the band, eV/Angstrom, the climbing image included
+    steps               optimiser steps taken in this session, rejected trial steps not counted
+    """
+
+    recipe: ClassVar[str] = "neb"
+    title: ClassVar[str] = "Reaction path (climbing-image nudged elastic band)"
+
+    images: tuple[Atoms, ...]
+    energies: np.ndarray
+    path_length_A: np.ndarray
+    largest_force: float
+    steps: int
+
+    @property
+    def highest_index(self) -> int:
+        """Which image is the highest; the climbing one where `converged`."""
+        return int(np.argmax(self.energies))
+
+    @property
+    def highest(self) -> Atoms:
+        """A copy of the highest image: the saddle point, to within `fmax`, where `converged`."""
+        return evaluated_copy(self.images[self.highest_index])
+
+    @property
+    def barrier_eV(self) -> float:
+        """Energy of the highest image above the reactant, without zero-point energy."""
+        return float(self.energies.max() - self.energies[0])
+
+    @property
+    def reverse_barrier_eV(self) -> float:
+        """Energy of the highest image above the product."""
+        return float(self.energies.max() - self.energies[-1])
+
+    @property
+    def reaction_energy_eV(self) -> float:
+        """Energy of the product above the reactant."""
+        return float(self.energies[-1] - self.energies[0])
+
+    @property
+    def intermediates(self) -> tuple[int, ...]:
+        """Images at the bottom of a dip between two maxima: the reaction has more than one step."""
+        e = self.energies
+        return tuple(
+            i
+            for i in range(1, len(e) - 1)
+            if e[i] <= min(e[i - 1], e[i + 1]) and e[i] < min(e[:i].max(), e[i + 1 :].max()) - DIP_EV
+        )
+
+    def quantities(self) -> dict[str, Quantity | Estimate]:
+        return {
+            "barrier": Quantity(self.barrier_eV, "eV"),
+            "reverse_barrier": Quantity(self.reverse_barrier_eV, "eV"),
+            "reaction_energy": Quantity(self.reaction_energy_eV, "eV"),
+            "highest_image": Quantity(self.highest_index),
+            "intermediate_images": Quantity(list(self.intermediates)),
+            "largest_force": Quantity(self.largest_force, "eV/Angstrom"),
+            "path_length": Quantity(float(self.path_length_A[-1]), "Angstrom"),
+            "energies": Quantity(self.energies - self.energies[0], "eV"),
+            "steps": Quantity(self.steps),
+        }
+
+    def figures(self) -> dict[str, Figure]:
+        """The profile: images, and the cubic through their energies and the forces along the path."""
+        fit = fit_images(self.images)
+        figure, axes = new_figure("distance along the path (Å)", "energy (eV)")
+        axes.plot(fit.fit_path, fit.fit_energies, color=COLOURS[0])
+        axes.plot(fit.path, fit.energies, "o", color=COLOURS[0])
+        top = self.highest_index
+        axes.plot(fit.path[top], fit.energies[top], "o", color=COLOURS[1])
+        axes.set_title(f"barrier {self.barrier_eV:.3f} eV, back {self.reverse_barrier_eV:.3f} eV", fontsize="medium")
+        return {"profile": figure}
+
+    def write_data(self, path: Callable[[str], Path]) -> None:
+        write_frames(path("path.extxyz"), self.images)
+        write_frames(path("highest.extxyz"), self.images[self.highest_index])
+        rows = zip(self.path_length_A, self.energies, strict=True)
+        lines = [f"{i},{s:.6f},{e:.9f},{e - self.energies[0]:.9f}" for i, (s, e) in enumerate(rows)]
+        write_text(path("profile.csv"), "\n".join(["image,path_A,energy_eV,relative_eV", *lines]) + "\n")
+
+
+def find_path(
+    reactant: Atoms,
+    product: Atoms,
+    calc: Any,
+    *,
+    images: int = 9,
+    fmax: float = 0.05,
+    steps: int = 500,
+    interpolation: str = "idpp",
+    relax_ends: bool = True,
+    align: bool = True,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+    seed: int = 0,
+) -> PathResult:
+    """The minimum-energy path from reactant to product and its highest point.
+
+    Nudged elastic band with the improved tangent (Henkelman, Jonsson, J. Chem. Phys. 113, 9978 (2000)): first plain,
+    then with a climbing image (Henkelman, Uberuaga, Jonsson, J. Chem. Phys. 113, 9901 (2000)), moved by the adaptive
+    ODE solver of Makri, Ortner, Kermode, J. Chem. Phys. 150, 094109 (2019).
+
+    images          structures on the path, both ends included
+    fmax            largest force on an atom, perpendicular to the path, where the band has converged; eV/Angstrom
+    steps           limit on the optimiser's steps, both stages together
+    interpolation   the first path: "idpp", "linear", or "geodesic" (package geodesic-interpolate, isolated molecules)
+    relax_ends      relax reactant and product with this calculator first; the constraints of the reactant hold for all
+    align           isolated molecules: turn the product onto the reactant; false where orientation or place matters
+    resume          go on from band.extxyz in `out`
+
+    Raises
+    ------
+    InputError
+        The ends do not hold the same atoms in the same order and cell, are the same structure, or a keyword is wrong.
+    """
+    _check_numbers(images=(images, 3), fmax=(fmax, 1e-6), steps=(steps, 0))
+    ends = prepare_ends(reactant, product, calc)
+    check_interpolation(interpolation, ends[0])
+    calculator, rotate = ends[0].calc, align and is_free(ends[0])
+    place(ends, rotate=rotate)
+    settings = {"images": images, "fmax": fmax, "steps": steps, "interpolation": interpolation}
+    with RunDirectory(
+        "neb",
+        out,
+        settings={**settings, "relax_ends": relax_ends, "align": align},
+        structures=[reactant, product],
+        calculator=calculator,
+        seed=seed,
+        overwrite=overwrite,
+        resume=resume,
+        may_change=("steps",),
+    ) as run:
+        saved = run.path(BAND)
+        if run.resumed and saved is not None and saved.exists():
+            band, climbing = read_band(saved, ends[0])
+            run.log(f"goes on from {BAND}")
+        else:
+            if relax_ends:
+                ends = relaxed_ends(ends, min(fmax, END_FMAX), run, rotate=rotate)
+            path = first_path(*ends, images=images, interpolation=interpolation, rotate=rotate, seed=seed)
+            band, climbing = make_band(path, calculator), False
+        taken = optimize_band(band, climbing, fmax, steps, run, progress)
+        return run.finish(_result(band, fmax, taken))
+
+
+def _check_numbers(**limits: tuple[float, float]) -> None:
+    for name, (value, least) in limits.items():
+        if not (np.isfinite(value) and value >= least):
+            raise InputError(f"{name} must be at least {least:g}, got {value}")
+
+
+def _result(band: Band, fmax: float, steps: int) -> PathResult:
+    causes = []
+    if band.largest_force > fmax:
+        causes.append(
+            f"the largest force on the band is {band.largest_force:.3f} eV/Angstrom after {steps} steps, "
+            f"{fmax:g} was asked for; allow more steps (resume=True goes on), or more images"
+        )
+    elif not band.has_barrier():
+        causes.append(
+            "no image lies above both ends, so there is no saddle point between them at this resolution; "
+            "try more images, or accept that the energy rises or falls without a barrier"
+        )
+    for name, end in (("reactant", band.images[0]), ("product", band.images[-1])):
+        if largest_force(end) > 2 * fmax:
+            causes.append(
+                f"the {name} is not relaxed (largest force {largest_force(end):.3f} eV/Angstrom); relax it first"
+            )
+    moved = [np.linalg.norm(displacement(*pair)) for pair in itertools.pairwise(band.images)]
+    return PathResult(
+        converged=not causes,
+        cause="; ".join(causes),
+        images=tuple(band.images),
+        energies=np.array(band.energies),
+        path_length_A=np.concatenate([[0.0], np.cumsum(moved)]),
+        largest_force=band.largest_force,
+        steps=steps,
+    )

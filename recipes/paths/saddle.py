@@ -1,0 +1,47 @@
+"""Is this a first-order saddle point? What its normal modes say, and its Hessian for a walk downhill."""
+
+from __future__ import annotations
+
+import numpy as np
+from ase import units
+from numpy.typing import NDArray
+
+from dp_sim.recipes.static.vib import VibResult
+
+#: An imaginary frequency below this (cm^-1) is numerical noise or a free rotor, not a direction of reaction.
+IMAGINARY_CM1 = 10.0
+#: Curvature given to motions that must not happen (rigid ones, fixed atoms), eV/Angstrom^2/amu: that of a soft mode.
+STIFF = 0.1
+#: hbar in ASE's units, eV Angstrom sqrt(amu/eV): a frequency is then the root of eV/Angstrom^2/amu.
+_HBAR = units._hbar * units.J * units.s
+
+
+def saddle_verdict(frequencies_cm1: NDArray[np.float64]) -> str:
+    """Empty for a first-order saddle point, else what the structure is instead, as a sentence.
+
+    frequencies_cm1   (M,) ascending, imaginary ones negative
+    """
+    imaginary = int((frequencies_cm1 < -IMAGINARY_CM1).sum())
+    lowest = ", ".join(f"{value:.1f}" for value in frequencies_cm1[:3])
+    if imaginary == 1:
+        return ""
+    if imaginary == 0:
+        return f"it has no imaginary frequency (lowest: {lowest} cm^-1): it is a minimum, not a saddle point"
+    return (
+        f"it has {imaginary} imaginary frequencies (lowest: {lowest} cm^-1, negative for imaginary): it is a saddle "
+        "point of higher order; displace it along the second of these modes and search again"
+    )
+
+
+def stiffened_hessian(vib: VibResult) -> NDArray[np.float64]:
+    """The Hessian (3N, 3N) eV/Angstrom^2 with rigid motions and fixed atoms made stiff.
+
+    In mass-weighted coordinates it is sum_k w_k^2 q_k q_k^T over the modes, plus `STIFF` times the projector on all
+    else: so its one negative eigenvalue is that of the imaginary mode, whatever the rounding of the rigid ones.
+    """
+    root_mass = np.repeat(np.sqrt(vib.atoms.get_masses()), 3)
+    modes = vib.modes.reshape(len(vib.modes), -1) * root_mass
+    modes /= np.linalg.norm(modes, axis=1)[:, None]
+    angular = vib.frequencies_cm1 * units.invcm / _HBAR
+    weighted = (modes.T * (np.sign(angular) * angular**2 - STIFF)) @ modes + STIFF * np.eye(len(root_mass))
+    return np.asarray(weighted * np.outer(root_mass, root_mass))

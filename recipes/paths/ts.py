@@ -1,0 +1,183 @@
+"""Transition state: from a guess to the first-order saddle point nearby."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from dp_sim.errors import InputError
+from dp_sim.recipes.inputs.forces import largest_force, mobile_atoms
+from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.paths.saddle import saddle_verdict
+from dp_sim.recipes.results.frames import evaluated_copy, write_frames
+from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.run.directory import RunDirectory
+from dp_sim.recipes.run.progress import progress_bar
+from dp_sim.recipes.static.hessian import difference_hessian, exact_hessian
+from dp_sim.recipes.static.vib import VibResult, vibrations
+
+#: Displacement of the differences of forces, Angstrom.
+DELTA_A = 5e-3
+#: Sella's own bound on the forces is halved so often, at most, until the forces obey ours.
+MOST_HALVINGS = 8
+#: The reaction mode is written as one swing of this amplitude (Angstrom, the atom that moves most) in this many frames.
+SWING_A = 0.3
+SWING_FRAMES = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransitionStateResult(Result):
+    """A saddle point and its curvature.
+
+    atoms             the structure, with energy and forces
+    energy_eV         its potential energy
+    frequencies_cm1   (M,) ascending, imaginary ones negative; without rigid motions and fixed atoms
+    mode              (N, 3) displacements along the lowest mode, of unit length
+    largest_force     largest force on an atom, eV/Angstrom
+    steps             optimiser steps taken
+    """
+
+    recipe: ClassVar[str] = "ts"
+    title: ClassVar[str] = "Transition state"
+
+    atoms: Atoms
+    energy_eV: float
+    frequencies_cm1: np.ndarray
+    mode: np.ndarray
+    largest_force: float
+    steps: int
+
+    def quantities(self) -> dict[str, Quantity | Estimate]:
+        return {
+            "energy": Quantity(self.energy_eV, "eV"),
+            "lowest_frequency": Quantity(self.frequencies_cm1[0], "cm^-1"),
+            "frequencies": Quantity(self.frequencies_cm1, "cm^-1"),
+            "largest_force": Quantity(self.largest_force, "eV/Angstrom"),
+            "steps": Quantity(self.steps),
+        }
+
+    def write_data(self, path: Callable[[str], Path]) -> None:
+        swing = []
+        amplitude = SWING_A / np.linalg.norm(self.mode, axis=1).max()
+        for phase in np.linspace(0, 2 * np.pi, SWING_FRAMES, endpoint=False):
+            frame = self.atoms.copy()
+            frame.positions += amplitude * np.sin(phase) * self.mode
+            swing.append(frame)
+        write_frames(path("ts.extxyz"), self.atoms)
+        write_frames(path("mode.extxyz"), swing)
+
+
+def refine_ts(
+    guess: Atoms,
+    calc: Any,
+    *,
+    fmax: float = 0.01,
+    steps: int = 200,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+    seed: int = 0,
+) -> TransitionStateResult:
+    """The first-order saddle point near `guess`, such as `find_path(...).highest`.
+
+    Partitioned rational-function optimisation with Sella (Hermes, Sargsyan, Najm, Zador, J. Chem. Theory Comput. 15,
+    6536 (2019)) on full Hessians: exact where the calculator has `get_hessian`, else from 6N forces. The normal modes
+    at the end tell whether it is a saddle point; `converged` wants exactly one imaginary.
+
+    fmax    largest force on an atom where the search has converged, eV/Angstrom
+    steps   limit on the optimiser's steps
+    seed    kept for the record: nothing here is random
+
+    Raises
+    ------
+    InputError
+        Bad structure, calculator or keyword; a constraint other than `FixAtoms`.
+    """
+    atoms = prepare_atoms(guess, calc, "the guess")
+    mobile = mobile_atoms(atoms)
+    if not fmax > 0:
+        raise InputError(f"fmax must be positive, got {fmax}; 0.01 eV/Angstrom is usual")
+    if steps < 0:
+        raise InputError(f"steps must not be negative, got {steps}; give the most steps to take")
+    with RunDirectory(
+        "ts",
+        out,
+        settings={"fmax": fmax, "steps": steps},
+        structures=[guess],
+        calculator=atoms.calc,
+        seed=seed,
+        overwrite=overwrite,
+        resume=resume,
+        resumable=False,
+    ) as run:
+        taken = _search(atoms, mobile, fmax, steps, run, progress)
+        reached = evaluated_copy(atoms)
+        return run.finish(_result(reached, vibrations(atoms, atoms.calc, progress=progress), fmax, taken))
+
+
+def _search(atoms: Atoms, mobile: NDArray[np.intp], fmax: float, steps: int, run: RunDirectory, progress: bool) -> int:
+    """Move `atoms` to the saddle point; returns the steps taken."""
+    from sella import Sella  # a heavy import (jax)
+
+    def hessian(moving: Atoms) -> NDArray[np.float64]:
+        run.log("Hessian")
+        exact = exact_hessian(moving)
+        return _difference_hessian(moving, mobile) if exact is None else exact
+
+    # Fixed atoms hold the orientation already, and a periodic cell does.
+    free = not atoms.pbc.any() and not atoms.constraints
+    optimizer = Sella(atoms, logfile=None, order=1, hessian_function=hessian, proj_rot=free)
+    with progress_bar("ts", total=steps, show=progress) as advance:
+
+        def follow() -> None:
+            force = largest_force(atoms)
+            run.log(f"step {optimizer.nsteps}: {atoms.get_potential_energy():.6f} eV, {force:.5f} eV/Angstrom")
+            advance(1, f"{force:.3f} eV/Å")
+
+        optimizer.attach(follow)
+        # Sella leaves out the forces along the rotation that it holds, which is not quite the rigid one far from the
+        # guess; the force that is asked for is the whole one, so it may have to go on to a smaller one of its own.
+        for halvings in range(MOST_HALVINGS):
+            optimizer.run(fmax=fmax / 2**halvings, steps=max(0, steps - optimizer.nsteps))
+            if largest_force(atoms) <= fmax or optimizer.nsteps >= steps:
+                break
+    return int(optimizer.nsteps)
+
+
+def _difference_hessian(atoms: Atoms, mobile: NDArray[np.intp]) -> NDArray[np.float64]:
+    """(3N, 3N) eV/Angstrom^2, symmetric; zero where fixed atoms would move, which Sella keeps from it."""
+    rows = (3 * mobile[:, None] + np.arange(3)).ravel()
+    block = difference_hessian(atoms, delta=DELTA_A, mobile=mobile, partial=None, progress=False)[:, rows]
+    hessian = np.zeros((3 * len(atoms), 3 * len(atoms)))
+    hessian[np.ix_(rows, rows)] = (block + block.T) / 2
+    return hessian
+
+
+def _result(atoms: Atoms, vib: VibResult, fmax: float, steps: int) -> TransitionStateResult:
+    force = largest_force(atoms)
+    causes = []
+    if force > fmax:
+        causes.append(
+            f"the largest force is {force:.3g} eV/Angstrom after {steps} steps, {fmax:g} was asked for; "
+            "allow more steps or start nearer to the saddle point"
+        )
+    if verdict := saddle_verdict(vib.frequencies_cm1):
+        causes.append(verdict)
+    return TransitionStateResult(
+        converged=not causes,
+        cause="; ".join(causes),
+        atoms=atoms,
+        energy_eV=float(atoms.get_potential_energy()),
+        frequencies_cm1=vib.frequencies_cm1,
+        mode=vib.modes[0],
+        largest_force=force,
+        steps=steps,
+    )

@@ -1,0 +1,55 @@
+"""Numbers and values as text, and as JSON."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+
+def format_estimate(value: float, error: float) -> str:
+    """`1.234 ± 0.056`: two significant digits of the error, as many decimals of the value."""
+    digits = 2 if error == 0 else max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def format_value(value: Any) -> str:
+    """A value of `plain` for people: six significant digits (for large numbers four decimals); long lists shortened.
+
+    The floats of a list share their decimals, so that noise beside large numbers reads as zero.
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        decimals = 0 if value.is_integer() else 4
+        return f"{value:.{decimals}f}" if 100 <= abs(value) < 1e7 else f"{value:.6g}"
+    if value == []:
+        return "none"
+    if isinstance(value, list):
+        shown = value if len(value) <= 24 else [*value[:12], "…", *value[-6:]]
+        largest = max((abs(item) for item in value if isinstance(item, float)), default=0.0)
+        if 1e-4 < largest < 1e6:
+            decimals = max(0, 5 - math.floor(math.log10(largest)))
+            shown = [
+                f"{round(item, decimals) + 0.0:.{decimals}f}" if isinstance(item, float) else item for item in shown
+            ]
+        return ", ".join(f"[{format_value(item)}]" if isinstance(item, list) else format_value(item) for item in shown)
+    return str(value)
+
+
+def plain(value: Any) -> Any:
+    """JSON types only; complex numbers and non-finite floats are refused, because a reader could not trust them."""
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"a result must not hold {value}: use Quantity(None, unit, cause) or Estimate.withheld(...)")
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value)

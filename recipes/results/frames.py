@@ -1,0 +1,37 @@
+"""Frames on disk: structures with their labels, in extended XYZ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import iread, write
+
+from dp_sim.files import atomic_path
+
+
+def evaluated_copy(atoms: Atoms) -> Atoms:
+    """A copy that keeps energy, forces and (where it is known) stress, but not the calculator."""
+    known = {name: value for name, value in atoms.calc.results.items() if name in ("energy", "forces", "stress")}
+    copy = atoms.copy()
+    copy.calc = SinglePointCalculator(copy, **known)
+    return copy
+
+
+def write_frames(file: Path, frames: Atoms | Sequence[Atoms]) -> None:
+    """One structure or several into an extended XYZ file, whole or not at all."""
+    with atomic_path(file) as temporary:
+        write(temporary, frames, format="extxyz")
+
+
+def whole_frames(file: Path) -> list[Atoms]:
+    """The frames of an extended XYZ file, up to one that a killed process left unfinished."""
+    frames: list[Atoms] = []
+    try:
+        for frame in iread(file, index=":", format="extxyz"):
+            frames.append(frame)
+    except (ValueError, KeyError, IndexError, OSError):
+        return frames
+    return frames

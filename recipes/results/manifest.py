@@ -1,0 +1,104 @@
+"""The hidden list of what dp-sim wrote into a run directory: overwriting removes that, and never a user's own file."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from dp_sim.errors import InputError
+from dp_sim.files import write_text
+
+MANIFEST = ".dp-sim.json"
+
+
+@dataclass
+class Manifest:
+    """What a run directory holds and what it was made from.
+
+    files          paths relative to the directory, in the order of writing
+    input_sha256   hash of the input structures; model_sha256 of each model file
+    wall_s         seconds worked in all sessions so far
+    """
+
+    recipe: str
+    input_sha256: str = ""
+    model_sha256: list[str] = field(default_factory=list)
+    wall_s: float = 0.0
+    files: list[str] = field(default_factory=list)
+
+    def add(self, directory: Path, name: str) -> Path:
+        """The path of the file `name`, which is on record before it is written."""
+        if name not in self.files:
+            self.files.append(name)
+            self.save(directory)
+        return directory / name
+
+    def save(self, directory: Path) -> None:
+        write_text(directory / MANIFEST, json.dumps(asdict(self), indent=1) + "\n")
+
+
+def read_manifest(directory: Path) -> Manifest | None:
+    """The manifest of a run directory, or None where it is absent or damaged: nothing there is then known as ours."""
+    try:
+        manifest = Manifest(**json.loads((directory / MANIFEST).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    # A path that leaves the directory is not from us; with it, removing a run could remove something else.
+    inside = all(not Path(name).is_absolute() and ".." not in Path(name).parts for name in manifest.files)
+    return manifest if inside else None
+
+
+def remove_run(directory: Path) -> None:
+    """Remove what the manifest lists, then the directory itself if nothing else is in it."""
+    manifest = read_manifest(directory)
+    if manifest is None:
+        return
+    for name in [*manifest.files, MANIFEST]:
+        (directory / name).unlink(missing_ok=True)
+    if not any(directory.iterdir()):
+        directory.rmdir()
+
+
+def claim_directory(directory: Path, *, replace: bool, keep: bool = False) -> Manifest | None:
+    """Make sure that `directory` exists, is writable, and holds nothing but the run that may be replaced or kept.
+
+    replace   an earlier run may be removed
+    keep      an earlier run may stay; its manifest is returned
+
+    Raises
+    ------
+    InputError
+        It holds an earlier run that may be neither replaced nor kept, holds only foreign files, or cannot be written.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"{directory} is a file; give the name of a directory for the run")
+    try:
+        occupied = directory.is_dir() and any(directory.iterdir())
+    except OSError as error:
+        raise InputError(f"cannot read the directory {directory}: {error.strerror}; choose another") from error
+    manifest = read_manifest(directory)
+    if occupied and not (replace or keep):
+        raise InputError(
+            f"the directory {directory} exists and is not empty; choose another one, or ask with --overwrite "
+            "to replace the run in it or with --resume to continue it"
+        )
+    if occupied and manifest is None:
+        raise InputError(
+            f"the directory {directory} holds files that are not from a dp-sim run, which are left alone; "
+            "choose another directory"
+        )
+    if not os.access(_nearest_existing(directory), os.W_OK | os.X_OK):
+        raise InputError(f"no permission to write {directory}; choose another directory")
+    if manifest is not None and not keep:
+        remove_run(directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the directory {directory}: {error.strerror}; choose another") from error
+    return manifest if keep else None
+
+
+def _nearest_existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.absolute().parents) if folder.exists())

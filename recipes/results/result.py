@@ -1,0 +1,112 @@
+"""`Result`: what a recipe returns."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from dp_sim.errors import InputError, nearest_name
+from dp_sim.files import atomic_path, write_text
+from dp_sim.recipes.results.formatting import plain
+from dp_sim.recipes.results.html import SCHEMA_VERSION, report_html, result_fragment
+from dp_sim.recipes.results.manifest import Manifest, claim_directory
+from dp_sim.recipes.results.quantities import Estimate, Quantity
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Base of every recipe's result. A subclass adds its fields and says in `quantities` what goes into result.json.
+
+    recipe      the recipe's name, as on the command line; title: the headline of its report
+    converged   whether the recipe reached what it was asked for
+    cause       where it did not, the reason as a sentence; else empty
+    provenance  versions, hashes, seed, wall time (seconds): see `RunDirectory.provenance`
+    """
+
+    recipe: ClassVar[str]
+    title: ClassVar[str]
+
+    converged: bool
+    cause: str = ""
+    provenance: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def quantities(self) -> dict[str, Quantity | Estimate]:
+        """Name -> number, in the order in which they are shown."""
+        raise TypeError(f"{type(self).__name__} must define quantities()")
+
+    def figures(self) -> dict[str, Figure]:
+        """Name -> matplotlib figure; each is saved as NAME.png and shown in the report."""
+        return {}
+
+    def write_data(self, path: Callable[[str], Path]) -> None:
+        """Write structures and arrays; `path(name)` says where the file `name` goes."""
+
+    def plot(self, name: str | None = None) -> Figure:
+        """The figure `name`, or the first one.
+
+        Raises
+        ------
+        InputError
+            There is no such figure.
+        """
+        figures = self.figures()
+        name = next(iter(figures), "") if name is None else name
+        if name not in figures:
+            raise InputError(
+                f"{type(self).__name__} has no figure '{name}'; it has: {', '.join(figures) or 'none'}"
+                + nearest_name(name, figures)
+            )
+        return figures[name]
+
+    def write(self, path: Callable[[str], Path]) -> None:
+        """Write data, plots, report.html and, last, result.json: where that stands, all the rest does too."""
+        self.write_data(path)
+        plots: dict[str, bytes] = {}
+        for name, figure in self.figures().items():
+            with atomic_path(path(f"{name}.png")) as temporary:
+                figure.savefig(temporary)
+            plots[name] = path(f"{name}.png").read_bytes()
+        content = self.to_dict()
+        write_text(path("report.html"), report_html(content, plots))
+        write_text(path("result.json"), json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+    def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write result.json, report.html, plots and data into `directory`, as a recipe with `out=` does.
+
+        Raises
+        ------
+        InputError
+            The directory is not empty (`overwrite` replaces a dp-sim run only) or cannot be written.
+        """
+        directory = Path(directory)
+        claim_directory(directory, replace=overwrite)
+        manifest = Manifest(self.recipe)
+        self.write(lambda name: manifest.add(directory, name))
+
+    def summary(self) -> str:
+        """The verdict and the numbers, one a line, as text."""
+        verdict = "converged" if self.converged else f"not converged: {self.cause}"
+        return "\n".join([f"{self.title}: {verdict}", *(f"  {n}: {q}" for n, q in self.quantities().items())])
+
+    def _repr_html_(self) -> str:
+        """The verdict, the numbers and the plots, in a notebook."""
+        return result_fragment(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of result.json: numbers only where they are known, no NaN."""
+        return {
+            "schema": SCHEMA_VERSION,
+            "recipe": self.recipe,
+            "title": self.title,
+            "converged": self.converged,
+            "cause": self.cause,
+            "values": {name: quantity.to_dict() for name, quantity in self.quantities().items()},
+            "provenance": plain(self.provenance),
+        }

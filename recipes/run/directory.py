@@ -1,0 +1,211 @@
+"""The directory of a run: claimed before any work, filled as it goes, complete or resumable when it ends."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import yaml
+from ase import Atoms
+
+from dp_sim.errors import InputError
+from dp_sim.files import write_text
+from dp_sim.recipes.inputs.calculators import calculator_settings, model_sha256
+from dp_sim.recipes.inputs.structures import structures_sha256
+from dp_sim.recipes.results.formatting import plain
+from dp_sim.recipes.results.frames import write_frames
+from dp_sim.recipes.results.manifest import Manifest, claim_directory, read_manifest, remove_run
+from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.run.interrupts import answered, signals_as_interrupts, whole_steps
+from dp_sim.recipes.run.provenance import COMMAND, package_versions
+
+logger = logging.getLogger("dp_sim")
+AnyResult = TypeVar("AnyResult", bound=Result)
+
+
+class RunDirectory(AbstractContextManager["RunDirectory"]):
+    """A run of one recipe, with or without a directory.
+
+    recipe, settings    name of the recipe; every setting as used (numbers, strings, lists, dicts)
+    directory           where files go; None = no files
+    structures          the input structures, saved as input.extxyz; none for a run on data files
+    calculator          the ASE calculator that runs; None for a run that makes one
+    overwrite, resume   what may happen to a directory that holds an earlier run
+    resumable           false for a recipe that cannot continue: `resume` then starts over and says so
+    may_change          settings that may differ when a run is continued (`steps`, say)
+    advice              what to do where a setting that may not differ does, if more is to say than in general: key ->
+                        words
+
+    `resumed` is true inside the block when an earlier run is being continued.
+
+    Raises
+    ------
+    InputError
+        On entering: the directory holds an earlier run or foreign files, differs in a setting, or cannot be written.
+        An InputError that leaves the block of a new run removes what that run wrote.
+    """
+
+    def __init__(
+        self,
+        recipe: str,
+        directory: str | os.PathLike[str] | None,
+        *,
+        settings: dict[str, Any],
+        structures: Sequence[Atoms],
+        calculator: Any,
+        seed: int,
+        overwrite: bool = False,
+        resume: bool = False,
+        resumable: bool = True,
+        may_change: Sequence[str] = (),
+        advice: Mapping[str, str] | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.directory = None if directory is None else Path(directory)
+        self.config = plain({"recipe": recipe, **calculator_settings(calculator), "seed": seed, **settings})
+        self.resumed = False
+        self._structures = structures
+        self._manifest = Manifest(recipe, structures_sha256(structures), model_sha256(calculator))
+        self._overwrite, self._resume, self._resumable = overwrite, resume, resumable
+        self._may_change, self._advice = may_change, advice or {}
+        self._hooks: list[Callable[[], object]] = []
+        self._open = ExitStack()
+        self._start = time.monotonic()
+
+    def __enter__(self) -> RunDirectory:
+        self._start = time.monotonic()
+        if self.directory is not None:
+            self._claim(self.directory)
+        self._open.enter_context(signals_as_interrupts())
+        self.log(f"{self.recipe} {'continued' if self.resumed else 'started'}")
+        return self
+
+    def _claim(self, directory: Path) -> None:
+        """Make the directory this run's own; every check comes before the first file is removed or written."""
+        if self._overwrite and self._resume:
+            raise InputError("overwrite and resume exclude each other; give one of them")
+        earlier = read_manifest(directory)
+        self.resumed = self._resume and self._resumable and earlier is not None
+        if self.resumed and earlier is not None:
+            self._check_same_run(directory, earlier)
+        claim_directory(directory, replace=self._overwrite or self._resume, keep=self.resumed)
+        if self.resumed and earlier is not None:
+            self._manifest = earlier
+        elif self._structures:
+            write_frames(self._file("input.extxyz"), [_bare(atoms) for atoms in self._structures])
+        header = "# Every setting of this run as used; dp-sim COMMAND input.extxyz --config config.yaml repeats it.\n"
+        write_text(self._file("config.yaml"), header + yaml.safe_dump(self.config, sort_keys=False))
+        self._file("log.txt")
+        if self._resume and not self.resumed:
+            why = "no earlier run is there" if self._resumable else f"{self.recipe} cannot be continued half-way"
+            logger.warning("%s: %s, starting from the beginning", directory, why)
+
+    def _check_same_run(self, directory: Path, earlier: Manifest) -> None:
+        try:
+            old = yaml.safe_load((directory / "config.yaml").read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError):
+            raise InputError(f"{directory}/config.yaml cannot be read; start over with --overwrite") from None
+        if not isinstance(old, dict):
+            raise InputError(f"{directory}/config.yaml holds no settings; start over with --overwrite")
+        advice = "use the same one, another directory (-o), or start over with --overwrite"
+        for key, before, now in _differences(old, self.config):
+            if key not in self._may_change:
+                raise InputError(
+                    f"the run in {directory} had {key}: {before!r}, this one has {now!r}; "
+                    f"{self._advice.get(key, advice)}"
+                )
+        if earlier.input_sha256 != self._manifest.input_sha256:
+            raise InputError(f"the run in {directory} started from another structure; {advice}")
+        if earlier.model_sha256 != self._manifest.model_sha256:
+            raise InputError(f"the run in {directory} used another model under the same file name; {advice}")
+
+    def _file(self, name: str) -> Path:
+        assert self.directory is not None
+        return self._manifest.add(self.directory, name)
+
+    def path(self, name: str) -> Path | None:
+        """Where the file `name` goes; None for a run without files. Every file of a run gets its name from here."""
+        return None if self.directory is None else self._file(name)
+
+    def log(self, message: str) -> None:
+        """One line, with the time (UTC), in log.txt; on the screen too with -v."""
+        logger.info(message)
+        if self.directory is not None:
+            with self._file("log.txt").open("a", encoding="utf-8") as file:
+                file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}  {message}\n")
+
+    def on_interrupt(self, save: Callable[[], object]) -> None:
+        """Call `save` on Ctrl-C or SIGTERM, before the exception goes on; it must write whole files."""
+        self._hooks.append(save)
+
+    def whole_steps(self) -> AbstractContextManager[None]:
+        """A block that Ctrl-C and SIGTERM do not cut: they wait for its end. A second Ctrl-C does not wait."""
+        return whole_steps()
+
+    def provenance(self) -> dict[str, Any]:
+        """Where the numbers come from. `wall_s` counts all sessions of a continued run."""
+        return {
+            "command": COMMAND.get() or f"{self.recipe}, called from Python",
+            "settings": self.config,
+            "versions": package_versions(),
+            "model_sha256": self._manifest.model_sha256,
+            "input_sha256": self._manifest.input_sha256,
+            "seed": self.config["seed"],
+            "wall_s": round(self._wall_s(), 3),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "processors": os.cpu_count(),
+        }
+
+    def _wall_s(self) -> float:
+        return self._manifest.wall_s + time.monotonic() - self._start
+
+    def finish(self, result: AnyResult) -> AnyResult:
+        """The result with its provenance, once its data, plots, report.html and (last) result.json are written."""
+        result = replace(result, provenance=self.provenance())
+        self.log(f"{self.recipe} ended: {'converged' if result.converged else result.cause}")
+        if self.directory is not None:
+            with whole_steps():
+                result.write(self._file)
+        return result
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+        if isinstance(error, InputError) and not self.resumed and self.directory is not None:
+            remove_run(self.directory)
+            return
+        if isinstance(error, KeyboardInterrupt):
+            answered()
+            with whole_steps():
+                for save in self._hooks:
+                    save()
+            self.log(f"interrupted; {'--resume continues it' if self._resumable else '--overwrite starts it again'}")
+        elif error is not None:
+            self.log(f"stopped by {type(error).__name__}: {error}")
+        if self.directory is not None:
+            self._manifest.wall_s = self._wall_s()
+            self._manifest.save(self.directory)
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """(key, old, new) of every setting that differs; a key inside a section has the section's before a dot."""
+    for key in dict.fromkeys([*new, *old]):
+        before, now = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            yield from ((f"{key}.{inner}", *values) for inner, *values in _differences(before, now))
+        elif before != now:
+            yield key, before, now
+
+
+def _bare(atoms: Atoms) -> Atoms:
+    """A copy without results, so that writing an input structure does not write the calculator's numbers as labels."""
+    return atoms.copy()

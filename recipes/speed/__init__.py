@@ -1,0 +1,1 @@
+"""The speed of a model on a machine, beside its peers."""

@@ -1,0 +1,297 @@
+"""How fast a model runs on this machine: what a step costs and where its time goes, beside the machine's own rate."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from ase import Atoms
+
+from dp_sim.errors import InputError
+from dp_sim.model.evaluator import Model
+from dp_sim.recipes.inputs.calculators import calculator_settings, loaded_model
+from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.results.frames import write_frames
+from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.run.directory import RunDirectory
+from dp_sim.recipes.run.progress import Advance, progress_bar
+from dp_sim.recipes.speed.programs import Program, Step, deepmd_interpreter, deepmd_program, own_program
+from dp_sim.recipes.speed.shares import PARTS, measure_shares, path_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Edge of the matrices whose product measures the machine.
+MATRIX = 2048
+#: Steps of each size that are not counted: TorchScript optimises during them.
+WARM_UP = 3
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One program at one size, step by step; `bytes_above_imports` is its peak until then."""
+
+    atoms: int
+    steps: tuple[Step, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Median over the steps."""
+        return float(np.median([step.seconds for step in self.steps]))
+
+    @property
+    def microseconds_per_atom(self) -> float:
+        return 1e6 * self.seconds / self.atoms
+
+    @property
+    def megabytes_above_imports(self) -> float:
+        return 1e-6 * self.steps[-1].bytes_above_imports
+
+    @property
+    def energy_eV_per_atom(self) -> float:
+        return self.steps[-1].energy_eV / self.atoms
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeedResult(Result):
+    """Speed of a model; times are medians over rounds. In result.json, for each size N (number of atoms):
+
+    N_atoms_time_per_atom_and_step   us, energy, forces and stress through DPCalculator, wall time
+    N_atoms_ns_per_day               ns/day, at the time step given
+    N_atoms_memory_above_imports     MB, peak of the process less its peak after the imports; not on a GPU's own memory
+    N_atoms_share_PART               %, of neighbor_list, descriptor, fitting_net, derivative (speed_shares says how)
+    N_atoms_deepmd_...               the same of DeePMD-kit, where it is compared with; deepmd_time_ratio: its time over
+                                     ours; deepmd_energy_difference, eV per atom: whether both compute the same
+
+    and for all: device, precision, threads, path ("compiled": compiled operators, "TorchScript", "GPU"),
+    matrix_product (GFLOP/s in the model's precision, median of one product a round), deepmd (its version, or why not).
+    """
+
+    recipe: ClassVar[str] = "bench"
+    title: ClassVar[str] = "Speed of a model on this machine"
+
+    timings: tuple[Timing, ...]
+    shares: tuple[dict[str, float], ...]
+    timestep_fs: float
+    threads: int
+    device: str
+    dtype: str
+    path: str
+    gflops: float
+    deepmd: Quantity
+    deepmd_timings: tuple[Timing, ...] = ()
+
+    def quantities(self) -> dict[str, Quantity | Estimate]:
+        quantities: dict[str, Quantity | Estimate] = {
+            "device": Quantity(self.device),
+            "precision": Quantity(self.dtype),
+            "path": Quantity(self.path),
+            "threads": Quantity(self.threads),
+            "matrix_product": Quantity(self.gflops, "GFLOP/s"),
+            "deepmd": self.deepmd,
+        }
+        for timing, shares in zip(self.timings, self.shares, strict=True):
+            name = f"{timing.atoms}_atoms"
+            quantities[f"{name}_time_per_atom_and_step"] = Quantity(timing.microseconds_per_atom, "us")
+            quantities[f"{name}_ns_per_day"] = Quantity(86400 / timing.seconds * self.timestep_fs * 1e-6, "ns/day")
+            quantities[f"{name}_memory_above_imports"] = Quantity(timing.megabytes_above_imports, "MB")
+            for part, share in shares.items():
+                quantities[f"{name}_share_{part}"] = Quantity(100 * share, "%")
+        for own, other in zip(self.timings, self.deepmd_timings, strict=False):  # all, or none
+            name = f"{own.atoms}_atoms_deepmd"
+            quantities[f"{name}_time_per_atom_and_step"] = Quantity(other.microseconds_per_atom, "us")
+            quantities[f"{name}_memory_above_imports"] = Quantity(other.megabytes_above_imports, "MB")
+            quantities[f"{name}_time_ratio"] = Quantity(other.seconds / own.seconds)
+            difference = abs(own.energy_eV_per_atom - other.energy_eV_per_atom)
+            quantities[f"{name}_energy_difference"] = Quantity(difference, "eV")
+        return quantities
+
+    def figures(self) -> dict[str, Figure]:
+        from dp_sim.recipes.results.figures import COLOURS, new_figure
+
+        speed, axes = new_figure("atoms", "µs per atom and step")
+        programs = {"dp-sim": self.timings} | ({"DeePMD-kit": self.deepmd_timings} if self.deepmd_timings else {})
+        for colour, (program, timings) in zip(COLOURS, programs.items(), strict=False):
+            axes.loglog(
+                [t.atoms for t in timings],
+                [t.microseconds_per_atom for t in timings],
+                "o-",
+                color=colour,
+                label=program,
+            )
+        axes.legend(frameon=False)
+        shares, axes = new_figure("share of a step (%)", "atoms")
+        rows = [str(timing.atoms) for timing in self.timings]
+        left = np.zeros(len(rows))
+        for colour, part in zip(COLOURS, PARTS, strict=False):
+            width = np.array([100 * share[part] for share in self.shares])
+            axes.barh(rows, width, left=left, color=colour, label=part.replace("_", " "), height=0.5)
+            left += width
+        axes.set_xlim(0, 100)
+        shares.legend(loc="outside upper center", ncols=len(PARTS), frameon=False)
+        return {"speed": speed, "shares": shares}
+
+    def write_data(self, path: Callable[[str], Path]) -> None:
+        """timings.csv: every step that was counted."""
+        with path("timings.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["program", "atoms", "round", "seconds"])
+            for program, timings in (("dp-sim", self.timings), ("deepmd-kit", self.deepmd_timings)):
+                for timing in timings:
+                    writer.writerows([program, timing.atoms, i, s.seconds] for i, s in enumerate(timing.steps))
+
+
+def measure_speed(
+    atoms: Atoms,
+    calc: Any,
+    *,
+    repeat: Sequence[int] = (1,),
+    rounds: int = 7,
+    timestep_fs: float = 0.5,
+    deepmd: str | None = None,
+    deepmd_model: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+    seed: int = 0,
+) -> SpeedResult:
+    """Time energy, forces and stress as an MD step asks for them: every round moves the atoms and searches neighbours.
+
+    Every program runs in a process of its own, so that its memory is its own; the programs take turns in each round.
+
+    atoms         a structure; periodic ones are repeated `n` times along each periodic axis for every n of `repeat`
+    calc          model file, list of them, or DPCalculator
+    rounds        timed steps of each size, after three that are not counted (TorchScript optimises during them)
+    timestep_fs   for the conversion to ns/day
+    deepmd        Python interpreter of an environment with deepmd-kit, to compare with; None: this one, if it has it
+    deepmd_model  what runs there: a model of DeePMD-kit, or a model file of dp-sim, which is exported; None: the model
+                  of `calc`. A compressed model cannot be exported: give the one that it was made from
+
+    Raises
+    ------
+    InputError
+        No model of ours, a setting out of range, or a comparison asked for that cannot be made.
+    """
+    _check_settings(atoms, repeat, rounds, deepmd_model)
+    atoms = prepare_atoms(atoms, calc)
+    model = loaded_model(atoms.calc)
+    if model is None:
+        raise InputError(f"speed is measured for dp-sim models, got {type(atoms.calc).__name__}; give a model file")
+    # Sizes grow, because a process has one peak of memory.
+    sizes = [atoms.repeat([n if periodic else 1 for periodic in atoms.pbc]) for n in sorted(set(repeat))]
+    settings = {
+        "repeat": list(repeat), "rounds": rounds, "timestep_fs": timestep_fs,
+        "deepmd": deepmd, "deepmd_model": deepmd_model and str(deepmd_model),
+    }  # fmt: skip
+    with (
+        RunDirectory(
+            "bench", out, settings=settings, structures=[atoms], calculator=atoms.calc, seed=seed,
+            overwrite=overwrite, resume=resume, resumable=False,
+        ) as run,
+        progress_bar("bench", total=len(sizes) * (rounds + WARM_UP), show=progress) as advance,
+        ExitStack() as stack,
+    ):  # fmt: skip
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        structures = folder / "sizes.extxyz"
+        write_frames(structures, sizes)
+        other, note = _other_program(atoms.calc, model, deepmd, deepmd_model, structures, folder)
+        programs = [stack.enter_context(own_program(model, structures, folder))]
+        if other is not None:
+            programs.append(stack.enter_context(other))
+            note = Quantity(f"deepmd-kit {other.version}")
+        timings, gflops = time_programs(programs, [len(one) for one in sizes], rounds, seed, model, advance)
+        return run.finish(
+            SpeedResult(
+                converged=True,
+                timings=timings[0],
+                shares=tuple(measure_shares(model, one, min(rounds, 5)) for one in sizes),
+                timestep_fs=timestep_fs,
+                threads=torch.get_num_threads(),
+                device=_device_name(model.device),
+                dtype=model.metadata.dtype,
+                path=path_of(model),
+                gflops=gflops,
+                deepmd=note,
+                deepmd_timings=timings[1] if len(timings) > 1 else (),
+            )
+        )
+
+
+def _check_settings(
+    atoms: Atoms, repeat: Sequence[int], rounds: int, deepmd_model: str | os.PathLike[str] | None
+) -> None:
+    if rounds < 1 or min(repeat, default=0) < 1:
+        raise InputError(f"rounds and every entry of repeat must be at least 1, got {rounds} and {list(repeat)}")
+    if max(repeat) > 1 and not atoms.pbc.any():
+        raise InputError("repeat needs a periodic structure; leave it out for a molecule")
+    if deepmd_model is not None and not Path(deepmd_model).is_file():
+        raise InputError(f"there is no model file {deepmd_model}; check the path")
+
+
+def _other_program(
+    calculator: Any,
+    model: Model,
+    deepmd: str | None,
+    deepmd_model: str | os.PathLike[str] | None,
+    structures: Path,
+    folder: Path,
+) -> tuple[Program | None, Quantity]:
+    """DeePMD-kit; or none, and why. Why is an error where the comparison was asked for."""
+    python = deepmd_interpreter(deepmd)
+    asked = deepmd is not None or deepmd_model is not None
+    try:
+        if python is None:
+            raise InputError("deepmd-kit is not installed here; name an interpreter that has it (--deepmd PYTHON)")
+        files = [deepmd_model] if deepmd_model is not None else calculator_settings(calculator).get("model", [])
+        if len(files) != 1:
+            raise InputError(
+                f"DeePMD-kit is compared with one model file, got {len(files)}; name what runs there (--deepmd-model)"
+            )
+        return deepmd_program(python, Path(files[0]), model.metadata.dtype, structures, folder), Quantity(None)
+    except InputError as error:
+        if asked:
+            raise
+        return None, Quantity(None, cause=str(error))
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def time_programs(
+    programs: Sequence[Program], sizes: Sequence[int], rounds: int, seed: int, model: Model, advance: Advance
+) -> tuple[list[tuple[Timing, ...]], float]:
+    """The timings of each program, and the GFLOP/s of a matrix product: in every round each has its turn."""
+    timings: list[list[Timing]] = [[] for _ in programs]
+    rates = []
+    for index, n_atoms in enumerate(sizes):
+        steps: list[list[Step]] = [[] for _ in programs]
+        for turn in range(WARM_UP + rounds):
+            for own, program in zip(steps, programs, strict=True):
+                own.append(program.step(index, seed + turn))
+            rates.append(matrix_product_rate(model))
+            advance(1, f"{n_atoms} atoms")
+        for one, own in zip(timings, steps, strict=True):
+            one.append(Timing(n_atoms, tuple(own[WARM_UP:])))
+    return [tuple(one) for one in timings], float(np.median(rates[1:]))
+
+
+def matrix_product_rate(model: Model) -> float:
+    """GFLOP/s of a square matrix product in the model's precision and place: what the machine can do now."""
+    dtype = torch.float32 if model.metadata.dtype == "float32" else torch.float64
+    a = torch.randn(MATRIX, MATRIX, dtype=dtype, device=model.device)
+    float(a[0, 0])  # an accelerator has made the numbers
+    begin = time.perf_counter()
+    float((a @ a)[0, 0])
+    return 2e-9 * MATRIX**3 / (time.perf_counter() - begin)

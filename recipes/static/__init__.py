@@ -1,0 +1,1 @@
+"""Recipes on one structure without dynamics: one evaluation, optimisation, vibrations."""

@@ -1,0 +1,106 @@
+"""One evaluation of a structure: energy, forces, stress and, with a committee, how far its members disagree."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.results.frames import evaluated_copy, write_frames
+from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.run.directory import RunDirectory
+from dp_sim.units import EV_PER_A3_IN_GPA
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalResult(Result):
+    """What a calculator says of one structure of N atoms.
+
+    energy_eV, forces_eV_A (N, 3)    and stress_GPa (6,) in Voigt order, None unless all directions are periodic
+    energy_std_eV, forces_std_eV_A   standard deviation over the members of a committee (N, 3); None without one
+    """
+
+    recipe: ClassVar[str] = "eval"
+    title: ClassVar[str] = "Evaluation"
+
+    atoms: Atoms
+    energy_eV: float
+    forces_eV_A: NDArray[np.float64]
+    stress_GPa: NDArray[np.float64] | None = None
+    energy_std_eV: float | None = None
+    forces_std_eV_A: NDArray[np.float64] | None = None
+
+    def quantities(self) -> dict[str, Quantity | Estimate]:
+        quantities: dict[str, Quantity | Estimate] = {
+            "atoms": Quantity(len(self.atoms)),
+            "formula": Quantity(self.atoms.get_chemical_formula()),
+            "energy": Quantity(self.energy_eV, "eV"),
+            "energy_per_atom": Quantity(self.energy_eV / len(self.atoms), "eV"),
+            "largest_force": Quantity(float(np.linalg.norm(self.forces_eV_A, axis=1).max()), "eV/Angstrom"),
+        }
+        if self.stress_GPa is not None:
+            quantities["stress"] = Quantity(self.stress_GPa, "GPa")
+        if self.energy_std_eV is not None and self.forces_std_eV_A is not None:
+            quantities["energy_spread"] = Quantity(self.energy_std_eV, "eV")
+            quantities["largest_force_spread"] = Quantity(float(self.forces_std_eV_A.max()), "eV/Angstrom")
+        return quantities
+
+    def write_data(self, path: Callable[[str], Path]) -> None:
+        write_frames(path("evaluated.extxyz"), self.atoms)
+
+
+def evaluate(
+    atoms: Atoms,
+    calc: Any,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+    seed: int = 0,
+) -> EvalResult:
+    """Evaluate one structure.
+
+    calc             ASE calculator, model file, or list of model files (a committee: means and spreads)
+    resume           evaluates again: there is nothing half-done
+    progress, seed   as every recipe has them: nothing here takes long or is random
+
+    Raises
+    ------
+    InputError
+        From `prepare_atoms` and `RunDirectory`.
+    """
+    atoms = prepare_atoms(atoms, calc)
+    stress = None
+    if atoms.pbc.all() and "stress" in atoms.calc.implemented_properties:
+        stress = atoms.get_stress() * EV_PER_A3_IN_GPA
+    with RunDirectory(
+        "eval",
+        out,
+        settings={},
+        structures=[atoms],
+        calculator=atoms.calc,
+        seed=seed,
+        overwrite=overwrite,
+        resume=resume,
+        resumable=False,
+    ) as run:
+        return run.finish(
+            EvalResult(
+                converged=True,
+                atoms=evaluated_copy(atoms),
+                energy_eV=atoms.get_potential_energy(),
+                forces_eV_A=atoms.get_forces(apply_constraint=False),
+                stress_GPa=stress,
+                energy_std_eV=atoms.calc.results.get("energy_std"),
+                forces_std_eV_A=atoms.calc.results.get("forces_std"),
+            )
+        )

@@ -1,0 +1,246 @@
+"""Geometry optimisation, of the positions alone or together with the cell."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+from ase.filters import FrechetCellFilter
+from ase.io import write
+from ase.optimize import BFGS, FIRE, LBFGS
+from ase.optimize.optimize import Optimizer
+from numpy.typing import NDArray
+
+from dp_sim.errors import InputError, nearest_name
+from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.results.frames import evaluated_copy, whole_frames, write_frames
+from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.run.directory import RunDirectory
+from dp_sim.recipes.run.progress import progress_bar
+from dp_sim.units import EV_PER_A3_IN_GPA
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"bfgs": BFGS, "lbfgs": LBFGS, "fire": FIRE}
+TRAJECTORY = "trajectory.extxyz"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptResult(Result):
+    """An optimised structure and the way to it.
+
+    atoms             the last structure; its calculator carries energy and forces
+    energy_eV         its energy, eV (without the p V term)
+    fmax_eV_A         largest force component norm over the atoms that may move, eV/Angstrom; with a relaxed cell the
+                      largest row of the generalised force of `ase.filters.FrechetCellFilter`
+    steps             optimiser steps, all sessions
+    energies_eV, fmaxes_eV_A   the same at every step, step 0 first, shape (steps + 1,)
+    volume_A3, stress_GPa      of the last structure, None unless the cell was relaxed; stress in Voigt order
+    """
+
+    recipe: ClassVar[str] = "opt"
+    title: ClassVar[str] = "Geometry optimisation"
+
+    atoms: Atoms
+    energy_eV: float
+    fmax_eV_A: float
+    steps: int
+    energies_eV: NDArray[np.float64]
+    fmaxes_eV_A: NDArray[np.float64]
+    volume_A3: float | None = None
+    stress_GPa: NDArray[np.float64] | None = None
+
+    def quantities(self) -> dict[str, Quantity | Estimate]:
+        quantities: dict[str, Quantity | Estimate] = {
+            "energy": Quantity(self.energy_eV, "eV"),
+            "energy_change": Quantity(float(self.energies_eV[-1] - self.energies_eV[0]), "eV"),
+            "fmax": Quantity(self.fmax_eV_A, "eV/Angstrom"),
+            "steps": Quantity(self.steps),
+        }
+        if self.volume_A3 is not None and self.stress_GPa is not None:
+            quantities["volume"] = Quantity(self.volume_A3, "Angstrom^3")
+            quantities["stress"] = Quantity(self.stress_GPa, "GPa")
+        return quantities
+
+    def figures(self) -> dict[str, Figure]:
+        from matplotlib.ticker import MaxNLocator
+
+        from dp_sim.recipes.results.figures import COLOURS, new_panels
+
+        figure, (energy, force) = new_panels([("step", "energy above the last (meV)"), ("step", "fmax (eV/Å)")])
+        energy.plot(1000 * (self.energies_eV - self.energies_eV[-1]), ".-", color=COLOURS[0])
+        for panel in (energy, force):
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        force.semilogy(self.fmaxes_eV_A, ".-", color=COLOURS[1])
+        return {"convergence": figure}
+
+    def write_data(self, path: Callable[[str], Path]) -> None:
+        write_frames(path("optimized.extxyz"), self.atoms)
+
+
+def optimize(
+    atoms: Atoms,
+    calc: Any,
+    *,
+    fmax: float = 0.01,
+    steps: int = 500,
+    optimizer: str = "bfgs",
+    cell: bool = False,
+    pressure_GPa: float = 0.0,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+    seed: int = 0,
+) -> OptResult:
+    """Relax a structure until no force exceeds `fmax`.
+
+    atoms         the structure; its constraints are kept
+    calc          ASE calculator, model file, or list of model files
+    fmax          eV/Angstrom; with `cell` the bound holds for the generalised forces on the cell too
+    steps         most optimiser steps, counted over all sessions of a resumed run
+    optimizer     bfgs (steps downhill even where the energy curves the wrong way), lbfgs (cheaper for thousands of
+                  atoms), or fire
+    cell          relax the cell too, against `pressure_GPa`, in the exponential map of `ase.filters.FrechetCellFilter`
+    seed          kept for the record: nothing here is random
+
+    Resuming starts the optimiser afresh (without its memory of the curvature) from the last structure written.
+
+    Raises
+    ------
+    InputError
+        A setting out of range, `cell` without full periodicity, or from `prepare_atoms` and `RunDirectory`.
+    """
+    _check_settings(fmax, steps, optimizer, pressure_GPa)
+    atoms = prepare_atoms(atoms, calc)
+    if pressure_GPa and not cell:
+        raise InputError(f"pressure_GPa={pressure_GPa} acts on the cell, which is kept; give cell=True too")
+    if cell:
+        _check_cell(atoms)
+    settings: dict[str, Any] = {
+        "fmax": fmax,
+        "steps": steps,
+        "optimizer": optimizer,
+        "cell": cell,
+        "pressure_GPa": pressure_GPa,
+    }
+    with RunDirectory(
+        "opt",
+        out,
+        settings=settings,
+        structures=[atoms],
+        calculator=atoms.calc,
+        seed=seed,
+        overwrite=overwrite,
+        resume=resume,
+        may_change=("fmax", "steps", "optimizer"),
+    ) as run:
+        return run.finish(_relax(atoms, run, progress, **settings))
+
+
+def _check_settings(fmax: float, steps: int, optimizer: str, pressure_GPa: float) -> None:
+    if not 0 < fmax < math.inf:
+        raise InputError(f"fmax must be positive and finite, got {fmax}; 0.01 eV/Angstrom is usual")
+    if not math.isfinite(pressure_GPa):
+        raise InputError(f"pressure_GPa must be finite, got {pressure_GPa}; 0 is no pressure")
+    if steps < 0:
+        raise InputError(f"steps must not be negative, got {steps}; give the most steps to take")
+    if optimizer not in OPTIMIZERS:
+        known = ", ".join(OPTIMIZERS)
+        raise InputError(f"optimizer must be one of {known}, got '{optimizer}'{nearest_name(optimizer, OPTIMIZERS)}")
+
+
+def _check_cell(atoms: Atoms) -> None:
+    if not atoms.pbc.all():
+        raise InputError(f"cell=True needs a structure periodic in all directions, got pbc={atoms.pbc.tolist()}")
+    if "stress" not in atoms.calc.implemented_properties:
+        raise InputError(f"cell=True needs the stress, which {type(atoms.calc).__name__} does not compute")
+
+
+class _Trace:
+    """Energy and fmax at each step: in memory, and in the trajectory file, one frame a step."""
+
+    def __init__(self, atoms: Atoms, target: Any, trajectory: Path | None) -> None:
+        self.atoms, self.target, self.trajectory = atoms, target, trajectory
+        self.energies: list[float] = []
+        self.fmaxes: list[float] = []
+
+    def take_over(self) -> None:
+        """Go on from an earlier session: its frames are the trace so far, its last frame is the structure."""
+        if self.trajectory is None or not self.trajectory.is_file():
+            return
+        frames = whole_frames(self.trajectory)
+        self.trajectory.unlink()
+        if not frames:
+            return
+        self.atoms.set_cell(frames[-1].cell)
+        self.atoms.set_positions(frames[-1].positions, apply_constraint=False)
+        # The last frame is evaluated and recorded again as the first of this session.
+        self.energies = [frame.get_potential_energy() for frame in frames[:-1]]
+        self.fmaxes = [frame.info["fmax"] for frame in frames[:-1]]
+        if frames[:-1]:
+            write(self.trajectory, frames[:-1], format="extxyz")
+
+    def record(self) -> None:
+        frame = evaluated_copy(self.atoms)
+        frame.info["fmax"] = float(np.linalg.norm(self.target.get_forces(), axis=1).max())
+        self.energies.append(frame.get_potential_energy())
+        self.fmaxes.append(frame.info["fmax"])
+        if self.trajectory is not None:
+            write(self.trajectory, frame, format="extxyz", append=True)
+
+
+def _relax(
+    atoms: Atoms,
+    run: RunDirectory,
+    progress: bool,
+    *,
+    fmax: float,
+    steps: int,
+    optimizer: str,
+    cell: bool,
+    pressure_GPa: float,
+) -> OptResult:
+    target = FrechetCellFilter(atoms, scalar_pressure=pressure_GPa / EV_PER_A3_IN_GPA) if cell else atoms
+    trace = _Trace(atoms, target, run.path(TRAJECTORY))
+    if run.resumed:
+        trace.take_over()
+    left = max(0, steps - len(trace.energies))
+    optimiser = OPTIMIZERS[optimizer](target, logfile=None)
+    converged = False
+    with progress_bar("opt", total=steps, show=progress) as advance:
+        advance(len(trace.energies))
+        for done in optimiser.irun(fmax=fmax, steps=left):
+            converged = bool(done)
+            trace.record()
+            advance(1, f"fmax {trace.fmaxes[-1]:.3f} eV/Å")
+            run.log(f"step {len(trace.energies) - 1}: {trace.energies[-1]:.6f} eV, fmax {trace.fmaxes[-1]:.5f} eV/Å")
+            if not np.isfinite(trace.fmaxes[-1]):
+                break
+    reached = trace.fmaxes[-1]
+    cause = (
+        ""
+        if converged
+        else f"fmax is {reached:.4g} eV/Angstrom after {len(trace.energies) - 1} steps and {fmax:.4g} was asked for; "
+        "continue with more steps, or start nearer to a minimum"
+    )
+    return OptResult(
+        converged=converged,
+        cause=cause,
+        atoms=evaluated_copy(atoms),
+        energy_eV=trace.energies[-1],
+        fmax_eV_A=reached,
+        steps=len(trace.energies) - 1,
+        energies_eV=np.array(trace.energies),
+        fmaxes_eV_A=np.array(trace.fmaxes),
+        volume_A3=atoms.get_volume() if cell else None,
+        stress_GPa=atoms.get_stress() * EV_PER_A3_IN_GPA if cell else None,
+    )

@@ -1,0 +1,216 @@
+"""Vibrations: normal modes from the exact Hessian, or from differences of forces where the calculator has none."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from ase import Atoms, units
+from numpy.typing import NDArray
+
+from dp_sim.errors import InputError, nearest_name
+from dp_sim.files import atomic_path, write_text
+from dp_sim.recipes.inputs.forces import mobile_atoms
+from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.results.frames import write_frames
+from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.run.directory import RunDirectory
+from dp_sim.recipes.static.hessian import compute_hessian
+from dp_sim.recipes.static.normal_modes import NormalModes, normal_modes, rigid_motions
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+METHODS = ("auto", "exact", "differences")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VibResult(Result):
+    """Normal modes of a structure of N atoms: M modes, rising in frequency.
+
+    atoms                   the structure
+    frequencies_cm1         (M,) wavenumbers; an imaginary one is a negative number
+    modes                   (M, N, 3) Cartesian displacements of length 1
+    reduced_masses_amu      (M,)
+    n_imaginary             how many frequencies are imaginary: 0 at a minimum, 1 at a transition state
+    zero_point_energy_eV    sum of half a quantum over the real modes
+    hessian                 (3n, 3n) eV/Angstrom^2 over the n atoms that may move; symmetric
+    hessian_source          how it was computed
+    fmax_eV_A               largest force left in the structure
+    rigid_frequencies_cm1   (K,) of the translations and rotations that were taken out: how far from rigid they are
+    """
+
+    recipe: ClassVar[str] = "vib"
+    title: ClassVar[str] = "Vibrations"
+
+    atoms: Atoms
+    frequencies_cm1: NDArray[np.float64]
+    modes: NDArray[np.float64]
+    reduced_masses_amu: NDArray[np.float64]
+    n_imaginary: int
+    zero_point_energy_eV: float
+    hessian: NDArray[np.float64]
+    hessian_source: str
+    fmax_eV_A: float
+    rigid_frequencies_cm1: NDArray[np.float64]
+
+    def quantities(self) -> dict[str, Quantity | Estimate]:
+        return {
+            "frequencies": Quantity(self.frequencies_cm1, "cm^-1"),
+            "imaginary_frequencies": Quantity(self.n_imaginary),
+            "zero_point_energy": Quantity(self.zero_point_energy_eV, "eV"),
+            "rigid_frequencies": Quantity(self.rigid_frequencies_cm1, "cm^-1"),
+            "fmax": Quantity(self.fmax_eV_A, "eV/Angstrom"),
+            "hessian_source": Quantity(self.hessian_source),
+        }
+
+    def figures(self) -> dict[str, Figure]:
+        from dp_sim.recipes.results.figures import COLOURS, new_figure
+
+        figure, axes = new_figure("wavenumber (cm⁻¹), negative: imaginary", "")
+        figure.set_size_inches(6.0, 2.2)
+        for colour, shown in ((COLOURS[0], self.frequencies_cm1 >= 0), (COLOURS[1], self.frequencies_cm1 < 0)):
+            axes.vlines(self.frequencies_cm1[shown], 0, 1, color=colour, linewidth=1.4)
+        axes.set_ylim(0, 1.15)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        return {"spectrum": figure}
+
+    def write_data(self, path: Callable[[str], Path]) -> None:
+        with atomic_path(path("hessian.npz")) as temporary:
+            np.savez(
+                temporary,
+                hessian_eV_A2=self.hessian,
+                masses_amu=self.atoms.get_masses(),
+                frequencies_cm1=self.frequencies_cm1,
+                modes=self.modes,
+                reduced_masses_amu=self.reduced_masses_amu,
+            )
+        if len(self.frequencies_cm1):
+            write_frames(path("modes.extxyz"), [self._mode_frame(number) for number in range(len(self.modes))])
+        write_text(path("modes.molden"), molden(self.atoms, self.frequencies_cm1, self.modes))
+
+    def _mode_frame(self, number: int) -> Atoms:
+        frame = self.atoms.copy()
+        frame.info = {"mode": number, "frequency_cm1": float(self.frequencies_cm1[number])}
+        frame.arrays["displacement"] = self.modes[number]
+        return frame
+
+
+def vibrations(
+    atoms: Atoms,
+    calc: Any,
+    *,
+    hessian: str = "auto",
+    delta: float = 0.005,
+    fmax: float = 0.02,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+    seed: int = 0,
+) -> VibResult:
+    """Normal modes, their frequencies and the zero-point energy.
+
+    atoms     the structure, at a stationary point; atoms held by `FixAtoms` stay where they are
+    calc      ASE calculator, model file, or list of model files
+    hessian   "exact" (`get_hessian(atoms)` of the calculator), "differences" (central, of the forces), or "auto": exact
+              if the calculator has it; the result's `hessian_source` says which it was
+    delta     displacement of the differences, Angstrom
+    fmax      forces above this (eV/Angstrom) make the result not converged: away from a stationary point the
+              frequencies depend on the coordinates, and rotations do not separate
+    seed      kept for the record: nothing here is random
+
+    Translations are taken out, and rotations where no direction is periodic, unless atoms are fixed. A Hessian by
+    differences continues with `resume` at the atom where it stopped.
+
+    Raises
+    ------
+    InputError
+        A setting out of range, constraints other than `FixAtoms`, or from `prepare_atoms` and `RunDirectory`.
+    """
+    if hessian not in METHODS:
+        raise InputError(
+            f"hessian must be one of {', '.join(METHODS)}, got '{hessian}'{nearest_name(hessian, METHODS)}"
+        )
+    if not 1e-4 <= delta <= 0.1:  # below, rounding of the forces; above, the next order of the energy
+        raise InputError(f"delta must lie between 0.0001 and 0.1 Angstrom, got {delta}; 0.005 is usual")
+    if not 0 < fmax < math.inf:
+        raise InputError(f"fmax must be positive and finite, got {fmax}; 0.02 eV/Angstrom is usual")
+    atoms = prepare_atoms(atoms, calc)
+    mobile = mobile_atoms(atoms)
+    with RunDirectory(
+        "vib",
+        out,
+        settings={"hessian": hessian, "delta": delta, "fmax": fmax},
+        structures=[atoms],
+        calculator=atoms.calc,
+        seed=seed,
+        overwrite=overwrite,
+        resume=resume,
+        may_change=("fmax",),
+    ) as run:
+        largest = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
+        matrix, source = compute_hessian(atoms, method=hessian, delta=delta, mobile=mobile, run=run, progress=progress)
+        modes = _modes(atoms, matrix, mobile)
+        return run.finish(_result(atoms, matrix, source, modes, mobile, largest, fmax))
+
+
+def _modes(atoms: Atoms, hessian: NDArray[np.float64], mobile: NDArray[np.intp]) -> NormalModes:
+    masses = atoms.get_masses()[mobile]
+    if len(mobile) < len(atoms):  # the fixed atoms hold the others: nothing moves rigidly
+        rigid = np.zeros((3 * len(mobile), 0))
+    else:
+        rigid = rigid_motions(atoms.positions, masses, rotations=not atoms.pbc.any())
+    return normal_modes(hessian, masses, rigid)
+
+
+def _result(
+    atoms: Atoms,
+    hessian: NDArray[np.float64],
+    source: str,
+    modes: NormalModes,
+    mobile: NDArray[np.intp],
+    largest: float,
+    fmax: float,
+) -> VibResult:
+    displacements = np.zeros((len(modes.frequencies_cm1), len(atoms), 3))
+    displacements[:, mobile] = modes.displacements
+    cause = ""
+    if largest > fmax:
+        cause = (
+            f"the structure is not relaxed: its largest force is {largest:.3g} eV/Angstrom, {largest / fmax:.1f} times "
+            f"the bound of {fmax:g}; run the optimisation first (dp-sim opt) with a tighter fmax"
+        )
+    bare = atoms.copy()
+    return VibResult(
+        converged=largest <= fmax,
+        cause=cause,
+        atoms=bare,
+        frequencies_cm1=modes.frequencies_cm1,
+        modes=displacements,
+        reduced_masses_amu=modes.reduced_masses_amu,
+        n_imaginary=int((modes.frequencies_cm1 < 0).sum()),
+        zero_point_energy_eV=modes.zero_point_energy_eV,
+        hessian=hessian,
+        hessian_source=source,
+        fmax_eV_A=largest,
+        rigid_frequencies_cm1=modes.rigid_frequencies_cm1,
+    )
+
+
+def molden(atoms: Atoms, frequencies_cm1: NDArray[np.float64], modes: NDArray[np.float64]) -> str:
+    """Structure and modes in the Molden format, which Molden, Jmol, Avogadro and others animate (Bohr)."""
+    bohr = atoms.positions / units.Bohr
+    lines = ["[Molden Format]", "[FREQ]", *(f"{value:.4f}" for value in frequencies_cm1), "[FR-COORD]"]
+    lines += [f"{s:2s} {x:.8f} {y:.8f} {z:.8f}" for s, (x, y, z) in zip(atoms.symbols, bohr, strict=True)]
+    lines.append("[FR-NORM-COORD]")
+    for number, mode in enumerate(modes, start=1):
+        lines.append(f"vibration {number}")
+        lines += [f"{x:.8f} {y:.8f} {z:.8f}" for x, y, z in mode]
+    return "\n".join(lines) + "\n"

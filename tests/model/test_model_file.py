@@ -1,0 +1,249 @@
+"""The model file: what is in it, what opens it, and what is refused."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from model_contract import assert_same, open_model
+from systems import CUTOFF, SPECIES, crystal, random_config, random_model, structures
+
+from dp_sim import __version__
+from dp_sim.errors import InputError, ModelFileError
+from dp_sim.model.evaluator import eager_model
+from dp_sim.model.model_file import load_model, read_metadata, save_model
+from dp_sim.model.potential import DeepPotential, Potential
+
+
+@pytest.fixture(scope="module")
+def original() -> DeepPotential:
+    return random_model(random_config())
+
+
+@pytest.fixture(scope="module")
+def model_file(original: DeepPotential, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "random.pt"
+    save_model(path, original, random_config(), {"steps": 12})
+    return path
+
+
+def test_metadata(model_file: Path) -> None:
+    import hashlib
+
+    metadata = load_model(model_file).metadata
+    assert metadata == read_metadata(model_file)
+    assert metadata.species == SPECIES
+    assert metadata.cutoff == CUTOFF
+    assert metadata.dtype == "float64"
+    assert metadata.units == {"length": "Angstrom", "energy": "eV"}
+    assert metadata.training == {"steps": 12}
+    assert metadata.config["embedding"] == [6, 12, 12]
+    assert metadata.dp_sim_version == __version__
+    assert metadata.torch_version == torch.__version__
+    assert metadata.sha256 == hashlib.sha256(model_file.read_bytes()).hexdigest()
+
+
+def test_file_gives_what_the_model_gives(model_file: Path, original: DeepPotential) -> None:
+    eager = open_model(Potential(original, CUTOFF), "float64")
+    for atoms in (structures()["cluster"], structures()["TTF"]):
+        got, expected = (m.evaluate(atoms, virial=True) for m in (load_model(model_file), eager))
+        assert_same(got.energy, expected.energy, 1e-13, "energy")
+        assert_same(got.forces, expected.forces, 1e-12, "forces")
+        assert_same(got.virial, expected.virial, 1e-12, "virial")
+
+
+@pytest.mark.parametrize("descriptor", ["deeppot-se", "radial", "local-frame", "deep-potential"])
+def test_the_network_of_a_file_in_python_again(tmp_path: Path, descriptor: str) -> None:
+    config = random_config(descriptor=descriptor)
+    save_model(tmp_path / "model.pt", random_model(config), config)
+    model = load_model(tmp_path / "model.pt")
+    again = open_model(Potential(eager_model(model), CUTOFF), "float64")
+    atoms = structures()["cluster"]
+    assert_same(again.evaluate(atoms).forces, model.evaluate(atoms).forces, 1e-12, "forces")
+
+
+def test_saving_leaves_the_model_trainable(tmp_path: Path) -> None:
+    model = random_model(random_config())
+    save_model(tmp_path / "a.pt", model, random_config())
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert not any(parameter.requires_grad for parameter in load_model(tmp_path / "a.pt").module.parameters())
+
+
+def test_only_what_is_asked_is_computed(model_file: Path) -> None:
+    model, atoms = load_model(model_file), crystal((True, True, True))
+    assert model.evaluate(atoms, forces=False).forces is None
+    assert model.evaluate(atoms).virial is None
+    only_virial = model.evaluate(atoms, forces=False, virial=True)
+    assert only_virial.forces is None
+    full = model.evaluate(atoms, virial=True)
+    assert_same(only_virial.virial, full.virial, 1e-12, "virial")
+    assert not full.energy.requires_grad
+
+
+def test_the_input_is_not_changed(model_file: Path) -> None:
+    atoms = crystal((True, True, True))
+    before = atoms.copy()
+    load_model(model_file).evaluate(atoms, virial=True)
+    assert atoms == before
+
+
+def test_casting(model_file: Path, original: DeepPotential) -> None:
+    """Weights change, the energy bias does not, and the geometry stays float64."""
+    atoms = structures()["cluster"]
+    exact = load_model(model_file).evaluate(atoms)
+    single = load_model(model_file, dtype="float32")
+    assert single.metadata.dtype == "float32"
+    assert {p.dtype for p in single.module.parameters()} == {torch.float32}
+    assert torch.equal(single.module.model.fitting.bias, original.fitting.bias)
+    output = single.evaluate(atoms)
+    assert output.energy.dtype == torch.float64
+    assert 0 < float((output.energy - exact.energy).abs()) < 1e-4
+    with pytest.raises(
+        InputError, match="dtype must be one of float32, float64; got 'flaot64'; did you mean 'float64'"
+    ):
+        load_model(model_file, dtype="flaot64")
+    with pytest.raises(InputError, match=r"dtype must be one of float32, float64; got 'float16'$"):
+        load_model(model_file, dtype="float16")
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "cudda", "meta0"])
+def test_a_device_that_is_not_there(model_file: Path, device: str) -> None:
+    with pytest.raises(InputError, match=f"device '{device}' cannot be used here .*; try cpu") as caught:
+        load_model(model_file, device=device)
+    assert not isinstance(caught.value, ModelFileError), "the file is not to blame"
+
+
+def test_a_gpu_is_called_cuda(model_file: Path) -> None:
+    with pytest.raises(InputError, match="try cpu; did you mean 'cuda'\\?"):
+        load_model(model_file, device="gpu:0")
+
+
+@pytest.mark.parametrize("what", [None, 123, b"model.pt", [None], {"model.pt": 1}])
+def test_what_is_no_model(what: object) -> None:
+    with pytest.raises(InputError, match=r"model file.*, got "):
+        load_model(what)  # type: ignore[arg-type]
+
+
+# ---- structures ----
+
+
+def crowd(edge: float, pbc: bool) -> Atoms:
+    """192 atoms in a cube, as of water whose lengths lost a factor of 180 on their way."""
+    positions = np.random.default_rng(0).uniform(0, edge, (192, 3))
+    return Atoms("H192", positions=positions, cell=[edge] * 3, pbc=pbc)
+
+
+@pytest.mark.parametrize(
+    ("atoms", "message"),
+    [
+        (Atoms(), "structure has no atoms"),
+        (
+            Atoms("HNe", positions=[[0, 0, 0], [0, 0, 1]]),
+            "structure: the model does not know Ne, it was trained on H, O",
+        ),
+        (Atoms("HX", positions=[[0, 0, 0], [0, 0, 1]]), "atom 1 has the atomic number 0, which is no element"),
+        (Atoms([1, 150], positions=[[0, 0, 0], [0, 0, 1]]), "atom 1 has the atomic number 150, which is no element"),
+        (Atoms([1, -1], positions=[[0, 0, 0], [0, 0, 1]]), "atom 1 has the atomic number -1, which is no element"),
+        (Atoms("HO", positions=[[0, 0, 0], [0, np.nan, 1]]), "atom 1 has no finite position"),
+        (Atoms("HO", positions=[[0, 0, 0], [0, 0, 1e9]]), "atom 1 lies at .*has it flown off"),
+        (Atoms("HO", positions=[[0, 0, 0], [0, 0, 0.009]]), r"atoms 0 and 1 lie on one spot \(0\.009 Angstrom apart\)"),
+        (Atoms("HO", positions=[[0, 0, 0], [0, 0, 5]], cell=[9, 9, 5], pbc=True), "lie on one spot"),
+        (Atoms("H", pbc=True), "span no volume"),
+        (Atoms("H", cell=[[3, 0, 0], [3, 1e-9, 0], [0, 0, 3]], pbc=True), "span no volume"),
+        (Atoms("H", cell=[3, 0, 3], pbc=(True, True, False)), "span no volume"),
+        (Atoms("H", cell=[1e-3, 3, 3], pbc=True), "span no volume"),
+        (crowd(0.1, True), r"structure: 192 atoms in 0\.001 Angstrom\^3 would have some \S+e\+0\d neighbours"),
+        (Atoms("H", cell=[np.nan, 3, 3], pbc=(False, True, True)), "give finite lattice vectors"),
+    ],
+)
+def test_bad_structures(model_file: Path, atoms: Atoms, message: str) -> None:
+    model = load_model(model_file)
+    with pytest.raises(InputError, match=message):
+        model.evaluate(atoms)
+    with pytest.raises(InputError, match="structure 1"):
+        model.evaluate([Atoms("H"), atoms])
+
+
+def test_no_structures(model_file: Path) -> None:
+    with pytest.raises(InputError, match="no structures given"):
+        load_model(model_file).evaluate([])
+
+
+def test_open_axes_need_no_cell(model_file: Path) -> None:
+    atoms = Atoms("HO", positions=[[0, 0, 0], [0, 0, 1]], cell=[3, 0, 3], pbc=(True, False, True))
+    assert bool(torch.isfinite(load_model(model_file).evaluate(atoms).energy).all())
+
+
+# ---- files ----
+
+
+def test_absent_and_truncated_files(model_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"there is no model file .*none\.pt"):
+        load_model(tmp_path / "none.pt")
+    with pytest.raises(ModelFileError, match="there is no model file"):
+        load_model(tmp_path)
+    content = model_file.read_bytes()
+    for share in (0.0, 0.3, 0.9, 0.999):
+        (tmp_path / "cut.pt").write_bytes(content[: int(share * len(content))])
+        with pytest.raises(ModelFileError, match=r"cut\.pt is no complete TorchScript file") as caught:
+            load_model(tmp_path / "cut.pt")
+        assert "\n" not in str(caught.value)
+
+
+def test_files_of_another_kind(tmp_path: Path) -> None:
+    (tmp_path / "text.pt").write_text("cutoff: 6.0\n")
+    torch.save({"weights": torch.zeros(3)}, tmp_path / "state.pt")
+    np.savez(tmp_path / "arrays.npz", a=np.zeros(3))
+    for name in ("text.pt", "state.pt", "arrays.npz"):
+        with pytest.raises(ModelFileError, match=f"{name} is no complete TorchScript file"):
+            load_model(tmp_path / name)
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(tmp_path / "linear.pt"))
+    with pytest.raises(ModelFileError, match=r"linear\.pt is a TorchScript file, but no dp-sim model"):
+        load_model(tmp_path / "linear.pt")
+    with pytest.raises(ModelFileError, match="no model file given"):
+        load_model([])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 99, "dp_sim_version": "9.9"}, r"format version 99 \(dp-sim 9\.9\); .*reads up to 2: upgrade it"),
+        ({"format": "other"}, "but no dp-sim model"),
+    ],
+)
+def test_newer_and_foreign_metadata(model_file: Path, tmp_path: Path, change: dict[str, object], message: str) -> None:
+    with zipfile.ZipFile(model_file) as old, zipfile.ZipFile(tmp_path / "new.pt", "w") as new:
+        for entry in old.infolist():
+            content = old.read(entry)
+            if entry.filename.endswith("dp_sim.json"):
+                content = json.dumps({**json.loads(content), **change}).encode()
+            new.writestr(entry, content)
+    with pytest.raises(ModelFileError, match=message):
+        load_model(tmp_path / "new.pt")
+
+
+def test_no_permission_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="choose a folder that exists and is writable"):
+        save_model(tmp_path / "absent" / "model.pt", random_model(random_config()), random_config())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fresh_process_opens_it_without_a_warning(model_file: Path) -> None:
+    """No import but dp_sim itself, every warning an error; the same numbers as here."""
+    program = (
+        "import sys, dp_sim; from ase import Atoms\n"
+        "atoms = Atoms('OHH', positions=[[0, 0, 0], [1, 0, 0], [0, 1, 0]])\n"
+        "print(repr(dp_sim.load_model(sys.argv[1]).evaluate(atoms).energy.item()))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program, str(model_file)], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stderr == ""
+    atoms = Atoms("OHH", positions=[[0, 0, 0], [1, 0, 0], [0, 1, 0]])
+    assert float(run.stdout) == pytest.approx(load_model(model_file).evaluate(atoms).energy.item(), rel=1e-14)

@@ -1,0 +1,64 @@
+"""Files of earlier versions: the same numbers from their weights, put into the modules of today."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+import torch
+from ase import Atoms
+from model_contract import assert_same, open_model
+from systems import CUTOFF, random_config, random_model
+
+from dp_sim.compiled.library import register_operators
+from dp_sim.model.evaluator import eager_model
+from dp_sim.model.model_file import load_model
+from dp_sim.model.potential import DeepPotential, Potential
+from dp_sim.model.upgrade import STATE_VERSION, upgraded_state
+from dp_sim.training.checkpoint import load_checkpoint
+
+WATER = Atoms("OHH", positions=[[0, 0, 0], [0.9, 0.3, 0], [-0.4, 0.8, 0.1]])
+
+
+@pytest.mark.parametrize("name", ["ethanol", "water"])
+def test_shipped_models_open_as_modules_again(name: str) -> None:
+    """Their TorchScript code is that of the version that wrote them; their weights move into today's modules."""
+    before = torch.get_rng_state()
+    model = load_model(Path(str(files("dp_sim.example_systems"))) / name / f"{name}.pt")
+    assert torch.equal(torch.get_rng_state(), before), "opening a file draws no random numbers"
+    assert model.metadata.version < STATE_VERSION
+    assert (model.compiled == [None]) == bool(register_operators()), "they take the compiled path all the same"
+    rebuilt = open_model(Potential(eager_model(model), model.metadata.cutoff), model.metadata.dtype)
+    rebuilt.members = (model.metadata,)
+    rebuilt.metadata = model.metadata
+    by_operators = model.evaluate(WATER, virial=True)
+    rebuilt.compiled = model.compiled = [None]
+    got, expected = (m.evaluate(WATER, virial=True) for m in (rebuilt, model))
+    for field in ("atomic_energies", "forces", "virial"):
+        assert_same(getattr(got, field), getattr(expected, field), 2e-6, field)
+        # the operators keep distances in float64, a float32 model by itself does not
+        assert_same(getattr(by_operators, field), getattr(expected, field), 1e-5, field)
+
+
+def first_version(model: DeepPotential) -> dict[str, torch.Tensor]:
+    """The state as version 1 named it."""
+    state = {name.removeprefix("descriptor."): value for name, value in model.state_dict().items()}
+    for name in ("mean", "deviation"):
+        state[f"environment.{name}"] = state[f"environment.{name}"][0]
+    return state
+
+
+def test_checkpoints_of_the_first_version(tmp_path: Path) -> None:
+    model = random_model(random_config(), seed=3)
+    state = {"format": "dp-sim checkpoint", "version": 1, "model": first_version(model), "average": None}
+    torch.save(state, tmp_path / "old.pt")
+    loaded = load_checkpoint(tmp_path / "old.pt")
+    assert loaded["average"] is None
+    other = random_model(random_config(), seed=4)
+    other.load_state_dict(loaded["model"])
+    got, expected = (open_model(Potential(m, CUTOFF), "float64").evaluate(WATER[[0, 1]]) for m in (other, model))
+    assert torch.equal(got.energy, expected.energy)
+
+
+def test_todays_state_is_left_alone() -> None:
+    state = random_model(random_config()).state_dict()
+    assert upgraded_state(state, STATE_VERSION) is state

@@ -1,0 +1,125 @@
+"""What is on disk is what gets installed, and the import direction is enforced."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from dp_sim.compiled.library import register_operators
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_every_package_folder_is_listed() -> None:
+    """packages are listed by hand, so a new folder could silently be left out of the wheel."""
+    homes = {"dp_sim": ROOT / "dp_sim", "dp_sim.plugins": ROOT / "plugins", "dp_sim.recipes": ROOT / "recipes"}
+    homes["dp_sim.example_systems"] = ROOT / "example_systems"
+    on_disk = {
+        ".".join([name, *init.parent.relative_to(home).parts])
+        for name, home in homes.items()
+        for init in home.rglob("__init__.py")
+    }
+    assert set(SETTINGS["tool"]["setuptools"]["packages"]) == on_disk
+
+
+def test_where_there_is_a_compiler_there_are_operators() -> None:
+    """A library that fails to compile is left out without an error, and tests of the compiled path skipped."""
+    if shutil.which("g++") is None and find_spec("ziglang") is None:
+        pytest.skip("neither g++ nor ziglang")
+    assert register_operators() == ""
+
+
+def test_linter_refuses_an_import_against_the_direction(tmp_path: Path) -> None:
+    """core <- plugins <- recipes <- cli: one line against it in each folder must be an error."""
+    wrong = {
+        "dp_sim": "import openmm",
+        "plugins": "import dp_sim.recipes.static.opt",
+        "recipes": "import dp_sim.cli.main",
+    }
+    for folder, line in wrong.items():
+        command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--select", "TID251", "-"]
+        found = subprocess.run(
+            [*command, "--stdin-filename", str(ROOT / folder / "new_module.py")],
+            input=line + "\n",
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        assert found.returncode == 1, found.stdout + found.stderr
+        assert "TID251" in found.stdout
+
+
+def lint_imports(folder: Path, extra: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Lint a copy of the tree as it is installed, where import-linter finds plugins and recipes inside dp_sim."""
+    sources = shutil.ignore_patterns("__pycache__", "*.so", "kernels")
+    for name, source in (("dp_sim", "dp_sim"), ("dp_sim/plugins", "plugins"), ("dp_sim/recipes", "recipes")):
+        shutil.copytree(ROOT / source, folder / name, ignore=sources)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for file, line in extra.items():
+        with (folder / file).open("a") as module:
+            module.write(line + "\n")
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]
+    return subprocess.run(
+        [*command, "--no-cache"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+
+def test_rooms_import_in_one_direction_and_in_no_circle(tmp_path: Path) -> None:
+    found = lint_imports(tmp_path, {})
+    assert found.returncode == 0, found.stdout
+    assert "0 broken" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "broken"),
+    [
+        ("dp_sim/structures/batch.py", "from dp_sim.datasets.frames import Frame", "structures is not allowed"),
+        (
+            "dp_sim/recipes/run/directory.py",
+            "from dp_sim.recipes.static.opt import optimize",
+            "recipes.run is not allowed",
+        ),
+        ("dp_sim/structures/checks.py", "from dp_sim.structures.batch import AtomicBatch", "No cycles are allowed"),
+    ],
+)
+def test_an_import_against_the_direction_of_rooms_is_found(file: str, line: str, broken: str, tmp_path: Path) -> None:
+    found = lint_imports(
+        tmp_path,
+        {file: line, "dp_sim/structures/batch.py": "from dp_sim.structures.checks import Structure"}
+        if "checks" in file
+        else {file: line},
+    )
+    assert found.returncode == 1
+    assert broken in found.stdout
+
+
+def test_no_folder_holds_more_than_fifteen_modules() -> None:
+    """So that what belongs together can be seen."""
+    for root in ("dp_sim", "plugins", "recipes"):
+        for folder in (ROOT / root, *(p for p in (ROOT / root).rglob("*") if p.is_dir())):
+            modules = [file.name for file in folder.glob("*.py") if file.name != "__init__.py"]
+            assert len(modules) <= 15, f"{folder}: {modules}"
+
+
+def test_every_room_says_what_belongs_there() -> None:
+    for root in ("dp_sim", "plugins", "recipes"):
+        for init in (ROOT / root).rglob("__init__.py"):
+            assert ast.get_docstring(ast.parse(init.read_text())), f"{init} has no docstring"
+
+
+def test_import_of_the_package_is_light() -> None:
+    """`import dp_sim` and the command line's help must not wait for torch."""
+    code = "import sys, dp_sim, dp_sim.cli.main; sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,78 @@
+"""Every command and every line of Python in README.md runs, in order, in a folder that holds only example_systems.
+
+Blocks marked python, bash and yaml are taken; those marked console (make, pip) change the machine and are left out. A
+yaml block goes into the file that its first line names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+class Block(NamedTuple):
+    language: str
+    code: str
+    line: int
+
+
+def blocks() -> list[Block]:
+    """The fenced blocks of README.md with the line that each begins on."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return [Block(m[1], m[2], text.count("\n", 0, m.start()) + 1) for m in FENCE.finditer(text)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("readme")
+    shutil.copytree(ROOT / "example_systems", folder / "example_systems")
+    return folder
+
+
+def run(block: Block, folder: Path) -> None:
+    """One block as a user would run it, except that a training is cut to twenty steps on every tenth frame."""
+    if block.language == "yaml":
+        name = block.code.splitlines()[0].removeprefix("# ")
+        short = re.sub(r"steps: \d+", "steps: 20", block.code).replace(".extxyz.gz", ".extxyz.gz@::10")
+        (folder / name).write_text(short, encoding="utf-8")
+        return
+    command = {
+        "python": [sys.executable, "-W", "error", "-c", block.code],
+        "bash": ["bash", "-euo", "pipefail", "-c", block.code],
+    }[block.language]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"README.md, line {block.line}:\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("block", [b for b in blocks() if b.language != "console"], ids=lambda b: f"line{b.line}")
+def test_block_runs(block: Block, folder: Path) -> None:
+    for module, extra in (("openmm", "openmm"), ("tblite", "xtb")):
+        if module in block.code:
+            pytest.importorskip(module, reason=f"README.md uses the extra {extra} here", exc_type=ImportError)
+    run(block, folder)
+
+
+def test_the_four_ways_are_there() -> None:
+    """ASE, OpenMM, the command line and a notebook: each has a block of its own."""
+    code = [block.code for block in blocks() if block.language in ("python", "bash")]
+    for word in ("DPCalculator", "create_force", "dp-sim opt", "vibrations(", "dp-sim train", "run.py"):
+        assert sum(word in block for block in code) == 1, word
+    assert {block.language for block in blocks()} == {"python", "bash", "yaml", "console"}
+
+
+def test_a_block_that_fails_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"README\.md, line 7"):
+        run(Block("bash", "false | true\n", 7), tmp_path)

@@ -1,0 +1,273 @@
+"""Constant volume and temperature against classical statistical mechanics in closed form."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from ase import Atoms, units
+from ase.build import bulk, molecule
+from ase.calculators.emt import EMT
+from ase.constraints import FixAtoms, FixBondLength
+from ase.io import read
+from systems_dynamics import EinsteinCrystal, IdealGas, einstein_crystal
+
+from dp_sim.errors import InputError
+from dp_sim.recipes import run_nvt
+from dp_sim.recipes.dynamics.files import Row
+from dp_sim.recipes.dynamics.loop import Recorded
+from dp_sim.recipes.dynamics.nvt import analyse
+from dp_sim.recipes.dynamics.plan import make_plan
+
+KT_300 = units.kB * 300.0
+
+
+def within(estimate, truth: float, sigmas: float = 4.0) -> bool:
+    return abs(estimate.value - truth) < sigmas * estimate.error
+
+
+@pytest.fixture(scope="module")
+def einstein_run(tmp_path_factory):
+    """8 atoms on springs (5 eV/Angstrom^2 on argon: a period of 181 fs), 64 ps."""
+    atoms, calculator = einstein_crystal(8)
+    out = tmp_path_factory.mktemp("nvt") / "run"
+    result = run_nvt(
+        atoms, calculator, temperature_K=300, steps=8000, timestep_fs=8, sample_every=5, out=out, progress=False
+    )
+    return result, out
+
+
+def test_einstein_crystal_has_3N_kB(einstein_run):
+    """Classical springs: C_V = 3 N k_B, half of it kinetic, and <U> = 3/2 N k_B T."""
+    result, _ = einstein_run
+    assert result.converged, result.cause
+    assert within(result.heat_capacity_kB, 24.0)
+    assert result.heat_capacity_kB.error < 1.5
+    assert result.heat_capacity_kB_per_atom.value == pytest.approx(result.heat_capacity_kB.value / 8)
+    assert within(result.potential_energy_eV, 12 * KT_300)
+    assert result.degrees_of_freedom == 24
+    assert result.pressure_bar.value is None
+    assert "periodic along all three axes" in result.pressure_bar.cause
+
+
+def test_momenta_are_not_what_the_heat_capacity_is_estimated_from(einstein_run):
+    """C_V from the fluctuations of the whole energy, the textbook's formula, agrees within its larger error."""
+    result, _ = einstein_run
+    total = result.series("total_eV")[result.production_start :]
+    assert total.var() / KT_300**2 == pytest.approx(result.heat_capacity_kB.value, rel=0.25)
+
+
+def test_files(einstein_run):
+    result, out = einstein_run
+    frames = read(out / "trajectory.extxyz", index=":")
+    assert len(frames) == 8000 // 100 + 1
+    assert frames[3].get_potential_energy() == pytest.approx(result.rows[60].potential_eV)
+    table = np.genfromtxt(out / "thermo.csv", delimiter=",", names=True)
+    assert len(table) == len(result.rows) == 8000 // 5 + 1
+    assert table["time_ps"][-1] == pytest.approx(64.0)
+    assert np.allclose(table["total_eV"], table["potential_eV"] + table["kinetic_eV"])
+    assert np.allclose(read(out / "final.extxyz").positions, result.atoms.positions, atol=1e-6)
+    values = json.loads((out / "result.json").read_text())["values"]
+    assert values["heat_capacity"]["value"] == result.heat_capacity_kB.value
+    assert values["timestep"]["value"] == 8
+    assert {"temperature.png", "energy.png", "report.html", "checkpoint.npz"} <= {file.name for file in out.iterdir()}
+
+
+def test_pressure_of_an_ideal_gas():
+    """p V = N k_B T; the virial of free particles is all kinetic."""
+    atoms = Atoms("Ar20", positions=np.random.default_rng(0).random((20, 3)) * 15, cell=[15, 15, 15], pbc=True)
+    result = run_nvt(atoms, IdealGas(), temperature_K=300, steps=2000, timestep_fs=10, progress=False)
+    assert within(result.pressure_bar, 20 * KT_300 / 15**3 / units.bar)
+    assert result.pressure_bar.error < 0.1 * result.pressure_bar.value
+    assert (result.heat_capacity_kB.value, result.heat_capacity_kB.error) == (30.0, 0.0)
+
+
+def test_fixed_atoms_stay_and_do_not_count():
+    atoms, calculator = einstein_crystal(6)
+    atoms.set_constraint(FixAtoms([0, 5]))
+    result = run_nvt(atoms, calculator, temperature_K=300, steps=4000, timestep_fs=8, sample_every=5, progress=False)
+    assert result.degrees_of_freedom == 12
+    assert within(result.heat_capacity_kB, 12.0)
+    assert np.array_equal(result.atoms.positions[[0, 5]], atoms.positions[[0, 5]])
+
+
+def test_too_short_is_not_converged_and_says_how_long():
+    atoms, calculator = einstein_crystal(4)
+    result = run_nvt(atoms, calculator, temperature_K=300, steps=200, timestep_fs=8, progress=False)
+    assert not result.converged
+    assert result.heat_capacity_kB.value is None
+    assert result.cause.startswith("the heat capacity is not given: the run holds ")
+    assert result.cause.endswith(" steps more")
+
+
+def test_a_time_step_that_misses_the_temperature_is_told():
+    """omega dt = 1.3: stable, but the full-step momenta are (1 - (omega dt)^2 / 4) too cold."""
+    atoms, calculator = einstein_crystal(8)
+    result = run_nvt(atoms, calculator, temperature_K=300, steps=1500, timestep_fs=37, sample_every=5, progress=False)
+    assert not result.converged
+    assert "instead of 300 K, and stays off: take a smaller time step" in result.cause
+
+
+@pytest.mark.parametrize("sample_every", [1, 100])
+def test_an_unstable_run_stops_and_keeps_its_frames(tmp_path, sample_every):
+    """omega dt > 2: the integrator diverges, found at a sample or through positions that are no longer finite."""
+    atoms, calculator = einstein_crystal(3)
+    result = run_nvt(
+        atoms, calculator, temperature_K=300, steps=20_000, timestep_fs=80, sample_every=sample_every,
+        frame_every=sample_every, out=tmp_path / "run", progress=False,
+    )  # fmt: skip
+    assert not result.converged
+    assert "the motion is unstable" in result.cause
+    assert " at step " in result.cause or " between steps " in result.cause
+    assert result.cause.startswith(result.heat_capacity_kB.cause)
+    assert result.heat_capacity_kB.value is None
+    frames = read(tmp_path / "run" / "trajectory.extxyz", index=":")
+    assert len(frames) == len(result.rows)
+    assert np.isfinite(frames[-1].positions).all()
+    json.loads((tmp_path / "run" / "result.json").read_text())
+
+
+def test_a_calculators_own_failure_is_not_called_instability():
+    class Broken(EinsteinCrystal):
+        def calculate(self, *arguments, **keywords):
+            super().calculate(*arguments, **keywords)
+            if not np.allclose(self.atoms.positions, self.sites):
+                raise RuntimeError("the SCF did not converge")
+
+    atoms, calculator = einstein_crystal(2)
+    with pytest.raises(RuntimeError, match="the SCF did not converge"):
+        run_nvt(atoms, Broken(calculator.sites), temperature_K=300, steps=20, progress=False)
+
+
+def test_seed_decides_the_run():
+    atoms, calculator = einstein_crystal(2)
+    ends = [
+        run_nvt(atoms, calculator, temperature_K=300, steps=20, seed=seed, progress=False).atoms.positions
+        for seed in (0, 0, 1)
+    ]
+    assert np.array_equal(ends[0], ends[1])
+    assert not np.allclose(ends[0], ends[2])
+
+
+@pytest.mark.parametrize(("symbols", "timestep"), [("H2O", 0.5), ("CO2", 1.0), ("SiH4", 0.5)])
+def test_time_step_follows_the_lightest_atom(symbols, timestep):
+    atoms = molecule(symbols)
+    result = run_nvt(atoms, EinsteinCrystal(atoms.positions), temperature_K=300, steps=10, progress=False)
+    assert result.timestep_fs == timestep
+
+
+def test_heavy_atoms_take_two_femtoseconds():
+    atoms = bulk("Cu")
+    assert run_nvt(atoms, EMT(), temperature_K=300, steps=10, progress=False).timestep_fs == 2.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"temperature_K": -5}, "temperature_K must be a finite number above 0, got -5"),
+        ({"temperature_K": float("nan")}, "temperature_K must be a finite number above 0"),
+        ({"steps": 0}, "steps must be a whole number of at least 1, got 0"),
+        ({"steps": 10.5}, "steps must be a whole number of at least 1, got 10.5"),
+        ({"steps": 5}, r"steps must be at least sample_every \(10\), got 5"),
+        ({"timestep_fs": 0}, "timestep_fs must be a finite number above 0, got 0"),
+        ({"friction_per_ps": -1}, "friction_per_ps must be a finite number above 0"),
+        ({"frame_every": 15}, "frame_every must be a multiple of sample_every, got 15 and 10; take 20"),
+        ({"engine": "opnmm"}, "engine must be one of ase, openmm, got 'opnmm'; did you mean 'openmm'?"),
+        ({"engine": "openmm"}, "engine='openmm' needs a dp-sim model, got the calculator EinsteinCrystal"),
+        ({"platform": "CPU"}, "backend and platform belong to engine='openmm'"),
+    ],
+)
+def test_bad_settings(tmp_path, settings, message):
+    atoms, calculator = einstein_crystal(2)
+    with pytest.raises(InputError, match=message):
+        run_nvt(
+            atoms, calculator, out=tmp_path / "run", progress=False, **{"temperature_K": 300, "steps": 100, **settings}
+        )
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_structures():
+    atoms, calculator = einstein_crystal(3)
+    held = atoms.copy()
+    held.set_constraint(FixBondLength(0, 1))
+    with pytest.raises(InputError, match=r"FixAtoms.*FixBondLength"):
+        run_nvt(held, calculator, temperature_K=300, steps=10)
+    held.set_constraint(FixAtoms([0, 1, 2]))
+    with pytest.raises(InputError, match="every atom is fixed"):
+        run_nvt(held, calculator, temperature_K=300, steps=10)
+    weightless = atoms.copy()
+    weightless.set_masses([39.9, 0.0, 39.9])
+    with pytest.raises(InputError, match=r"atom 1 \(Ar\) has mass 0"):
+        run_nvt(weightless, calculator, temperature_K=300, steps=10)
+
+
+def recorded_run(temperature_K: np.ndarray, potential_eV: np.ndarray):
+    """What `analyse` makes of a run at 300 K with these samples, 10 fs apart."""
+    atoms, calculator = einstein_crystal(2)
+    plan = make_plan(
+        atoms, calculator, temperature_K=300, steps=3000, timestep_fs=1, engine="ase", friction_per_ps=5,
+        sample_every=10, frame_every=100, backend=None, platform=None, seed=0,
+    )  # fmt: skip
+    rows = [
+        Row(10 * i, 0.01 * i, temperature, potential, 0.1, potential, None, None, None)
+        for i, (temperature, potential) in enumerate(zip(temperature_K, potential_eV, strict=True))
+    ]
+    return analyse(Recorded(rows, atoms, 6, ""), plan)
+
+
+def test_a_drifting_run_is_refused():
+    """A potential energy that still falls at the end: no number is given, and the verdict says what to do."""
+    noise = np.random.default_rng(0).standard_normal(301)
+    result = recorded_run(300 + noise, -0.1 * np.arange(301) + 0.1 * noise)
+    assert not result.converged
+    assert result.cause.startswith("the run is not equilibrated after 3,000 of its 3,000 steps")
+    assert result.cause.endswith("run at least as many steps again")
+    assert result.heat_capacity_kB.value is None
+    assert result.figures().keys() == {"temperature", "energy"}
+    assert result.temperature_K.value is None
+
+
+def test_a_slow_drift_is_refused():
+    """As large as the noise, and so not cut off."""
+    noise = np.random.default_rng(0).standard_normal(301)
+    result = recorded_run(300 + noise, noise - np.linspace(0, 2, 301))
+    assert result.cause == (
+        "the potential energy still drifts in the last 3,000 of 3,000 steps: run at least as many steps again"
+    )
+    assert result.heat_capacity_kB.cause == "the potential energy still drifts in the last 3,000 of 3,000 steps"
+
+
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize(
+    ("start", "end", "advice"),
+    [(45, 15, "the structure is relaxing, run longer"), (30, 30, "stays off: take a smaller time step")],
+)
+def test_relaxing_is_told_from_a_long_time_step(side: int, start: float, end: float, advice: str):
+    """30 K off on average, once nearing the thermostat's 300 K and once not."""
+    potential, noise = np.random.default_rng(1).standard_normal((2, 301))
+    result = recorded_run(300 + side * np.linspace(start, end, 301) + 15 * noise, 0.1 * potential)
+    assert not result.converged
+    assert result.cause.endswith(advice)
+
+
+def test_at_another_temperature_only_the_temperature_is_given():
+    potential, noise = np.random.default_rng(1).standard_normal((2, 301))
+    result = recorded_run(250 + noise, 0.1 * potential)
+    assert result.temperature_K.value == pytest.approx(250, abs=1)
+    for estimate in (result.heat_capacity_kB, result.potential_energy_eV):
+        assert estimate.value is None
+        assert estimate.cause.startswith("the kinetic temperature averages 250.")
+
+
+def test_a_run_of_few_times_of_the_thermostat_does_not_blame_the_time_step():
+    """Friction 5/ps: ten times of the thermostat are 2 ps, the run has 1."""
+    potential, noise = np.random.default_rng(1).standard_normal((2, 101))
+    result = recorded_run(250 + noise, 0.1 * potential)
+    assert result.cause.endswith("the thermostat needs 2,000 steps to show what it keeps, run longer")
+
+
+def test_a_temperature_that_moves_away_is_no_relaxation():
+    potential, noise = np.random.default_rng(1).standard_normal((2, 301))
+    result = recorded_run(300 + np.linspace(15, 45, 301) + 15 * noise, 0.1 * potential)
+    assert result.cause.endswith("take a smaller time step")

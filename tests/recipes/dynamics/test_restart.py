@@ -1,0 +1,143 @@
+"""A run that is interrupted, killed or lengthened ends as one that was not: the same numbers, the same files."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from systems_dynamics import EinsteinCrystal, VolumeSpring, einstein_crystal
+
+from dp_sim.errors import InputError
+from dp_sim.recipes import run_npt, run_nve, run_nvt
+from dp_sim.recipes.dynamics.npt import NPTResult
+from dp_sim.recipes.dynamics.nve import NVEResult
+from dp_sim.recipes.dynamics.nvt import NVTResult
+
+
+@pytest.fixture(autouse=True)
+def no_figures(monkeypatch):
+    """Drawing takes longer than these runs, and is tested with the recipes."""
+    for result in (NVEResult, NVTResult, NPTResult):
+        monkeypatch.setattr(result, "figures", lambda self: {})
+
+
+def run_springs(recipe, out: Path, steps: int, **options):
+    """Six atoms: on springs to their sites, or at constant pressure in a cell that is a spring of its volume."""
+    atoms, calculator = einstein_crystal(6)
+    if recipe is run_npt:
+        atoms.set_cell([10, 10, 10])
+        atoms.pbc = True
+        calculator = VolumeSpring(bulk_modulus=0.02, volume=900.0)
+    return recipe(
+        atoms,
+        calculator,
+        temperature_K=300,
+        timestep_fs=5,
+        steps=steps,
+        frame_every=20,
+        out=out,
+        progress=False,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("recipe", [run_nve, run_nvt, run_npt])
+def test_a_lengthened_run_is_the_run_in_one_go(tmp_path, recipe):
+    """Bit for bit: positions, table and trajectory, though the first part ends between two frames."""
+    whole = run_springs(recipe, tmp_path / "whole", 60)
+    run_springs(recipe, tmp_path / "parts", 30)
+    parts = run_springs(recipe, tmp_path / "parts", 60, resume=True)
+    assert np.array_equal(parts.atoms.positions, whole.atoms.positions)
+    assert np.array_equal(parts.atoms.get_momenta(), whole.atoms.get_momenta())
+    assert np.array_equal(parts.atoms.cell, whole.atoms.cell)
+    for name in ("thermo.csv", "trajectory.extxyz"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+class Interrupting(EinsteinCrystal):
+    """Sends this process a signal in the middle of a step."""
+
+    at_call, number, calls = 120, signal.SIGINT, 0
+
+    def calculate(self, *arguments, **keywords):
+        super().calculate(*arguments, **keywords)
+        self.calls += 1
+        if self.calls == self.at_call:
+            os.kill(os.getpid(), self.number)
+
+
+# The same recipe under the same name: the directory belongs to one calculator.
+Interrupting.__qualname__, Interrupting.__module__ = EinsteinCrystal.__qualname__, EinsteinCrystal.__module__
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_run_to_continue(tmp_path, number):
+    atoms, calculator = einstein_crystal(3)
+    settings = {"temperature_K": 300, "steps": 300, "timestep_fs": 5, "frame_every": 20, "progress": False}
+    whole = run_nvt(atoms, calculator, out=tmp_path / "whole", **settings)
+    interrupting = Interrupting(calculator.sites)
+    interrupting.number = number
+    with pytest.raises(KeyboardInterrupt):
+        run_nvt(atoms, interrupting, out=tmp_path / "cut", **settings)
+    assert not (tmp_path / "cut" / "result.json").exists()
+    lines = (tmp_path / "cut" / "thermo.csv").read_text().splitlines()
+    assert 5 < len(lines) < 20
+    continued = run_nvt(atoms, calculator, out=tmp_path / "cut", resume=True, **settings)
+    assert np.array_equal(continued.atoms.positions, whole.atoms.positions)
+    assert (tmp_path / "cut" / "thermo.csv").read_bytes() == (tmp_path / "whole" / "thermo.csv").read_bytes()
+
+
+def test_what_was_written_after_the_checkpoint_is_cut_off(tmp_path):
+    """As after a power failure: lines and half a frame beyond the checkpoint."""
+    whole = run_springs(run_nvt, tmp_path / "whole", 60)
+    run_springs(run_nvt, tmp_path / "dead", 40)
+    for name in ("thermo.csv", "trajectory.extxyz"):
+        with (tmp_path / "dead" / name).open("a") as file:
+            file.write("50,0.1,3")
+    continued = run_springs(run_nvt, tmp_path / "dead", 60, resume=True)
+    assert np.array_equal(continued.atoms.positions, whole.atoms.positions)
+    assert [row.step for row in continued.rows] == list(range(0, 61, 10))
+
+
+def test_a_run_without_a_checkpoint_starts_over(tmp_path):
+    whole = run_springs(run_nvt, tmp_path / "whole", 40)
+    run_springs(run_nvt, tmp_path / "dead", 40)
+    (tmp_path / "dead" / "checkpoint.npz").unlink()
+    again = run_springs(run_nvt, tmp_path / "dead", 40, resume=True)
+    assert np.array_equal(again.atoms.positions, whole.atoms.positions)
+    assert len(again.rows) == 5
+
+
+def test_damage_is_told(tmp_path):
+    run_springs(run_nvt, tmp_path / "run", 40)
+    checkpoint = tmp_path / "run" / "checkpoint.npz"
+    content = checkpoint.read_bytes()
+    (tmp_path / "run" / "thermo.csv").write_text("step\n")
+    with pytest.raises(InputError, match=r"thermo.csv is shorter than the checkpoint beside it says"):
+        run_springs(run_nvt, tmp_path / "run", 60, resume=True)
+    checkpoint.write_bytes(content[:100])
+    with pytest.raises(InputError, match=r"checkpoint.npz cannot be read .*; start over with --overwrite"):
+        run_springs(run_nvt, tmp_path / "run", 60, resume=True)
+
+
+def test_another_run_is_not_continued(tmp_path):
+    run_springs(run_nvt, tmp_path / "run", 40)
+    with pytest.raises(InputError, match="friction_per_ps"):
+        run_springs(run_nvt, tmp_path / "run", 60, resume=True, friction_per_ps=1.0)
+
+
+def test_copper_under_pressure_restarts_exactly(tmp_path):
+    """The barostat's last force is part of the state: where atoms feel forces, it cannot be had from the momenta."""
+    atoms = bulk("Cu") * (2, 1, 1)
+    atoms.rattle(0.05, seed=1)
+    settings = {"temperature_K": 300, "pressure_bar": 100, "frame_every": 10, "progress": False}
+    whole = run_npt(atoms, EMT(), steps=40, out=tmp_path / "whole", **settings)
+    run_npt(atoms, EMT(), steps=20, out=tmp_path / "parts", **settings)
+    parts = run_npt(atoms, EMT(), steps=40, out=tmp_path / "parts", resume=True, **settings)
+    assert parts.atoms.get_volume() == whole.atoms.get_volume()
+    assert np.array_equal(parts.atoms.positions, whole.atoms.positions)

@@ -1,0 +1,153 @@
+"""Intrinsic reaction coordinates: against an independent integration, by symmetry, and from a bad start."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from analytic_surfaces import MINIMA, SADDLES, Surface, SurfaceWithHessian, at, mueller_brown, stationary
+from ase import Atoms
+from ase.build import molecule
+from ase.constraints import FixAtoms
+from ase.io import read
+from ase.optimize import BFGS
+from scipy.integrate import solve_ivp
+
+from dp_sim.errors import InputError
+from dp_sim.recipes.paths.irc import follow_irc
+from dp_sim.recipes.paths.ts import refine_ts
+
+
+def steepest_descent(saddle: np.ndarray, sign: float) -> np.ndarray:
+    """Points (n, 2) downhill from the saddle until the slope is small, by an adaptive Runge-Kutta integration."""
+    _, modes = np.linalg.eigh(mueller_brown(*saddle)[2])
+
+    def downhill(_, position):
+        gradient = mueller_brown(*position)[1]
+        return -gradient / np.linalg.norm(gradient)
+
+    def slope(length, position):
+        return np.linalg.norm(mueller_brown(*position)[1]) - 0.2 if length > 0.1 else 1.0
+
+    slope.terminal = True
+    start = saddle + sign * 1e-3 * modes[:, 0]
+    return solve_ivp(downhill, (0, 2), start, rtol=1e-8, atol=1e-10, max_step=5e-3, events=slope).y.T
+
+
+def test_mueller_brown_matches_a_fine_integration():
+    saddle, start, dip = stationary(SADDLES["AC"]), stationary(MINIMA["A"]), stationary(MINIMA["C"])
+    irc = follow_irc(at(*saddle), SurfaceWithHessian(mueller_brown), step=0.03)
+    assert irc.converged, irc.cause
+    np.testing.assert_allclose(irc.reactant.positions[0], [*start, 0], atol=5e-3)
+    np.testing.assert_allclose(irc.product.positions[0], [*dip, 0], atol=5e-3)
+    assert irc.barrier_eV == pytest.approx(mueller_brown(*saddle)[0] - mueller_brown(*start)[0], abs=1e-4)
+    assert irc.reverse_barrier_eV == pytest.approx(mueller_brown(*saddle)[0] - mueller_brown(*dip)[0], abs=1e-4)
+    fine = np.vstack([steepest_descent(saddle, sign) for sign in (1.0, -1.0)])
+    for image in irc.images:
+        point = image.positions[0, :2]
+        ends = min(np.linalg.norm(point - start), np.linalg.norm(point - dip))
+        if ends > 0.15:  # near a minimum both paths end anywhere
+            assert np.linalg.norm(fine - point, axis=1).min() < 0.015, point
+
+
+def test_the_arc_length_is_mass_weighted():
+    """With masses four times as large the path is the same, twice as long in amu^1/2 Angstrom, the frequency half."""
+    light = at(*stationary(SADDLES["BC"]))
+    heavy = light.copy()
+    heavy.set_masses(4 * light.get_masses())
+    one, four = (follow_irc(atoms, Surface(mueller_brown)) for atoms in (light, heavy))
+    assert four.frequency_cm1 == pytest.approx(one.frequency_cm1 / 2)
+    assert len(one.images) == len(four.images)
+    np.testing.assert_allclose(four.arc_length, 2 * one.arc_length, atol=1e-3)
+    root_mass = np.sqrt(light.get_masses()[0])
+    moved = [np.linalg.norm(b.positions - a.positions) for a, b in pairwise(one.images)]
+    np.testing.assert_allclose(np.diff(one.arc_length), root_mass * np.array(moved), atol=1e-9)
+    assert one.arc_length[one.saddle_index] == 0.0
+    assert (np.diff(one.energies[: one.saddle_index + 1]) > 0).all()
+    assert (np.diff(one.energies[one.saddle_index :]) < 0).all()
+
+
+def test_steps_are_as_long_as_asked_for_in_the_masses_of_the_structure():
+    """Chlorine: 35.45 amu on average, 34.97 for its most common isotope, which Sella would take by itself."""
+    chlorine = at(*stationary(SADDLES["AC"]))
+    chlorine.symbols[0] = "Cl"
+    irc = follow_irc(chlorine, Surface(mueller_brown), step=0.2)
+    middle = np.diff(irc.arc_length)[irc.saddle_index - 3 : irc.saddle_index + 3]
+    np.testing.assert_allclose(middle, 0.2, rtol=1e-5)
+
+
+@pytest.fixture
+def xtb():
+    tblite = pytest.importorskip("tblite.ase", reason="the molecular references need tblite")
+    return tblite.TBLite(method="GFN2-xTB", verbosity=0)
+
+
+def test_ammonia_falls_into_its_two_mirror_images(xtb, tmp_path):
+    planar = molecule("NH3")
+    planar.positions[0, 2] = planar.positions[1, 2]
+    ts = refine_ts(planar, xtb, fmax=1e-3)
+    assert ts.converged, ts.cause
+    irc = follow_irc(ts, xtb, out=tmp_path / "irc")
+    assert irc.converged, irc.cause
+    assert irc.reaction_energy_eV == pytest.approx(0.0, abs=1e-4)
+    relaxed = molecule("NH3")
+    relaxed.calc = xtb
+    BFGS(relaxed, logfile=None).run(fmax=1e-3)
+    assert irc.barrier_eV == pytest.approx(ts.energy_eV - relaxed.get_potential_energy(), abs=1e-4)
+    sides = []
+    for end in (irc.reactant, irc.product):
+        arms = end.positions[1:] - end.positions[0]
+        sides.append(np.linalg.det(arms))  # its sign is the handedness of the three labelled bonds
+        np.testing.assert_allclose(np.linalg.norm(arms, axis=1), relaxed.get_distances(0, [1, 2, 3]), atol=5e-3)
+    assert sides[0] == pytest.approx(-sides[1], rel=0.02)
+    np.testing.assert_allclose(irc.arc_length, -irc.arc_length[::-1], atol=0.01)
+    saved = read(tmp_path / "irc/path.extxyz", index=":")
+    np.testing.assert_allclose([image.get_potential_energy() for image in saved], irc.energies, atol=1e-6)
+    assert (tmp_path / "irc/profile.png").stat().st_size > 1000
+
+
+def test_fixed_atoms_stay_and_do_not_disturb_the_modes(xtb):
+    """Ammonia with its hydrogens held: one atom crosses their plane, and the held atoms feel forces all the time."""
+    planar = molecule("NH3")
+    planar.positions[0, 2] = planar.positions[1, 2]
+    planar.set_constraint(FixAtoms([1, 2, 3]))
+    irc = follow_irc(planar, xtb)
+    assert irc.converged, irc.cause
+    for image in (*irc.images, irc.reactant, irc.product):
+        np.testing.assert_array_equal(image.positions[1:], planar.positions[1:])
+    assert irc.reactant.positions[0, 2] - planar.positions[0, 2] == pytest.approx(
+        planar.positions[0, 2] - irc.product.positions[0, 2], abs=1e-2
+    )
+    assert abs(irc.reactant.positions[0, 2] - planar.positions[0, 2]) > 0.2
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (stationary(MINIMA["B"]), "no imaginary frequency .* it is a minimum"),
+        (stationary(SADDLES["AC"]) + 0.1, "not stationary: its largest force is .* refine it first"),
+    ],
+)
+def test_a_start_that_is_no_saddle_point(start, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        follow_irc(at(*start), Surface(mueller_brown), out=tmp_path / "irc")
+    assert not (tmp_path / "irc").exists()
+
+
+def test_too_few_steps_have_a_cause():
+    irc = follow_irc(at(*stationary(SADDLES["AC"])), Surface(mueller_brown), step=0.03, steps=2)
+    assert not irc.converged
+    assert "forward side still has a force of" in irc.cause
+    assert "reverse side still has a force of" in irc.cause
+    assert len(irc.images) == 5
+
+
+@pytest.mark.parametrize("option", [{"step": 0.0}, {"fmax": -1.0}, {"steps": 0}, {"step": float("nan")}])
+def test_keywords_out_of_range(option, tmp_path):
+    with pytest.raises(InputError, match=f"{next(iter(option))} must be positive"):
+        follow_irc(at(*stationary(SADDLES["AC"])), Surface(mueller_brown), out=tmp_path / "irc", **option)
+    assert not (tmp_path / "irc").exists()
+
+
+def test_it_must_be_given_a_structure():
+    with pytest.raises(InputError, match="the saddle point must be an ase"):
+        follow_irc([Atoms("H")], Surface(mueller_brown))

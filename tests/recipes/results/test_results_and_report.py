@@ -1,0 +1,110 @@
+"""How results are printed, shown and put into the report."""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from dp_sim.errors import InputError
+from dp_sim.recipes.results.formatting import format_value
+from dp_sim.recipes.results.html import rebuild_report, report_html, typeset_unit
+from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.recipes.results.result import Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example(Result):
+    recipe: ClassVar[str] = "example"
+    title: ClassVar[str] = "An <example>"
+
+    def quantities(self) -> dict[str, Quantity | Estimate]:
+        return {
+            "mean_energy": Estimate(-1.23456, 0.0123, (-1.26, -1.21), 42.0, "eV"),
+            "compressibility": Estimate.withheld("1/GPa", "the run holds 3 independent samples & 50 are needed"),
+            "frequencies": Quantity(np.array([1e-9, 1500.126]), "cm^-1"),
+        }
+
+    def figures(self):
+        from dp_sim.recipes.results.figures import new_figure
+
+        return {"first": new_figure("x", "y")[0], "second": new_figure("x", "y")[0]}
+
+
+def test_the_summary_has_values_errors_and_causes():
+    text = Example(converged=False, cause="too short").summary()
+    assert text.splitlines() == [
+        "An <example>: not converged: too short",
+        "  mean_energy: -1.235 ± 0.012 eV",
+        "  compressibility: not given: the run holds 3 independent samples & 50 are needed",
+        "  frequencies: 0.00, 1500.13 cm^-1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "yes"),
+        (3, "3"),
+        (0.000123456789, "0.000123457"),
+        (-12345.678912, "-12345.6789"),
+        (330.0, "330"),
+        ([], "none"),
+        ([1, 2], "1, 2"),
+        ([[1.0], [2.0]], "[1.00000], [2.00000]"),
+        (list(range(100)), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, …, 94, 95, 96, 97, 98, 99"),
+    ],
+)
+def test_values_for_people(value, text):
+    assert format_value(value) == text
+
+
+def test_plot_gives_the_named_figure():
+    result = Example(converged=True)
+    assert result.plot().axes[0].get_xlabel() == "x"
+    assert result.plot("second") is not None
+    with pytest.raises(InputError, match=r"no figure 'secnd'.*did you mean 'second'"):
+        result.plot("secnd")
+
+
+def test_the_report_is_one_file_without_network():
+    page = report_html(Example(converged=False, cause="a < b").to_dict(), {"first": b"\x89PNG"})
+    assert "An &lt;example&gt;" in page
+    assert "Not converged: a &lt; b" in page
+    assert "-1.235 ± 0.012 eV" in page
+    assert "95 % interval -1.26 to -1.21, 42 independent samples" in page
+    assert "not given: the run holds 3 independent samples &amp; 50 are needed" in page
+    assert "1500.13 cm⁻¹" in page
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+
+
+def test_the_notebook_shows_numbers_and_figures():
+    fragment = Example(converged=True)._repr_html_()
+    assert fragment.count("data:image/png;base64,") == 2
+    assert "mean energy" in fragment
+
+
+def test_units_are_typeset():
+    assert typeset_unit("eV/Angstrom^2") == "eV/Å²"
+    assert typeset_unit("cm^-1") == "cm⁻¹"
+
+
+def test_a_report_is_rebuilt_from_its_directory(tmp_path):
+    Example(converged=True).save(tmp_path / "run")
+    page = (tmp_path / "run" / "report.html").read_text()
+    (tmp_path / "run" / "report.html").unlink()
+    assert rebuild_report(tmp_path / "run").read_text() == page
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": 2}', '{"schema": 1}', "\x00"])
+def test_a_damaged_result_gives_one_sentence(tmp_path, content):
+    (tmp_path / "result.json").write_text(content)
+    with pytest.raises(InputError, match=r"result\.json"):
+        rebuild_report(tmp_path)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_no_result_gives_one_sentence(tmp_path):
+    with pytest.raises(InputError, match=r"there is no .*result\.json"):
+        rebuild_report(tmp_path)

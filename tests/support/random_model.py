@@ -1,0 +1,28 @@
+"""A model that was never trained: every weight is random, so every term of the energy is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from dp_sim.config.model import ModelConfig
+from dp_sim.model.model_file import save_model
+from dp_sim.model.potential import DeepPotential
+
+
+def write_random_model(
+    path: Path,
+    *,
+    seed: int = 1,
+    species: tuple[str, ...] = ("H", "C", "N", "O"),
+    descriptor: Literal["deeppot-se", "local-frame", "deep-potential"] = "deeppot-se",
+) -> Path:
+    """A small float64 model at `path`."""
+    own = {"embedding": (8, 16), "axis_width": 4} if descriptor == "deeppot-se" else {"angular_neighbors": 6}
+    shared = {"descriptor": descriptor, "species": species, "cutoff": 4.0, "fitting": (16, 16), "precision": "float64"}
+    config = ModelConfig.model_validate({**shared, **own})
+    torch.manual_seed(seed)
+    save_model(path, DeepPotential(config), config)
+    return path

@@ -1,0 +1,63 @@
+"""Forces of OpenMM whose ensembles are known in closed form, and a recipe run on them in place of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import openmm as mm
+from ase import Atoms
+from systems_dynamics import dimers
+
+from dp_sim.recipes.dynamics.engines.openmm_engine import OpenMMEngine
+from dp_sim.recipes.dynamics.loop import simulate
+from dp_sim.recipes.dynamics.plan import make_plan
+from dp_sim.recipes.run.directory import RunDirectory
+from dp_sim.units import EV_PER_ANGSTROM_IN_KJ_PER_MOL_NM
+
+
+def springs(sites: np.ndarray, topology=None):
+    """An OpenMM force like `systems_dynamics.EinsteinCrystal`."""
+    force = mm.CustomExternalForce("0.5*k*((x-x0)^2+(y-y0)^2+(z-z0)^2)")
+    force.addGlobalParameter("k", 5.0 * EV_PER_ANGSTROM_IN_KJ_PER_MOL_NM / 0.1)
+    for name in ("x0", "y0", "z0"):
+        force.addPerParticleParameter(name)
+    for index, site in enumerate(sites):
+        force.addParticle(index, site * 0.1)
+    return force
+
+
+def no_force(topology=None):
+    return mm.CustomExternalForce("0*periodicdistance(x,y,z,0,0,0)")
+
+
+def run_with(
+    recipe, atoms, calculator, make_force, out: Path | None = None, resume: bool = False, seed: int = 0, **settings
+):
+    """The recipe with a force of ours in place of a model's; the calculator only passes the checks."""
+    settings = {"timestep_fs": None, "sample_every": 10, "frame_every": 100, **settings}
+    plan = make_plan(atoms, calculator, engine="ase", backend=None, platform=None, seed=seed, **settings)
+    with RunDirectory(
+        "test", out, settings=plan.settings(), structures=[atoms], calculator=calculator, seed=seed, resume=resume,
+        may_change=("steps",),
+    ) as directory:  # fmt: skip
+        engine = OpenMMEngine(plan.atoms, make_force, plan.conditions, platform="Reference")
+        recorded = simulate(engine, directory, plan.schedule, plan.conditions, progress=False)
+        return recipe.analyse(recorded, plan)
+
+
+def gas_of_molecules(n: int, bond: float, edge: float) -> tuple[Atoms, Callable[..., mm.Force]]:
+    """`systems_dynamics.dimers`, with the same springs for OpenMM."""
+    atoms, calculator = dimers(n, bond, edge)
+
+    def bonds(topology=None):
+        force = mm.HarmonicBondForce()
+        force.setUsesPeriodicBoundaryConditions(True)
+        for index in range(n):
+            force.addBond(
+                2 * index, 2 * index + 1, bond * 0.1, calculator.spring * EV_PER_ANGSTROM_IN_KJ_PER_MOL_NM / 0.1
+            )
+        return force
+
+    return atoms, bonds
