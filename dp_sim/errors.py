@@ -9,7 +9,23 @@ from types import ModuleType
 
 
 class DPSimError(Exception):
-    """Base of every error that dp-sim raises on purpose."""
+    """Base of every error that dp-sim raises on purpose.
+
+    Parameters
+    ----------
+    code
+        A short name of the kind of error that stays from version to version, for scripts and tests.
+    message
+        A sentence: the thing, what was expected, what was got, and what to do.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+    def __reduce__(self) -> tuple[type[DPSimError], tuple[str, str]]:
+        """Errors travel between processes with their code."""
+        return type(self), (self.code, str(self))
 
 
 class InputError(DPSimError, ValueError):
@@ -50,15 +66,18 @@ def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:
         return importlib.import_module(module)
     except (ImportError, OSError) as error:
         raise MissingPackageError(
+            "package-missing",
             f"{purpose} needs the package '{module}', which does not import here ({error}); "
-            f"install it with: pip install 'dp-sim[{extra}]'"
+            f"install it with: pip install 'dp-sim[{extra}]'",
         ) from error
 
 
 def choose(name: str, value: str, known: tuple[str, ...]) -> str:
     """`value` if it is one of `known`, else an InputError that names the nearest."""
     if value not in known:
-        raise InputError(f"{name} must be one of {', '.join(known)}; got '{value}'{nearest_name(value, known)}")
+        raise InputError(
+            "choice-unknown", f"{name} must be one of {', '.join(known)}; got '{value}'{nearest_name(value, known)}"
+        )
     return value
 
 

@@ -22,12 +22,13 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(target)
     if target.is_dir():
-        raise InputError(f"cannot write {target}: it is a folder; give the name of a file")
+        raise InputError("target-is-folder", f"cannot write {target}: it is a folder; give the name of a file")
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix)
     except OSError as error:
         raise InputError(
-            f"cannot write {target}: {error.strerror}; choose a folder that exists and is writable"
+            "target-not-writable",
+            f"cannot write {target}: {error.strerror}; choose a folder that exists and is writable",
         ) from error
     os.close(handle)
     temporary = Path(name)

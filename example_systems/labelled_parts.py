@@ -77,7 +77,7 @@ def write_data(parts: list[Part], out: Path, seed: int, variant: str) -> Counter
     targets = {split: out / f"{split}.extxyz.gz" for split in SPLITS}
     for target in targets.values():
         if target.exists():
-            raise InputError(f"{target} exists already; remove it or choose another --out")
+            raise InputError("target-exists", f"{target} exists already; remove it or choose another --out")
     folder = make_folder(out / f"parts-{variant}-seed{seed}")
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as progress:
@@ -120,7 +120,9 @@ def make_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make the folder {folder}: {error.strerror}; choose a writable --out") from error
+        raise InputError(
+            "target-not-writable", f"cannot make the folder {folder}: {error.strerror}; choose a writable --out"
+        ) from error
     return folder
 
 

@@ -235,13 +235,19 @@ def _read_elements(
 ) -> tuple[list[str | int | None], bool]:
     """Symbol or number of each particle (None where a topology has none), and whether the topology has a box."""
     if (topology is None) == (species is None):
-        raise InputError("the elements of the particles come from a topology or from species=[...]; give one of them")
+        raise InputError(
+            "species-missing",
+            "the elements of the particles come from a topology or from species=[...]; give one of them",
+        )
     if species is not None:
         return list(species), False
     from openmm.app import Topology
 
     if not isinstance(topology, Topology):
-        raise InputError(f"topology must be an openmm.app.Topology, got {type(topology).__name__}; try .topology of it")
+        raise InputError(
+            "topology-kind",
+            f"topology must be an openmm.app.Topology, got {type(topology).__name__}; try .topology of it",
+        )
     elements = [None if atom.element is None else atom.element.symbol for atom in topology.atoms()]
     return elements, topology.getPeriodicBoxVectors() is not None
 
@@ -252,11 +258,14 @@ def _numbers(elements: list[str | int | None], part: Iterable[int]) -> list[int]
     for particle in part:
         element = elements[particle]
         if element is None:
-            raise InputError(f"particle {particle} has no element in the topology; leave it out with atoms=[...]")
+            raise InputError(
+                "species-missing", f"particle {particle} has no element in the topology; leave it out with atoms=[...]"
+            )
         if isinstance(element, str) and element not in atomic_numbers:
             raise InputError(
+                "species-unknown",
                 f"species of particle {particle} must be a chemical symbol or an atomic number, got '{element}'"
-                f"{nearest_name(element, atomic_numbers)}"
+                f"{nearest_name(element, atomic_numbers)}",
             )
         numbers.append(atomic_numbers[element] if isinstance(element, str) else int(element))
     return numbers
@@ -266,14 +275,21 @@ def _checked_part(atoms: Iterable[int], n_particles: int) -> list[int]:
     """Particle indices as a list of distinct numbers within range."""
     part = [int(atom) for atom in atoms]
     if not part:
-        raise InputError("atoms is empty; name the particles that the model describes, or leave atoms out for all")
+        raise InputError(
+            "particles-missing",
+            "atoms is empty; name the particles that the model describes, or leave atoms out for all",
+        )
     outside = [atom for atom in part if not 0 <= atom < n_particles]
     if outside:
         raise InputError(
+            "particle-out-of-range",
             f"atoms must be indices from 0 to {n_particles - 1}, got {outside[0]}; the topology (or species) has "
-            f"{n_particles} particles"
+            f"{n_particles} particles",
         )
     if len(set(part)) < len(part):
         twice = next(atom for atom in part if part.count(atom) > 1)
-        raise InputError(f"atoms must name each particle once, got {twice} more than once; remove the repetition")
+        raise InputError(
+            "particle-repeated",
+            f"atoms must name each particle once, got {twice} more than once; remove the repetition",
+        )
     return part

@@ -190,6 +190,7 @@ def load_scripted(content: bytes, device: str = "cpu") -> torch.jit.ScriptModule
         if not reason or "dp_sim::" not in str(error):
             raise
         raise MissingPackageError(
+            "operators-missing",
             f"{MARK}this force calls compiled operators, which cannot be used here ({reason}); install dp-sim with a "
-            f"C++ compiler, or make the force again, here or with portable=True"
+            f"C++ compiler, or make the force again, here or with portable=True",
         ) from None

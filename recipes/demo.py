@@ -124,7 +124,7 @@ def example(name: str) -> Path:
     folder = Path(str(files("dp_sim.example_systems"))) / name
     if not folder.is_dir():
         known = sorted(path.name for path in folder.parent.iterdir() if (path / "README.md").is_file())
-        raise InputError(f"there is no example system '{name}'; shipped are {', '.join(known)}")
+        raise InputError("example-unknown", f"there is no example system '{name}'; shipped are {', '.join(known)}")
     return folder
 
 

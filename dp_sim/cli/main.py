@@ -101,12 +101,12 @@ def status(arguments: Sequence[str]) -> int:
         return code if isinstance(code, int) else 0
     except (InputError, typer.TyperException) as error:
         _show_traceback()
-        message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+        message = error.format_message() if isinstance(error, typer.TyperException) else f"{error} [{error.code}]"
         typer.echo(f"dp-sim: {message}", err=True)
         return 2
     except DPSimError as error:  # what a run met on its way: its files are kept
         _show_traceback()
-        typer.echo(f"dp-sim: {error}", err=True)
+        typer.echo(f"dp-sim: {error} [{error.code}]", err=True)
         return 1
     except Exception as error:  # the last line of defence: a sentence, not a traceback, unless asked for
         shown = _show_traceback()

@@ -39,11 +39,13 @@ def parse_config(settings: Any, origin: str = "settings") -> TrainConfig:
         Names the key, what was expected and what was got; for an unknown key the nearest known one.
     """
     if not isinstance(settings, dict):
-        raise InputError(f"{origin}: expected a mapping with the keys {', '.join(TrainConfig.model_fields)}")
+        raise InputError(
+            "config-malformed", f"{origin}: expected a mapping with the keys {', '.join(TrainConfig.model_fields)}"
+        )
     try:
         return TrainConfig.model_validate(settings)
     except ValidationError as error:
-        raise InputError(_message(error, TrainConfig, origin)) from None
+        raise InputError("setting-invalid", _message(error, TrainConfig, origin)) from None
 
 
 def read_config(path: str | os.PathLike[str]) -> TrainConfig:
@@ -58,9 +60,11 @@ def read_config(path: str | os.PathLike[str]) -> TrainConfig:
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; give the training input as a YAML file") from None
+        raise InputError(
+            "file-unreadable", f"cannot read {path}: {error.strerror}; give the training input as a YAML file"
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no valid YAML: {error}") from None
+        raise InputError("file-unreadable", f"{path} is no valid YAML: {error}") from None
     if isinstance(settings, dict) and settings.get("recipe") == "train":
         settings = {
             key: value for key, value in settings.items() if key not in ("recipe", "seed")

@@ -20,16 +20,19 @@ def read_ase(source: str) -> Iterator[Frame]:
     path = source.rpartition("@")[0] if "@" in source and not Path(source).exists() else source
     index = source[len(path) + 1 :] or ":"
     if not Path(path).is_file():
-        raise InputError(f"there is no data file {path}; give a file that ASE reads or a DeePMD-kit folder")
+        raise InputError(
+            "file-missing", f"there is no data file {path}; give a file that ASE reads or a DeePMD-kit folder"
+        )
     try:
         images = ase.io.read(path, index=index, do_not_split_by_at_sign=True)
     except StopIteration:  # what ASE's readers raise where the frames end before the index
         raise InputError(
-            f"{path} has fewer frames than {source} asks for; count from 0, or from the end with -1"
+            "index-out-of-range",
+            f"{path} has fewer frames than {source} asks for; count from 0, or from the end with -1",
         ) from None
     except Exception as error:  # ASE's readers raise whatever their parsing meets
         raise InputError(
-            f"{path} cannot be read as structures ({type(error).__name__}: {error}); check the file"
+            "file-unreadable", f"{path} cannot be read as structures ({type(error).__name__}: {error}); check the file"
         ) from error
     for number, atoms in enumerate(images if isinstance(images, list) else [images]):
         yield frame_from_atoms(atoms, f"{source}, frame {number}")
@@ -70,7 +73,8 @@ def _check_label_names(atoms: Any, labels: dict[str, Any], name: str) -> None:
         others = [key for key in source if label.removesuffix("s") in key.lower()]
         if labels.get(label) is None and others:
             raise InputError(
-                f"{name} has '{others[0]}' and no '{label}'; rename it to '{label}', which is what is read"
+                "label-name-unknown",
+                f"{name} has '{others[0]}' and no '{label}'; rename it to '{label}', which is what is read",
             )
 
 
@@ -81,7 +85,9 @@ def _full_stress(stress: np.ndarray, name: str) -> np.ndarray:
     if stress.shape == (6,):
         return voigt_6_to_full_3x3_stress(stress)
     if stress.size != 9:
-        raise InputError(f"{name}: stress must have 6 or 9 numbers, got the shape {stress.shape}; correct the label")
+        raise InputError(
+            "label-shape", f"{name}: stress must have 6 or 9 numbers, got the shape {stress.shape}; correct the label"
+        )
     return stress.reshape(3, 3)
 
 
@@ -89,4 +95,4 @@ def _numbers(value: Any, what: str) -> np.ndarray:
     try:
         return np.asarray(value, dtype=float)
     except (TypeError, ValueError):
-        raise InputError(f"{what} must hold numbers, got {value!r}; correct the label") from None
+        raise InputError("label-not-numbers", f"{what} must hold numbers, got {value!r}; correct the label") from None

@@ -25,19 +25,26 @@ def read_deepmd_folder(folder: Path) -> Iterator[Frame]:
         numbers = np.array([atomic_numbers[names[t]] for t in types])
     except (OSError, ValueError, KeyError, IndexError) as error:
         raise InputError(
-            f"{folder} is no DeePMD-kit folder: type.raw and type_map.raw must give an element for every atom ({error})"
+            "deepmd-folder-malformed",
+            f"{folder} is no DeePMD-kit folder: type.raw and type_map.raw must give an element for each atom ({error})",
         ) from error
     n, periodic = len(numbers), not (folder / "nopbc").exists()
     for part in sorted(folder.glob("set.*")):
         if (part / "real_atom_types.npy").exists():
-            raise InputError(f"{part} is of DeePMD-kit's mixed type; convert it to folders of one composition each")
+            raise InputError(
+                "deepmd-folder-mixed",
+                f"{part} is of DeePMD-kit's mixed type; convert it to folders of one composition each",
+            )
         coordinates = _load_npy(part / "coord.npy", (n, 3))
         if coordinates is None:
-            raise InputError(f"{part} has no coord.npy; every set.* folder needs one")
+            raise InputError("deepmd-array-missing", f"{part} has no coord.npy; every set.* folder needs one")
         count = len(coordinates)
         box = _load_npy(part / "box.npy", (3, 3), count) if periodic else np.zeros((count, 3, 3))
         if box is None:
-            raise InputError(f"{part} has no box.npy; add it, or a file 'nopbc' in {folder} for systems without a cell")
+            raise InputError(
+                "deepmd-array-missing",
+                f"{part} has no box.npy; add it, or a file 'nopbc' in {folder} for systems without a cell",
+            )
         energy = _load_npy(part / "energy.npy", (), count)
         forces = _load_npy(part / "force.npy", (n, 3), count)
         virial = _load_npy(part / "virial.npy", (3, 3), count)
@@ -62,14 +69,19 @@ def _load_npy(path: Path, shape: tuple[int, ...], count: int | None = None) -> n
         with path.open("rb") as file:
             array = np.load(file, allow_pickle=False).astype(float)
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}; check the file") from error
+        raise InputError(
+            "file-unreadable", f"{path} cannot be read: {error.strerror or error}; check the file"
+        ) from error
     except (ValueError, EOFError, TypeError, AttributeError, BadZipFile) as error:
         # Not in numpy's own words: they advise to allow pickles, which run code.
         raise InputError(
-            f"{path} cannot be read as an array of numbers: it is damaged, cut short, or holds objects; write it again"
+            "array-damaged",
+            f"{path} cannot be read as an array of numbers: it is damaged, cut short, or holds objects; write it again",
         ) from error
     rows = len(array) if array.ndim else 0
     if count not in (None, rows) or array.size != rows * math.prod(shape):
         expected = f"{'frames' if count is None else count}, {math.prod(shape)}"
-        raise InputError(f"{path} must have the shape ({expected}), got {array.shape}; correct the file or type.raw")
+        raise InputError(
+            "array-shape", f"{path} must have the shape ({expected}), got {array.shape}; correct the file or type.raw"
+        )
     return array.reshape(rows, *shape)

@@ -37,10 +37,14 @@ class Frame:
                 continue
             if np.shape(value) != shape:
                 raise InputError(
-                    f"{self.name}: {label} must have the shape {shape}, got {np.shape(value)}; correct the label"
+                    "label-shape",
+                    f"{self.name}: {label} must have the shape {shape}, got {np.shape(value)}; correct the label",
                 )
             if not np.isfinite(value).all():
-                raise InputError(f"{self.name}: {label} holds a value that is not finite; correct or drop the frame")
+                raise InputError(
+                    "label-not-finite",
+                    f"{self.name}: {label} holds a value that is not finite; correct or drop the frame",
+                )
 
 
 def split(frames: Sequence[Frame], fraction: float, seed: int) -> tuple[list[Frame], list[Frame]]:

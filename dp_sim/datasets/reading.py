@@ -25,11 +25,14 @@ def read_frames(source: str | os.PathLike[str], *, labelled: bool = True) -> lis
     source = os.fspath(source)
     frames = list(read_deepmd_folder(Path(source)) if Path(source).is_dir() else read_ase(source))
     if not frames:
-        raise InputError(f"{source} holds no frames; give a file with {'labelled ' if labelled else ''}structures")
+        raise InputError(
+            "frames-missing", f"{source} holds no frames; give a file with {'labelled ' if labelled else ''}structures"
+        )
     for frame in frames:
         if labelled and frame.energy is None and frame.forces is None and frame.virial is None:
             raise InputError(
-                f"{frame.name} has no label; expected energy, forces, stress or virial (`dp-sim label` makes them)"
+                "labels-missing",
+                f"{frame.name} has no label; expected energy, forces, stress or virial (`dp-sim label` makes them)",
             )
     return frames
 

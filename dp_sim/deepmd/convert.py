@@ -36,7 +36,9 @@ def activation_name(name: str, file: str) -> str:
     if lowered.startswith(("silut", "custom_silu")) and (place := _place(lowered)) is not None:
         return f"silut:{place}"
     if lowered not in ACTIVATIONS:
-        raise ModelFileError(f"{file}: dp-sim does not know the activation function '{name}'")
+        raise ModelFileError(
+            "deepmd-activation-unknown", f"{file}: dp-sim does not know the activation function '{name}'"
+        )
     return ACTIVATIONS[lowered]
 
 
@@ -59,11 +61,14 @@ def to_model(content: ModelContent, species: tuple[str, ...], file: str) -> tupl
     fitting = content.fitting
     hidden = [net[:-1] for net in fitting.nets]
     if not all(hidden):
-        raise ModelFileError(f"{file}: a fitting net has no hidden layer; dp-sim needs one")
+        raise ModelFileError(
+            "deepmd-network-unsupported", f"{file}: a fitting net has no hidden layer; dp-sim needs one"
+        )
     precisions = {fitting.precision, *(d.precision for d in content.descriptors)}
     if not precisions <= set(DTYPES):
         raise ModelFileError(
-            f"{file}: its precision is {', '.join(sorted(precisions))}; dp-sim runs float32 and float64"
+            "deepmd-precision-unsupported",
+            f"{file}: its precision is {', '.join(sorted(precisions))}; dp-sim runs float32 and float64",
         )
     config = ModelConfig(
         descriptor="deepmd-kit",
@@ -90,11 +95,14 @@ def to_model(content: ModelContent, species: tuple[str, ...], file: str) -> tupl
 def _part(d: DescriptorContent, dropped: tuple[tuple[int, int], ...], n_species: int, file: str) -> DeepmdPart:
     nets = [net for net in d.nets if net]
     if not nets:
-        raise ModelFileError(f"{file}: its descriptor holds no embedding nets; the file is not complete")
+        raise ModelFileError(
+            "deepmd-incomplete", f"{file}: its descriptor holds no embedding nets; the file is not complete"
+        )
     if not (0 <= d.switch_start < d.cutoff and d.protection >= 0):
         raise ModelFileError(
+            "deepmd-contradiction",
             f"{file}: its cutoff {d.cutoff}, switch from {d.switch_start} and protection {d.protection} contradict "
-            f"each other; expected 0 <= rcut_smth < rcut and no negative protection"
+            f"each other; expected 0 <= rcut_smth < rcut and no negative protection",
         )
     return DeepmdPart(
         kind=d.kind,
@@ -125,12 +133,17 @@ def _shared_activation(nets: list[tuple[Layer, ...]], file: str) -> str:
     """The one activation of all layers; skip connections must be there wherever the widths allow them."""
     names = {layer.activation for net in nets for layer in net}
     if len(names) > 1:
-        raise ModelFileError(f"{file}: its nets mix activation functions ({', '.join(sorted(names))})")
+        raise ModelFileError(
+            "deepmd-network-unsupported", f"{file}: its nets mix activation functions ({', '.join(sorted(names))})"
+        )
     for net in nets:
         for layer in net:
             n_in, n_out = layer.w.shape
             if n_out in (n_in, 2 * n_in) and not layer.resnet:
-                raise ModelFileError(f"{file}: a layer {n_in} to {n_out} has no skip connection; dp-sim expects one")
+                raise ModelFileError(
+                    "deepmd-network-unsupported",
+                    f"{file}: a layer {n_in} to {n_out} has no skip connection; dp-sim expects one",
+                )
     return activation_name(names.pop(), file)
 
 
@@ -150,7 +163,10 @@ def _descriptor_state(d: DescriptorContent, prefix: str, n_species: int, file: s
     scale = np.ones((n_species, 4))
     if d.kind != "se_e2_r":
         if mean[:, 1:].any() or np.ptp(deviation[:, 1:], axis=1).any():
-            raise ModelFileError(f"{file}: its statistics prefer a direction of space, so the model is not invariant")
+            raise ModelFileError(
+                "deepmd-not-invariant",
+                f"{file}: its statistics prefer a direction of space, so the model is not invariant",
+            )
         scale = deviation * (sum(d.sel) if d.kind == "se_e2_a" else 1)
     else:
         scale[:, 0] = 5.0 * sum(d.sel)  # DeePMD-kit divides se_e2_r by the places, and by 5
@@ -183,7 +199,9 @@ def _cleared(nets: tuple[tuple[Layer, ...], ...]) -> tuple[Layer, ...]:
 def _per_species(values: np.ndarray, what: str, file: str) -> np.ndarray:
     """(T, places, columns) -> (T, columns): all places of a species share their statistics."""
     if np.ptp(values, axis=1).max(initial=0.0) > 1e-12 * np.abs(values).max(initial=1e-300):
-        raise ModelFileError(f"{file}: the {what} of its environment differs among places of one species")
+        raise ModelFileError(
+            "deepmd-contradiction", f"{file}: the {what} of its environment differs among places of one species"
+        )
     return values[:, 0]
 
 
@@ -202,11 +220,14 @@ def _load(model: DeepPotential, state: State, file: str) -> None:
     fixed = {name for name in own if name.rpartition(".")[2] in ("places", "allowed", "taking")}
     if set(state) | fixed != set(own):
         odd = sorted(set(state) ^ (set(own) - fixed))[0]
-        raise ModelFileError(f"{file}: its nets differ in their layers ('{odd}'); dp-sim expects them alike")
+        raise ModelFileError(
+            "deepmd-contradiction", f"{file}: its nets differ in their layers ('{odd}'); dp-sim expects them alike"
+        )
     for name, value in state.items():
         if value.shape != own[name].shape:
             raise ModelFileError(
-                f"{file}: '{name}' is {tuple(value.shape)}, where its other nets make {tuple(own[name].shape)}"
+                "deepmd-contradiction",
+                f"{file}: '{name}' is {tuple(value.shape)}, where its other nets make {tuple(own[name].shape)}",
             )
     model.load_state_dict({**own, **state})
 

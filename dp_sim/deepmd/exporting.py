@@ -63,7 +63,9 @@ def export_model(
     target = Path(target)
     writers = {".dp": write_hdf5, ".yaml": write_yaml}
     if target.suffix not in writers:
-        raise InputError(f"cannot export to {target}: give a name in .dp or .yaml, which dp convert-backend reads")
+        raise InputError(
+            "target-suffix", f"cannot export to {target}: give a name in .dp or .yaml, which dp convert-backend reads"
+        )
     content = to_content(load_model(path), sel, str(path))
     with atomic_path(target) as temporary:
         writers[target.suffix](temporary, tree(content, __version__))
@@ -88,14 +90,22 @@ def places_for(path: str | os.PathLike[str], files: Sequence[str]) -> tuple[int,
 def to_content(model: Model, sel: tuple[int, ...], file: str) -> ModelContent:
     """An opened model in DeePMD-kit's terms; errors as export_model."""
     if model.metadata.config.get("switch") == "cosine":
-        raise InputError(f"{file} has the cosine switch, which DeePMD-kit does not have; train with switch: polynomial")
+        raise InputError(
+            "export-unsupported",
+            f"{file} has the cosine switch, which DeePMD-kit does not have; train with switch: polynomial",
+        )
     config = ModelConfig.model_validate(model.metadata.config)
     if config.descriptor not in ("deeppot-se", "deepmd-kit"):
-        raise InputError(f"{file} has the descriptor {config.descriptor}, which DeePMD-kit does not have in this form")
+        raise InputError(
+            "export-unsupported",
+            f"{file} has the descriptor {config.descriptor}, which DeePMD-kit does not have in this form",
+        )
     potential = eager_model(model).double()
     fitting = _fitting_nets(potential, _activation(config.activation, file))
     if any(part.kind == "se_e3" for part in config.parts):
-        raise InputError(f"{file} was imported and has the descriptor se_e3; take the file that it came from")
+        raise InputError(
+            "export-unsupported", f"{file} was imported and has the descriptor se_e3; take the file that it came from"
+        )
     modules: list[Any] = (
         list(potential.descriptor.parts) if isinstance(potential.descriptor, Hybrid) else [potential.descriptor]
     )
@@ -121,12 +131,13 @@ def _resized(part: DeepmdPart, sel: tuple[int, ...], file: str) -> DeepmdPart:
     if not sel:
         return part
     if len(sel) != len(part.places) or min(sel) < 1:
-        raise InputError(f"{file}: --sel takes {len(part.places)} numbers above zero, got {list(sel)}")
+        raise InputError("sel-invalid", f"{file}: --sel takes {len(part.places)} numbers above zero, got {list(sel)}")
     if part.shifted or part.kind != "se_e2_a":
         cause = "its environment has a mean" if part.shifted else f"its descriptor is {part.kind}"
         raise InputError(
+            "sel-fixed",
             f"{file} was imported with sel {list(part.places)}, and its numbers depend on it, for {cause}; leave --sel "
-            f"and --data out"
+            f"and --data out",
         )
     return part.model_copy(update={"places": sel})
 
@@ -135,9 +146,10 @@ def _own_part(config: ModelConfig, sel: tuple[int, ...], file: str) -> DeepmdPar
     """The settings of a model trained here, by DeePMD-kit's names."""
     if len(sel) != len(config.species) or min(sel, default=0) < 1:
         raise InputError(
+            "sel-missing",
             f"{file}: DeePMD-kit drops neighbours beyond a fixed number for each species; give the most that can "
             f"occur, for {', '.join(config.species)}, as --sel N,N,... or --data FILE with dense structures; "
-            f"got {list(sel) or 'none'}"
+            f"got {list(sel) or 'none'}",
         )
     return DeepmdPart(
         kind="se_e2_a",
@@ -157,7 +169,10 @@ def _activation(name: str, file: str) -> str:
     if name.startswith("silut:"):
         return name
     if name not in names:
-        raise InputError(f"{file} has the activation {name}, which DeePMD-kit does not have (its gelu is another)")
+        raise InputError(
+            "export-unsupported",
+            f"{file} has the activation {name}, which DeePMD-kit does not have (its gelu is another)",
+        )
     return names[name]
 
 
@@ -194,7 +209,7 @@ def _descriptor(
 ) -> tuple[DescriptorContent, np.ndarray]:
     """A part in DeePMD-kit's terms, and 1/k_c^2 (T,) for the first fitting layers."""
     if not isinstance(module, (SmoothDescriptor, DeepmdKitDescriptor)):
-        raise InputError(f"{file} is compressed; export the model that it was compressed from")
+        raise InputError("export-unsupported", f"{file} is compressed; export the model that it was compressed from")
     environment, n = module.environment, sum(part.places)
     mean, deviation = environment.mean.numpy(), environment.deviation.numpy()
     scale, n_types = environment.scale.numpy(), len(part.places)
@@ -208,8 +223,9 @@ def _descriptor(
         k[np.abs(k - 1.0) < ROUNDING] = 1.0
         if (k != 1.0).any() and any(_skips(net[0]) for net in fitting):
             raise InputError(
+                "export-unsupported",
                 f"{file}: the first layers of its embedding and fitting nets both have skip connections, so its "
-                f"scale cannot be written in DeePMD-kit's form; train with other widths"
+                f"scale cannot be written in DeePMD-kit's form; train with other widths",
             )
         columns, mean = (deviation * q)[:, None], np.zeros(n_types)
     if part.kind == "se_e2_a":
@@ -239,8 +255,9 @@ def _rescaled(
     if _skips(nets[0][0]):
         if mean.any():
             raise InputError(
+                "export-unsupported",
                 f"{file}: the first layer of its embedding nets ({nets[0][0].w.shape[1]} wide) has a skip connection, "
-                f"which carries the mean of s; DeePMD-kit has no place for it: train with a first width of 3 or more"
+                f"which carries the mean of s; DeePMD-kit has no place for it: train with a first width of 3 or more",
             )
         return nets, np.ones(n_types)
     one_sided = len(nets) == n_types

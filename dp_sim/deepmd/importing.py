@@ -32,28 +32,36 @@ def read_deepmd(path: str | os.PathLike[str]) -> ModelContent:
     """
     path = Path(path)
     if not path.is_file():
-        raise ModelFileError(f"there is no model file {path}; check the path")
+        raise ModelFileError("file-missing", f"there is no model file {path}; check the path")
     suffix = path.suffix.lower()
     if suffix == ".pb":
         raise ModelFileError(
+            "deepmd-needs-conversion",
             f"{path} is a TensorFlow graph; {CONVERT} {path.name} model.dp (a graph of DeePMD-kit 1 first: "
-            f"dp convert-from -i {path.name} -o new.pb)"
+            f"dp convert-from -i {path.name} -o new.pb)",
         )
     if suffix == ".pt" and not _is_model_of_ours(path):
         raise ModelFileError(
+            "deepmd-needs-conversion",
             f"{path} looks like a checkpoint of DeePMD-kit; freeze it (dp --pt freeze -c {path.name} -o model.pth) "
-            f"and import model.pth"
+            f"and import model.pth",
         )
     if suffix not in (".dp", ".yaml", ".yml", ".pth"):
-        raise ModelFileError(f"{path}: dp-sim imports .dp, .yaml and .pth; {CONVERT} {path.name} model.dp")
+        raise ModelFileError(
+            "deepmd-needs-conversion", f"{path}: dp-sim imports .dp, .yaml and .pth; {CONVERT} {path.name} model.dp"
+        )
     hdf5 = h5py.is_hdf5(path)
     archive = zipfile.is_zipfile(path)
     if suffix == ".dp" and not hdf5:
-        raise ModelFileError(f"{path} is no .dp file of DeePMD-kit, for it is no HDF5: truncated, or misnamed?")
+        raise ModelFileError(
+            "file-kind", f"{path} is no .dp file of DeePMD-kit, for it is no HDF5: truncated, or misnamed?"
+        )
     if suffix == ".pth" and not archive:
-        raise ModelFileError(f"{path} is no frozen PyTorch model: truncated, or misnamed?")
+        raise ModelFileError("file-kind", f"{path} is no frozen PyTorch model: truncated, or misnamed?")
     if suffix in (".yaml", ".yml") and (hdf5 or archive):
-        raise ModelFileError(f"{path} is no YAML file but {'HDF5' if hdf5 else 'an archive'}; give it its own suffix")
+        raise ModelFileError(
+            "file-kind", f"{path} is no YAML file but {'HDF5' if hdf5 else 'an archive'}; give it its own suffix"
+        )
     if suffix == ".pth":
         return read_frozen(path)
     return parse(read_hdf5(path) if suffix == ".dp" else read_yaml(path), str(path))
@@ -64,7 +72,7 @@ def _is_model_of_ours(path: Path) -> bool:
         return False
     with zipfile.ZipFile(path) as archive:
         if any(name.endswith("/dp_sim.json") for name in archive.namelist()):
-            raise ModelFileError(f"{path} is a model of dp-sim already; there is nothing to import")
+            raise ModelFileError("model-not-deepmd", f"{path} is a model of dp-sim already; there is nothing to import")
     return False
 
 
@@ -81,15 +89,20 @@ def elements(types: tuple[str, ...], given: tuple[str, ...], file: str) -> tuple
     species = given or types
     listed = ", ".join(types)
     if len(species) != len(types):
-        raise InputError(f"{file} has the {len(types)} types {listed}; {len(species)} species were given: name each")
+        raise InputError(
+            "species-count", f"{file} has the {len(types)} types {listed}; {len(species)} species were given: name each"
+        )
     for symbol in species:
         if symbol not in chemical_symbols[1:]:
             raise InputError(
+                "species-unknown",
                 f"{file} has the types {listed}, and '{symbol}' is no element symbol; name their elements in this "
-                f"order with --species{nearest_name(symbol, chemical_symbols[1:])}"
+                f"order with --species{nearest_name(symbol, chemical_symbols[1:])}",
             )
     if len(set(species)) < len(species):
-        raise InputError(f"{file} has the types {listed}; dp-sim needs a different element for each of them")
+        raise InputError(
+            "species-repeated", f"{file} has the types {listed}; dp-sim needs a different element for each of them"
+        )
     return tuple(species)
 
 

@@ -89,7 +89,9 @@ class TabulatedDescriptor(Descriptor):
         return self.contraction(sum_over_neighbors(rows, embedded, pairs.center, batch.species.shape[0]))
 
     def set_statistics(self, frames: Sequence[StructurePairs]) -> None:
-        raise InputError("a compressed model cannot be trained; train the model that it was made from")
+        raise InputError(
+            "model-not-trainable", "a compressed model cannot be trained; train the model that it was made from"
+        )
 
 
 def tabulated_like(descriptor: SmoothDescriptor, state: dict[str, Tensor]) -> TabulatedDescriptor:

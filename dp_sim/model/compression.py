@@ -59,12 +59,16 @@ def compress(
         A model without embedding nets, or compressed already; a spacing out of range.
     """
     if not 1e-4 <= spacing <= 0.1:
-        raise InputError(f"spacing must lie between 0.0001 and 0.1 (1/Angstrom), got {spacing}; try {SPACING}")
+        raise InputError(
+            "setting-out-of-range",
+            f"spacing must lie between 0.0001 and 0.1 (1/Angstrom), got {spacing}; try {SPACING}",
+        )
     descriptor = model.descriptor
     if type(descriptor) is not SmoothDescriptor:  # not one that adds to the sum over neighbours
         raise InputError(
+            "model-not-compressible",
             "this model cannot be compressed: embedding nets are tabulated of the descriptors deeppot-se and radial, "
-            "not of imported models with a mean, of local frames, or of a model that is compressed already"
+            "not of imported models with a mean, of local frames, or of a model that is compressed already",
         )
     fine_to = MARGIN * closest_approach(training or {})
     exact = copy.deepcopy(descriptor).to(torch.float64).requires_grad_(False)
@@ -92,7 +96,9 @@ def compress_file(source: Path, target: Path, spacing: float = SPACING) -> dict[
 
     model = load_model(source)
     if model.metadata.compression:
-        raise InputError(f"{source} is compressed already; compress the model that it was made from")
+        raise InputError(
+            "model-compressed", f"{source} is compressed already; compress the model that it was made from"
+        )
     training = {**model.metadata.training, "compressed_from_sha256": model.metadata.sha256}
     compressed, done = compress(eager_model(model), model.metadata.training, spacing)
     save_model(target, compressed, ModelConfig.model_validate(model.metadata.config), training, done)

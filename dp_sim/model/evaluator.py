@@ -122,7 +122,7 @@ class Model:
         """Check structures, find their neighbours, and put them into one batch; `names`: what messages call them."""
         structures = list(_several(atoms))
         if not structures:
-            raise InputError("no structures given; expected one or more")
+            raise InputError("structures-missing", "no structures given; expected one or more")
         names = _names(len(structures)) if names is None else names
         try:
             return self._prepare(structures, names)

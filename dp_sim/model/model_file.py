@@ -50,7 +50,7 @@ def save_model(
     from dp_sim import __version__
 
     if Path(path).suffix != ".pt":
-        raise InputError(f"cannot write a model to {path}: give a file name that ends in .pt")
+        raise InputError("target-suffix", f"cannot write a model to {path}: give a file name that ends in .pt")
     metadata = {
         "format": FORMAT,
         "version": STATE_VERSION,
@@ -96,9 +96,10 @@ def load_model(
     for name, metadata in zip(paths, members, strict=True):
         if (metadata.species, metadata.cutoff) != (members[0].species, members[0].cutoff):
             raise ModelFileError(
+                "committee-mismatch",
                 f"{name} cannot join the committee of {paths[0]}: it has species {', '.join(metadata.species)} and "
                 f"cutoff {metadata.cutoff}, expected {', '.join(members[0].species)} and {members[0].cutoff}; "
-                "give members that were trained with the same species and cutoff"
+                "give members that were trained with the same species and cutoff",
             )
     return Model([module for module, _ in opened], members, str(device))
 
@@ -114,19 +115,26 @@ def as_model(model: ModelSource, *, device: str | None = None, dtype: str | None
     if not isinstance(model, Model):
         return load_model(model, device=device or "cpu", dtype=dtype)
     if device is not None or dtype is not None:
-        raise InputError("device and dtype belong to a model file; give them to load_model(...) for a loaded model")
+        raise InputError(
+            "option-not-for-loaded-models",
+            "device and dtype belong to a model file; give them to load_model(...) for a loaded model",
+        )
     return model
 
 
 def _model_files(path: Any) -> list[Path]:
     paths = [path] if isinstance(path, (str, os.PathLike)) else path
     if not isinstance(paths, Sequence) or isinstance(paths, bytes):
-        raise InputError(f"a model must be a model file or a list of model files, got {path!r}; give the path")
+        raise InputError(
+            "model-invalid", f"a model must be a model file or a list of model files, got {path!r}; give the path"
+        )
     if not paths:
-        raise ModelFileError("no model file given; expected one, or several for a committee")
+        raise ModelFileError("model-missing", "no model file given; expected one, or several for a committee")
     for one in paths:
         if not isinstance(one, (str, os.PathLike)):
-            raise InputError(f"the members of a committee must be model files, got {one!r}; give the path of each")
+            raise InputError(
+                "model-invalid", f"the members of a committee must be model files, got {one!r}; give the path of each"
+            )
     return [Path(one) for one in paths]
 
 
@@ -146,24 +154,30 @@ def is_archive(path: Path) -> bool:
 
 def _load_one(path: Path, device: torch.device, dtype: str | None) -> tuple[torch.jit.ScriptModule, ModelMetadata]:
     if not path.is_file():
-        raise ModelFileError(f"there is no model file {path}; check the path")
+        raise ModelFileError("file-missing", f"there is no model file {path}; check the path")
     extra = {_METADATA: ""}
     hint = "; is it a model of DeePMD-kit? `dp-sim import` opens those" if path.suffix in DEEPMD_SUFFIXES else ""
     try:
         module = torch.jit.load(str(path), map_location=device, _extra_files=extra)
     except DAMAGED as error:
         raise ModelFileError(
-            f"{path} is no complete TorchScript file (truncated, or of another kind): {first_line(error)}{hint}"
+            "file-damaged",
+            f"{path} is no complete TorchScript file (truncated, or of another kind): {first_line(error)}{hint}",
         ) from None
     if not extra[_METADATA]:
-        raise ModelFileError(f"{path} is a TorchScript file, but no dp-sim model: it holds no {_METADATA}{hint}")
+        raise ModelFileError(
+            "model-not-ours", f"{path} is a TorchScript file, but no dp-sim model: it holds no {_METADATA}{hint}"
+        )
     content = json.loads(extra[_METADATA])
     if content.get("format") != FORMAT:
-        raise ModelFileError(f"{path} is a TorchScript file, but no dp-sim model: its {_METADATA} is of another kind")
+        raise ModelFileError(
+            "model-not-ours", f"{path} is a TorchScript file, but no dp-sim model: its {_METADATA} is of another kind"
+        )
     if content["version"] > STATE_VERSION:
         raise ModelFileError(
+            "version-newer",
             f"{path} is a model of format version {content['version']} (dp-sim {content['dp_sim_version']}); "
-            f"this dp-sim reads up to {STATE_VERSION}: upgrade it"
+            f"this dp-sim reads up to {STATE_VERSION}: upgrade it",
         )
     if dtype is not None:
         set_precision(module, DTYPES[dtype])

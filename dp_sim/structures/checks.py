@@ -63,7 +63,8 @@ def check_numbers(numbers: Any, name: str = "structure") -> None:
     if bad.any():
         atom = int(bad.argmax())
         raise InputError(
-            f"{name}: atom {atom} has the atomic number {numbers[atom]}, which is no element; expected 1 to 118"
+            "element-invalid",
+            f"{name}: atom {atom} has the atomic number {numbers[atom]}, which is no element; expected 1 to 118",
         )
 
 
@@ -81,7 +82,7 @@ def check_structures(structures: Sequence[Structure], name: str = "structure") -
     finite = np.isfinite(arrays.cell).all(axis=(1, 2))
     if not finite.all():
         cell = arrays.cell[finite.argmin()]
-        raise InputError(f"{name}: the cell holds {cell.tolist()}; give finite lattice vectors")
+        raise InputError("cell-not-finite", f"{name}: the cell holds {cell.tolist()}; give finite lattice vectors")
     if arrays.pbc.any():
         _check_lattices(arrays, name)
     return arrays
@@ -91,22 +92,25 @@ def _arrays(structures: Sequence[Structure], name: str) -> StructureArrays:
     for s in structures:
         if not all(hasattr(s, field) for field in ("numbers", "positions", "cell", "pbc")):
             raise InputError(
-                f"{name} must be an ase.Atoms or the like, got {type(s).__name__}; read a file with ase.io"
+                "structure-kind",
+                f"{name} must be an ase.Atoms or the like, got {type(s).__name__}; read a file with ase.io",
             )
         z = np.asarray(s.numbers)
         if z.dtype.kind not in "iu" and not np.array_equal(z, z.astype(np.int64)):
-            raise InputError(f"{name}: atomic numbers must be integers, got {z[:5].tolist()}")
+            raise InputError("element-invalid", f"{name}: atomic numbers must be integers, got {z[:5].tolist()}")
     positions = [np.asarray(s.positions, dtype=np.float64) for s in structures]
     numbers = [np.asarray(s.numbers, dtype=np.int64) for s in structures]
     cells = [np.asarray(s.cell, dtype=np.float64) for s in structures]
     pbc = [np.asarray(s.pbc, dtype=bool) for s in structures]
     for x, z, cell, periodic in zip(positions, numbers, cells, pbc, strict=True):
         if len(x) == 0:
-            raise InputError(f"{name} has no atoms; give at least one")
+            raise InputError("atoms-missing", f"{name} has no atoms; give at least one")
         if x.shape != (len(z), 3):
-            raise InputError(f"{name}: positions must be ({len(z)}, 3), got {x.shape}")
+            raise InputError("positions-shape", f"{name}: positions must be ({len(z)}, 3), got {x.shape}")
         if (cell.shape, periodic.shape) != ((3, 3), (3,)):
-            raise InputError(f"{name}: cell must be (3, 3) and pbc (3,), got {cell.shape} and {periodic.shape}")
+            raise InputError(
+                "cell-shape", f"{name}: cell must be (3, 3) and pbc (3,), got {cell.shape} and {periodic.shape}"
+            )
     sizes = np.array([len(z) for z in numbers])
     return StructureArrays(
         np.concatenate(numbers),
@@ -126,15 +130,21 @@ def _check_positions(arrays: StructureArrays, name: str) -> None:
         return
     bad = np.flatnonzero(~np.isfinite(positions).all(axis=1))
     if len(bad):
-        raise InputError(f"{name}: atom {bad[0]} has no finite position ({positions[bad[0]]}); correct or remove it")
+        raise InputError(
+            "position-not-finite",
+            f"{name}: atom {bad[0]} has no finite position ({positions[bad[0]]}); correct or remove it",
+        )
     far = np.flatnonzero((np.abs(positions) > FARTHEST_ANGSTROM).any(axis=1))
     if len(far):
         raise InputError(
-            f"{name}: atom {far[0]} lies at {positions[far[0]]} Angstrom, over a millimetre away; has it flown off?"
+            "position-too-far",
+            f"{name}: atom {far[0]} lies at {positions[far[0]]} Angstrom, over a millimetre away; has it flown off?",
         )
     most = arrays.sizes[farthest == 0].max()  # one atom may lie at the origin
     if most > 1:
-        raise InputError(f"{name} has no positions: all {most} atoms lie at the origin; give their coordinates")
+        raise InputError(
+            "positions-missing", f"{name} has no positions: all {most} atoms lie at the origin; give their coordinates"
+        )
 
 
 def _check_lattices(arrays: StructureArrays, name: str) -> None:
@@ -144,8 +154,9 @@ def _check_lattices(arrays: StructureArrays, name: str) -> None:
     if bad.any():
         vectors = arrays.cell[bad.argmax()][arrays.pbc[bad.argmax()]]
         raise InputError(
+            "cell-without-volume",
             f"{name}: the lattice vectors along its periodic axes span no volume ({vectors.tolist()}); "
-            f"set the cell, or switch periodicity off (pbc = F F F)"
+            f"set the cell, or switch periodicity off (pbc = F F F)",
         )
 
 
@@ -168,9 +179,10 @@ def check_density(arrays: StructureArrays, cutoff: float, name: str = "structure
     if expected.max() > MOST_NEIGHBORS:
         worst = expected.argmax()
         raise InputError(
+            "atoms-too-dense",
             f"{name}: {arrays.sizes[worst]} atoms in {volumes[worst]:.3g} Angstrom^3 would have some "
             f"{expected[worst]:.2g} neighbours each within {cutoff:g} Angstrom, expected at most {MOST_NEIGHBORS}; "
-            f"correct the cell and the positions (in Angstrom)"
+            f"correct the cell and the positions (in Angstrom)",
         )
 
 
@@ -189,6 +201,7 @@ def check_distances(distances: Any, center: Any, neighbor: Any, name: str = "str
     nearest = int(distances.argmin())
     if float(distances[nearest]) < COINCIDENT_ANGSTROM:
         raise InputError(
+            "atoms-coincide",
             f"{name}: atoms {int(center[nearest])} and {int(neighbor[nearest])} lie on one spot "
-            f"({float(distances[nearest]):.2g} Angstrom apart); remove one of them"
+            f"({float(distances[nearest]):.2g} Angstrom apart); remove one of them",
         )

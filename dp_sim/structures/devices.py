@@ -14,5 +14,5 @@ def usable_device(name: str | torch.device) -> torch.device:
         reason = str(error).partition(". ")[0].splitlines()[0]
         kind = str(name).partition(":")[0]
         meant = "; did you mean 'cuda'?" if kind.lower() == "gpu" else nearest_name(kind, ("cpu", "cuda"))
-        raise InputError(f"device '{name}' cannot be used here ({reason}); try cpu{meant}") from None
+        raise InputError("device-unusable", f"device '{name}' cannot be used here ({reason}); try cpu{meant}") from None
     return probe.device

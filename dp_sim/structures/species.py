@@ -30,8 +30,9 @@ def species_index(numbers: Any, known: tuple[str, ...], name: str = "structure")
 
         unknown = sorted({chemical_symbols[n] for n in numbers[index < 0]})
         raise InputError(
+            "species-unknown",
             f"{name}: the model does not know {', '.join(unknown)}, it was trained on {', '.join(known)}; "
-            f"use a model trained on all elements of the structure"
+            f"use a model trained on all elements of the structure",
         )
     return torch.from_numpy(index)
 

@@ -31,12 +31,17 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's reader raises whatever it meets in a file of another kind
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ModelFileError(f"{path} is no complete checkpoint ({reason}); start again with --overwrite") from None
+        raise ModelFileError(
+            "file-damaged", f"{path} is no complete checkpoint ({reason}); start again with --overwrite"
+        ) from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise ModelFileError(f"{path} is no checkpoint of dp-sim; give the folder of a training run")
+        raise ModelFileError(
+            "checkpoint-invalid", f"{path} is no checkpoint of dp-sim; give the folder of a training run"
+        )
     if state["version"] > STATE_VERSION:
         raise ModelFileError(
-            f"{path} has checkpoint version {state['version']}, this dp-sim reads up to {STATE_VERSION}: upgrade it"
+            "version-newer",
+            f"{path} has checkpoint version {state['version']}, this dp-sim reads up to {STATE_VERSION}: upgrade it",
         )
     for weights in ("model", "average"):
         if state.get(weights) is not None:

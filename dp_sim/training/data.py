@@ -26,6 +26,7 @@ def read_datasets(config: TrainConfig) -> Datasets:
     train, valid = split(frames, config.data.valid_fraction, config.training.seed)
     if not train:
         raise InputError(
-            f"data.valid_fraction = {config.data.valid_fraction} leaves no frame of {len(frames)} to train on; lower it"
+            "frames-missing",
+            f"data.valid_fraction = {config.data.valid_fraction} leaves none of {len(frames)} frames for training; lower it",
         )
     return Datasets(train, valid)

@@ -56,8 +56,9 @@ def check_memory(blocks: Sequence[tuple[int, int]]) -> None:
     here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > here:
         raise InputError(
+            "memory-too-small",
             f"the covariance of rlekf would take {needed / 1e9:.3g} GB for {blocks[-1][1]:,} weights, "
-            f"and this machine has {here / 1e9:.3g} GB; lower training.block_size, take a smaller net, or soap"
+            f"and this machine has {here / 1e9:.3g} GB; lower training.block_size, take a smaller net, or soap",
         )
 
 

@@ -110,8 +110,9 @@ class _Progress:
     def _diverged(self) -> TrainingError:
         trainer = self.trainer
         return TrainingError(
+            "training-diverged",
             f"training diverged before step {trainer.step_number}; {trainer.optimizer.remedy} and start again (the "
-            f"last good checkpoint is kept)"
+            f"last good checkpoint is kept)",
         )
 
     def save(self) -> None:

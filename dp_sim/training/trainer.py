@@ -122,7 +122,8 @@ class Trainer:
         """Go on from a checkpoint of the same configuration; InputError if the settings differ."""
         if state["config"] != self.config.model_dump(mode="json"):
             raise InputError(
-                f"{origin} was made with other settings; give the same input, or start again with --overwrite"
+                "run-differs",
+                f"{origin} was made with other settings; give the same input, or start again with --overwrite",
             )
         self.step_number = state["step"]
         self.model.load_state_dict(state["model"])

@@ -94,10 +94,10 @@ class DynamicsFiles:
                 state = {name: archive[name] for name in archive.files}
             step, sizes = int(state.pop("dp_sim_step")), state.pop("dp_sim_sizes").tolist()
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"{self._checkpoint} cannot be read ({error}); {advice}") from error
+            raise InputError("file-damaged", f"{self._checkpoint} cannot be read ({error}); {advice}") from error
         for path, size in zip((self._table, self._trajectory), sizes, strict=True):
             if path is None or not path.exists() or path.stat().st_size < size:
-                raise InputError(f"{path} is shorter than the checkpoint beside it says; {advice}")
+                raise InputError("file-damaged", f"{path} is shorter than the checkpoint beside it says; {advice}")
             os.truncate(path, size)
         return step, state
 

@@ -27,7 +27,10 @@ def with_hydrogen_mass(atoms: Atoms, hydrogen_mass_amu: float) -> Atoms:
         A hydrogen without a bonded heavier atom, or one that would be left lighter than its hydrogens.
     """
     if isinstance(hydrogen_mass_amu, bool) or not 1.0 <= hydrogen_mass_amu < math.inf:
-        raise InputError(f"hydrogen_mass_amu must be a finite number of at least 1, got {hydrogen_mass_amu!r}")
+        raise InputError(
+            "setting-out-of-range",
+            f"hydrogen_mass_amu must be a finite number of at least 1, got {hydrogen_mass_amu!r}",
+        )
     atoms = atoms.copy()
     masses = atoms.get_masses()
     light = np.flatnonzero((atoms.numbers == 1) & (np.abs(masses - hydrogen_mass_amu) > 1e-9))
@@ -38,8 +41,9 @@ def with_hydrogen_mass(atoms: Atoms, hydrogen_mass_amu: float) -> Atoms:
     for heavy in set(nearest.values()):
         if masses[heavy] < min(hydrogen_mass_amu, atoms.get_masses()[heavy]):
             raise InputError(
+                "hydrogen-mass-impossible",
                 f"hydrogen_mass_amu={hydrogen_mass_amu:g} would leave atom {heavy} ({atoms.symbols[heavy]}) "
-                f"{masses[heavy]:.1f} amu, less than its hydrogens; choose a smaller mass"
+                f"{masses[heavy]:.1f} amu, less than its hydrogens; choose a smaller mass",
             )
     atoms.set_masses(masses)
     return atoms
@@ -56,6 +60,7 @@ def _nearest_heavy_atoms(atoms: Atoms, hydrogens: NDArray[np.int_]) -> dict[int,
             nearest.setdefault(i, j)
     for hydrogen in sorted(wanted - nearest.keys()):
         raise InputError(
-            f"atom {hydrogen} (H) has no heavier atom bonded to it that could give it mass; leave out hydrogen_mass_amu"
+            "hydrogen-mass-impossible",
+            f"atom {hydrogen} (H) has no heavier atom bonded to it to take mass from; leave out hydrogen_mass_amu",
         )
     return nearest

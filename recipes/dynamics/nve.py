@@ -103,7 +103,9 @@ def run_nve(
         seed=seed,
     )
     if temperature_K is None and not plan.atoms.get_momenta().any():
-        raise InputError("the structure has no velocities; give temperature_K, at which they are drawn")
+        raise InputError(
+            "velocities-missing", "the structure has no velocities; give temperature_K, at which they are drawn"
+        )
     return carry_out("nve", plan, analyse, out=out, overwrite=overwrite, resume=resume, progress=progress)
 
 

@@ -107,7 +107,7 @@ def make_plan(
     timestep_fs = default_timestep_fs(atoms) if timestep_fs is None else timestep_fs
     _check_positive(temperature_K=temperature_K, timestep_fs=timestep_fs, friction_per_ps=friction_per_ps)
     if pressure_bar is not None and not math.isfinite(pressure_bar):
-        raise InputError(f"pressure_bar must be a finite number, got {pressure_bar!r}")
+        raise InputError("setting-out-of-range", f"pressure_bar must be a finite number, got {pressure_bar!r}")
     _check_movable(atoms, constant_pressure=pressure_bar is not None)
     _check_engine(engine, calculator, backend, platform)
     if friction_per_ps is None:
@@ -184,21 +184,22 @@ def _check_positive(**values: float | None) -> None:
         if value is not None and (
             isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 < value < math.inf
         ):
-            raise InputError(f"{name} must be a finite number above 0, got {value!r}")
+            raise InputError("setting-out-of-range", f"{name} must be a finite number above 0, got {value!r}")
 
 
 def _checked_schedule(steps: int, sample_every: int, frame_every: int) -> Schedule:
     """Whole numbers of steps above zero, frames at samples."""
     for name, value in {"steps": steps, "sample_every": sample_every, "frame_every": frame_every}.items():
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise InputError(f"{name} must be a whole number of at least 1, got {value!r}")
+            raise InputError("setting-out-of-range", f"{name} must be a whole number of at least 1, got {value!r}")
     if frame_every % sample_every:
         raise InputError(
+            "setting-out-of-range",
             f"frame_every must be a multiple of sample_every, got {frame_every} and {sample_every}; "
-            f"take {math.ceil(frame_every / sample_every) * sample_every}"
+            f"take {math.ceil(frame_every / sample_every) * sample_every}",
         )
     if steps < sample_every:
-        raise InputError(f"steps must be at least sample_every ({sample_every}), got {steps}")
+        raise InputError("setting-out-of-range", f"steps must be at least sample_every ({sample_every}), got {steps}")
     return Schedule(int(steps), int(sample_every), int(frame_every))
 
 
@@ -208,37 +209,48 @@ def _check_movable(atoms: Atoms, *, constant_pressure: bool) -> None:
     if not (masses > 0).all():
         index = int(np.argmin(masses))
         raise InputError(
-            f"atom {index} ({atoms.symbols[index]}) has mass {masses[index]}; give every atom a mass above 0"
+            "mass-invalid",
+            f"atom {index} ({atoms.symbols[index]}) has mass {masses[index]}; give every atom a mass above 0",
         )
     for constraint in atoms.constraints:
         if not isinstance(constraint, FixAtoms):
             raise InputError(
-                f"dynamics knows fixed atoms (FixAtoms), but not the constraint {type(constraint).__name__}; remove it"
+                "constraint-unsupported",
+                f"dynamics knows fixed atoms (FixAtoms), but not the constraint {type(constraint).__name__}; remove it",
             )
         if constant_pressure:
             raise InputError(
-                "constant pressure moves every atom with the cell, but some are fixed (FixAtoms); release them"
+                "constraint-unsupported",
+                "constant pressure moves every atom with the cell, but some are fixed (FixAtoms); release them",
             )
         if len(constraint.get_indices()) == len(atoms):
-            raise InputError("every atom is fixed (FixAtoms); release at least one")
+            raise InputError("atoms-all-fixed", "every atom is fixed (FixAtoms); release at least one")
     if constant_pressure and not atoms.pbc.all():
         raise InputError(
+            "periodicity-unsupported",
             f"constant pressure needs a structure that is periodic along all three axes, got pbc={atoms.pbc.tolist()}; "
-            "set cell and pbc, or use constant volume (nvt)"
+            "set cell and pbc, or use constant volume (nvt)",
         )
 
 
 def _check_engine(engine: str, calculator: Any, backend: str | None, platform: str | None) -> None:
     """The engine's name, and what belongs to one engine only."""
     if engine not in ENGINES:
-        raise InputError(f"engine must be one of {', '.join(ENGINES)}, got '{engine}'{nearest_name(engine, ENGINES)}")
+        raise InputError(
+            "engine-unknown",
+            f"engine must be one of {', '.join(ENGINES)}, got '{engine}'{nearest_name(engine, ENGINES)}",
+        )
     if engine == "openmm" and not _is_ours(calculator):
         raise InputError(
+            "engine-needs-our-model",
             f"engine='openmm' needs a dp-sim model, got the calculator {type(calculator).__name__}; "
-            "give a model file, or use engine='ase'"
+            "give a model file, or use engine='ase'",
         )
     if engine == "ase" and (backend is not None or platform is not None):
-        raise InputError("backend and platform belong to engine='openmm'; leave them out, or choose that engine")
+        raise InputError(
+            "option-not-for-engine",
+            "backend and platform belong to engine='openmm'; leave them out, or choose that engine",
+        )
 
 
 def _is_ours(calculator: Any) -> bool:

@@ -38,12 +38,18 @@ def as_calculator(calc: Any, *, device: str | None = None, dtype: str | None = N
     if isinstance(calc, Sequence):
         return _model_calculator(calc, device, dtype)
     if device is not None or dtype is not None:
-        raise InputError("device and dtype belong to a model file; leave them out with a calculator")
+        raise InputError(
+            "option-not-for-calculators", "device and dtype belong to a model file; leave them out with a calculator"
+        )
     if inspect.isclass(calc):
-        raise InputError(f"calc must be a calculator, got the class {calc.__name__}; make one: {calc.__name__}(...)")
+        raise InputError(
+            "calculator-kind",
+            f"calc must be a calculator, got the class {calc.__name__}; make one: {calc.__name__}(...)",
+        )
     if not (hasattr(calc, "get_potential_energy") and hasattr(calc, "get_forces")):
         raise InputError(
-            f"calc must be an ASE calculator, a model file or a list of model files, got {type(calc).__name__}"
+            "calculator-kind",
+            f"calc must be an ASE calculator, a model file or a list of model files, got {type(calc).__name__}",
         )
     return calc
 
@@ -75,20 +81,24 @@ def calculator_from_spec(spec: str, arguments: Mapping[str, Any] | None = None, 
     elif rest and "." in name:
         if not may_import:
             raise InputError(
+                "calculator-not-trusted",
                 f"the configuration file asks for the calculator '{spec}', which would run that module's code; "
-                f"if you trust it, give it on the command line: --calculator {spec}"
+                f"if you trust it, give it on the command line: --calculator {spec}",
             )
         calculator_class, fixed = _imported_class(spec, name, rest), {}
     else:
         raise InputError(
+            "calculator-unknown",
             f"calculator '{spec}' is not known; expected emt, tblite:METHOD or package.module:Class"
-            + nearest_name(name, NAMED_SPECS)
+            + nearest_name(name, NAMED_SPECS),
         )
     _check_arguments(spec, calculator_class, arguments)
     try:
         calculator = calculator_class(**fixed, **arguments)
     except Exception as error:  # a foreign constructor may raise anything, and the user must see which
-        raise InputError(f"calculator '{spec}' cannot be made ({type(error).__name__}: {error})") from error
+        raise InputError(
+            "calculator-failed", f"calculator '{spec}' cannot be made ({type(error).__name__}: {error})"
+        ) from error
     _settings_of[calculator] = {"calculator": spec} | ({"calculator_arg": arguments} if arguments else {})
     return as_calculator(calculator)
 
@@ -98,7 +108,10 @@ def _named_class(name: str, method: str) -> tuple[type, dict[str, Any]]:
     methods = NAMED_SPECS[name]
     if method and method not in methods:
         known = f"expected one of {', '.join(methods)}" if methods else "it takes none"
-        raise InputError(f"calculator '{name}' has no method '{method}'; {known}{nearest_name(method, methods)}")
+        raise InputError(
+            "calculator-unknown",
+            f"calculator '{name}' has no method '{method}'; {known}{nearest_name(method, methods)}",
+        )
     if name == "emt":
         from ase.calculators.emt import EMT
 
@@ -112,13 +125,15 @@ def _imported_class(spec: str, module_name: str, class_name: str) -> type:
         module = importlib.import_module(module_name)
     except Exception as error:  # importing runs foreign code
         raise InputError(
-            f"calculator '{spec}': the module '{module_name}' does not import ({type(error).__name__}: {error})"
+            "calculator-failed",
+            f"calculator '{spec}': the module '{module_name}' does not import ({type(error).__name__}: {error})",
         ) from error
     found = getattr(module, class_name, None)
     if not inspect.isclass(found):
         classes = [name for name, _ in inspect.getmembers(module, inspect.isclass)]
         raise InputError(
-            f"calculator '{spec}': '{module_name}' has no class '{class_name}'{nearest_name(class_name, classes)}"
+            "calculator-unknown",
+            f"calculator '{spec}': '{module_name}' has no class '{class_name}'{nearest_name(class_name, classes)}",
         )
     return found
 
@@ -133,7 +148,10 @@ def _check_arguments(spec: str, calculator_class: type, arguments: dict[str, Any
         return  # the class alone knows its arguments
     for name in arguments:
         if name not in known:
-            raise InputError(f"calculator '{spec}' has no argument '{name}'{nearest_name(name, known)}")
+            raise InputError(
+                "calculator-argument-unknown",
+                f"calculator '{spec}' has no argument '{name}'{nearest_name(name, known)}",
+            )
 
 
 def calculator_settings(calculator: Any) -> dict[str, Any]:

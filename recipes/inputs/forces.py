@@ -43,10 +43,11 @@ def mobile_atoms(atoms: Atoms) -> NDArray[np.intp]:
     for constraint in atoms.constraints:
         if not isinstance(constraint, FixAtoms):
             raise InputError(
-                f"vibrations can hold whole atoms (FixAtoms), not {type(constraint).__name__}; remove that constraint"
+                "constraint-unsupported",
+                f"vibrations can hold whole atoms (FixAtoms), not {type(constraint).__name__}; remove that constraint",
             )
         fixed.update(int(index) for index in constraint.index)
     mobile = np.array([index for index in range(len(atoms)) if index not in fixed], dtype=np.intp)
     if not len(mobile):
-        raise InputError("every atom is fixed, so nothing can vibrate; free at least one")
+        raise InputError("atoms-all-fixed", "every atom is fixed, so nothing can vibrate; free at least one")
     return mobile

@@ -32,7 +32,9 @@ def check_structure(atoms: Any, name: str = "the structure") -> Atoms:
         the pairs.
     """
     if not isinstance(atoms, Atoms):
-        raise InputError(f"{name} must be an ase.Atoms, got {type(atoms).__name__}; read a file with ase.io.read")
+        raise InputError(
+            "structure-kind", f"{name} must be an ase.Atoms, got {type(atoms).__name__}; read a file with ase.io.read"
+        )
     structure.check_density(structure.check_structures([atoms], name), ORDINARY_CUTOFF, name)
     cell = complete_cell(np.where(atoms.pbc[:, None], atoms.cell, 0.0))
     reach = structure.COINCIDENT_ANGSTROM
@@ -61,11 +63,15 @@ def prepare_atoms(atoms: Any, calc: Any, name: str = "the structure") -> Atoms:
         raise
     except (CalculatorError, NotImplementedError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise InputError(
+            "calculator-failed",
             f"{name} ({atoms.get_chemical_formula()}): the calculator {calculator} cannot evaluate it "
-            f"({type(error).__name__}: {error}); check its elements and the calculator's settings"
+            f"({type(error).__name__}: {error}); check its elements and the calculator's settings",
         ) from error
     if not (np.isfinite(energy) and np.isfinite(forces).all()):
-        raise InputError(f"{name}: the calculator {calculator} returns energies or forces that are not finite")
+        raise InputError(
+            "calculator-not-finite",
+            f"{name}: the calculator {calculator} returns energies or forces that are not finite",
+        )
     return atoms
 
 

@@ -120,7 +120,10 @@ def measure_accuracy(
     calculator = as_calculator(model)
     loaded = loaded_model(calculator)
     if loaded is None:
-        raise InputError(f"accuracy is measured for dp-sim models, got {type(calculator).__name__}; give a model file")
+        raise InputError(
+            "calculator-kind",
+            f"accuracy is measured for dp-sim models, got {type(calculator).__name__}; give a model file",
+        )
     sources = [data] if isinstance(data, (str, os.PathLike)) else list(data)
     frames = read_all(sources)
     for frame in frames:

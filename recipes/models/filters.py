@@ -32,8 +32,9 @@ def filter_values(model: Model, distances: np.ndarray) -> dict[str, np.ndarray]:
     descriptor = eager_model(model).descriptor
     if not isinstance(descriptor, SmoothDescriptor):
         raise InputError(
+            "filters-unsupported",
             "filters are drawn of the embedding nets of the descriptors deeppot-se and radial, not of imported models "
-            "with a mean, of local frames, or of compressed models; draw those of the model it was compressed from"
+            "with a mean, of local frames, or of compressed models; draw those of the model it was compressed from",
         )
     species = model.metadata.species
     r = torch.as_tensor(distances, dtype=descriptor.environment.mean.dtype)

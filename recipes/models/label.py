@@ -78,7 +78,7 @@ def label_structures(
                     done[source] = frame
             advance()
     if not done:
-        raise InputError(f"no structure could be labelled; the first says: {failed[0]}")
+        raise InputError("labels-failed", f"no structure could be labelled; the first says: {failed[0]}")
     frames = [done[source] for source in sources if source in done]
     for frame in frames:
         del frame.info[_SOURCE]
@@ -96,25 +96,29 @@ def _source(number: int, atoms: Atoms, calculator: Any) -> str:
 def _earlier(out: Path, partial: Path, sources: list[str], *, overwrite: bool, resume: bool) -> dict[str, Atoms]:
     """The frames that an unfinished file holds, by their source; what must not be there is refused or removed."""
     if overwrite and resume:
-        raise InputError("overwrite and resume exclude each other; give one of them")
+        raise InputError("options-exclude-each-other", "overwrite and resume exclude each other; give one of them")
     if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
-        raise InputError(f"cannot write {out}; choose a folder that exists and is writable")
+        raise InputError("target-not-writable", f"cannot write {out}; choose a folder that exists and is writable")
     if out.is_dir():
-        raise InputError(f"{out} is a directory; give the name of an extxyz file")
+        raise InputError("target-is-folder", f"{out} is a directory; give the name of an extxyz file")
     if out.exists() and not overwrite:
-        raise InputError(f"the file {out} exists; choose another name, or --overwrite to replace it")
+        raise InputError("target-exists", f"the file {out} exists; choose another name, or --overwrite to replace it")
     if not partial.exists():
         return {}
     if overwrite:
         partial.unlink()
         return {}
     if not resume:
-        raise InputError(f"{out} was begun and not finished; give --resume to continue it or --overwrite to start over")
+        raise InputError(
+            "run-unfinished",
+            f"{out} was begun and not finished; give --resume to continue it or --overwrite to start over",
+        )
     frames = {frame.info.get(_SOURCE, ""): frame for frame in whole_frames(partial)}
     if not frames.keys() <= set(sources):
         raise InputError(
+            "run-differs",
             f"the unfinished labels of {out} come from other structures or another calculator; "
-            "use the same ones, or --overwrite to start over"
+            "use the same ones, or --overwrite to start over",
         )
     partial.unlink()
     if frames:

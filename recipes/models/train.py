@@ -185,7 +185,7 @@ def _config(settings: Any, out: Any) -> tuple[TrainConfig, Path]:
     if isinstance(settings, (str, os.PathLike)):
         return read_config(settings), Path(out) if out is not None else Path(Path(settings).stem)
     if out is None:
-        raise InputError("training from settings in memory needs out=DIRECTORY, where the model goes")
+        raise InputError("target-missing", "training from settings in memory needs out=DIRECTORY, where the model goes")
     return settings if isinstance(settings, TrainConfig) else parse_config(settings), Path(out)
 
 

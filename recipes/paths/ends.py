@@ -37,12 +37,13 @@ def place(ends: tuple[Atoms, Atoms], *, rotate: bool, when: str = "") -> None:
     try:
         superpose(reactant, product, rotate=rotate)
     except InputError as error:
-        raise InputError(when + str(error)) from None
+        raise InputError(error.code, when + str(error)) from None
     change = product.get_potential_energy() - before
     if rotate and abs(change) > TURN_EV:
         raise InputError(
+            "ends-orientation",
             f"turning and moving the product onto the reactant changes its energy by {change:.3g} eV: this calculator "
-            "distinguishes places or orientations; put the product where it belongs and set align=False"
+            "distinguishes places or orientations; put the product where it belongs and set align=False",
         )
 
 

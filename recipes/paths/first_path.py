@@ -39,28 +39,35 @@ def check_ends(reactant: Atoms, product: Atoms) -> None:
         Names the first mismatch, and says so where the atoms are the same ones in another order.
     """
     if len(reactant) != len(product):
-        raise InputError(f"the reactant has {len(reactant)} atoms and the product {len(product)}; give the same atoms")
+        raise InputError(
+            "ends-differ", f"the reactant has {len(reactant)} atoms and the product {len(product)}; give the same atoms"
+        )
     differing = np.flatnonzero(reactant.numbers != product.numbers)
     if len(differing):
         first = differing[0]
         permuted = sorted(reactant.numbers) == sorted(product.numbers)
         advice = "they hold the same atoms in another order: reorder the product" if permuted else "give the same atoms"
         raise InputError(
+            "ends-differ",
             f"atom {first} is {reactant.symbols[first]} in the reactant and {product.symbols[first]} in the product; "
-            + advice
+            + advice,
         )
     if (reactant.pbc != product.pbc).any():
         raise InputError(
-            f"the reactant is periodic along {reactant.pbc} and the product along {product.pbc}; make them the same"
+            "ends-differ",
+            f"the reactant is periodic along {reactant.pbc} and the product along {product.pbc}; make them the same",
         )
     for axis in np.flatnonzero(reactant.pbc):
         if not np.allclose(reactant.cell[axis], product.cell[axis], atol=1e-6):
             raise InputError(
+                "ends-differ",
                 f"cell vector {axis} is {reactant.cell[axis]} in the reactant and {product.cell[axis]} in the product; "
-                "a path needs one cell: relax both ends in the same one"
+                "a path needs one cell: relax both ends in the same one",
             )
     if product.constraints and _described(product) != _described(reactant):
-        raise InputError("the constraints of reactant and product differ; give both the same, or the reactant only")
+        raise InputError(
+            "ends-differ", "the constraints of reactant and product differ; give both the same, or the reactant only"
+        )
 
 
 def _described(atoms: Atoms) -> list[str]:
@@ -96,16 +103,18 @@ def superpose(reactant: Atoms, product: Atoms, *, rotate: bool) -> None:
     lengths = np.linalg.norm(moves, axis=1)
     if lengths.max() < SAME_A:
         raise InputError(
+            "ends-equal",
             f"reactant and product are the same structure (no atom moves by more than {lengths.max():.1e} Angstrom); "
-            "give two different minima"
+            "give two different minima",
         )
     for constraint in reactant.constraints:
         if isinstance(constraint, FixAtoms):
             worst = constraint.index[np.argmax(lengths[constraint.index])]
             if lengths[worst] > SAME_A:
                 raise InputError(
+                    "ends-differ",
                     f"atom {worst} is fixed, but lies {lengths[worst]:.3f} Angstrom apart in reactant and product; "
-                    "put it on the same spot in both"
+                    "put it on the same spot in both",
                 )
 
 
@@ -113,12 +122,16 @@ def check_interpolation(name: str, reactant: Atoms) -> None:
     """Refuse an interpolation that does not exist, or that these structures or this installation do not allow."""
     if name not in INTERPOLATIONS:
         raise InputError(
+            "choice-unknown",
             f"interpolation '{name}' is not known; expected one of {', '.join(INTERPOLATIONS)}"
-            + nearest_name(name, INTERPOLATIONS)
+            + nearest_name(name, INTERPOLATIONS),
         )
     if name == "geodesic":
         if not is_free(reactant):
-            raise InputError("geodesic interpolation is for isolated molecules without constraints; use idpp here")
+            raise InputError(
+                "interpolation-unsupported",
+                "geodesic interpolation is for isolated molecules without constraints; use idpp here",
+            )
         _geodesic_module()
 
 

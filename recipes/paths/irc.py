@@ -146,7 +146,7 @@ def follow_irc(
     mobile_atoms(atoms)
     for name, value in (("step", step), ("fmax", fmax), ("steps", steps)):
         if value is not None and not (np.isfinite(value) and value > 0):
-            raise InputError(f"{name} must be positive, got {value}")
+            raise InputError("setting-out-of-range", f"{name} must be positive, got {value}")
     with RunDirectory(
         "irc",
         out,
@@ -175,12 +175,13 @@ def _saddle_modes(atoms: Atoms, fmax: float, progress: bool) -> VibResult:
     force = largest_force(atoms)
     if force > fmax:
         raise InputError(
+            "structure-not-stationary",
             f"the structure is not stationary: its largest force is {force:.3g} eV/Angstrom, at most {fmax:g} is "
-            "wanted; refine it first (refine_ts, dp-sim ts)"
+            "wanted; refine it first (refine_ts, dp-sim ts)",
         )
     vib = vibrations(atoms, atoms.calc, fmax=fmax, progress=progress)
     if verdict := saddle_verdict(vib.frequencies_cm1):
-        raise InputError(f"the structure is not where a reaction path starts: {verdict}")
+        raise InputError("structure-not-saddle", f"the structure is not where a reaction path starts: {verdict}")
     return vib
 
 

@@ -191,7 +191,7 @@ def find_path(
 def _check_numbers(**limits: tuple[float, float]) -> None:
     for name, (value, least) in limits.items():
         if not (np.isfinite(value) and value >= least):
-            raise InputError(f"{name} must be at least {least:g}, got {value}")
+            raise InputError("setting-out-of-range", f"{name} must be at least {least:g}, got {value}")
 
 
 def _result(band: Band, fmax: float, steps: int) -> PathResult:

@@ -104,9 +104,11 @@ def refine_ts(
     atoms = prepare_atoms(guess, calc, "the guess")
     mobile = mobile_atoms(atoms)
     if not fmax > 0:
-        raise InputError(f"fmax must be positive, got {fmax}; 0.01 eV/Angstrom is usual")
+        raise InputError("setting-out-of-range", f"fmax must be positive, got {fmax}; 0.01 eV/Angstrom is usual")
     if steps < 0:
-        raise InputError(f"steps must not be negative, got {steps}; give the most steps to take")
+        raise InputError(
+            "setting-out-of-range", f"steps must not be negative, got {steps}; give the most steps to take"
+        )
     with RunDirectory(
         "ts",
         out,

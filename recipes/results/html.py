@@ -139,16 +139,20 @@ def read_result_json(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"there is no {file}; give the directory of a run that has ended") from None
+        raise InputError("file-missing", f"there is no {file}; give the directory of a run that has ended") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{file} cannot be read ({error}); run the recipe again with --overwrite") from error
+        raise InputError(
+            "file-unreadable", f"{file} cannot be read ({error}); run the recipe again with --overwrite"
+        ) from error
     needed = ("recipe", "title", "converged", "cause", "values", "provenance")
     if (
         not isinstance(content, dict)
         or content.get("schema") != SCHEMA_VERSION
         or any(k not in content for k in needed)
     ):
-        raise InputError(f"{file} is not a result of this dp-sim (schema {SCHEMA_VERSION}); run the recipe again")
+        raise InputError(
+            "result-invalid", f"{file} is not a result of this dp-sim (schema {SCHEMA_VERSION}); run the recipe again"
+        )
     return content
 
 

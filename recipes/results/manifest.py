@@ -73,30 +73,36 @@ def claim_directory(directory: Path, *, replace: bool, keep: bool = False) -> Ma
         It holds an earlier run that may be neither replaced nor kept, holds only foreign files, or cannot be written.
     """
     if directory.exists() and not directory.is_dir():
-        raise InputError(f"{directory} is a file; give the name of a directory for the run")
+        raise InputError("target-is-file", f"{directory} is a file; give the name of a directory for the run")
     try:
         occupied = directory.is_dir() and any(directory.iterdir())
     except OSError as error:
-        raise InputError(f"cannot read the directory {directory}: {error.strerror}; choose another") from error
+        raise InputError(
+            "target-not-writable", f"cannot read the directory {directory}: {error.strerror}; choose another"
+        ) from error
     manifest = read_manifest(directory)
     if occupied and not (replace or keep):
         raise InputError(
+            "target-occupied",
             f"the directory {directory} exists and is not empty; choose another one, or ask with --overwrite "
-            "to replace the run in it or with --resume to continue it"
+            "to replace the run in it or with --resume to continue it",
         )
     if occupied and manifest is None:
         raise InputError(
+            "target-occupied",
             f"the directory {directory} holds files that are not from a dp-sim run, which are left alone; "
-            "choose another directory"
+            "choose another directory",
         )
     if not os.access(_nearest_existing(directory), os.W_OK | os.X_OK):
-        raise InputError(f"no permission to write {directory}; choose another directory")
+        raise InputError("target-not-writable", f"no permission to write {directory}; choose another directory")
     if manifest is not None and not keep:
         remove_run(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make the directory {directory}: {error.strerror}; choose another") from error
+        raise InputError(
+            "target-not-writable", f"cannot make the directory {directory}: {error.strerror}; choose another"
+        ) from error
     return manifest if keep else None
 
 

@@ -60,8 +60,9 @@ class Result:
         name = next(iter(figures), "") if name is None else name
         if name not in figures:
             raise InputError(
+                "figure-unknown",
                 f"{type(self).__name__} has no figure '{name}'; it has: {', '.join(figures) or 'none'}"
-                + nearest_name(name, figures)
+                + nearest_name(name, figures),
             )
         return figures[name]
 

@@ -91,7 +91,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
     def _claim(self, directory: Path) -> None:
         """Make the directory this run's own; every check comes before the first file is removed or written."""
         if self._overwrite and self._resume:
-            raise InputError("overwrite and resume exclude each other; give one of them")
+            raise InputError("options-exclude-each-other", "overwrite and resume exclude each other; give one of them")
         earlier = read_manifest(directory)
         self.resumed = self._resume and self._resumable and earlier is not None
         if self.resumed and earlier is not None:
@@ -112,20 +112,27 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         try:
             old = yaml.safe_load((directory / "config.yaml").read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError):
-            raise InputError(f"{directory}/config.yaml cannot be read; start over with --overwrite") from None
+            raise InputError(
+                "config-malformed", f"{directory}/config.yaml cannot be read; start over with --overwrite"
+            ) from None
         if not isinstance(old, dict):
-            raise InputError(f"{directory}/config.yaml holds no settings; start over with --overwrite")
+            raise InputError(
+                "config-malformed", f"{directory}/config.yaml holds no settings; start over with --overwrite"
+            )
         advice = "use the same one, another directory (-o), or start over with --overwrite"
         for key, before, now in _differences(old, self.config):
             if key not in self._may_change:
                 raise InputError(
+                    "run-differs",
                     f"the run in {directory} had {key}: {before!r}, this one has {now!r}; "
-                    f"{self._advice.get(key, advice)}"
+                    f"{self._advice.get(key, advice)}",
                 )
         if earlier.input_sha256 != self._manifest.input_sha256:
-            raise InputError(f"the run in {directory} started from another structure; {advice}")
+            raise InputError("run-differs", f"the run in {directory} started from another structure; {advice}")
         if earlier.model_sha256 != self._manifest.model_sha256:
-            raise InputError(f"the run in {directory} used another model under the same file name; {advice}")
+            raise InputError(
+                "run-differs", f"the run in {directory} used another model under the same file name; {advice}"
+            )
 
     def _file(self, name: str) -> Path:
         assert self.directory is not None

@@ -187,7 +187,10 @@ def measure_speed(
     atoms = prepare_atoms(atoms, calc)
     model = loaded_model(atoms.calc)
     if model is None:
-        raise InputError(f"speed is measured for dp-sim models, got {type(atoms.calc).__name__}; give a model file")
+        raise InputError(
+            "calculator-kind",
+            f"speed is measured for dp-sim models, got {type(atoms.calc).__name__}; give a model file",
+        )
     # Sizes grow, because a process has one peak of memory.
     sizes = [atoms.repeat([n if periodic else 1 for periodic in atoms.pbc]) for n in sorted(set(repeat))]
     settings = {
@@ -232,11 +235,14 @@ def _check_settings(
     atoms: Atoms, repeat: Sequence[int], rounds: int, deepmd_model: str | os.PathLike[str] | None
 ) -> None:
     if rounds < 1 or min(repeat, default=0) < 1:
-        raise InputError(f"rounds and every entry of repeat must be at least 1, got {rounds} and {list(repeat)}")
+        raise InputError(
+            "setting-out-of-range",
+            f"rounds and every entry of repeat must be at least 1, got {rounds} and {list(repeat)}",
+        )
     if max(repeat) > 1 and not atoms.pbc.any():
-        raise InputError("repeat needs a periodic structure; leave it out for a molecule")
+        raise InputError("repeat-needs-cell", "repeat needs a periodic structure; leave it out for a molecule")
     if deepmd_model is not None and not Path(deepmd_model).is_file():
-        raise InputError(f"there is no model file {deepmd_model}; check the path")
+        raise InputError("file-missing", f"there is no model file {deepmd_model}; check the path")
 
 
 def _other_program(
@@ -252,11 +258,15 @@ def _other_program(
     asked = deepmd is not None or deepmd_model is not None
     try:
         if python is None:
-            raise InputError("deepmd-kit is not installed here; name an interpreter that has it (--deepmd PYTHON)")
+            raise InputError(
+                "deepmd-not-installed",
+                "deepmd-kit is not installed here; name an interpreter that has it (--deepmd PYTHON)",
+            )
         files = [deepmd_model] if deepmd_model is not None else calculator_settings(calculator).get("model", [])
         if len(files) != 1:
             raise InputError(
-                f"DeePMD-kit is compared with one model file, got {len(files)}; name what runs there (--deepmd-model)"
+                "deepmd-models-too-many",
+                f"DeePMD-kit is compared with one model file, got {len(files)}; name what runs there (--deepmd-model)",
             )
         return deepmd_program(python, Path(files[0]), model.metadata.dtype, structures, folder), Quantity(None)
     except InputError as error:

@@ -63,7 +63,8 @@ class Program(AbstractContextManager["Program"]):
         except OSError as error:
             self._errors.close()
             raise InputError(
-                f"{self.name} cannot be started: {self._command[0]} ({error.strerror}); name a Python interpreter"
+                "program-missing",
+                f"{self.name} cannot be started: {self._command[0]} ({error.strerror}); name a Python interpreter",
             ) from None
         try:
             self.version = str(self._answer()["version"])
@@ -98,7 +99,9 @@ class Program(AbstractContextManager["Program"]):
             last = next(
                 (line for line in reversed(self._errors.read().splitlines()) if line.strip()), "it says nothing"
             )
-            raise InputError(f"{self.name} ended with status {self._process.returncode}: {last.strip()}")
+            raise InputError(
+                "program-failed", f"{self.name} ended with status {self._process.returncode}: {last.strip()}"
+            )
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -130,7 +133,9 @@ def deepmd_interpreter(deepmd: str | None) -> str | None:
         return sys.executable if spec is not None and spec.origin else None  # a mere folder of that name has no origin
     found = shutil.which(deepmd)
     if found is None:
-        raise InputError(f"there is no program {deepmd}; give the Python interpreter that has deepmd-kit")
+        raise InputError(
+            "program-missing", f"there is no program {deepmd}; give the Python interpreter that has deepmd-kit"
+        )
     return found
 
 
@@ -152,8 +157,9 @@ def _exported(python: str, model: Path, dtype: str, structures: Path, folder: Pa
     metadata = read_metadata(model)
     if metadata.dtype != dtype:
         raise InputError(
+            "precision-differs",
             f"{model} has {metadata.dtype}, and {dtype} was asked for; programs are compared at equal precision: "
-            f"leave dtype out"
+            f"leave dtype out",
         )
     neutral, frozen = folder / "deepmd.dp", folder / "deepmd.pth"
     imported = bool(metadata.config.get("parts"))
@@ -162,5 +168,7 @@ def _exported(python: str, model: Path, dtype: str, structures: Path, folder: Pa
     done = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
     if done.returncode != 0 or not frozen.exists():
         last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "it says nothing")
-        raise InputError(f"deepmd-kit of {python} cannot convert {neutral.name} to {frozen.name}: {last.strip()}")
+        raise InputError(
+            "program-failed", f"deepmd-kit of {python} cannot convert {neutral.name} to {frozen.name}: {last.strip()}"
+        )
     return frozen

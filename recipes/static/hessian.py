@@ -42,8 +42,9 @@ def compute_hessian(
             return _symmetric(exact[np.ix_(rows, rows)], run), "exact"
         if method == "exact":
             raise InputError(
+                "hessian-missing",
                 f"hessian='exact' was asked for and {type(atoms.calc).__name__} has no get_hessian(atoms); "
-                "use 'differences' or 'auto'"
+                "use 'differences' or 'auto'",
             )
     full = difference_hessian(atoms, delta=delta, mobile=mobile, partial=run.path(PARTIAL), progress=progress)
     columns = (3 * mobile[:, None] + np.arange(3)).ravel()

@@ -122,7 +122,9 @@ def optimize(
     _check_settings(fmax, steps, optimizer, pressure_GPa)
     atoms = prepare_atoms(atoms, calc)
     if pressure_GPa and not cell:
-        raise InputError(f"pressure_GPa={pressure_GPa} acts on the cell, which is kept; give cell=True too")
+        raise InputError(
+            "pressure-without-cell", f"pressure_GPa={pressure_GPa} acts on the cell, which is kept; give cell=True too"
+        )
     if cell:
         _check_cell(atoms)
     settings: dict[str, Any] = {
@@ -148,21 +150,33 @@ def optimize(
 
 def _check_settings(fmax: float, steps: int, optimizer: str, pressure_GPa: float) -> None:
     if not 0 < fmax < math.inf:
-        raise InputError(f"fmax must be positive and finite, got {fmax}; 0.01 eV/Angstrom is usual")
+        raise InputError(
+            "setting-out-of-range", f"fmax must be positive and finite, got {fmax}; 0.01 eV/Angstrom is usual"
+        )
     if not math.isfinite(pressure_GPa):
-        raise InputError(f"pressure_GPa must be finite, got {pressure_GPa}; 0 is no pressure")
+        raise InputError("setting-out-of-range", f"pressure_GPa must be finite, got {pressure_GPa}; 0 is no pressure")
     if steps < 0:
-        raise InputError(f"steps must not be negative, got {steps}; give the most steps to take")
+        raise InputError(
+            "setting-out-of-range", f"steps must not be negative, got {steps}; give the most steps to take"
+        )
     if optimizer not in OPTIMIZERS:
         known = ", ".join(OPTIMIZERS)
-        raise InputError(f"optimizer must be one of {known}, got '{optimizer}'{nearest_name(optimizer, OPTIMIZERS)}")
+        raise InputError(
+            "choice-unknown",
+            f"optimizer must be one of {known}, got '{optimizer}'{nearest_name(optimizer, OPTIMIZERS)}",
+        )
 
 
 def _check_cell(atoms: Atoms) -> None:
     if not atoms.pbc.all():
-        raise InputError(f"cell=True needs a structure periodic in all directions, got pbc={atoms.pbc.tolist()}")
+        raise InputError(
+            "periodicity-unsupported",
+            f"cell=True needs a structure periodic in all directions, got pbc={atoms.pbc.tolist()}",
+        )
     if "stress" not in atoms.calc.implemented_properties:
-        raise InputError(f"cell=True needs the stress, which {type(atoms.calc).__name__} does not compute")
+        raise InputError(
+            "stress-missing", f"cell=True needs the stress, which {type(atoms.calc).__name__} does not compute"
+        )
 
 
 class _Trace:

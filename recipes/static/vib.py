@@ -136,12 +136,17 @@ def vibrations(
     """
     if hessian not in METHODS:
         raise InputError(
-            f"hessian must be one of {', '.join(METHODS)}, got '{hessian}'{nearest_name(hessian, METHODS)}"
+            "choice-unknown",
+            f"hessian must be one of {', '.join(METHODS)}, got '{hessian}'{nearest_name(hessian, METHODS)}",
         )
     if not 1e-4 <= delta <= 0.1:  # below, rounding of the forces; above, the next order of the energy
-        raise InputError(f"delta must lie between 0.0001 and 0.1 Angstrom, got {delta}; 0.005 is usual")
+        raise InputError(
+            "setting-out-of-range", f"delta must lie between 0.0001 and 0.1 Angstrom, got {delta}; 0.005 is usual"
+        )
     if not 0 < fmax < math.inf:
-        raise InputError(f"fmax must be positive and finite, got {fmax}; 0.02 eV/Angstrom is usual")
+        raise InputError(
+            "setting-out-of-range", f"fmax must be positive and finite, got {fmax}; 0.02 eV/Angstrom is usual"
+        )
     atoms = prepare_atoms(atoms, calc)
     mobile = mobile_atoms(atoms)
     with RunDirectory(

@@ -293,7 +293,7 @@ def test_auto_takes_torchforce_where_it_works(either_file, ethanol, caplog):
 def plugin_that_does_not_import(monkeypatch):
     def broken(module, **kwargs):
         if module == "openmmtorch":
-            raise MissingPackageError("libnvrtc.so.12: cannot open shared object file")
+            raise MissingPackageError("package-missing", "libnvrtc.so.12: cannot open shared object file")
         return real(module, **kwargs)
 
     real = openmm_force.import_optional

@@ -268,7 +268,7 @@ def test_fraction_that_leaves_nothing(tmp_path: Path) -> None:
     atoms.calc = SinglePointCalculator(atoms, energy=1.0)
     ase.io.write(tmp_path / "one.extxyz", atoms)
     settings = {"data": {"train": [str(tmp_path / "one.extxyz")], "valid_fraction": 0.9}}
-    with pytest.raises(InputError, match=r"data\.valid_fraction = 0\.9 leaves no frame of 1 to train on"):
+    with pytest.raises(InputError, match=r"data\.valid_fraction = 0\.9 leaves none of 1 frames"):
         read_datasets(parse_config(settings))
 
 

@@ -33,14 +33,21 @@ class CalculatorChoice:
 
         if bool(self.model) == bool(self.spec):
             got = "both" if self.model else "neither"
-            raise InputError(f"a run needs a model (-m FILE) or a calculator (--calculator SPEC), got {got}; give one")
+            raise InputError(
+                "model-or-calculator-missing",
+                f"a run needs a model (-m FILE) or a calculator (--calculator SPEC), got {got}; give one",
+            )
         if self.spec is None:
             if self.arguments:
-                raise InputError("--calculator-arg goes with --calculator, not with a model; leave it out")
+                raise InputError(
+                    "option-not-for-models", "--calculator-arg goes with --calculator, not with a model; leave it out"
+                )
             return as_calculator(self.model, device=self.device, dtype=self.dtype)
         for name, value in (("device", self.device), ("dtype", self.dtype)):
             if value is not None:
-                raise InputError(f"--{name} goes with a model, not with --calculator; leave it out")
+                raise InputError(
+                    "option-not-for-calculators", f"--{name} goes with a model, not with --calculator; leave it out"
+                )
         return calculator_from_spec(self.spec, parse_arguments(self.arguments or []), may_import=self.may_import)
 
 
@@ -52,11 +59,12 @@ def parse_arguments(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not (key and equals):
-            raise InputError(f"'{pair}' is no calculator argument; expected KEY=VALUE")
+            raise InputError("calculator-argument-malformed", f"'{pair}' is no calculator argument; expected KEY=VALUE")
         try:
             arguments[key] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise InputError(
-                f"the value of the calculator argument '{pair}' cannot be read; quote it as in YAML"
+                "calculator-argument-malformed",
+                f"the value of the calculator argument '{pair}' cannot be read; quote it as in YAML",
             ) from None
     return arguments

@@ -22,11 +22,16 @@ def load_config(context: typer.Context, path: Path | None) -> Path | None:
     command = context.info_name
     recipe = settings.pop("recipe", command)
     if recipe != command:
-        raise InputError(f"{path} holds the settings of '{recipe}', not of '{command}'; run: dp-sim {recipe} ...")
+        raise InputError(
+            "config-of-another-command",
+            f"{path} holds the settings of '{recipe}', not of '{command}'; run: dp-sim {recipe} ...",
+        )
     options = {param.name: param for param in context.command.params if param.name not in NOT_IN_A_FILE}
     for key in settings:
         if key not in options:
-            raise InputError(f"{path}: unknown setting '{key}' for dp-sim {command}{nearest_name(key, options)}")
+            raise InputError(
+                "setting-unknown", f"{path}: unknown setting '{key}' for dp-sim {command}{nearest_name(key, options)}"
+            )
     context.default_map = {
         key: _as_option_value(value, multiple=getattr(options[key], "multiple", False))
         for key, value in settings.items()
@@ -47,12 +52,12 @@ def naming_config(context: typer.Context) -> Iterator[None]:
         name = (error.param.name if error.param is not None else None) or ""
         if not _from_file(context, name):
             raise
-        raise InputError(f"{context.params['config']}: {name}: {error.message}") from error
+        raise InputError("setting-invalid", f"{context.params['config']}: {name}: {error.message}") from error
     except InputError as error:
         first = re.match(r"\w+", str(error))
         if first is None or not _from_file(context, first[0]):
             raise
-        raise InputError(f"{context.params['config']}: {error}") from error
+        raise InputError(error.code, f"{context.params['config']}: {error}") from error
 
 
 def _from_file(context: typer.Context, name: str) -> bool:
@@ -73,12 +78,16 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"there is no configuration file {path}; give the path of a YAML file") from None
+        raise InputError(
+            "file-missing", f"there is no configuration file {path}; give the path of a YAML file"
+        ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"the configuration file {path} cannot be read: {reason}") from error
+        raise InputError("file-unreadable", f"the configuration file {path} cannot be read: {reason}") from error
     if not isinstance(settings, dict) or not all(isinstance(key, str) for key in settings):
-        raise InputError(f"the configuration file {path} must hold 'key: value' lines, one for each setting")
+        raise InputError(
+            "config-malformed", f"the configuration file {path} must hold 'key: value' lines, one for each setting"
+        )
     return settings
 
 

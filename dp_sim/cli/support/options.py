@@ -78,9 +78,9 @@ def check_target(out: Path, source: Path, overwrite: bool) -> None:
     from dp_sim.errors import InputError
 
     if out.exists() and source.exists() and out.samefile(source):
-        raise InputError(f"{out} is the file to read; choose another name for the one to write")
+        raise InputError("target-is-source", f"{out} is the file to read; choose another name for the one to write")
     if out.exists() and not overwrite:
-        raise InputError(f"{out} exists; choose another name, or --overwrite replaces it")
+        raise InputError("target-exists", f"{out} exists; choose another name, or --overwrite replaces it")
     check_folder(out)
 
 
@@ -89,7 +89,9 @@ def check_folder(out: Path) -> None:
     from dp_sim.errors import InputError
 
     if not out.parent.is_dir():
-        raise InputError(f"cannot write {out}: there is no folder {out.parent}; make it, or choose another name")
+        raise InputError(
+            "folder-missing", f"cannot write {out}: there is no folder {out.parent}; make it, or choose another name"
+        )
 
 
 def set_up(verbose: int = 0, quiet: bool = False, threads: int | None = None) -> None:
@@ -99,7 +101,7 @@ def set_up(verbose: int = 0, quiet: bool = False, threads: int | None = None) ->
     from dp_sim.errors import InputError
 
     if verbose and quiet:
-        raise InputError("-v and -q exclude each other; give one of them")
+        raise InputError("options-exclude-each-other", "-v and -q exclude each other; give one of them")
     level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logging.getLogger("dp_sim").setLevel(level)
     # Threads that wait by spinning stop each other dead where another program wants the cores: a small training beside

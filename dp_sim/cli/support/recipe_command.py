@@ -145,7 +145,9 @@ def _check_complete(recipe: str, settings: dict[str, Any], own: Sequence[inspect
     for name, parameter in _recipe_parameters(recipe).items():
         if name in flags and parameter.default is parameter.empty and name not in settings:
             flag = next(iter(flags[name].annotation.__metadata__[0].param_decls or ()), "--" + name.replace("_", "-"))
-            raise InputError(f"the setting {name} is missing; give {flag}, or {name} in the --config file")
+            raise InputError(
+                "setting-missing", f"the setting {name} is missing; give {flag}, or {name} in the --config file"
+            )
 
 
 class _RecipeCommand(TyperCommand):

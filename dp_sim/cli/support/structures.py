@@ -24,7 +24,7 @@ def naming(names: str) -> Iterator[None]:
     except InputError as error:
         if not str(error).startswith(("structure", "the structure:")):
             raise
-        raise InputError(f"{names}: {error}") from error
+        raise InputError(error.code, f"{names}: {error}") from error
 
 
 def read_structure(name: str) -> Atoms:
@@ -37,7 +37,10 @@ def read_structure(name: str) -> Atoms:
     """
     found = _read(name, default="-1")
     if len(found) != 1:
-        raise InputError(f"{name} names {len(found)} structures and one is wanted; give FILE@INDEX with one number")
+        raise InputError(
+            "structures-too-many",
+            f"{name} names {len(found)} structures and one is wanted; give FILE@INDEX with one number",
+        )
     return found[0]
 
 
@@ -53,18 +56,24 @@ def _read(name: str, default: str) -> list[Atoms]:
 
     file, index = _split(name, default)
     if not file.is_file():
-        raise InputError(f"there is no structure file {file}; give the path of a file that ASE can read")
+        raise InputError(
+            "file-missing", f"there is no structure file {file}; give the path of a file that ASE can read"
+        )
     if file.stat().st_size == 0:
-        raise InputError(f"the structure file {file} is empty; give one with a structure")
+        raise InputError("file-empty", f"the structure file {file} is empty; give one with a structure")
     try:
         found = read(file, index=index, do_not_split_by_at_sign=True)
     except (IndexError, StopIteration):
-        raise InputError(f"{file} has no structure number {index}; count from 0, or from the end with -1") from None
+        raise InputError(
+            "index-out-of-range", f"{file} has no structure number {index}; count from 0, or from the end with -1"
+        ) from None
     except Exception as error:  # ASE's readers raise whatever their parsing runs into
-        raise InputError(f"the structure file {file} cannot be read ({type(error).__name__}: {error})") from error
+        raise InputError(
+            "file-unreadable", f"the structure file {file} cannot be read ({type(error).__name__}: {error})"
+        ) from error
     structures = found if isinstance(found, list) else [found]
     if not structures:
-        raise InputError(f"{name} names no structures; correct the index or the file")
+        raise InputError("structures-missing", f"{name} names no structures; correct the index or the file")
     for number, atoms in enumerate(structures):
         check_structure(atoms, str(file) if len(structures) == 1 else f"{file}, structure {number}")
     return structures
@@ -76,5 +85,7 @@ def _split(name: str, default: str) -> tuple[Path, str]:
     if not at or Path(name).is_file():
         return Path(name), default
     if not _INDEX.fullmatch(index):
-        raise InputError(f"'{index}' in {name} is no index; expected a number or start:stop:step, as in {file}@-1")
+        raise InputError(
+            "index-malformed", f"'{index}' in {name} is no index; expected a number or start:stop:step, as in {file}@-1"
+        )
     return Path(file), index

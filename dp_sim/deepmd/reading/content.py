@@ -74,7 +74,9 @@ class Reader:
 
     def __init__(self, data: Any, where: str, file: str) -> None:
         if not isinstance(data, Mapping):
-            raise ModelFileError(f"{file}: {where} is no mapping of keys; this is no model of DeePMD-kit")
+            raise ModelFileError(
+                "model-not-deepmd", f"{file}: {where} is no mapping of keys; this is no model of DeePMD-kit"
+            )
         self.data, self.where, self.file = data, where, file
         self.seen: set[str] = set()
 
@@ -86,7 +88,9 @@ class Reader:
         if key in self.data:
             return self.data[key]
         if default is ...:
-            raise ModelFileError(f"{self.file}: the key '{self.name(key)}' is missing; the file is not complete")
+            raise ModelFileError(
+                "deepmd-incomplete", f"{self.file}: the key '{self.name(key)}' is missing; the file is not complete"
+            )
         return default
 
     def child(self, key: str) -> Reader:
@@ -101,11 +105,17 @@ class Reader:
         try:
             value = np.asarray(self.get(key), dtype=np.float64)
         except (TypeError, ValueError):
-            raise ModelFileError(f"{self.file}: '{self.name(key)}' holds no array of numbers") from None
+            raise ModelFileError(
+                "deepmd-value-invalid", f"{self.file}: '{self.name(key)}' holds no array of numbers"
+            ) from None
         if shape is not None and value.shape != shape:
-            raise ModelFileError(f"{self.file}: '{self.name(key)}' should be {shape}; it is {value.shape}")
+            raise ModelFileError(
+                "array-shape", f"{self.file}: '{self.name(key)}' should be {shape}; it is {value.shape}"
+            )
         if not np.isfinite(value).all():
-            raise ModelFileError(f"{self.file}: '{self.name(key)}' holds NaN or infinity; the model diverged?")
+            raise ModelFileError(
+                "array-not-finite", f"{self.file}: '{self.name(key)}' holds NaN or infinity; the model diverged?"
+            )
         return value
 
     def number(self, key: str, default: Any = ...) -> float:
@@ -149,13 +159,15 @@ class Reader:
         return value or []
 
     def wrong(self, key: str, expected: str, got: Any) -> ModelFileError:
-        return ModelFileError(f"{self.file}: '{self.name(key)}' should be {expected}; got {str(got)[:60]!r}")
+        return ModelFileError(
+            "deepmd-value-invalid", f"{self.file}: '{self.name(key)}' should be {expected}; got {str(got)[:60]!r}"
+        )
 
     def expect(self, key: str, *allowed: Any, hint: str) -> None:
         """The value must be one of `allowed` (or the key absent); else `hint` says what cannot be followed."""
         value = self.get(key, allowed[0])
         if not any(value is a or (type(value) is type(a) and value == a) for a in allowed):
-            raise ModelFileError(f"{self.file}: '{self.name(key)}' is {value!r}: {hint}")
+            raise ModelFileError("deepmd-value-unsupported", f"{self.file}: '{self.name(key)}' is {value!r}: {hint}")
 
     def ignore(self, *keys: str) -> None:
         """Keys that do not bear on the numbers that the model gives."""
@@ -167,8 +179,9 @@ class Reader:
         if unknown:
             hint = nearest_name(unknown[0], self.seen) or "; make the file with deepmd-kit 3.2, or ask for this key"
             raise ModelFileError(
+                "deepmd-key-unknown",
                 f"{self.file}: dp-sim does not know the key '{self.name(unknown[0])}', so it cannot say what the "
-                f"model gives{hint}"
+                f"model gives{hint}",
             )
 
 
@@ -202,7 +215,8 @@ REFUSED = {
 def refuse_kind(file: str, what: str, kind: Any, known: Iterable[str]) -> ModelFileError:
     reason = REFUSED.get(str(kind), f"dp-sim does not know this {what}")
     return ModelFileError(
-        f"{file}: its {what} is '{kind}': {reason}; dp-sim reads energy models with the descriptors {', '.join(known)}"
+        "deepmd-kind-unsupported",
+        f"{file}: its {what} is '{kind}': {reason}; dp-sim reads energy models with the descriptors {', '.join(known)}",
     )
 
 
@@ -212,7 +226,8 @@ def pairs_of(reader: Reader, key: str, n_types: int) -> tuple[tuple[int, int], .
     for pair in found:
         if not isinstance(pair, list) or len(pair) != 2 or not all(_is_count(t) and t < n_types for t in pair):
             raise ModelFileError(
-                f"{reader.file}: '{reader.name(key)}' holds {pair}, which is no pair of types 0 to {n_types - 1}"
+                "deepmd-value-invalid",
+                f"{reader.file}: '{reader.name(key)}' holds {pair}, which is no pair of types 0 to {n_types - 1}",
             )
     return tuple((int(a), int(b)) for a, b in found)
 
@@ -221,7 +236,9 @@ def types_of(reader: Reader, key: str, n_types: int) -> tuple[int, ...]:
     """Excluded types; each must exist."""
     found = reader.items(key)
     if not all(_is_count(t) and t < n_types for t in found):
-        raise ModelFileError(f"{reader.file}: '{reader.name(key)}' is {found}; types here are 0 to {n_types - 1}")
+        raise ModelFileError(
+            "deepmd-value-invalid", f"{reader.file}: '{reader.name(key)}' is {found}; types here are 0 to {n_types - 1}"
+        )
     return tuple(found)
 
 

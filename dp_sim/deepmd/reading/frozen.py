@@ -59,14 +59,18 @@ def read_frozen(path: Path) -> ModelContent:
     try:
         module = torch.jit.load(str(path), map_location="cpu")
     except DAMAGED as error:
-        raise ModelFileError(_reason(path, error)) from None
+        raise ModelFileError("file-unreadable", _reason(path, error)) from None
     definition = getattr(module, "model_def_script", None)
     if not isinstance(definition, str) or not definition:
-        raise ModelFileError(f"{path} is a TorchScript file, but no model of DeePMD-kit: it has no model_def_script")
+        raise ModelFileError(
+            "model-not-deepmd", f"{path} is a TorchScript file, but no model of DeePMD-kit: it has no model_def_script"
+        )
     try:
         settings = json.loads(definition)
     except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path}: its model_def_script is no valid JSON ({error}); the file is damaged") from None
+        raise ModelFileError(
+            "file-damaged", f"{path}: its model_def_script is no valid JSON ({error}); the file is damaged"
+        ) from None
     return _content(settings, module.state_dict(), str(path))
 
 
@@ -81,7 +85,9 @@ def _reason(path: Path, error: BaseException) -> str:
 def _content(definition: dict[str, Any], state: Mapping[str, torch.Tensor], file: str) -> ModelContent:
     model, tensors = Reader(definition, "", file), Tensors(state, file)
     if "model_dict" in definition:
-        raise ModelFileError(f"{file} is a multi-task model; freeze one of its heads (dp --pt freeze --head NAME)")
+        raise ModelFileError(
+            "deepmd-multi-task", f"{file} is a multi-task model; freeze one of its heads (dp --pt freeze --head NAME)"
+        )
     kind = model.text("type", "standard")
     if kind != "standard":
         raise refuse_kind(file, "model", kind, KINDS)
@@ -124,7 +130,7 @@ def _descriptor(reader: Reader, tensors: Tensors, prefix: str, n_types: int) -> 
     prefix = {"se_e2_a": f"{prefix}.sea", "se_e3": f"{prefix}.seat"}.get(form, prefix)
     tables = [*tensors.below(f"{prefix}.compress_info."), *tensors.below(f"{prefix}.compress_data.")]
     if any(tensors.get(name).numel() for name in tables):  # each is there, and empty, in an uncompressed model too
-        raise ModelFileError(f"{reader.file}: {COMPRESSED}")
+        raise ModelFileError("deepmd-compressed", f"{reader.file}: {COMPRESSED}")
     reader.expect("spin", None, hint="models with spins are not there in dp-sim")
     reader.ignore("neuron", "resnet_dt", "trainable", "type_one_side", "set_davg_zero", "seed", "ntypes", "type_map")
     activation = reader.text("activation_function", "tanh")
@@ -195,6 +201,7 @@ def _nets(
     if len(nets) not in numbers:
         expected = " or ".join(str(n) for n in numbers)
         raise ModelFileError(
-            f"{tensors.file}: it holds {len(nets)} nets under '{prefix}.networks'; expected {expected}"
+            "deepmd-contradiction",
+            f"{tensors.file}: it holds {len(nets)} nets under '{prefix}.networks'; expected {expected}",
         )
     return tuple(nets)

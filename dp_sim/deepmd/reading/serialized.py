@@ -58,7 +58,9 @@ def read_hdf5(path: Path) -> dict[str, Any]:
             tree = _resolved(json.loads(file.attrs["json"]), load)
             return {**tree, **dict.fromkeys(sorted(beside))}
     except (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise ModelFileError(f"{path} is no complete .dp file of DeePMD-kit ({first_line(error)})") from None
+        raise ModelFileError(
+            "file-damaged", f"{path} is no complete .dp file of DeePMD-kit ({first_line(error)})"
+        ) from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -66,13 +68,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         tree = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path} is no valid YAML: {first_line(error)}") from None
+        raise ModelFileError("file-damaged", f"{path} is no valid YAML: {first_line(error)}") from None
     if not isinstance(tree, dict):
-        raise ModelFileError(f"{path} is no model of DeePMD-kit: it holds no keys")
+        raise ModelFileError("model-not-deepmd", f"{path} is no model of DeePMD-kit: it holds no keys")
     try:
         return _resolved(tree, _listed)
     except (LookupError, TypeError, ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path} holds an array that is not complete ({error}); was the file cut off?") from None
+        raise ModelFileError(
+            "file-damaged", f"{path} holds an array that is not complete ({error}); was the file cut off?"
+        ) from None
 
 
 def _listed(value: Any) -> np.ndarray:
@@ -106,7 +110,9 @@ def parse(tree: dict[str, Any], file: str) -> ModelContent:
     origin = {key: str(top.get(key, "unknown")) for key in ("software", "version", "backend")}
     model = top.child("model")
     if "model_dict" in model.data:
-        raise ModelFileError(f"{file} is a multi-task model; freeze one of its heads (dp --pt freeze --head NAME)")
+        raise ModelFileError(
+            "deepmd-multi-task", f"{file} is a multi-task model; freeze one of its heads (dp --pt freeze --head NAME)"
+        )
     kind = model.text("type", "standard")
     if kind != "standard":
         raise refuse_kind(file, "model", kind, KINDS)
@@ -146,7 +152,7 @@ def _descriptor(reader: Reader, n_types: int) -> DescriptorContent:
     if kind not in KINDS:
         raise refuse_kind(reader.file, "descriptor", kind, KINDS)
     if "compress" in reader.data:
-        raise ModelFileError(f"{reader.file}: {COMPRESSED}")
+        raise ModelFileError("deepmd-compressed", f"{reader.file}: {COMPRESSED}")
     reader.expect("@class", "Descriptor", hint="expected a descriptor")
     reader.expect("@version", 2, 1, 3, hint="this version of the form is not known to dp-sim")
     reader.expect("spin", None, hint="models with spins are not there in dp-sim")
@@ -223,7 +229,9 @@ def _nets(reader: Reader, numbers: tuple[int, ...]) -> tuple[tuple[Layer, ...], 
     if not isinstance(networks, list) or len(networks) not in numbers:
         count = len(networks) if isinstance(networks, list) else "no list of"
         expected = " or ".join(str(n) for n in numbers)
-        raise ModelFileError(f"{reader.file}: '{reader.where}' holds {count} nets; expected {expected}")
+        raise ModelFileError(
+            "deepmd-contradiction", f"{reader.file}: '{reader.where}' holds {count} nets; expected {expected}"
+        )
     nets = []
     for i, network in enumerate(networks):
         child = Reader(network if network is not None else {"layers": []}, f"{reader.where}.networks[{i}]", reader.file)
@@ -233,7 +241,9 @@ def _nets(reader: Reader, numbers: tuple[int, ...]) -> tuple[tuple[Layer, ...], 
         nets.append(tuple(_layer(layer) for layer in child.children("layers")))
         child.rest()
     if not any(nets):
-        raise ModelFileError(f"{reader.file}: '{reader.where}' holds nets without layers; the file is not complete")
+        raise ModelFileError(
+            "deepmd-incomplete", f"{reader.file}: '{reader.where}' holds nets without layers; the file is not complete"
+        )
     reader.rest()
     return tuple(nets)
 
@@ -245,7 +255,9 @@ def _layer(reader: Reader) -> Layer:
     variables = reader.child("@variables")
     w = variables.array("w")
     if w.ndim != 2:
-        raise ModelFileError(f"{reader.file}: '{variables.name('w')}' should be a matrix; its shape is {w.shape}")
+        raise ModelFileError(
+            "array-shape", f"{reader.file}: '{variables.name('w')}' should be a matrix; its shape is {w.shape}"
+        )
     b, idt = (
         variables.array(name).reshape(-1) if variables.get(name, None) is not None else None for name in ["b", "idt"]
     )

@@ -29,7 +29,8 @@ class Tensors:
     def get(self, name: str) -> torch.Tensor:
         if name not in self.state:
             raise ModelFileError(
-                f"{self.file}: it holds no tensor '{name}'; the file is not complete, or of an unknown version"
+                "deepmd-incomplete",
+                f"{self.file}: it holds no tensor '{name}'; the file is not complete, or of an unknown version",
             )
         self.seen.add(name)
         return self.state[name]
@@ -38,15 +39,20 @@ class Tensors:
         """Finite values, float64; of so many values or dimensions where they are given."""
         tensor = self.get(name).detach()
         if tensor.is_complex():
-            raise ModelFileError(f"{self.file}: the tensor '{name}' holds complex numbers; expected real ones")
+            raise ModelFileError(
+                "deepmd-value-invalid", f"{self.file}: the tensor '{name}' holds complex numbers; expected real ones"
+            )
         value = tensor.to(torch.float64).numpy()
         if value.ndim != (value.ndim if ndim is None else ndim) or value.size != (value.size if size is None else size):
             wanted = [f"{size} values"] * (size is not None) + [f"{ndim} dimensions"] * (ndim is not None)
             raise ModelFileError(
-                f"{self.file}: the tensor '{name}' should have {' in '.join(wanted)}; its shape is {value.shape}"
+                "array-shape",
+                f"{self.file}: the tensor '{name}' should have {' in '.join(wanted)}; its shape is {value.shape}",
             )
         if not np.isfinite(value).all():
-            raise ModelFileError(f"{self.file}: the tensor '{name}' holds NaN or infinity; the model diverged?")
+            raise ModelFileError(
+                "array-not-finite", f"{self.file}: the tensor '{name}' holds NaN or infinity; the model diverged?"
+            )
         return value
 
     def precision(self, name: str) -> str:
@@ -62,7 +68,8 @@ class Tensors:
             first = of + name.removeprefix(prefix)
             if first not in self.state or not torch.equal(self.get(name), self.get(first)):
                 raise ModelFileError(
-                    f"{self.file}: the tensors '{name}' and '{first}' should be one and the same; the file is damaged"
+                    "deepmd-contradiction",
+                    f"{self.file}: the tensors '{name}' and '{first}' should be one and the same; the file is damaged",
                 )
 
     def ignore(self, *names: str) -> None:
@@ -74,6 +81,7 @@ class Tensors:
         unknown = [name for name in self.state if name not in self.seen]
         if unknown:
             raise ModelFileError(
+                "deepmd-tensor-unknown",
                 f"{self.file}: dp-sim does not know its tensor '{unknown[0]}', so it cannot say what the model gives; "
-                f"freeze it with deepmd-kit 3.2, or ask for this tensor"
+                f"freeze it with deepmd-kit 3.2, or ask for this tensor",
             )

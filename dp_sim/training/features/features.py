@@ -85,6 +85,7 @@ def training_features(
         A descriptor of another kind: of a compressed or an imported model.
     """
     raise InputError(
+        "model-not-trainable",
         f"a model with the descriptor {type(descriptor).__name__} cannot be trained: compressed and imported models "
-        "only run; train the model that it was made from"
+        "only run; train the model that it was made from",
     )

@@ -167,8 +167,9 @@ def make_basis(environment: Environment, frames: Sequence[StructurePairs], knots
     intervals = max(FEWEST_KNOTS, math.ceil(knots * s_max))
     if intervals > MOST_KNOTS:
         raise InputError(
+            "atoms-too-close",
             f"two atoms of the data are {nearest:.3f} Angstrom apart: the spline of the embedding nets would need "
-            f"{intervals} knots (at most {MOST_KNOTS}); drop that frame, or lower training.knots"
+            f"{intervals} knots (at most {MOST_KNOTS}); drop that frame, or lower training.knots",
         )
     return SplineBasis(intervals, s_max)
 

@@ -42,8 +42,9 @@ class ASEEngine:
         self._gives_stress = self._bulk and self._has_stress()
         if conditions.pressure_bar is not None and not self._gives_stress:
             raise InputError(
+                "stress-missing",
                 "constant pressure in ASE needs the stress, which the calculator "
-                f"{type(calculator).__name__} does not give; use another one, or engine='openmm' with a dp-sim model"
+                f"{type(calculator).__name__} does not give; use another one, or engine='openmm' with a dp-sim model",
             )
         self._rng = np.random.default_rng(conditions.seed)
         self.degrees_of_freedom = start_velocities(self._atoms, conditions, self._rng)
@@ -86,9 +87,9 @@ class ASEEngine:
             # calculator's.
             if np.isfinite(self._atoms.positions).all():
                 raise
-            raise UnstableError("a position is no longer finite") from error
+            raise UnstableError("motion-unstable", "a position is no longer finite") from error
         if not np.isfinite(self._atoms.positions).all():
-            raise UnstableError("a position is no longer finite")
+            raise UnstableError("motion-unstable", "a position is no longer finite")
 
     def sample(self) -> Sample:
         atoms = self._atoms

@@ -69,8 +69,9 @@ class OpenMMEngine:
         mm = import_optional("openmm", extra="openmm", purpose="engine='openmm'")
         if atoms.pbc.any() and not atoms.pbc.all():
             raise InputError(
+                "periodicity-unsupported",
                 "engine='openmm' needs a structure that is periodic along all three axes or along none, "
-                f"got pbc={atoms.pbc.tolist()}; use engine='ase'"
+                f"got pbc={atoms.pbc.tolist()}; use engine='ase'",
             )
         self._atoms = atoms.copy()
         self._box = _Box(atoms) if atoms.pbc.all() else None
@@ -140,9 +141,9 @@ class OpenMMEngine:
             # The model and OpenMM itself word it their own way; both name NaN.
             if re.search(r"\bnan\b", sentence or str(error), re.IGNORECASE):
                 what = "the energy" if "the model's energy" in sentence else "a position"
-                raise UnstableError(f"{what} is no longer finite") from error
+                raise UnstableError("motion-unstable", f"{what} is no longer finite") from error
             if sentence:
-                raise DPSimError(sentence) from error
+                raise DPSimError("model-failed", sentence) from error
             raise
 
     def sample(self) -> Sample:
@@ -199,8 +200,9 @@ class OpenMMEngine:
             self._context.loadCheckpoint(state["checkpoint"].tobytes())
         except self._mm.OpenMMException as error:
             raise InputError(
+                "checkpoint-invalid",
                 f"the checkpoint does not fit OpenMM {self._mm.version.version} on platform {self.platform} ({error}); "
-                "continue with the version, platform and machine that began the run, or start over with --overwrite"
+                "continue with the version, platform and machine that began the run, or start over with --overwrite",
             ) from error
 
 
@@ -275,5 +277,8 @@ def _find_platform(mm: Any, name: str | None) -> Any:
 
         name = "CUDA" if "CUDA" in known and torch.cuda.is_available() else "CPU"
     if name not in known:
-        raise InputError(f"OpenMM has no platform '{name}' here; it has: {', '.join(known)}{nearest_name(name, known)}")
+        raise InputError(
+            "platform-unknown",
+            f"OpenMM has no platform '{name}' here; it has: {', '.join(known)}{nearest_name(name, known)}",
+        )
     return mm.Platform.getPlatformByName(name)

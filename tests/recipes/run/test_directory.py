@@ -209,7 +209,7 @@ def test_bad_input_found_late_leaves_nothing(tmp_path):
     def session():
         with open_run(tmp_path / "run") as run:
             run.path("begun.txt").write_text("half")
-            raise InputError("late")
+            raise InputError("late", "late")
 
     with pytest.raises(InputError, match="late"):
         session()

@@ -41,11 +41,15 @@ def export(
     check_target(out, model, overwrite)
     choose("--format", form, ("deepmd",))
     if sel is not None and data:
-        raise InputError("--sel and --data both say how many neighbours there may be; give one of them")
+        raise InputError(
+            "options-exclude-each-other", "--sel and --data both say how many neighbours there may be; give one of them"
+        )
     try:
         places = () if sel is None else tuple(int(number) for number in sel.split(","))
     except ValueError:
-        raise InputError(f"--sel takes whole numbers with commas between them, like 46,92; got '{sel}'") from None
+        raise InputError(
+            "sel-not-whole-numbers", f"--sel takes whole numbers with commas between them, like 46,92; got '{sel}'"
+        ) from None
     content = export_model(model, out, places_for(model, [str(file) for file in data]) if data else places)
     if not quiet:
         listed = " ".join(f"{t} {n}" for t, n in zip(content.types, content.descriptors[0].sel, strict=True))

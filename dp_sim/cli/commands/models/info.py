@@ -58,20 +58,25 @@ def info(
 
     if plot is not None and plot.suffix not in PLOT_FORMATS:
         raise InputError(
-            f"--plot writes {', '.join(PLOT_FORMATS)}; got '{plot}': give a file name with one of these endings"
+            "plot-format-unknown",
+            f"--plot writes {', '.join(PLOT_FORMATS)}; got '{plot}': give a file name with one of these endings",
         )
     if plot is not None:
         check_folder(plot)
     if Path(source).is_file() and Path(source).suffix in DEEPMD_SUFFIXES:
         raise InputError(
-            f"{source} looks like a model of DeePMD-kit; import it first: dp-sim import {source} -o model.pt"
+            "model-needs-import",
+            f"{source} looks like a model of DeePMD-kit; import it first: dp-sim import {source} -o model.pt",
         )
     if not is_archive(Path(source)):
         from dp_sim.cli.commands.models.data_tables import show_data
 
         return show_data(source, 6.0 if cutoff is None else cutoff, plot)
     if cutoff is not None:
-        raise InputError(f"--cutoff is for data; {source} is a model file, whose cutoff is fixed: leave the option out")
+        raise InputError(
+            "option-not-for-models",
+            f"--cutoff is for data; {source} is a model file, whose cutoff is fixed: leave the option out",
+        )
     _show_model(Path(source), plot)
 
 
