@@ -27,6 +27,6 @@ def read_datasets(config: TrainConfig) -> Datasets:
     if not train:
         raise InputError(
             "frames-missing",
-            f"data.valid_fraction = {config.data.valid_fraction} leaves none of {len(frames)} frames for training; lower it",
+            f"data.valid_fraction = {config.data.valid_fraction} leaves none of {len(frames)} frames to train on",
         )
     return Datasets(train, valid)

@@ -80,7 +80,8 @@ def test_bad_files_are_one_sentence(dp_sim, water, tmp_path, text, message):
 
 def test_an_absent_file_is_one_sentence(dp_sim, water):
     outcome = dp_sim("opt", water, "--config", "absent.yaml")
-    assert outcome == (2, "", "dp-sim: there is no configuration file absent.yaml; give the path of a YAML file [file-missing]\n")
+    sentence = "dp-sim: there is no configuration file absent.yaml; give the path of a YAML file [file-missing]\n"
+    assert outcome == (2, "", sentence)
 
 
 def test_a_bad_flag_is_not_blamed_on_the_file(dp_sim, water, tmp_path):
