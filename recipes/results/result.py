@@ -92,9 +92,27 @@ class Result:
         self.write(lambda name: manifest.add(directory, name))
 
     def summary(self) -> str:
-        """The verdict and the numbers, one a line, as text."""
-        verdict = "converged" if self.converged else f"not converged: {self.cause}"
-        return "\n".join([f"{self.title}: {verdict}", *(f"  {n}: {q}" for n, q in self.quantities().items())])
+        """Return the verdict and the numbers as text, one a line."""
+        return "\n".join([self._headline, *(f"  {name}: {value}" for name, value in self.quantities().items())])
+
+    @property
+    def _headline(self) -> str:
+        """The title and whether it converged, with the cause where it did not."""
+        return f"{self.title}: " + ("converged" if self.converged else f"not converged: {self.cause}")
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Keep the short `repr` below: `dataclass` would give each subclass one that prints every array."""
+        super().__init_subclass__(**kwargs)
+        if "__repr__" not in cls.__dict__:
+            cls.__repr__ = Result.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        """Return one line: title and verdict. The numbers are in `summary()`, the arrays in the attributes."""
+        return f"<{type(self).__name__}: {self._headline}>"
+
+    def __str__(self) -> str:
+        """Return `summary()`: what `print(result)` shows."""
+        return self.summary()
 
     def _repr_html_(self) -> str:
         """The verdict, the numbers and the plots, in a notebook."""

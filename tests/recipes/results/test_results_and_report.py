@@ -42,6 +42,13 @@ def test_the_summary_has_values_errors_and_causes():
     ]
 
 
+def test_print_and_repr_are_short():
+    """A dataclass would print every array: a Hessian fills the screen."""
+    result = Example(converged=False, cause="too short")
+    assert str(result) == result.summary()
+    assert repr([result]) == "[<Example: An <example>: not converged: too short>]"
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
