@@ -53,3 +53,15 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     return str(value)
+
+
+def typeset_unit(unit: str) -> str:
+    """Set a unit for people: `eV/Angstrom^2` -> `eV/Å²`, `cm^-1` -> `cm⁻¹`; result.json keeps to ASCII."""
+    for ascii_text, symbol in (("Angstrom", "Å"), ("^-1", "⁻¹"), ("^2", "²"), ("^3", "³")):
+        unit = unit.replace(ascii_text, symbol)
+    return unit
+
+
+def readable(name: str) -> str:
+    """Make words of a name: `mean_energy` -> `mean energy`."""
+    return name.replace("_", " ")

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from dp_sim.errors import InputError, nearest_name
 from dp_sim.files import atomic_path, write_text
 from dp_sim.recipes.results.formatting import plain
-from dp_sim.recipes.results.html import SCHEMA_VERSION, report_html, result_fragment
+from dp_sim.recipes.results.html import report_html, result_fragment
 from dp_sim.recipes.results.manifest import Manifest, claim_directory
 from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.recipes.results.result_file import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from dp_sim.errors import InputError
-from dp_sim.recipes.results.formatting import format_value
-from dp_sim.recipes.results.html import rebuild_report, report_html, typeset_unit
+from dp_sim.recipes.results.formatting import format_value, typeset_unit
+from dp_sim.recipes.results.html import collected_html, rebuild_report, report_html
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 
@@ -84,6 +84,45 @@ def test_the_report_is_one_file_without_network():
     assert "not given: the run holds 3 independent samples &amp; 50 are needed" in page
     assert "1500.13 cm⁻¹" in page
     assert not re.search(r"(src|href)=\"(?!data:)", page)
+
+
+MARKUP = "<script>alert('x')</script>\" onload=\"y"
+
+
+def pages_with(markup: str) -> dict[str, str]:
+    """Every kind of page, with the same text wherever a user's text can stand."""
+    part = Example(converged=False, cause=markup, provenance={"command": markup, "settings": {markup: [markup]}})
+    content = part.to_dict() | {"title": markup, "recipe": markup}
+    content["values"] = {markup: Quantity(markup, markup).to_dict()}
+    content["values"]["withheld"] = Estimate.withheld("eV", markup).to_dict()
+    return {
+        "report": report_html(content, {markup: b"\x89PNG"}),
+        "collected": collected_html(content, {markup: (markup, part)}),
+        "cell": part._repr_html_(),
+    }
+
+
+@pytest.mark.parametrize("kind", ["report", "collected", "cell"])
+def test_markup_in_a_users_text_stays_text(kind):
+    page = pages_with(MARKUP)[kind]
+    assert "<script" not in page
+    assert '" onload' not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_a_page_of_several_parts_names_those_that_did_not_converge():
+    good, bad = Example(converged=True), Example(converged=False, cause="too short")
+    page = collected_html(good.to_dict(), {"1. First": ("It ran.", good), "2. Second": ("It stopped.", bad)})
+    assert "All parts ran. Not converged, with the cause given below: 2. Second</p>" in page
+    assert "Not converged: too short" in page
+    assert page.count("data:image/png;base64,") == 4
+    assert "✓ All parts ran" in collected_html(good.to_dict(), {"1. First": ("It ran.", good)})
+
+
+def test_settings_without_a_value_have_no_row():
+    settings = {"recipe": "example", "steps": 5, "model": None, "data": [], "other": {}, "layers": {"first": 2}}
+    page = report_html(Example(converged=True, provenance={"settings": settings}).to_dict(), {})
+    assert re.findall(r"<th>(\w+)</th><td><code>(.*?)</code>", page) == [("steps", "5"), ("layers", "first 2")]
 
 
 def test_the_notebook_shows_numbers_and_figures():
