@@ -9,45 +9,13 @@ import torch
 from torch import Tensor
 
 from dp_sim.config.model import DeepmdPart, ModelConfig
+from dp_sim.deepmd.reading.activations import activation_name
 from dp_sim.deepmd.reading.content import DescriptorContent, FittingContent, Layer, ModelContent
+from dp_sim.deepmd.typed import without_types
 from dp_sim.errors import ModelFileError
 from dp_sim.model.potential import DTYPES, DeepPotential, set_precision
 
 State = dict[str, Tensor]
-
-#: DeePMD-kit's activations, and what they are called here. Its gelu is the tanh form in every backend.
-ACTIVATIONS = {
-    "tanh": "tanh",
-    "relu": "relu",
-    "relu6": "relu6",
-    "softplus": "softplus",
-    "sigmoid": "sigmoid",
-    "silu": "silu",
-    "gelu": "gelu_tanh",
-    "gelu_tf": "gelu_tanh",
-    "none": "linear",
-    "linear": "linear",
-}
-
-
-def activation_name(name: str, file: str) -> str:
-    """Our name of an activation of DeePMD-kit; ModelFileError for one that is not known."""
-    lowered = name.lower()
-    if lowered.startswith(("silut", "custom_silu")) and (place := _place(lowered)) is not None:
-        return f"silut:{place}"
-    if lowered not in ACTIVATIONS:
-        raise ModelFileError(
-            "deepmd-activation-unknown", f"{file}: dp-sim does not know the activation function '{name}'"
-        )
-    return ACTIVATIONS[lowered]
-
-
-def _place(name: str) -> float | None:
-    """Where silut turns into tanh, the number behind the colon; 3 without one, None for what is no number."""
-    try:
-        return float(name.partition(":")[2] or 3.0)
-    except ValueError:
-        return None
 
 
 def to_model(content: ModelContent, species: tuple[str, ...], file: str) -> tuple[ModelConfig, DeepPotential]:
@@ -58,6 +26,7 @@ def to_model(content: ModelContent, species: tuple[str, ...], file: str) -> tupl
     ModelFileError
         What the file says cannot be followed by dp-sim, or contradicts itself.
     """
+    content = without_types(content, file)
     fitting = content.fitting
     hidden = [net[:-1] for net in fitting.nets]
     if not all(hidden):
@@ -117,6 +86,8 @@ def _part(d: DescriptorContent, dropped: tuple[tuple[int, int], ...], n_species:
         excluded=d.excluded,
         dropped=dropped,
         protection=d.protection,
+        shared_places=d.shared,
+        gates="none" if d.gates is None else "smooth" if d.smooth else "constant",
         shifted=d.kind != "se_e3" and bool(d.mean.any()),
     )
 
@@ -180,6 +151,9 @@ def _descriptor_state(d: DescriptorContent, prefix: str, n_species: int, file: s
         for index, net in enumerate(used):
             state |= _net_state(net or _cleared(d.nets), f"{prefix}.nets.{index}")
         return state
+    if d.gates is not None:
+        gates = {f"{prefix}.embedding.gates": torch.tensor(d.gates)}
+        return state | _net_state(d.nets[0], f"{prefix}.embedding.nets.0") | gates
     for index in range(len(d.nets)):
         center, neighbor = divmod(index, n_species)
         net = d.nets[index if len(d.nets) == n_species else neighbor * n_species + center]
@@ -215,9 +189,9 @@ def _fitting_state(fitting: FittingContent, content: ModelContent) -> State:
 
 
 def _load(model: DeepPotential, state: State, file: str) -> None:
-    """Every weight comes from the file; what the settings fix (places, excluded pairs) is there already."""
+    """Every weight comes from the file; what the settings fix (places, excluded pairs, no gates) is there already."""
     own = model.state_dict()
-    fixed = {name for name in own if name.rpartition(".")[2] in ("places", "allowed", "taking")}
+    fixed = {name for name in own if name.rpartition(".")[2] in ("places", "allowed", "taking", "gates")}
     if set(state) | fixed != set(own):
         odd = sorted(set(state) ^ (set(own) - fixed))[0]
         raise ModelFileError(

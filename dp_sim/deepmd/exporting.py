@@ -25,7 +25,7 @@ import torch
 
 from dp_sim.config.model import DeepmdPart, ModelConfig
 from dp_sim.datasets.reading import read_frames
-from dp_sim.deepmd.convert import ACTIVATIONS
+from dp_sim.deepmd.reading.activations import ACTIVATIONS
 from dp_sim.deepmd.reading.content import DescriptorContent, FittingContent, Layer, ModelContent
 from dp_sim.deepmd.writing import tree, write_hdf5, write_yaml
 from dp_sim.descriptors.deepmd_kit import DeepmdKitDescriptor, Hybrid
@@ -102,9 +102,10 @@ def to_content(model: Model, sel: tuple[int, ...], file: str) -> ModelContent:
         )
     potential = eager_model(model).double()
     fitting = _fitting_nets(potential, _activation(config.activation, file))
-    if any(part.kind == "se_e3" for part in config.parts):
+    if any(part.kind == "se_e3" or part.shared_places for part in config.parts):
+        kind = next("DPA-1" if part.shared_places else "se_e3" for part in config.parts)
         raise InputError(
-            "export-unsupported", f"{file} was imported and has the descriptor se_e3; take the file that it came from"
+            "export-unsupported", f"{file} was imported and has the descriptor {kind}; take the file that it came from"
         )
     modules: list[Any] = (
         list(potential.descriptor.parts) if isinstance(potential.descriptor, Hybrid) else [potential.descriptor]

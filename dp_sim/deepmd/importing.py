@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import h5py
 from dp_sim.config.model import ModelConfig
 from dp_sim.deepmd.convert import to_model
 from dp_sim.deepmd.reading.content import ModelContent
-from dp_sim.deepmd.reading.frozen import read_frozen
+from dp_sim.deepmd.reading.frozen import read_checkpoint, read_frozen
 from dp_sim.deepmd.reading.serialized import parse, read_hdf5, read_yaml
 from dp_sim.errors import InputError, ModelFileError, nearest_name
 from dp_sim.model.model_file import save_model
@@ -23,7 +24,7 @@ CONVERT = "convert it with deepmd-kit: dp convert-backend"
 
 
 def read_deepmd(path: str | os.PathLike[str]) -> ModelContent:
-    """A `.dp`, `.yaml` or frozen `.pth` file of DeePMD-kit 3 -> its content.
+    """A `.dp`, `.yaml`, frozen `.pth` or checkpoint `.pt` of DeePMD-kit 3 -> its content.
 
     Raises
     ------
@@ -40,15 +41,10 @@ def read_deepmd(path: str | os.PathLike[str]) -> ModelContent:
             f"{path} is a TensorFlow graph; {CONVERT} {path.name} model.dp (a graph of DeePMD-kit 1 first: "
             f"dp convert-from -i {path.name} -o new.pb)",
         )
-    if suffix == ".pt" and not _is_model_of_ours(path):
+    if suffix not in (".dp", ".yaml", ".yml", ".pth", ".pt"):
         raise ModelFileError(
             "deepmd-needs-conversion",
-            f"{path} looks like a checkpoint of DeePMD-kit; freeze it (dp --pt freeze -c {path.name} -o model.pth) "
-            f"and import model.pth",
-        )
-    if suffix not in (".dp", ".yaml", ".yml", ".pth"):
-        raise ModelFileError(
-            "deepmd-needs-conversion", f"{path}: dp-sim imports .dp, .yaml and .pth; {CONVERT} {path.name} model.dp"
+            f"{path}: dp-sim imports .dp, .yaml, .pth and .pt; {CONVERT} {path.name} model.dp",
         )
     hdf5 = h5py.is_hdf5(path)
     archive = zipfile.is_zipfile(path)
@@ -62,18 +58,21 @@ def read_deepmd(path: str | os.PathLike[str]) -> ModelContent:
         raise ModelFileError(
             "file-kind", f"{path} is no YAML file but {'HDF5' if hdf5 else 'an archive'}; give it its own suffix"
         )
+    if suffix == ".pt":
+        _refuse_our_own(path)
+        return read_checkpoint(path)
     if suffix == ".pth":
         return read_frozen(path)
     return parse(read_hdf5(path) if suffix == ".dp" else read_yaml(path), str(path))
 
 
-def _is_model_of_ours(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        if any(name.endswith("/dp_sim.json") for name in archive.namelist()):
-            raise ModelFileError("model-not-deepmd", f"{path} is a model of dp-sim already; there is nothing to import")
-    return False
+def _refuse_our_own(path: Path) -> None:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(name.endswith("/dp_sim.json") for name in archive.namelist()):
+                raise ModelFileError(
+                    "model-not-deepmd", f"{path} is a model of dp-sim already; there is nothing to import"
+                )
 
 
 def elements(types: tuple[str, ...], given: tuple[str, ...], file: str) -> tuple[str, ...]:
@@ -112,14 +111,29 @@ def load_deepmd(
     """A DeePMD-kit file -> settings, network and what to say of its origin; errors as read_deepmd and `elements`."""
     content = read_deepmd(path)
     config, model = to_model(content, elements(content.types, species, str(path)), str(path))
+    for doubt in dict.fromkeys(_doubts(config, content.origin)):
+        warnings.warn(f"{path} {doubt}", stacklevel=2)
+    return config, model, {"imported_from": Path(path).name, **content.origin}
+
+
+def _doubts(config: ModelConfig, origin: dict[str, str]) -> Iterator[str]:
+    """What a user should know of a model before trusting it."""
     for part in config.parts:
         if part.shifted and part.excluded:
-            warnings.warn(
-                f"{path} excludes pairs of species and has a mean: its energy jumps where such a neighbour crosses the "
-                f"cutoff, in DeePMD-kit and here",
-                stacklevel=2,
+            yield (
+                "excludes pairs of species and has a mean: its energy jumps where such a neighbour crosses the cutoff, "
+                "in DeePMD-kit and here"
             )
-    return config, model, {"imported_from": Path(path).name, **content.origin}
+        if part.shifted and part.shared_places and part.gates != "smooth":
+            yield (
+                "has a mean, and its type vectors reach empty places: its energy depends on which atom comes first, in "
+                "DeePMD-kit and here"
+            )
+        if part.kind == "se_e2_r" and origin.get("backend", "").lower() == "tensorflow":
+            yield (
+                "was made with TensorFlow and has the descriptor se_e2_r, whose numbers change when DeePMD-kit 3.2 "
+                "converts it: dp-sim gives those of this file; compare them with the .pb"
+            )
 
 
 def import_model(

@@ -23,6 +23,7 @@ from dp_sim.descriptors.descriptor import Descriptor
 from dp_sim.descriptors.embedding import EmbeddingSum
 from dp_sim.descriptors.environment import Environment
 from dp_sim.descriptors.radial import Radial
+from dp_sim.descriptors.shared_places import SharedPlaces
 from dp_sim.descriptors.smooth import SmoothDescriptor
 from dp_sim.descriptors.three_body import ThreeBody
 from dp_sim.neighbors.pairs import pair_vectors
@@ -163,20 +164,23 @@ def _part(part: DeepmdPart, n_species: int, reach: float) -> Descriptor:
             allowed=allowed,
             protection=part.protection,
         )
+    dropped = {pair for a, b in part.dropped for pair in ((a, b), (b, a))}
+    taking = [[(a, b) in unseen and (a, b) not in dropped for b in every] for a in every]
+    if part.gates != "none" or (part.shared_places and (part.shifted or unseen or part.protection)):
+        return SharedPlaces(environment, part, allowed=allowed, taking=taking, reach=reach)
     embedding = EmbeddingSum(n_species, part.embedding, part.activation, part.one_side, part.residual_timestep)
     angular = part.kind == "se_e2_a"
     width = part.embedding[-1]
     contraction = DeepPotSE(width, part.axis_width) if angular else Radial(width)
     if angular and not (part.shifted or unseen or part.protection):
         return SmoothDescriptor(environment, embedding, contraction)
-    dropped = {pair for a, b in part.dropped for pair in ((a, b), (b, a))}
     return DeepmdKitDescriptor(
         environment,
         embedding,
         contraction,
         places=list(part.places),
         allowed=allowed,
-        taking=[[(a, b) in unseen and (a, b) not in dropped for b in every] for a in every],
+        taking=taking,
         protection=part.protection,
         reach=reach,
     )

@@ -23,19 +23,32 @@ def warn_if_crowded(
         return
     keys = pairs.center * len(symbols) + batch.species[pairs.neighbor]
     counts = torch.bincount(keys, minlength=len(batch.species) * len(symbols)).view(-1, len(symbols))
+    counts = torch.cat([counts, counts.sum(dim=1, keepdim=True)], dim=1)
     systems = batch.system[:, None].expand_as(counts)
-    most = counts.new_zeros(len(batch.cell), len(symbols)).scatter_reduce(0, systems, counts, "amax")
+    most = counts.new_zeros(len(batch.cell), len(symbols) + 1).scatter_reduce(0, systems, counts, "amax")
     for name, of_structure in zip(names, most.tolist(), strict=True):
         crowded = [
-            (found, symbol, places)
+            (found, what, places)
             for part in parts
-            for found, symbol, places in zip(of_structure, symbols, part["places"], strict=True)
+            for found, what, places in _against_places(part, of_structure, symbols)
             if found > places
         ]
         if crowded:
-            found, symbol, places = crowded[0]
+            found, what, places = crowded[0]
             warnings.warn(
-                f"{name}: an atom has {found} neighbours {symbol}, and this model was made for at most {places} (sel): "
+                f"{name}: an atom has {found} neighbours{what}, and this model was made for at most {places} (sel): "
                 f"dp-sim counts all of them, DeePMD-kit drops the farthest, so their numbers differ here",
                 stacklevel=4,
             )
+
+
+def _against_places(
+    part: Mapping[str, Any], of_structure: Sequence[int], symbols: Sequence[str]
+) -> list[tuple[int, str, int]]:
+    """Most neighbours of each species, or of all together (the last of them), and the places for them."""
+    if part.get("shared_places", False):
+        return [(of_structure[-1], "", part["places"][0])]
+    return [
+        (found, f" {symbol}", places)
+        for found, symbol, places in zip(of_structure[:-1], symbols, part["places"], strict=True)
+    ]

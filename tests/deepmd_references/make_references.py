@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from ase import Atoms
+from data_alone import data_alone
 from deepmd.dpmodel.utils.serialization import save_dp_model
 from deepmd.pt.entrypoints.compress import enable_compression
 from deepmd.pt.model.model import get_model
@@ -158,7 +159,7 @@ def write_compressed() -> None:
         frozen, compressed = Path(folder) / "frozen.pth", Path(folder) / "compressed.pth"
         deserialize_to_file(str(frozen), data)
         enable_compression(str(frozen), str(compressed), stride=0.1)
-        (HERE / "compressed.pth.gz").write_bytes(gzip.compress(compressed.read_bytes(), mtime=0))
+        (HERE / "compressed.pth.gz").write_bytes(gzip.compress(data_alone(compressed), mtime=0))
 
 
 def main() -> None:
@@ -175,7 +176,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / file
             (deserialize_to_file if file.endswith(".pth") else save_dp_model)(str(path), data)
-            (HERE / f"{file}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+            content = data_alone(path) if file.endswith(".pth") else path.read_bytes()
+            (HERE / f"{file}.gz").write_bytes(gzip.compress(content, mtime=0))
         for name, atoms in structures().items():
             for field, value in evaluate(model, atoms).items():
                 numbers[f"{file}/{name}/{field}"] = value

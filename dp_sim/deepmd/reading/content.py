@@ -23,11 +23,30 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class TypedNets:
+    """What DPA-1 has in place of nets for each species: nets that are fed with vectors of the species (W,).
+
+    types     net of a species' unit vector (T,), which gives its vector
+    net       of s; or, without a gate, of s and the vector of the neighbour (and, unless one_side, of the centre)
+    gate      g of the vector of the neighbour (and of the centre), both being factors then: G = net(s) (1 + g)
+    smooth    g is multiplied by the switch, which takes it to zero at the cutoff
+    appended  the vector of the centre follows D into the fitting net
+    """
+
+    types: tuple[Layer, ...]
+    net: tuple[Layer, ...]
+    gate: tuple[Layer, ...]
+    one_side: bool
+    smooth: bool
+    appended: bool
+
+
+@dataclass(frozen=True)
 class DescriptorContent:
     """se_e2_a, se_e2_r or se_e3.
 
     `nets`: of neighbour species b, or with both sides at index b T + c (c the centre); in se_e3 of two neighbours b and
-    c at b + c T, used where b <= c.
+    c at b + c T, used where b <= c. With `typed` there are none yet: dp_sim.deepmd.typed makes them.
     """
 
     kind: str
@@ -41,11 +60,15 @@ class DescriptorContent:
     excluded: tuple[tuple[int, int], ...] = ()
     protection: float = 0.0
     precision: str = "float64"
+    typed: TypedNets | None = None
+    shared: bool = False  # `sel` is one number, for neighbours of all species together
+    gates: np.ndarray | None = None  # (T, T, M1), centre by neighbour: G = net(s) (1 + gate), one net for all pairs
+    smooth: bool = False  # the gates are multiplied by the switch
 
 
 @dataclass(frozen=True)
 class FittingContent:
-    nets: tuple[tuple[Layer, ...], ...]  # per species of the centre; the last layer is linear
+    nets: tuple[tuple[Layer, ...], ...]  # per species of the centre, or one for all; the last layer is linear
     bias: np.ndarray  # (T,) eV
     vacuum: tuple[bool, ...] = ()  # species whose net is read against its value for an empty neighbourhood
     excluded: tuple[int, ...] = ()  # species without energy
@@ -63,8 +86,25 @@ class ModelContent:
     origin: dict[str, str] = field(default_factory=dict)  # software, version, backend
 
 
+def changes_nothing(value: Any) -> bool:
+    """Whether a value leaves a model as it is, whatever its key: absent, empty, or left to the default.
+
+    False and 0 do not count: they may switch something off.
+    """
+    if isinstance(value, Mapping):
+        return all(map(changes_nothing, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(changes_nothing, value))
+    if isinstance(value, str):
+        return value.lower() in ("", "none", "default")
+    return value is None or (isinstance(value, np.ndarray) and value.size == 0)
+
+
 class Reader:
     """A mapping of the file whose every key must be read: `rest` refuses what nobody asked for, by name.
+
+    Keys with an underscore in front are comments, as DeePMD-kit has it, and a value that changes nothing is never
+    refused.
 
     Raises
     ------
@@ -138,6 +178,17 @@ class Reader:
             raise self.wrong(key, f"a list of {length} whole numbers", value)
         return tuple(value)
 
+    def flag(self, key: str, default: Any = ...) -> bool:
+        value = self.get(key, default)
+        if not isinstance(value, bool):
+            raise self.wrong(key, "true or false", value)
+        return value
+
+    def precision(self, key: str, array: Any) -> str:
+        """Precision by name; left to the default it is that of an array of the model."""
+        name = self.get(key, None)
+        return str(getattr(array, "dtype", "float64")) if changes_nothing(name) else self.text(key)
+
     def text(self, key: str, default: Any = ...) -> str:
         value = self.get(key, default)
         if not isinstance(value, str):
@@ -164,9 +215,10 @@ class Reader:
         )
 
     def expect(self, key: str, *allowed: Any, hint: str) -> None:
-        """The value must be one of `allowed` (or the key absent); else `hint` says what cannot be followed."""
+        """The value must be one of `allowed`, or change nothing; else `hint` says what cannot be followed."""
         value = self.get(key, allowed[0])
-        if not any(value is a or (type(value) is type(a) and value == a) for a in allowed):
+        same = any(value is a or (type(value) is type(a) and value == a) for a in allowed)
+        if not (same or changes_nothing(value)):
             raise ModelFileError("deepmd-value-unsupported", f"{self.file}: '{self.name(key)}' is {value!r}: {hint}")
 
     def ignore(self, *keys: str) -> None:
@@ -174,8 +226,12 @@ class Reader:
         self.seen.update(keys)
 
     def rest(self) -> None:
-        """Refuse what has not been read."""
-        unknown = [key for key in self.data if key not in self.seen]
+        """Refuse what has not been read, unless it changes nothing."""
+        unknown = [
+            key
+            for key, value in self.data.items()
+            if key not in self.seen and not str(key).startswith("_") and not changes_nothing(value)
+        ]
         if unknown:
             hint = nearest_name(unknown[0], self.seen) or "; make the file with deepmd-kit 3.2, or ask for this key"
             raise ModelFileError(
@@ -204,9 +260,6 @@ REFUSED = {
     "direct_force": "its forces are no gradient of an energy",
     "direct_force_ener": "its forces are no gradient of an energy",
     "se_e3_tebd": "three-body embedding with types (se_e3_tebd) is not there in dp-sim",
-    "dpa1": "attention descriptors (DPA-1, se_atten) are not there in dp-sim",
-    "se_atten": "attention descriptors (DPA-1, se_atten) are not there in dp-sim",
-    "se_atten_v2": "attention descriptors (DPA-1, se_atten) are not there in dp-sim",
     "dpa2": "message passing (DPA-2) is not there in dp-sim",
     "dpa3": "message passing (DPA-3) is not there in dp-sim",
 }
@@ -218,6 +271,34 @@ def refuse_kind(file: str, what: str, kind: Any, known: Iterable[str]) -> ModelF
         "deepmd-kind-unsupported",
         f"{file}: its {what} is '{kind}': {reason}; dp-sim reads energy models with the descriptors {', '.join(known)}",
     )
+
+
+def refuse_attention(reader: Reader) -> None:
+    """Of DPA-1 (se_atten) all but its attention is there in dp-sim; the settings of a step that is not taken are
+    read over."""
+    kind = reader.text("type")
+    layers = reader.get("attn_layer", 2)
+    if not _is_count(layers):
+        raise reader.wrong("attn_layer", "a whole number", layers)
+    if layers:
+        raise ModelFileError(
+            "deepmd-kind-unsupported",
+            f"{reader.file}: its descriptor is '{kind}' with {layers} attention layers; dp-sim has DPA-1 without "
+            f"attention (attn_layer: 0)",
+        )
+    reader.expect("lmax", 1, hint="angular moments beyond the first are not there in dp-sim")
+    reader.expect("use_econf_tebd", False, hint="type vectors from electron configurations are not there in dp-sim")
+    reader.ignore("attn", "attn_dotr", "attn_mask", "scaling_factor", "normalize", "temperature")
+    reader.ignore("trainable_ln", "ln_eps")
+
+
+def is_stripped(reader: Reader, second: bool) -> bool:
+    """Whether types enter DPA-1 by a factor (tebd_input_mode strip, as always in se_atten_v2), or beside s (concat)."""
+    mode = reader.text("tebd_input_mode", "strip" if second else "concat")
+    if mode not in ("strip", "concat"):
+        raise reader.wrong("tebd_input_mode", "strip or concat", mode)
+    older = reader.get("stripped_type_embedding", None)
+    return older is True if older is not None else mode == "strip"
 
 
 def pairs_of(reader: Reader, key: str, n_types: int) -> tuple[tuple[int, int], ...]:
@@ -247,4 +328,4 @@ def vacuum_of(fitting: Reader, n_types: int) -> tuple[bool, ...]:
     given = [value is not None for value in fitting.items("atom_ener")]
     if len(given) > n_types:
         raise fitting.wrong("atom_ener", f"at most {n_types} energies", fitting.data["atom_ener"])
-    return tuple(given + [True] * (n_types - len(given))) if given else ()
+    return tuple(given + [True] * (n_types - len(given))) if any(given) else ()

@@ -1,66 +1,50 @@
-"""Frozen PyTorch models of DeePMD-kit (`.pth`), read without running them.
+"""PyTorch models of DeePMD-kit, read without running them: frozen ones (`.pth`) and checkpoints of a training (`.pt`).
 
-A `.pth` is a TorchScript archive. Opening one parses its code and runs none of it; what is read afterwards are tensors
-(`state_dict`) and one string (`model_def_script`, the model section of the training input, as JSON). No method of the
-archive is ever called.
+Both hold the same tensors, and the model section of the training input. Nothing of either file is executed: of a `.pth`
+the data are read and the code is not (dp_sim.deepmd.reading.archive), of a checkpoint torch takes tensors and plain
+values alone.
 """
 
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Mapping
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from dp_sim.deepmd.reading.archive import DAMAGED, read_archive, tensors_of
 from dp_sim.deepmd.reading.content import (
     DescriptorContent,
     FittingContent,
     Layer,
     ModelContent,
     Reader,
+    TypedNets,
+    is_stripped,
     pairs_of,
+    refuse_attention,
     refuse_kind,
     types_of,
     vacuum_of,
 )
-from dp_sim.deepmd.reading.serialized import COMPRESSED, KINDS, NETS
+from dp_sim.deepmd.reading.serialized import COMPRESSED, KINDS, NETS, TYPED
 from dp_sim.deepmd.reading.tensors import Tensors
 from dp_sim.errors import ModelFileError, first_line
-from dp_sim.model.model_file import DAMAGED
 
-#: Operators that the archives name, for tables of compressed models; torch refuses to open them undeclared.
-_SCHEMAS = {
-    "tabulate_fusion_se_a": (
-        "(Tensor table, Tensor table_info, Tensor em_x, Tensor em, int last_layer_size) -> Tensor[]"
-    ),
-    "tabulate_fusion_se_r": "(Tensor table, Tensor table_info, Tensor em_x, int last_layer_size) -> Tensor[]",
-    "tabulate_fusion_se_t": (
-        "(Tensor table, Tensor table_info, Tensor em_x, Tensor em, int last_layer_size) -> Tensor[]"
-    ),
-}
-
-
-@cache
-def _declare_operators() -> torch.library.Library:
-    """Names and signatures alone, so that archives open; nothing stands behind them."""
-    library = torch.library.Library("deepmd", "FRAGMENT")
-    for name, schema in _SCHEMAS.items():
-        if not hasattr(torch.ops.deepmd, name):  # deepmd-kit itself may be loaded
-            library.define(f"{name}{schema}")
-    return library
+#: Attributes of a frozen model that follow from its settings: masks of excluded pairs, and where sel takes a part's
+#: neighbours from.
+_DERIVED = ("emask.type_mask", "pair_excl.type_mask", "atom_excl.type_mask", "sec", "nlist_cut_idx")
 
 
 def read_frozen(path: Path) -> ModelContent:
     """A `.pth` file -> its content; ModelFileError for what is no such file, or is not understood."""
-    _declare_operators()
-    try:
-        module = torch.jit.load(str(path), map_location="cpu")
-    except DAMAGED as error:
-        raise ModelFileError("file-unreadable", _reason(path, error)) from None
-    definition = getattr(module, "model_def_script", None)
+    module = read_archive(path)
+    definition = module.attributes.get("model_def_script")
     if not isinstance(definition, str) or not definition:
         raise ModelFileError(
             "model-not-deepmd", f"{path} is a TorchScript file, but no model of DeePMD-kit: it has no model_def_script"
@@ -71,23 +55,46 @@ def read_frozen(path: Path) -> ModelContent:
         raise ModelFileError(
             "file-damaged", f"{path}: its model_def_script is no valid JSON ({error}); the file is damaged"
         ) from None
-    return _content(settings, module.state_dict(), str(path))
+    return _content(settings, tensors_of(module), str(path))
 
 
-def _reason(path: Path, error: BaseException) -> str:
-    first = first_line(error)
-    if "Unknown builtin op" in str(error):
-        reason = first.rstrip(".")
-        return f"{path}: its descriptor is none that dp-sim reads ({reason}); it reads se_e2_a, se_e2_r and se_e3"
-    return f"{path} is no complete TorchScript file (truncated, or of another kind): {first}"
+def read_checkpoint(path: Path) -> ModelContent:
+    """A checkpoint of `dp --pt train` (`model.ckpt.pt`) -> the content of its model; errors as read_frozen."""
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:  # what torch says here advises to execute it
+        raise ModelFileError(
+            "file-damaged",
+            f"{path} is no checkpoint of DeePMD-kit, or is damaged: it holds something else than tensors and plain "
+            f"values, which dp-sim does not execute",
+        ) from None
+    except DAMAGED as error:
+        raise ModelFileError(
+            "file-damaged",
+            f"{path} is no complete checkpoint of DeePMD-kit (truncated, or of another kind): {first_line(error)}",
+        ) from None
+    state = checkpoint.get("model", checkpoint) if isinstance(checkpoint, dict) else {}
+    extra = state.get("_extra_state") if isinstance(state, dict) else None
+    definition = extra.get("model_params") if isinstance(extra, dict) else None
+    if not isinstance(definition, dict):
+        raise ModelFileError(
+            "model-not-deepmd", f"{path} is no checkpoint of DeePMD-kit: it holds no settings (model_params) of a model"
+        )
+    named = {str(name).removeprefix("model.Default."): value for name, value in state.items()}
+    tensors = {name: value for name, value in named.items() if isinstance(value, torch.Tensor)}
+    return _content(definition, tensors, str(path))
+
+
+def _refuse_heads(definition: Any, file: str) -> None:
+    if isinstance(definition, dict) and "model_dict" in definition:
+        raise ModelFileError(
+            "deepmd-multi-task", f"{file} is a multi-task model; freeze one of its heads (dp --pt freeze --head NAME)"
+        )
 
 
 def _content(definition: dict[str, Any], state: Mapping[str, torch.Tensor], file: str) -> ModelContent:
     model, tensors = Reader(definition, "", file), Tensors(state, file)
-    if "model_dict" in definition:
-        raise ModelFileError(
-            "deepmd-multi-task", f"{file} is a multi-task model; freeze one of its heads (dp --pt freeze --head NAME)"
-        )
+    _refuse_heads(definition, file)
     kind = model.text("type", "standard")
     if kind != "standard":
         raise refuse_kind(file, "model", kind, KINDS)
@@ -95,14 +102,19 @@ def _content(definition: dict[str, Any], state: Mapping[str, torch.Tensor], file
     model.expect("spin", None, hint="models with spins are not there in dp-sim")
     model.expect("modifier", None, hint="a modifier (long-range electrostatics) is not there in dp-sim")
     model.expect("type_embedding", None, hint="type embedding is not there in dp-sim")
+    model.expect("bridging_method", None, hint="a pair potential (ZBL) at short range is not there in dp-sim")
+    # how the bias was made, which is there itself; what belongs to options that are off; what names the model and says
+    # how it was trained
     model.ignore("data_stat_nbatch", "data_stat_protect", "data_bias_nsample", "srtab_add_bias", "preset_out_bias")
-    model.ignore("smin_alpha", "sw_rmin", "sw_rmax", "compress", "info", "type_map", "finetune_head")
+    model.ignore("smin_alpha", "sw_rmin", "sw_rmax", "bridging_r_inner", "bridging_r_outer", "compress")
+    model.ignore("info", "finetune_head", "model_branch_alias", "resuming", "hessian_mode")
+    model.ignore("enable_tf32", "use_compile")
     types = model.names("type_map")
     descriptor = model.child("descriptor")
     parts, prefixes = [descriptor], ["atomic_model.descriptor"]
     if descriptor.get("type") == "hybrid":
         parts = descriptor.children("list")
-        descriptor.ignore("trainable")
+        descriptor.ignore("trainable", "ntypes", "type_map")
         descriptor.rest()
         prefixes = [f"atomic_model.descriptor.descrpt_list.{i}" for i in range(len(parts))]
     content = ModelContent(
@@ -118,40 +130,96 @@ def _content(definition: dict[str, Any], state: Mapping[str, torch.Tensor], file
     # the shortest distance of the training data, which dp compress wants; and the spread of the labels, with which an
     # energy is not scaled
     tensors.ignore("min_nbor_dist", "atomic_model.out_std")
+    tensors.ignore(*(name for name in state if name.rstrip("0123456789").rstrip(".").endswith(_DERIVED)))
     tensors.rest()
     return content
 
 
 def _descriptor(reader: Reader, tensors: Tensors, prefix: str, n_types: int) -> DescriptorContent:
     kind = reader.text("type")
+    if kind in TYPED:
+        return _typed(reader, tensors, prefix, n_types)
     if kind not in KINDS:
         raise refuse_kind(reader.file, "descriptor", kind, KINDS)
     form = KINDS[kind]
     prefix = {"se_e2_a": f"{prefix}.sea", "se_e3": f"{prefix}.seat"}.get(form, prefix)
-    tables = [*tensors.below(f"{prefix}.compress_info."), *tensors.below(f"{prefix}.compress_data.")]
-    if any(tensors.get(name).numel() for name in tables):  # each is there, and empty, in an uncompressed model too
-        raise ModelFileError("deepmd-compressed", f"{reader.file}: {COMPRESSED}")
-    reader.expect("spin", None, hint="models with spins are not there in dp-sim")
-    reader.ignore("neuron", "resnet_dt", "trainable", "type_one_side", "set_davg_zero", "seed", "ntypes", "type_map")
+    _refuse_tables(tensors, prefix)
+    reader.ignore("neuron", "resnet_dt", "type_one_side")
     activation = reader.text("activation_function", "tanh")
-    reader.ignore("precision")
     sel = reader.counts("sel", n_types)
     entries = n_types * sum(sel) * (1 if form == "se_e2_r" else 4)
-    content = DescriptorContent(
-        form,
-        reader.number("rcut"),
-        reader.number("rcut_smth", 0.5),
-        sel,
-        reader.count("axis_neuron", 8) if form == "se_e2_a" else 1,
-        _nets(tensors, f"{prefix}.filter_layers", activation, tuple(n_types**sides for sides in NETS[form])),
-        tensors.array(f"{prefix}.mean", entries, ndim=3),
-        tensors.array(f"{prefix}.stddev", entries, ndim=3),
-        pairs_of(reader, "exclude_types", n_types),
-        reader.number("env_protection", 0.0),
-        tensors.precision(f"{prefix}.mean"),
+    return _ended(
+        reader,
+        DescriptorContent(
+            form,
+            reader.number("rcut"),
+            reader.number("rcut_smth", 0.5),
+            sel,
+            reader.count("axis_neuron", 8) if form == "se_e2_a" else 1,
+            _nets(tensors, f"{prefix}.filter_layers", activation, tuple(n_types**sides for sides in NETS[form])),
+            tensors.array(f"{prefix}.mean", entries, ndim=3),
+            tensors.array(f"{prefix}.stddev", entries, ndim=3),
+            pairs_of(reader, "exclude_types", n_types),
+            reader.number("env_protection", 0.0),
+            tensors.precision(f"{prefix}.mean"),
+        ),
     )
+
+
+def _refuse_tables(tensors: Tensors, prefix: str) -> None:
+    names = [name for what in ("compress_info.", "compress_data.") for name in tensors.below(f"{prefix}.{what}")]
+    names += tensors.below(f"{prefix}.type_embd_data")
+    if any(tensors.get(name).numel() for name in names):  # each is there, and empty, in an uncompressed model too
+        raise ModelFileError("deepmd-compressed", f"{tensors.file}: {COMPRESSED}")
+
+
+def _ended(reader: Reader, content: DescriptorContent) -> DescriptorContent:
+    """The content of a descriptor, when nothing of its settings is left."""
+    reader.expect("spin", None, hint="models with spins are not there in dp-sim")
+    reader.ignore("precision", "trainable", "set_davg_zero", "seed", "ntypes", "type_map")
     reader.rest()
     return content
+
+
+def _typed(reader: Reader, tensors: Tensors, prefix: str, n_types: int) -> DescriptorContent:
+    """DPA-1 without attention; se_atten_v2 is DPA-1 with two of its options fixed."""
+    refuse_attention(reader)
+    second = reader.text("type") == "se_atten_v2"
+    reader.ignore("neuron", "resnet_dt", "tebd_dim", "use_tebd_bias")
+    strip = is_stripped(reader, second)
+    activation = reader.text("activation_function", "tanh")
+    block = f"{prefix}.se_atten"
+    _refuse_tables(tensors, block)
+    (net,) = _nets(tensors, f"{block}.filter_layers", activation, (1,))
+    typed = TypedNets(
+        _layers(tensors, f"{prefix}.type_embedding.embedding.embedding_net.layers", "linear"),
+        net,
+        _nets(tensors, f"{block}.filter_layers_strip", activation, (1,))[0] if strip else (),
+        reader.flag("type_one_side", False),
+        reader.flag("smooth_type_embedding", True) or second,
+        reader.flag("concat_output_tebd", True),
+    )
+    mean = tensors.array(f"{block}.mean", ndim=3)
+    sel = (mean.shape[1],)
+    reader.ignore("sel")
+    return _ended(
+        reader,
+        DescriptorContent(
+            "se_e2_a",
+            reader.number("rcut"),
+            reader.number("rcut_smth"),
+            sel,
+            reader.count("axis_neuron", 16),
+            (),
+            mean,
+            tensors.array(f"{block}.stddev", n_types * sel[0] * 4, ndim=3),
+            pairs_of(reader, "exclude_types", n_types),
+            reader.number("env_protection", 0.0),
+            tensors.precision(f"{block}.mean"),
+            typed,
+            shared=True,
+        ),
+    )
 
 
 def _fitting(reader: Reader, tensors: Tensors, n_types: int) -> FittingContent:
@@ -167,7 +235,7 @@ def _fitting(reader: Reader, tensors: Tensors, n_types: int) -> FittingContent:
     reader.ignore("mixed_types", "dim_descrpt", "embedding_width")
     prefix = "atomic_model.fitting_net"
     content = FittingContent(
-        _nets(tensors, f"{prefix}.filter_layers", reader.text("activation_function", "tanh"), (n_types,), last=True),
+        _nets(tensors, f"{prefix}.filter_layers", reader.text("activation_function", "tanh"), (n_types, 1), last=True),
         tensors.array(f"{prefix}.bias_atom_e", n_types).reshape(-1),
         vacuum_of(reader, n_types),
         types_of(reader, "exclude_types", n_types),
@@ -187,17 +255,10 @@ def _nets(
     tensors.twins(f"{prefix}._networks.", of=f"{prefix}.networks.")
     nets: list[tuple[Layer, ...]] = []
     while f"{prefix}.networks.{len(nets)}.layers.0.matrix" in tensors:
-        net = f"{prefix}.networks.{len(nets)}.layers"
-        layers: list[Layer] = []
-        while f"{net}.{len(layers)}.matrix" in tensors:
-            name = f"{net}.{len(layers)}"
-            w, b = tensors.array(f"{name}.matrix", ndim=2), tensors.array(f"{name}.bias", ndim=1)
-            idt = tensors.array(f"{name}.idt", ndim=1) if f"{name}.idt" in tensors else None
-            layers.append(Layer(w, b, idt, activation, True))
+        layers = _layers(tensors, f"{prefix}.networks.{len(nets)}.layers", activation)
         if last:
-            final = layers[-1]
-            layers[-1] = Layer(final.w, final.b, final.idt, "none", False)
-        nets.append(tuple(layers))
+            layers = (*layers[:-1], replace(layers[-1], activation="none", resnet=False))
+        nets.append(layers)
     if len(nets) not in numbers:
         expected = " or ".join(str(n) for n in numbers)
         raise ModelFileError(
@@ -205,3 +266,15 @@ def _nets(
             f"{tensors.file}: it holds {len(nets)} nets under '{prefix}.networks'; expected {expected}",
         )
     return tuple(nets)
+
+
+def _layers(tensors: Tensors, prefix: str, activation: str) -> tuple[Layer, ...]:
+    """The layers `prefix.LAYER`, which have skip connections wherever their widths allow them."""
+    layers: list[Layer] = []
+    while f"{prefix}.{len(layers)}.matrix" in tensors:
+        name = f"{prefix}.{len(layers)}"
+        w = tensors.array(f"{name}.matrix", ndim=2)
+        b = tensors.array(f"{name}.bias", ndim=1) if f"{name}.bias" in tensors else np.zeros(w.shape[1])
+        idt = tensors.array(f"{name}.idt", ndim=1) if f"{name}.idt" in tensors else None
+        layers.append(Layer(w, b, idt, activation, True))
+    return tuple(layers)

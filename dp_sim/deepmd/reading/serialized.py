@@ -16,7 +16,11 @@ from dp_sim.deepmd.reading.content import (
     Layer,
     ModelContent,
     Reader,
+    TypedNets,
+    changes_nothing,
+    is_stripped,
     pairs_of,
+    refuse_attention,
     refuse_kind,
     types_of,
     vacuum_of,
@@ -33,8 +37,11 @@ KINDS = {
     "se_at": "se_e3",
     "se_a_3be": "se_e3",
 }
-#: How many nets a descriptor has for so many species: per neighbour, or per pair of species.
-NETS = {"se_e2_a": (1, 2), "se_e2_r": (1, 2), "se_e3": (2,)}
+#: DPA-1, which is read where it has no attention.
+TYPED = ("dpa1", "se_atten", "se_atten_v2")
+#: How many nets a descriptor has for so many species: per neighbour, or per pair of species. TensorFlow's se_e2_r may
+#: have the latter, but DeePMD-kit cannot run what it converts such a model to.
+NETS = {"se_e2_a": (1, 2), "se_e2_r": (1,), "se_e3": (2,)}
 COMPRESSED = (
     "it is a compressed model, which holds tables in place of its embedding nets; import the model that it was "
     "compressed from"
@@ -56,7 +63,7 @@ def read_hdf5(path: Path) -> dict[str, Any]:
                 return np.asarray(file[name][()])
 
             tree = _resolved(json.loads(file.attrs["json"]), load)
-            return {**tree, **dict.fromkeys(sorted(beside))}
+            return {**tree, **dict.fromkeys(sorted(beside), True)}
     except (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise ModelFileError(
             "file-damaged", f"{path} is no complete .dp file of DeePMD-kit ({first_line(error)})"
@@ -149,24 +156,25 @@ def _descriptors(reader: Reader, n_types: int) -> list[DescriptorContent]:
 
 def _descriptor(reader: Reader, n_types: int) -> DescriptorContent:
     kind = reader.text("type")
-    if kind not in KINDS:
-        raise refuse_kind(reader.file, "descriptor", kind, KINDS)
-    if "compress" in reader.data:
+    if kind not in (*KINDS, *TYPED):
+        raise refuse_kind(reader.file, "descriptor", kind, (*KINDS, *TYPED))
+    if not changes_nothing(reader.get("compress", None)):
         raise ModelFileError("deepmd-compressed", f"{reader.file}: {COMPRESSED}")
     reader.expect("@class", "Descriptor", hint="expected a descriptor")
     reader.expect("@version", 2, 1, 3, hint="this version of the form is not known to dp-sim")
     reader.expect("spin", None, hint="models with spins are not there in dp-sim")
     # widths, sides and steps are read from the weights; set_davg_zero says how the mean was made, which is there itself
-    reader.ignore(
-        "neuron", "resnet_dt", "trainable", "type_one_side", "set_davg_zero", "activation_function", "type_map"
-    )
+    reader.ignore("neuron", "resnet_dt", "trainable", "set_davg_zero", "activation_function", "type_map")
     reader.ignore("ntypes", "seed")
     environment = reader.child("env_mat")
     environment.ignore("rcut", "rcut_smth", "protection")
     environment.expect("use_exp_switch", False, hint="the exponential switch is not there in dp-sim")
     environment.rest()
-    sel = reader.counts("sel", n_types)
-    form = KINDS[kind]
+    typed = _typed(reader) if kind in TYPED else None
+    form = KINDS.get(kind, "se_e2_a")
+    sel = reader.counts("sel", n_types) if typed is None else (sum(_of_all_species(reader)),)
+    reader.ignore("type_one_side")
+    nets = () if typed else _nets(reader.child("embeddings"), tuple(n_types**sides for sides in NETS[form]))
     variables = reader.child("@variables")
     shape = (n_types, sum(sel), 1 if form == "se_e2_r" else 4)
     content = DescriptorContent(
@@ -175,16 +183,48 @@ def _descriptor(reader: Reader, n_types: int) -> DescriptorContent:
         reader.number("rcut_smth"),
         sel,
         reader.count("axis_neuron") if form == "se_e2_a" else 1,
-        _nets(reader.child("embeddings"), tuple(n_types**sides for sides in NETS[form])),
+        nets,
         variables.array("davg", shape),
         variables.array("dstd", shape),
         pairs_of(reader, "exclude_types", n_types),
         reader.number("env_protection", 0.0),
-        reader.text("precision"),
+        reader.precision("precision", _some_weight(reader.data["embeddings"])),
+        typed,
+        shared=typed is not None,
     )
     variables.rest()
     reader.rest()
     return content
+
+
+def _of_all_species(reader: Reader) -> tuple[int, ...]:
+    """sel of DPA-1, of which the sum counts; a number, or a list of any length."""
+    sel = reader.get("sel")
+    return reader.counts("sel", len(sel)) if isinstance(sel, list) else (reader.count("sel"),)
+
+
+def _typed(reader: Reader) -> TypedNets:
+    """DPA-1 without attention."""
+    refuse_attention(reader)
+    reader.ignore("tebd_dim", "use_tebd_bias", "attention_layers")  # those of no attention are empty
+    second = reader.text("type") == "se_atten_v2"
+    types = reader.child("type_embedding")
+    types.expect("@class", "TypeEmbedNet", hint="expected type vectors")
+    types.expect("@version", 2, 1, hint="this version of the form is not known to dp-sim")
+    types.expect("use_econf_tebd", False, hint="type vectors from electron configurations are not there in dp-sim")
+    types.ignore("ntypes", "neuron", "resnet_dt", "precision", "activation_function", "trainable", "padding")
+    types.ignore("use_tebd_bias", "type_map")
+    strip = is_stripped(reader, second)
+    typed = TypedNets(
+        _net(types.child("embedding")),
+        _nets(reader.child("embeddings"), (1,))[0],
+        _nets(reader.child("embeddings_strip"), (1,))[0] if strip else (),
+        reader.flag("type_one_side"),
+        second or reader.flag("smooth_type_embedding"),
+        reader.flag("concat_output_tebd"),
+    )
+    types.rest()
+    return typed
 
 
 def _fitting(reader: Reader, n_types: int) -> FittingContent:
@@ -199,21 +239,20 @@ def _fitting(reader: Reader, n_types: int) -> FittingContent:
     reader.expect("numb_aparam", 0, hint="atomic parameters (aparam) are not there in dp-sim")
     reader.expect("dim_case_embd", 0, hint="case embedding, of multi-task models, is not there in dp-sim")
     reader.expect("default_fparam", None, hint="frame parameters (fparam) are not there in dp-sim")
-    reader.expect("mixed_types", False, hint="one net for all species is not there in dp-sim")
     reader.expect("spin", None, hint="models with spins are not there in dp-sim")
     reader.expect("use_aparam_as_mask", False, hint="atomic parameters (aparam) are not there in dp-sim")
     reader.expect("tot_ener_zero", False, hint="a total energy forced to zero is not there in dp-sim")
     reader.ignore("ntypes", "dim_descrpt", "neuron", "resnet_dt", "activation_function", "rcond", "type_map")
-    reader.ignore("trainable", "layer_name", "seed")
+    reader.ignore("trainable", "layer_name", "seed", "mixed_types")
     variables = reader.child("@variables")
     for name in ("case_embd", "fparam_avg", "fparam_inv_std", "aparam_avg", "aparam_inv_std"):
         variables.expect(name, None, hint="parameters besides the geometry are not there in dp-sim")
     content = FittingContent(
-        _nets(reader.child("nets"), (n_types,)),
+        _nets(reader.child("nets"), (n_types, 1)),
         variables.array("bias_atom_e", (n_types, 1)).reshape(-1),
         vacuum_of(reader, n_types),
         types_of(reader, "exclude_types", n_types),
-        reader.text("precision"),
+        reader.precision("precision", _some_weight(reader.data["nets"])),
     )
     variables.rest()
     reader.rest()
@@ -232,20 +271,31 @@ def _nets(reader: Reader, numbers: tuple[int, ...]) -> tuple[tuple[Layer, ...], 
         raise ModelFileError(
             "deepmd-contradiction", f"{reader.file}: '{reader.where}' holds {count} nets; expected {expected}"
         )
-    nets = []
-    for i, network in enumerate(networks):
-        child = Reader(network if network is not None else {"layers": []}, f"{reader.where}.networks[{i}]", reader.file)
-        child.ignore("@class", "in_dim", "out_dim", "neuron", "activation_function", "resnet_dt", "precision")
-        child.ignore("bias", "bias_out")
-        child.expect("@version", 2, 1, hint="this version of the form is not known to dp-sim")
-        nets.append(tuple(_layer(layer) for layer in child.children("layers")))
-        child.rest()
+    nets = [
+        _net(Reader(network if network is not None else {"layers": []}, f"{reader.where}.networks[{i}]", reader.file))
+        for i, network in enumerate(networks)
+    ]
     if not any(nets):
         raise ModelFileError(
             "deepmd-incomplete", f"{reader.file}: '{reader.where}' holds nets without layers; the file is not complete"
         )
     reader.rest()
     return tuple(nets)
+
+
+def _net(reader: Reader) -> tuple[Layer, ...]:
+    reader.ignore("@class", "in_dim", "out_dim", "neuron", "activation_function", "resnet_dt", "precision")
+    reader.ignore("bias", "bias_out")
+    reader.expect("@version", 2, 1, hint="this version of the form is not known to dp-sim")
+    layers = tuple(_layer(layer) for layer in reader.children("layers"))
+    reader.rest()
+    return layers
+
+
+def _some_weight(collection: Any) -> Any:
+    """An array of nets that have been read, in their precision."""
+    nets = [network for network in collection["networks"] if network]
+    return nets[0]["layers"][0]["@variables"]["w"]
 
 
 def _layer(reader: Reader) -> Layer:

@@ -77,8 +77,8 @@ class Tensors:
         self.seen.update(names)
 
     def rest(self) -> None:
-        """Refuse what has not been read."""
-        unknown = [name for name in self.state if name not in self.seen]
+        """Refuse what has not been read, unless it is empty."""
+        unknown = [name for name, tensor in self.state.items() if name not in self.seen and tensor.numel()]
         if unknown:
             raise ModelFileError(
                 "deepmd-tensor-unknown",

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def import_(
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="DeePMD-kit model: .dp, .yaml or frozen .pth.", show_default=False)
+        Path, typer.Argument(metavar="MODEL", help="DeePMD-kit model: .dp, .yaml, .pth, .pt.", show_default=False)
     ],
     out: TargetOption,
     species: Annotated[
@@ -36,5 +36,5 @@ def import_(
     names = () if species is None else tuple(name.strip() for name in species.split(","))
     config = import_model(model, out, names)
     if not quiet:
-        kinds = " + ".join(part.kind for part in config.parts)
+        kinds = " + ".join("DPA-1" if part.shared_places else part.kind for part in config.parts)
         typer.echo(f"{out}: {kinds}, {' '.join(config.species)}, cutoff {config.cutoff:g} Å, {config.precision}")

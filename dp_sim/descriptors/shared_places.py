@@ -1,0 +1,120 @@
+"""DPA-1 without attention, where se_e2_a does not cover it: a factor on its net, a mean, or excluded pairs.
+
+    T_i = sum over neighbours of R~_ij (x) G_cb(s_ij),     G_cb = N_cb(s) (1 + u g_cb),     u = 1, or the switch w(r)
+
+with c the species of the centre and b of the neighbour. An atom has n places for neighbours of all species together.
+Where rows of R~ are shifted by a mean, each place that is left adds R~_c(0) (x) G_cp(0), and p is the species of the
+first atom of the structure, for that is what DeePMD-kit finds in an empty place. So with a mean, unless u is the
+switch, the energy depends on which atom comes first; dp-sim says so at import and gives the same number.
+
+Pairs that the descriptor excludes take a place and add nothing; those that a whole model excludes leave it empty.
+"""
+
+import torch
+from torch import Tensor
+
+from dp_sim.config.model import DeepmdPart
+from dp_sim.descriptors.deeppot_se import DeepPotSE
+from dp_sim.descriptors.descriptor import Descriptor
+from dp_sim.descriptors.embedding import sum_over_neighbors
+from dp_sim.descriptors.environment import Environment
+from dp_sim.neighbors.pairs import pair_vectors
+from dp_sim.networks.dense import Network
+from dp_sim.structures.batch import AtomicBatch, NeighborList
+
+
+class GatedEmbedding(torch.nn.Module):
+    """G (P, M1) of pairs. `gates` g (T, T, M1), centre by neighbour; one net for all, for each b, or for each c, b."""
+
+    gates: Tensor
+
+    def __init__(self, part: DeepmdPart, n_species: int) -> None:
+        super().__init__()
+        self.n_species, self.smooth = n_species, part.gates == "smooth"
+        self.by_neighbor, self.by_pair = part.gates == "none" and part.one_side, False
+        self.by_pair = part.gates == "none" and not part.one_side
+        n_nets = n_species**2 if self.by_pair else n_species if self.by_neighbor else 1
+        self.nets = torch.nn.ModuleList(
+            [
+                Network(1, part.embedding, part.activation, timestep=part.residual_timestep, bias_deviation=1.0)
+                for _ in range(n_nets)
+            ]
+        )
+        self.register_buffer("gates", torch.zeros(n_species, n_species, part.embedding[-1]))
+
+    def forward(self, net_input: Tensor, switch: Tensor, center_species: Tensor, neighbor_species: Tensor) -> Tensor:
+        """net_input (P, 1), w(r) (P,), species of both (P,) -> (P, M1)."""
+        gates = self.gates[center_species, neighbor_species]
+        factors = 1.0 + (switch[:, None] * gates if self.smooth else gates)
+        which = neighbor_species if self.by_neighbor else torch.zeros_like(neighbor_species)
+        if self.by_pair:
+            which = center_species * self.n_species + neighbor_species
+        values = torch.zeros_like(gates)
+        for index, net in enumerate(self.nets):
+            pairs = torch.nonzero(which == index)[:, 0]
+            values = values.index_add(0, pairs, net(net_input[pairs]))
+        return values * factors
+
+
+class SharedPlaces(Descriptor):
+    """D (N, M1 * M2).
+
+    allowed    (T, T) bool, centre by neighbour: False for pairs that do not see each other
+    taking     (T, T) bool: True for those among them that take a place nevertheless
+    reach      cutoff of the model, Angstrom: a neighbour inside it takes a place
+    """
+
+    allowed: Tensor
+    taking: Tensor
+
+    def __init__(
+        self,
+        environment: Environment,
+        part: DeepmdPart,
+        *,
+        allowed: list[list[bool]],
+        taking: list[list[bool]],
+        reach: float,
+    ) -> None:
+        super().__init__()
+        self.environment, self.embedding = environment, GatedEmbedding(part, len(allowed))
+        self.contraction = DeepPotSE(part.embedding[-1], part.axis_width)
+        self.n_features, self.n_species = self.contraction.n_features, len(allowed)
+        self.n_places, self.protection, self.reach = part.places[0], part.protection, reach
+        self.register_buffer("allowed", torch.tensor(allowed))
+        self.register_buffer("taking", torch.tensor(taking))
+
+    def rows(self, unit_vectors: Tensor, s: Tensor, center_species: Tensor) -> Tensor:
+        """R~ (P, 4), shifted by the mean and scaled."""
+        shifted = s - self.environment.mean[center_species]
+        return torch.cat([shifted[:, None], s[:, None] * unit_vectors], dim=1) / self.environment.scale[center_species]
+
+    def forward(self, batch: AtomicBatch, pairs: NeighborList) -> Tensor:
+        vectors = pair_vectors(batch, pairs).to(self.environment.mean.dtype)
+        species, n_atoms = batch.species, batch.species.shape[0]
+        distances = torch.linalg.vector_norm(vectors, dim=1)
+        inside = distances < self.reach
+        allowed = self.allowed[species[pairs.center], species[pairs.neighbor]]
+        taking = self.taking[species[pairs.center], species[pairs.neighbor]]
+        taken = torch.bincount(pairs.center[inside & (allowed | taking)], minlength=n_atoms)
+        kept = torch.nonzero(inside & allowed)[:, 0]
+        center, neighbor, vectors, distances = pairs.center[kept], pairs.neighbor[kept], vectors[kept], distances[kept]
+        guarded = distances + self.protection
+        s = self.environment.switch(distances) * (distances / guarded)
+        rows = self.rows(vectors / guarded[:, None], s, species[center])
+        switch = self.environment.switch(distances) * distances
+        net_input = self.environment.net_input(s, species[center])
+        embedded = self.embedding(net_input, switch, species[center], species[neighbor])
+        total = sum_over_neighbors(rows, embedded, center, n_atoms)
+        first = torch.searchsorted(batch.system, batch.system)  # of the structure that an atom is in
+        free = self.n_places - taken.to(total.dtype)
+        return self.contraction(total + free[:, None, None] * self.padding()[species, species[first]])
+
+    def padding(self) -> Tensor:
+        """What a place that is left adds, by centre and by species in the place: (T, T, 4, M1)."""
+        each = torch.arange(self.n_species, device=self.allowed.device)
+        center = each.repeat_interleave(self.n_species)
+        zero = torch.zeros_like(self.environment.mean)[center]
+        rows = self.rows(zero[:, None].expand(-1, 3), zero, center)
+        embedded = self.embedding(self.environment.net_input(zero, center), zero, center, each.repeat(self.n_species))
+        return (rows[:, :, None] * embedded[:, None, :]).view(self.n_species, self.n_species, 4, -1)
