@@ -47,6 +47,7 @@ class TestNetworks(ModelContract):
 
 @has_library
 class TestTwoSidedCosine(ModelContract):
+    corners_only = True
     compiled = True
 
     @classmethod
@@ -57,6 +58,7 @@ class TestTwoSidedCosine(ModelContract):
 
 @has_library
 class TestRadialFloat32(ModelContract):
+    corners_only = True
     compiled = True
     dtype = "float32"
     tolerance = 2e-5

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from refusals import refused
 
 from dp_sim.config.reading import parse_config, read_config
 from dp_sim.config.training import TrainConfig
-from dp_sim.errors import InputError
 
 DATA = {"data": {"train": ["frames.extxyz"]}}
 
@@ -19,95 +19,101 @@ def test_only_the_data_are_needed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("settings", "refusal"),
     [
-        ({"model": {"cutof": 5.0}}, r"unknown key 'model\.cutof'; did you mean 'cutoff'\?"),
-        ({"modle": {}}, r"unknown key 'modle'; did you mean 'model'\?"),
-        ({"training": {"learningrate": 1e-3}}, r"unknown key 'training\.learningrate'; did you mean 'learning_rate'\?"),
-        ({"loss": {"force": [1, 1]}}, r"unknown key 'loss\.force'; did you mean 'forces'\?"),
-        ({"data": {"train": ["a"], "vaild": ["b"]}}, r"unknown key 'data\.vaild'; did you mean 'valid'\?"),
-        ({"model": {"cutoff": -1}}, r"model\.cutoff: .*greater than 0; got -1"),
-        ({"model": {"cutoff": float("inf")}}, r"model\.cutoff: .*finite"),
-        ({"model": {"cutoff": float("nan")}}, r"model\.cutoff: .*finite"),
-        ({"model": {"cutoff": "six"}}, r"model\.cutoff: .*number.*; got 'six'"),
+        ({"model": {"cutof": 5.0}}, ("setting-invalid", "model.cutof", "cutoff")),
+        ({"modle": {}}, ("setting-invalid", "modle", "model")),
+        ({"training": {"learningrate": 1e-3}}, ("setting-invalid", "training.learningrate", "learning_rate")),
+        ({"loss": {"force": [1, 1]}}, ("setting-invalid", "loss.force", "forces")),
+        ({"data": {"train": ["a"], "vaild": ["b"]}}, ("setting-invalid", "data.vaild", "valid")),
+        ({"model": {"cutoff": -1}}, ("setting-invalid", "model.cutoff", "0", "-1")),
+        ({"model": {"cutoff": float("inf")}}, ("setting-invalid", "model.cutoff")),
+        ({"model": {"cutoff": float("nan")}}, ("setting-invalid", "model.cutoff")),
+        ({"model": {"cutoff": "six"}}, ("setting-invalid", "six", "model.cutoff")),
         (
             {"model": {"cutoff": 2.0, "switch_start": 2.0}},
-            r"switch_start \(2\.0\) must be smaller than cutoff \(2\.0\)",
+            ("setting-invalid", "switch_start", "2.0"),
         ),
-        ({"model": {"embedding": []}}, "embedding and fitting need at least one width each"),
-        ({"model": {"embedding": [4, 8], "axis_width": 9}}, r"axis_width \(9\) must not exceed .* \(8\)"),
-        ({"model": {"embedding": [4, 0]}}, r"model\.embedding\.1: .*greater than 0; got 0"),
-        ({"model": {"switch": "cosin"}}, r"model\.switch: .*'polynomial' or 'cosine'; got 'cosin'"),
-        ({"model": {"activation": "relu"}}, r"model\.activation: .*'tanh'.*; got 'relu'"),
-        ({"model": {"precision": "float16"}}, r"model\.precision: .*'float32' or 'float64'; got 'float16'"),
-        ({"model": {"species": ["H", "Oxygen"]}}, r"model\.species: 'Oxygen' is no element symbol"),
-        ({"model": {"species": ["H", "X"]}}, r"model\.species: 'X' is no element symbol"),
-        ({"model": {"species": ["H", "O", "H"]}}, r"model\.species: every element must be named once only"),
+        ({"model": {"embedding": []}}, ("setting-invalid",)),
+        ({"model": {"embedding": [4, 8], "axis_width": 9}}, ("setting-invalid", "axis_width", "9", "8")),
+        ({"model": {"embedding": [4, 0]}}, ("setting-invalid", "model.embedding.1", "0")),
+        ({"model": {"switch": "cosin"}}, ("setting-invalid", "polynomial", "cosine", "cosin")),
+        ({"model": {"activation": "relu"}}, ("setting-invalid", "tanh", "relu", "model.activation")),
+        ({"model": {"precision": "float16"}}, ("setting-invalid", "float32", "float64", "float16")),
+        ({"model": {"species": ["H", "Oxygen"]}}, ("setting-invalid", "Oxygen", "model.species")),
+        ({"model": {"species": ["H", "X"]}}, ("setting-invalid", "X", "model.species")),
+        ({"model": {"species": ["H", "O", "H"]}}, ("setting-invalid", "model.species")),
         (
             {"model": {"descriptor": "local-frame", "embedding": [4, 8]}},
-            "embedding belongs to the descriptor deeppot-se and radial, not to local-frame, which has angular_neigh",
+            ("setting-invalid", "angular_neigh"),
         ),
         (
             {"model": {"descriptor": "deep-potential", "radial_neighbors": 4}},
-            "radial_neighbors belongs to the descriptor local-frame, not to deep-potential",
+            ("setting-invalid", "radial_neighbors"),
         ),
-        ({"model": {"axes": {}}}, "axes belongs to the descriptor local-frame and deep-potential, not to deeppot-se"),
+        ({"model": {"axes": {}}}, ("setting-invalid",)),
         (
             {"model": {"descriptor": "local-frame", "angular_neighbors": {"H": 4}}},
-            "angular_neighbors names H; it must name each of species, which is empty",
+            ("setting-invalid", "angular_neighbors"),
         ),
         (
             {"model": {"descriptor": "local-frame", "species": ["H", "O"], "axes": {"H": ["O", "C"]}}},
-            r"axes names C, which is not in species \(H, O\); add it there",
+            ("setting-invalid",),
         ),
         (
             {"model": {"descriptor": "local-frame", "radial_neighbors": [1, 2]}},
-            r"model\.radial_neighbors: expected a whole number, or one for each species like .*; got \[1, 2\]",
+            ("setting-invalid", "model.radial_neighbors", "1", "2"),
         ),
         (
             {"model": {"descriptor": "local-frame", "species": ["H"], "axes": {"H": ["H"]}}},
-            r"model\.axes: expected two species for each, like .*; got \{'H': \['H'\]\}",
+            ("setting-invalid", "H", "model.axes"),
         ),
-        ({"model": {"descriptor": "local-frame", "angular_neighbors": -1}}, r"model\.angular_neighbors.*; got -1"),
-        ({"model": {"descriptor": "local_frame"}}, r"model\.descriptor: .*; got 'local_frame'"),
-        ({"training": {"steps": 0}}, r"training\.steps: .*greater than 0; got 0"),
-        ({"training": {"steps": 10.5}}, r"training\.steps: .*integer.*; got 10\.5"),
-        ({"training": {"learning_rate": 1e-4, "learning_rate_end": 1e-3}}, r"learning_rate_end .* must not exceed"),
-        ({"training": {"optimizer": "lkf"}}, r"training\.optimizer: .*'soap' or 'rlekf'; got 'lkf'"),
+        (
+            {"model": {"descriptor": "local-frame", "angular_neighbors": -1}},
+            ("setting-invalid", "model.angular_neighbors", "-1"),
+        ),
+        ({"model": {"descriptor": "local_frame"}}, ("setting-invalid", "local_frame", "model.descriptor")),
+        ({"training": {"steps": 0}}, ("setting-invalid", "training.steps", "0")),
+        ({"training": {"steps": 10.5}}, ("setting-invalid", "training.steps", "10.5")),
+        ({"training": {"learning_rate": 1e-4, "learning_rate_end": 1e-3}}, ("setting-invalid", "learning_rate_end")),
+        ({"training": {"optimizer": "lkf"}}, ("setting-invalid", "soap", "rlekf", "lkf")),
         (
             {"training": {"optimizer": "rlekf", "learning_rate": 1e-3}},
-            "learning_rate belongs to the optimizer adam and soap, not to rlekf, which has block_size, force_groups, ",
+            ("setting-invalid", "learning_rate", "block_size", "force_groups"),
         ),
         (
             {"training": {"optimizer": "rlekf", "weight_decay": 0.0}},
-            "weight_decay belongs to the optimizer adam and soap",
+            ("setting-invalid", "weight_decay"),
         ),
         (
             {"training": {"block_size": 64}},
-            "block_size belongs to the optimizer rlekf, not to adam, which has learning_",
+            ("setting-invalid", "block_size", "learning_"),
         ),
-        ({"training": {"optimizer": "rlekf", "forgetting": 1.1}}, r"training\.forgetting: .*equal to 1; got 1\.1"),
-        ({"training": {"optimizer": "rlekf", "forgetting": 0}}, r"training\.forgetting: .*greater than 0; got 0"),
-        ({"training": {"optimizer": "rlekf", "block_size": 0}}, r"training\.block_size: .*greater than 0; got 0"),
+        (
+            {"training": {"optimizer": "rlekf", "forgetting": 1.1}},
+            ("setting-invalid", "training.forgetting", "1", "1.1"),
+        ),
+        ({"training": {"optimizer": "rlekf", "forgetting": 0}}, ("setting-invalid", "training.forgetting", "0")),
+        ({"training": {"optimizer": "rlekf", "block_size": 0}}, ("setting-invalid", "training.block_size", "0")),
         (
             {
                 "loss": {"energy": [1, 0], "forces": [1, 0], "virial": [1, 0]},
                 "training": {"optimizer": "rlekf"},
             },
-            "rlekf weighs errors by the second of the loss's prefactors; one must be positive",
+            ("setting-invalid",),
         ),
-        ({"training": {"average": 1.0}}, r"training\.average: .*less than 1; got 1\.0"),
-        ({"training": {"seed": -1}}, r"training\.seed: .*greater than or equal to 0; got -1"),
-        ({"loss": {"energy": [1.0]}}, r"loss\.energy"),
-        ({"loss": {"energy": [-1.0, 1.0]}}, "prefactors must not be negative"),
-        ({"loss": {"energy": [0, 0], "forces": [0, 0], "virial": [0, 0]}}, "one at least must be positive"),
-        ({"data": {}}, r"data\.train: Field required"),
-        ({"data": {"train": ["a"], "valid_fraction": 1.0}}, r"data\.valid_fraction: .*less than 1; got 1\.0"),
-        ({"data": None}, r"data: "),
+        ({"training": {"average": 1.0}}, ("setting-invalid", "training.average", "1", "1.0")),
+        ({"training": {"seed": -1}}, ("setting-invalid", "training.seed", "0", "-1")),
+        ({"loss": {"energy": [1.0]}}, ("setting-invalid", "loss.energy")),
+        ({"loss": {"energy": [-1.0, 1.0]}}, ("setting-invalid",)),
+        ({"loss": {"energy": [0, 0], "forces": [0, 0], "virial": [0, 0]}}, ("setting-invalid",)),
+        ({"data": {}}, ("setting-invalid", "data.train")),
+        ({"data": {"train": ["a"], "valid_fraction": 1.0}}, ("setting-invalid", "data.valid_fraction", "1", "1.0")),
+        ({"data": None}, ("setting-invalid",)),
     ],
 )
-def test_refused(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message) as caught:
+def test_refused(settings: dict[str, Any], refusal: tuple[str, ...]) -> None:
+    with refused(*refusal) as caught:
         parse_config({**DATA, **settings}, "input.yaml")
     assert str(caught.value).startswith("input.yaml: ")
     assert "\n" not in str(caught.value)
@@ -115,14 +121,14 @@ def test_refused(settings: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize("settings", [None, [], "data", 3])
 def test_no_mapping(settings: Any) -> None:
-    with pytest.raises(InputError, match="expected a mapping with the keys model, data, loss, training"):
+    with refused("config-malformed"):
         parse_config(settings)
 
 
 def test_a_misspelt_section_is_named_not_the_one_it_leaves_missing() -> None:
-    with pytest.raises(InputError, match=r"unknown key 'dta'; did you mean 'data'\?"):
+    with refused("setting-invalid", "dta", "data"):
         parse_config({"dta": {"train": ["a"]}})
-    with pytest.raises(InputError, match=r"unknown key 'data\.trian'; did you mean 'train'\?"):
+    with refused("setting-invalid", "data.trian", "train"):
         parse_config({"data": {"trian": ["a"]}})
 
 
@@ -170,22 +176,22 @@ def test_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "refusal"),
     [
-        (b"data: [", "is no valid YAML"),
-        (b"\xff\xfe\x00", "is no valid YAML"),
-        (b"", "expected a mapping"),
-        (b"data: {train: [a]}\nmodel: {cutof: 5}\n", "input.yaml: unknown key 'model.cutof'; did you mean 'cutoff'"),
+        (b"data: [", ("file-unreadable", "YAML")),
+        (b"\xff\xfe\x00", ("file-unreadable", "YAML")),
+        (b"", ("config-malformed",)),
+        (b"data: {train: [a]}\nmodel: {cutof: 5}\n", ("setting-invalid", "model.cutof", "cutoff", "input.yaml")),
     ],
 )
-def test_bad_file(tmp_path: Path, content: bytes, message: str) -> None:
+def test_bad_file(tmp_path: Path, content: bytes, refusal: tuple[str, ...]) -> None:
     (tmp_path / "input.yaml").write_bytes(content)
-    with pytest.raises(InputError, match=message):
+    with refused(*refusal):
         read_config(tmp_path / "input.yaml")
 
 
 def test_absent_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"cannot read .*nothing\.yaml: No such file"):
+    with refused("file-unreadable", "nothing.yaml"):
         read_config(tmp_path / "nothing.yaml")
 
 

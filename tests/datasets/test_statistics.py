@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
+from refusals import refused
 from systems import brute_force_pairs, cluster, crystal, frame, lonely_atoms
 
 from dp_sim.datasets.labels import LabelSummary, summarise
 from dp_sim.datasets.statistics import neighbor_statistics
 from dp_sim.datasets.suggestions import suggest, suggested_sel
-from dp_sim.errors import InputError
 
 
 def labels_of(atoms: Atoms) -> LabelSummary:
@@ -74,7 +74,7 @@ def test_pairs_that_do_not_exist_have_no_distance() -> None:
 
 
 def test_coincident_atoms_are_refused() -> None:
-    with pytest.raises(InputError, match="test: atoms 0 and 1 lie on one spot"):
+    with refused("atoms-coincide", "0", "1"):
         neighbor_statistics([frame(Atoms("H2", positions=[[0, 0, 0], [0, 0, 1e-3]]))])
 
 

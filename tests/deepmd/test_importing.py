@@ -86,6 +86,7 @@ class TestHybridContract(ModelContract):
 class TestThreeBodyContract(TestHybridContract):
     """se_e3 beside se_e2_a."""
 
+    corners_only = True
     file = "three_body_hybrid.dp"
 
 

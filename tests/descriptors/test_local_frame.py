@@ -12,8 +12,10 @@ from ase.build import bulk, molecule
 from hypothesis import given
 from hypothesis import strategies as st
 from model_contract import (
+    CASES,
     PERIODIC,
     STRUCTURES,
+    Cases,
     ModelContract,
     assert_same,
     few_random_turns,
@@ -35,6 +37,8 @@ from dp_sim.structures.species import species_index
 class FrameContract(ModelContract):
     """All laws, with the flaw in the place of smoothness."""
 
+    cases: ClassVar[Cases] = {**CASES, "test_supercell": ("name", [n for n in PERIODIC if n != "primitive"], ["FTF"])}
+
     settings: ClassVar[dict[str, object]]
     step = 1e-5  # directions bend more than distances do
 
@@ -42,7 +46,6 @@ class FrameContract(ModelContract):
     def make(cls) -> Potential:
         return Potential(random_model(random_config(**cls.settings)), CUTOFF)
 
-    @pytest.mark.parametrize("quantity", ["energy", "forces", "virial"])
     def test_continuous_as_an_atom_crosses_the_cutoff(self, model: Model, quantity: str) -> None:
         """It is not: the change over ever smaller steps across r_c stays what it is."""
 
@@ -66,10 +69,6 @@ class FrameContract(ModelContract):
             for field in ("energy", "atomic_energies", "forces", "virial"):
                 assert torch.equal(getattr(outputs[1], field), getattr(outputs[2], field)), field
 
-    @pytest.mark.parametrize("name", [name for name in PERIODIC if name != "primitive"])
-    def test_supercell(self, model: Model, name: str) -> None:
-        super().test_supercell(model, name)
-
     def test_supercell_of_a_perfect_crystal(self, model: Model) -> None:
         """All distances tie, so every atom sits on a jump: the energy is well defined, forces are those of one side."""
         single = self.evaluate(model, STRUCTURES["primitive"])
@@ -82,6 +81,7 @@ class TestLocalFrame(FrameContract):
 
 
 class TestLocalFrameWithAxes(FrameContract):
+    corners_only = True
     settings: ClassVar = {
         "descriptor": "local-frame",
         "radial_neighbors": 0,
@@ -90,6 +90,7 @@ class TestLocalFrameWithAxes(FrameContract):
 
 
 class TestDeepPotential(FrameContract):
+    corners_only = True
     settings: ClassVar = {"descriptor": "deep-potential"}
 
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_contract import assert_same, open_model
 from neighbor_pairs import pairs_of
+from refusals import refused
 from systems import CUTOFF, PERIODICITIES, random_config, random_model, structures
 
 from dp_sim.compiled.library import register_operators
@@ -130,15 +131,15 @@ def test_one_atom_may_lie_at_the_origin(model: Model) -> None:
 
 @pytest.mark.parametrize("wrong", ["water.xyz", None, 3, [None], ["a", "b"]])
 def test_what_is_no_structure_is_refused(model: Model, wrong: Any) -> None:
-    with pytest.raises(InputError, match=r"^structure( 0)? must be an ase.Atoms or the like, got "):
+    with refused("structure-kind", "ase.Atoms"):
         model.evaluate(wrong)
-    with pytest.raises(InputError, match=r"^structure 0 must be an ase.Atoms or the like, got "):
+    with refused("structure-kind", "0", "ase.Atoms"):
         list(model.evaluate_each(wrong))
 
 
 def test_atomic_numbers_are_not_rounded(model: Model) -> None:
     water = SimpleNamespace(numbers=[1.0, 8.5], positions=np.eye(3)[:2], cell=np.zeros((3, 3)), pbc=[False] * 3)
-    with pytest.raises(InputError, match=r"^structure: atomic numbers must be integers, got \[.*1.0.*8.5"):
+    with refused("element-invalid"):
         model.evaluate(water)
 
 
@@ -172,9 +173,9 @@ def test_each_of_many(model: Model, at_once: int, monkeypatch: pytest.MonkeyPatc
         for field, got, expected in zip(output._fields, output, model.evaluate(atoms, virial=True), strict=True):
             assert_same(got, expected, 1e-12, field)
     many[3] = BAD["one spot"]
-    with pytest.raises(InputError, match=r"^the fourth: atoms 1 and 2 lie on one spot"):
+    with refused("atoms-coincide", "1", "2"):
         list(model.evaluate_each(many, names=["a", "b", "c", "the fourth", "e"]))
-    with pytest.raises(InputError, match=r"^structure 3: atoms 1 and 2 lie on one spot"):
+    with refused("atoms-coincide", "3", "1", "2"):
         list(model.evaluate_each(many))
 
 
@@ -204,5 +205,5 @@ def test_arrays_of_wrong_shape(model: Model, wrong: dict[str, object]) -> None:
     """Other things than ase.Atoms may be evaluated, and these have what shapes they like."""
     good = {"numbers": [1], "positions": np.ones((1, 3)), "cell": np.eye(3), "pbc": [False] * 3}
     for many in ([SimpleNamespace(**{**good, **wrong})], [GOOD["TTT"], SimpleNamespace(**{**good, **wrong})]):
-        with pytest.raises(InputError, match=r"cell must be \(3, 3\) and pbc \(3,\), got"):
+        with refused("cell-shape", "3"):
             model.evaluate(many)

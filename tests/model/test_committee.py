@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from refusals import refused
 from systems import crystal, random_config, random_model, structures
 
-from dp_sim.errors import ModelFileError
 from dp_sim.model.committee import combine
 from dp_sim.model.model_file import load_model, save_model
 from dp_sim.structures.batch import ModelOutput
@@ -67,7 +67,7 @@ def test_members_that_do_not_fit(files: list[Path], tmp_path: Path, settings: di
     from dp_sim.model.potential import DeepPotential
 
     save_model(tmp_path / "other.pt", DeepPotential(config), config)
-    with pytest.raises(ModelFileError, match=r"other\.pt cannot join the committee of .*0\.pt: it has species"):
+    with refused("committee-mismatch", "other.pt", "0.pt"):
         load_model([files[0], tmp_path / "other.pt"])
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from ase import Atoms
 from model_contract import assert_same, open_model
+from refusals import refused
 from systems import CUTOFF, SPECIES, crystal, random_config, random_model, structures
 
 from dp_sim import __version__
@@ -103,29 +104,27 @@ def test_casting(model_file: Path, original: DeepPotential) -> None:
     output = single.evaluate(atoms)
     assert output.energy.dtype == torch.float64
     assert 0 < float((output.energy - exact.energy).abs()) < 1e-4
-    with pytest.raises(
-        InputError, match="dtype must be one of float32, float64; got 'flaot64'; did you mean 'float64'"
-    ):
+    with refused("choice-unknown", "flaot64", "float64", "float32"):
         load_model(model_file, dtype="flaot64")
-    with pytest.raises(InputError, match=r"dtype must be one of float32, float64; got 'float16'$"):
+    with refused("choice-unknown", "float16", "float32", "float64"):
         load_model(model_file, dtype="float16")
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "cudda", "meta0"])
 def test_a_device_that_is_not_there(model_file: Path, device: str) -> None:
-    with pytest.raises(InputError, match=f"device '{device}' cannot be used here .*; try cpu") as caught:
+    with refused("device-unusable", device) as caught:
         load_model(model_file, device=device)
     assert not isinstance(caught.value, ModelFileError), "the file is not to blame"
 
 
 def test_a_gpu_is_called_cuda(model_file: Path) -> None:
-    with pytest.raises(InputError, match="try cpu; did you mean 'cuda'\\?"):
+    with refused("device-unusable", "cuda"):
         load_model(model_file, device="gpu:0")
 
 
 @pytest.mark.parametrize("what", [None, 123, b"model.pt", [None], {"model.pt": 1}])
 def test_what_is_no_model(what: object) -> None:
-    with pytest.raises(InputError, match=r"model file.*, got "):
+    with refused("model-invalid"):
         load_model(what)  # type: ignore[arg-type]
 
 
@@ -139,38 +138,38 @@ def crowd(edge: float, pbc: bool) -> Atoms:
 
 
 @pytest.mark.parametrize(
-    ("atoms", "message"),
+    ("atoms", "refusal"),
     [
-        (Atoms(), "structure has no atoms"),
+        (Atoms(), ("atoms-missing",)),
         (
             Atoms("HNe", positions=[[0, 0, 0], [0, 0, 1]]),
-            "structure: the model does not know Ne, it was trained on H, O",
+            ("species-unknown",),
         ),
-        (Atoms("HX", positions=[[0, 0, 0], [0, 0, 1]]), "atom 1 has the atomic number 0, which is no element"),
-        (Atoms([1, 150], positions=[[0, 0, 0], [0, 0, 1]]), "atom 1 has the atomic number 150, which is no element"),
-        (Atoms([1, -1], positions=[[0, 0, 0], [0, 0, 1]]), "atom 1 has the atomic number -1, which is no element"),
-        (Atoms("HO", positions=[[0, 0, 0], [0, np.nan, 1]]), "atom 1 has no finite position"),
-        (Atoms("HO", positions=[[0, 0, 0], [0, 0, 1e9]]), "atom 1 lies at .*has it flown off"),
-        (Atoms("HO", positions=[[0, 0, 0], [0, 0, 0.009]]), r"atoms 0 and 1 lie on one spot \(0\.009 Angstrom apart\)"),
-        (Atoms("HO", positions=[[0, 0, 0], [0, 0, 5]], cell=[9, 9, 5], pbc=True), "lie on one spot"),
-        (Atoms("H", pbc=True), "span no volume"),
-        (Atoms("H", cell=[[3, 0, 0], [3, 1e-9, 0], [0, 0, 3]], pbc=True), "span no volume"),
-        (Atoms("H", cell=[3, 0, 3], pbc=(True, True, False)), "span no volume"),
-        (Atoms("H", cell=[1e-3, 3, 3], pbc=True), "span no volume"),
-        (crowd(0.1, True), r"structure: 192 atoms in 0\.001 Angstrom\^3 would have some \S+e\+0\d neighbours"),
-        (Atoms("H", cell=[np.nan, 3, 3], pbc=(False, True, True)), "give finite lattice vectors"),
+        (Atoms("HX", positions=[[0, 0, 0], [0, 0, 1]]), ("element-invalid", "1", "0")),
+        (Atoms([1, 150], positions=[[0, 0, 0], [0, 0, 1]]), ("element-invalid", "1", "150")),
+        (Atoms([1, -1], positions=[[0, 0, 0], [0, 0, 1]]), ("element-invalid", "1", "-1")),
+        (Atoms("HO", positions=[[0, 0, 0], [0, np.nan, 1]]), ("position-not-finite", "1")),
+        (Atoms("HO", positions=[[0, 0, 0], [0, 0, 1e9]]), ("position-too-far", "1")),
+        (Atoms("HO", positions=[[0, 0, 0], [0, 0, 0.009]]), ("atoms-coincide", "0", "1", "0.009")),
+        (Atoms("HO", positions=[[0, 0, 0], [0, 0, 5]], cell=[9, 9, 5], pbc=True), ("atoms-coincide",)),
+        (Atoms("H", pbc=True), ("cell-without-volume",)),
+        (Atoms("H", cell=[[3, 0, 0], [3, 1e-9, 0], [0, 0, 3]], pbc=True), ("cell-without-volume",)),
+        (Atoms("H", cell=[3, 0, 3], pbc=(True, True, False)), ("cell-without-volume",)),
+        (Atoms("H", cell=[1e-3, 3, 3], pbc=True), ("cell-without-volume",)),
+        (crowd(0.1, True), ("atoms-too-dense", "192", "0.001")),
+        (Atoms("H", cell=[np.nan, 3, 3], pbc=(False, True, True)), ("cell-not-finite",)),
     ],
 )
-def test_bad_structures(model_file: Path, atoms: Atoms, message: str) -> None:
+def test_bad_structures(model_file: Path, atoms: Atoms, refusal: tuple[str, ...]) -> None:
     model = load_model(model_file)
-    with pytest.raises(InputError, match=message):
+    with refused(*refusal):
         model.evaluate(atoms)
     with pytest.raises(InputError, match="structure 1"):
         model.evaluate([Atoms("H"), atoms])
 
 
 def test_no_structures(model_file: Path) -> None:
-    with pytest.raises(InputError, match="no structures given"):
+    with refused("structures-missing"):
         load_model(model_file).evaluate([])
 
 
@@ -183,14 +182,14 @@ def test_open_axes_need_no_cell(model_file: Path) -> None:
 
 
 def test_absent_and_truncated_files(model_file: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match=r"there is no model file .*none\.pt"):
+    with refused("file-missing", "none.pt"):
         load_model(tmp_path / "none.pt")
-    with pytest.raises(ModelFileError, match="there is no model file"):
+    with refused("file-missing"):
         load_model(tmp_path)
     content = model_file.read_bytes()
     for share in (0.0, 0.3, 0.9, 0.999):
         (tmp_path / "cut.pt").write_bytes(content[: int(share * len(content))])
-        with pytest.raises(ModelFileError, match=r"cut\.pt is no complete TorchScript file") as caught:
+        with refused("file-damaged", "cut.pt", "TorchScript") as caught:
             load_model(tmp_path / "cut.pt")
         assert "\n" not in str(caught.value)
 
@@ -200,35 +199,37 @@ def test_files_of_another_kind(tmp_path: Path) -> None:
     torch.save({"weights": torch.zeros(3)}, tmp_path / "state.pt")
     np.savez(tmp_path / "arrays.npz", a=np.zeros(3))
     for name in ("text.pt", "state.pt", "arrays.npz"):
-        with pytest.raises(ModelFileError, match=f"{name} is no complete TorchScript file"):
+        with refused("file-damaged", name):
             load_model(tmp_path / name)
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(tmp_path / "linear.pt"))
-    with pytest.raises(ModelFileError, match=r"linear\.pt is a TorchScript file, but no dp-sim model"):
+    with refused("model-not-ours", "linear.pt", "TorchScript"):
         load_model(tmp_path / "linear.pt")
-    with pytest.raises(ModelFileError, match="no model file given"):
+    with refused("model-missing"):
         load_model([])
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "refusal"),
     [
-        ({"version": 99, "dp_sim_version": "9.9"}, r"format version 99 \(dp-sim 9\.9\); .*reads up to 2: upgrade it"),
-        ({"format": "other"}, "but no dp-sim model"),
+        ({"version": 99, "dp_sim_version": "9.9"}, ("version-newer", "99", "9.9", "2")),
+        ({"format": "other"}, ("model-not-ours",)),
     ],
 )
-def test_newer_and_foreign_metadata(model_file: Path, tmp_path: Path, change: dict[str, object], message: str) -> None:
+def test_newer_and_foreign_metadata(
+    model_file: Path, tmp_path: Path, change: dict[str, object], refusal: tuple[str, ...]
+) -> None:
     with zipfile.ZipFile(model_file) as old, zipfile.ZipFile(tmp_path / "new.pt", "w") as new:
         for entry in old.infolist():
             content = old.read(entry)
             if entry.filename.endswith("dp_sim.json"):
                 content = json.dumps({**json.loads(content), **change}).encode()
             new.writestr(entry, content)
-    with pytest.raises(ModelFileError, match=message):
+    with refused(*refusal):
         load_model(tmp_path / "new.pt")
 
 
 def test_no_permission_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="choose a folder that exists and is writable"):
+    with refused("target-not-writable"):
         save_model(tmp_path / "absent" / "model.pt", random_model(random_config()), random_config())
     assert list(tmp_path.iterdir()) == []
 

@@ -15,6 +15,8 @@ class TestDeepPotSE(ModelContract):
 
 
 class TestTwoSidedCosine(ModelContract):
+    corners_only = True
+
     @classmethod
     def make(cls) -> Potential:
         config = random_config(one_side=False, switch="cosine", activation="silu", residual_timestep=True)
@@ -22,6 +24,8 @@ class TestTwoSidedCosine(ModelContract):
 
 
 class TestRadial(ModelContract):
+    corners_only = True
+
     @classmethod
     def make(cls) -> Potential:
         return Potential(random_model(random_config(descriptor="radial", activation="gelu")), CUTOFF)
@@ -30,6 +34,7 @@ class TestRadial(ModelContract):
 class TestFloat32(ModelContract):
     """Rounding of 6e-8 grows about tenfold on its way through the nets; test_precision.py measures it."""
 
+    corners_only = True
     dtype = "float32"
     tolerance = 2e-5
     step, step_tolerance = 1e-2, 5e-3

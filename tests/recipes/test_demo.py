@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from refusals import refused
 
 from dp_sim.cli.main import status
 from dp_sim.recipes import demo
@@ -64,5 +65,5 @@ def test_settings_that_ship_use_the_shipped_data() -> None:
 
 
 def test_unknown_example_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(demo.InputError, match="no example system 'steam'; shipped are ethanol, water"):
+    with refused("example-unknown", "steam"):
         demo.example("steam")

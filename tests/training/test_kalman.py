@@ -7,11 +7,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from refusals import refused
 from systems import Morse, scattered
 
 from dp_sim.config.reading import parse_config
 from dp_sim.config.training import TrainConfig
-from dp_sim.errors import InputError, TrainingError
 from dp_sim.training.data import Datasets
 from dp_sim.training.kalman import BlockFilter, KalmanFilter, check_memory, funnelled, layer_blocks
 from dp_sim.training.loop import fit
@@ -81,7 +81,7 @@ def test_large_layers_are_split_evenly_and_small_neighbours_gathered() -> None:
 
 def test_a_covariance_beyond_the_memory_is_refused() -> None:
     check_memory(layer_blocks([1000, 1000], 500))
-    with pytest.raises(InputError, match=r"for 10,000,000 weights.*lower training.block_size"):
+    with refused("memory-too-small", "10", "000", "training.block_size"):
         check_memory(layer_blocks([10_000_000], 5_000_000))
 
 
@@ -177,5 +177,5 @@ def test_fewer_epochs_than_adam(data: Datasets, adam_error: float, precision: st
 
 def test_divergence_is_an_error_with_advice(data: Datasets) -> None:
     run = Trainer(config(optimizer="rlekf", forgetting=1e-3, forgetting_rate=1.0), data)
-    with pytest.raises(TrainingError, match=r"diverged before step \d+; raise training\.forgetting towards 1"):
+    with refused("training-diverged", "training.forgetting", "1"):
         fit(run)

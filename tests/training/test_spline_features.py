@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
+from refusals import refused
 from systems import frame, random_config, structures
 
 from dp_sim.config.training import TrainConfig
 from dp_sim.datasets.frames import Frame
-from dp_sim.errors import InputError
 from dp_sim.model.derivatives import strained
 from dp_sim.model.potential import DeepPotential
 from dp_sim.neighbors.search import NeighborSearch
@@ -131,5 +131,5 @@ def test_missing_labels_cost_nothing() -> None:
 def test_atoms_too_close_for_the_spline_are_refused() -> None:
     """A pair at 0.03 Angstrom would stretch the spline to s = 33 and ask for thousands of knots."""
     close = frame(Atoms("H2", positions=[[0, 0, 0], [0.03, 0, 0]]), energy=0.0)
-    with pytest.raises(InputError, match=r"0\.030 Angstrom apart.*drop that frame"):
+    with refused("atoms-too-close", "0.030"):
         trainer([close])

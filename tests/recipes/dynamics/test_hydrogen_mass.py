@@ -7,8 +7,8 @@ import pytest
 from ase import Atoms, units
 from ase.build import molecule
 from ase.calculators.emt import EMT
+from refusals import refused
 
-from dp_sim.errors import InputError
 from dp_sim.recipes import run_nvt
 from dp_sim.recipes.dynamics.hydrogen_mass import with_hydrogen_mass
 
@@ -43,15 +43,15 @@ def test_the_time_step_follows_and_the_temperature_stays():
 
 
 @pytest.mark.parametrize(
-    ("atoms", "mass", "message"),
+    ("atoms", "mass", "refusal"),
     [
-        (molecule("H2"), 4.0, "no heavier atom bonded"),
-        (molecule("CH4"), 4.0, "choose a smaller mass"),
-        (molecule("H2O"), 0.5, "at least 1, got 0.5"),
-        (molecule("H2O"), float("nan"), "finite number"),
-        (Atoms("OH", [[0, 0, 0], [0, 0, 3]]), 4.0, r"atom 1 \(H\)"),
+        (molecule("H2"), 4.0, ("hydrogen-mass-impossible",)),
+        (molecule("CH4"), 4.0, ("hydrogen-mass-impossible",)),
+        (molecule("H2O"), 0.5, ("setting-out-of-range", "1", "0.5")),
+        (molecule("H2O"), float("nan"), ("setting-out-of-range",)),
+        (Atoms("OH", [[0, 0, 0], [0, 0, 3]]), 4.0, ("hydrogen-mass-impossible", "1")),
     ],
 )
-def test_bad_input(atoms, mass, message):
-    with pytest.raises(InputError, match=message):
+def test_bad_input(atoms, mass, refusal):
+    with refused(*refusal):
         with_hydrogen_mass(atoms, mass)

@@ -9,9 +9,9 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms
 from ase.io import read
+from refusals import refused
 from systems_dynamics import EinsteinCrystal, IdealGas, VolumeSpring
 
-from dp_sim.errors import InputError
 from dp_sim.recipes import run_npt
 from dp_sim.units import EV_PER_A3_IN_GPA
 
@@ -113,21 +113,21 @@ def test_a_runaway_volume_stops():
 def test_needs_three_periodic_axes(pbc):
     atoms = gas()
     atoms.pbc = pbc
-    with pytest.raises(InputError, match="constant pressure needs a structure that is periodic along all three axes"):
+    with refused("periodicity-unsupported"):
         run_npt(atoms, IdealGas(), temperature_K=300, steps=10)
 
 
 def test_needs_the_stress(tmp_path):
     atoms = gas()
-    with pytest.raises(InputError, match="needs the stress, which the calculator EinsteinCrystal does not give"):
+    with refused("stress-missing", "EinsteinCrystal"):
         run_npt(atoms, EinsteinCrystal(atoms.positions), temperature_K=300, steps=10, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_refuses_fixed_atoms_and_infinite_pressure():
     atoms = gas()
-    with pytest.raises(InputError, match="pressure_bar must be a finite number, got inf"):
+    with refused("setting-out-of-range", "pressure_bar"):
         run_npt(atoms, IdealGas(), temperature_K=300, steps=10, pressure_bar=float("inf"))
     atoms.set_constraint(FixAtoms([0]))
-    with pytest.raises(InputError, match="constant pressure moves every atom"):
+    with refused("constraint-unsupported"):
         run_npt(atoms, IdealGas(), temperature_K=300, steps=10)

@@ -8,9 +8,9 @@ from ase.build import bulk
 from ase.calculators.calculator import all_changes
 from ase.calculators.emt import EMT
 from ase.io import read
+from refusals import refused
 from systems_dynamics import EinsteinCrystal, einstein_crystal
 
-from dp_sim.errors import InputError
 from dp_sim.recipes import run_nve
 
 
@@ -50,7 +50,7 @@ def test_velocities_of_the_structure_are_kept():
 
 def test_needs_velocities():
     atoms, calculator = einstein_crystal(2)
-    with pytest.raises(InputError, match="the structure has no velocities; give temperature_K"):
+    with refused("velocities-missing", "temperature_K"):
         run_nve(atoms, calculator, steps=10)
 
 

@@ -11,9 +11,9 @@ from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms, FixBondLength
 from ase.io import read
+from refusals import refused
 from systems_dynamics import EinsteinCrystal, IdealGas, einstein_crystal
 
-from dp_sim.errors import InputError
 from dp_sim.recipes import run_nvt
 from dp_sim.recipes.dynamics.files import Row
 from dp_sim.recipes.dynamics.loop import Recorded
@@ -163,24 +163,24 @@ def test_heavy_atoms_take_two_femtoseconds():
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("settings", "refusal"),
     [
-        ({"temperature_K": -5}, "temperature_K must be a finite number above 0, got -5"),
-        ({"temperature_K": float("nan")}, "temperature_K must be a finite number above 0"),
-        ({"steps": 0}, "steps must be a whole number of at least 1, got 0"),
-        ({"steps": 10.5}, "steps must be a whole number of at least 1, got 10.5"),
-        ({"steps": 5}, r"steps must be at least sample_every \(10\), got 5"),
-        ({"timestep_fs": 0}, "timestep_fs must be a finite number above 0, got 0"),
-        ({"friction_per_ps": -1}, "friction_per_ps must be a finite number above 0"),
-        ({"frame_every": 15}, "frame_every must be a multiple of sample_every, got 15 and 10; take 20"),
-        ({"engine": "opnmm"}, "engine must be one of ase, openmm, got 'opnmm'; did you mean 'openmm'?"),
-        ({"engine": "openmm"}, "engine='openmm' needs a dp-sim model, got the calculator EinsteinCrystal"),
-        ({"platform": "CPU"}, "backend and platform belong to engine='openmm'"),
+        ({"temperature_K": -5}, ("setting-out-of-range", "temperature_K", "0", "-5")),
+        ({"temperature_K": float("nan")}, ("setting-out-of-range", "temperature_K", "0")),
+        ({"steps": 0}, ("setting-out-of-range", "1", "0")),
+        ({"steps": 10.5}, ("setting-out-of-range", "1", "10.5")),
+        ({"steps": 5}, ("setting-out-of-range", "sample_every", "10", "5")),
+        ({"timestep_fs": 0}, ("setting-out-of-range", "timestep_fs", "0")),
+        ({"friction_per_ps": -1}, ("setting-out-of-range", "friction_per_ps", "0")),
+        ({"frame_every": 15}, ("setting-out-of-range", "frame_every", "sample_every", "15")),
+        ({"engine": "opnmm"}, ("engine-unknown", "opnmm", "openmm")),
+        ({"engine": "openmm"}, ("engine-needs-our-model", "openmm", "EinsteinCrystal")),
+        ({"platform": "CPU"}, ("option-not-for-engine", "openmm")),
     ],
 )
-def test_bad_settings(tmp_path, settings, message):
+def test_bad_settings(tmp_path, settings, refusal):
     atoms, calculator = einstein_crystal(2)
-    with pytest.raises(InputError, match=message):
+    with refused(*refusal):
         run_nvt(
             atoms, calculator, out=tmp_path / "run", progress=False, **{"temperature_K": 300, "steps": 100, **settings}
         )
@@ -191,14 +191,14 @@ def test_bad_structures():
     atoms, calculator = einstein_crystal(3)
     held = atoms.copy()
     held.set_constraint(FixBondLength(0, 1))
-    with pytest.raises(InputError, match=r"FixAtoms.*FixBondLength"):
+    with refused("constraint-unsupported"):
         run_nvt(held, calculator, temperature_K=300, steps=10)
     held.set_constraint(FixAtoms([0, 1, 2]))
-    with pytest.raises(InputError, match="every atom is fixed"):
+    with refused("atoms-all-fixed"):
         run_nvt(held, calculator, temperature_K=300, steps=10)
     weightless = atoms.copy()
     weightless.set_masses([39.9, 0.0, 39.9])
-    with pytest.raises(InputError, match=r"atom 1 \(Ar\) has mass 0"):
+    with refused("mass-invalid", "1", "0"):
         run_nvt(weightless, calculator, temperature_K=300, steps=10)
 
 

@@ -10,9 +10,9 @@ import torch
 from ase import Atoms
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
+from refusals import refused
 from systems import cluster, crystal, random_config, random_model
 
-from dp_sim.errors import InputError
 from dp_sim.model.model_file import load_model, save_model
 from dp_sim.recipes.models.accuracy import measure_accuracy
 
@@ -94,21 +94,21 @@ def test_frames_without_some_labels(model_file: Path, tmp_path: Path) -> None:
 
 
 def test_refused(model_file: Path, data: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="accuracy is measured for dp-sim models, got EMT"):
+    with refused("calculator-kind", "EMT"):
         measure_accuracy(EMT(), data, progress=False)
-    with pytest.raises(InputError, match="there is no data file"):
+    with refused("file-missing"):
         measure_accuracy(model_file, tmp_path / "nothing.extxyz", progress=False)
     neon = Atoms("Ne")
     neon.calc = SinglePointCalculator(neon, energy=0.0)
     ase.io.write(tmp_path / "neon.traj", neon)
-    with pytest.raises(InputError, match=r"neon\.traj, frame 0: the model does not know Ne"):
+    with refused("species-unknown", "neon.traj", "0"):
         measure_accuracy(model_file, tmp_path / "neon.traj", out=tmp_path / "test", progress=False)
     assert not (tmp_path / "test").exists()
     twice = Atoms("OHO", positions=[[0, 0, 3], [0, 0, 0], [0, 0, 0.001]])
     twice.calc = SinglePointCalculator(twice, energy=0.0)
     ase.io.write(tmp_path / "twice.traj", [*ase.io.read(data, "0:1"), twice])
-    with pytest.raises(InputError, match=r"twice\.traj, frame 1: atoms 1 and 2 lie on one spot"):
+    with refused("atoms-coincide", "twice.traj", "1", "2"):
         measure_accuracy(model_file, tmp_path / "twice.traj", progress=False)
     torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), str(tmp_path / "linear.pt"))
-    with pytest.raises(InputError, match="no dp-sim model"):
+    with refused("model-not-ours"):
         measure_accuracy(tmp_path / "linear.pt", data, progress=False)

@@ -6,8 +6,8 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.io import read
+from refusals import refused
 
-from dp_sim.errors import InputError
 from dp_sim.recipes import label_structures
 
 STRUCTURES = [molecule("H2O"), bulk("Cu", cubic=True), molecule("CO"), molecule("N2")]
@@ -43,9 +43,9 @@ def test_an_interrupted_labelling_continues(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         label_structures(STRUCTURES, Counting(interrupt_at=3), out)
     assert not out.exists()
-    with pytest.raises(InputError, match="begun and not finished; give --resume"):
+    with refused("run-unfinished", "--resume"):
         label_structures(STRUCTURES, EMT(), out)
-    with pytest.raises(InputError, match="other structures or another calculator"):
+    with refused("run-differs"):
         label_structures(STRUCTURES[::-1], Counting(), out, resume=True)
     second = Counting()
     labelled = label_structures(STRUCTURES, second, out, resume=True)
@@ -64,7 +64,7 @@ def test_a_structure_that_fails_is_left_out_and_named(tmp_path):
 
 
 def test_nothing_is_written_when_nothing_can_be_labelled(tmp_path):
-    with pytest.raises(InputError, match="no structure could be labelled"):
+    with refused("labels-failed"):
         label_structures([Atoms("U")], EMT(), tmp_path / "out.extxyz")
     assert list(tmp_path.iterdir()) == []
 
@@ -72,7 +72,7 @@ def test_nothing_is_written_when_nothing_can_be_labelled(tmp_path):
 def test_an_existing_file_needs_overwrite(tmp_path):
     out = tmp_path / "out.extxyz"
     out.write_text("precious")
-    with pytest.raises(InputError, match="exists; choose another name"):
+    with refused("target-exists"):
         label_structures(STRUCTURES, EMT(), out)
     assert out.read_text() == "precious"
     label_structures(STRUCTURES, EMT(), out, overwrite=True)
@@ -81,6 +81,6 @@ def test_an_existing_file_needs_overwrite(tmp_path):
 
 def test_a_folder_that_is_absent_is_refused_before_the_work(tmp_path):
     calculator = Counting()
-    with pytest.raises(InputError, match="choose a folder that exists"):
+    with refused("target-not-writable"):
         label_structures(STRUCTURES, calculator, tmp_path / "absent" / "out.extxyz")
     assert calculator.calls == 0

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from ase import Atoms
 from ase.calculators.emt import EMT
+from refusals import refused
 
 import dp_sim
 from dp_sim.config.reading import parse_config
-from dp_sim.errors import InputError, TrainingError
 from dp_sim.recipes.models.train import TrainResult, train
 
 
@@ -86,7 +86,7 @@ def test_learning_curve(input_file: Path) -> None:
 
 
 def test_mapping_and_config_need_out_and_give_the_same(folder: Path) -> None:
-    with pytest.raises(InputError, match="needs out=DIRECTORY"):
+    with refused("target-missing"):
         quiet(settings())
     first = quiet(settings(), out="a")
     second = quiet(parse_config(settings()), out="b")
@@ -116,7 +116,7 @@ def test_interrupted_and_resumed(input_file: Path, monkeypatch: pytest.MonkeyPat
         with pytest.raises(KeyboardInterrupt):
             quiet("copper.yaml")
     assert not Path("copper/result.json").exists()
-    with pytest.raises(InputError, match="copper"):
+    with refused("target-occupied"):
         quiet("copper.yaml")
     resumed = quiet("copper.yaml", resume=True)
     assert [p[:-1] for p in resumed.curve] == [p[:-1] for p in whole.curve]
@@ -126,43 +126,43 @@ def test_interrupted_and_resumed(input_file: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "refusal"),
     [
-        ({"learning_rate": 2e-3}, r"had training\.learning_rate: 0\.001, this one has 0\.002; use the same one"),
+        ({"learning_rate": 2e-3}, ("run-differs", "training.learning_rate", "0.001", "0.002")),
         (
             {"steps": 20},
-            r"had training\.steps: 10, this one has 20; the learning rate falls over all .* train it in an",
+            ("run-differs", "training.steps", "10", "20"),
         ),
     ],
 )
-def test_resumed_with_other_settings(input_file: Path, change: dict[str, Any], message: str) -> None:
+def test_resumed_with_other_settings(input_file: Path, change: dict[str, Any], refusal: tuple[str, ...]) -> None:
     quiet("copper.yaml")
     input_file.write_text(yaml.safe_dump(settings(**change)))
-    with pytest.raises(InputError, match=message):
+    with refused(*refusal):
         quiet("copper.yaml", resume=True)
 
 
 def test_overwrite(input_file: Path) -> None:
     quiet("copper.yaml")
-    with pytest.raises(InputError, match="copper"):
+    with refused("target-occupied"):
         quiet("copper.yaml")
     assert quiet("copper.yaml", overwrite=True, seed=1).provenance["seed"] == 1
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "refusal"),
     [
-        ({"modle": {}}, "unknown key 'modle'; did you mean 'model'"),
-        ({"data": {"train": ["nothing.extxyz"]}}, r"there is no data file .*nothing\.extxyz"),
-        ({"data": {"train": ["copper.extxyz@9:"]}}, "holds no frames"),
-        ({"model": {"species": ["Ag"]}}, "does not know Cu, it was trained on Ag"),
-        ({"training": {"device": "cudda"}}, "device 'cudda' cannot be used here"),
+        ({"modle": {}}, ("setting-invalid", "modle", "model")),
+        ({"data": {"train": ["nothing.extxyz"]}}, ("file-missing", "nothing.extxyz")),
+        ({"data": {"train": ["copper.extxyz@9:"]}}, ("frames-missing",)),
+        ({"model": {"species": ["Ag"]}}, ("species-unknown",)),
+        ({"training": {"device": "cudda"}}, ("device-unusable", "cudda")),
     ],
 )
-def test_bad_input_leaves_nothing(input_file: Path, change: dict[str, Any], message: str) -> None:
+def test_bad_input_leaves_nothing(input_file: Path, change: dict[str, Any], refusal: tuple[str, ...]) -> None:
     input_file.write_text(yaml.safe_dump({**settings(), **change}))
     before = sorted(input_file.parent.iterdir())
-    with pytest.raises(InputError, match=message):
+    with refused(*refusal):
         quiet("copper.yaml")
     assert sorted(input_file.parent.iterdir()) == before
 
@@ -170,13 +170,13 @@ def test_bad_input_leaves_nothing(input_file: Path, change: dict[str, Any], mess
 def test_a_run_that_diverges_keeps_its_files(input_file: Path) -> None:
     change = {"training": {"steps": 4, "learning_rate": 1e30, "learning_rate_end": 1e30}}
     input_file.write_text(yaml.safe_dump({**settings(), **change}))
-    with pytest.raises(TrainingError, match="training diverged"):
+    with refused("training-diverged"):
         quiet("copper.yaml")
     assert "training diverged" in (input_file.parent / "copper" / "log.txt").read_text()
 
 
 def test_a_negative_seed_is_refused(input_file: Path) -> None:
-    with pytest.raises(InputError, match=r"training\.seed"):
+    with refused("setting-invalid", "training.seed"):
         train(input_file, seed=-1, progress=False)
 
 

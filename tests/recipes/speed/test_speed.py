@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from ase.calculators.emt import EMT
+from refusals import refused
 from systems import crystal, random_config, random_model
 
 from dp_sim.compiled import library
-from dp_sim.errors import InputError
 from dp_sim.model.compression import compress_file
 from dp_sim.model.model_file import load_model, save_model
 from dp_sim.plugins.ase_calculator import DPCalculator
@@ -148,40 +148,40 @@ def test_deepmd_kit_gets_the_same_model_and_the_same_steps(model_file: Path, int
 def test_a_compressed_model_is_compared_through_the_one_it_was_made_from(
     compressed_file: Path, interpreter: str
 ) -> None:
-    with pytest.raises(InputError, match="is compressed; export the model that it was compressed from"):
+    with refused("export-unsupported"):
         measure_speed(BULK, compressed_file, rounds=1, deepmd=interpreter, progress=False)
 
 
 def test_equal_precision_or_none(model_file: Path, interpreter: str) -> None:
     single = DPCalculator(model_file, dtype="float32")
-    with pytest.raises(InputError, match="has float64, and float32 was asked for"):
+    with refused("precision-differs", "float64", "float32"):
         measure_speed(BULK, single, rounds=1, deepmd=interpreter, deepmd_model=model_file, progress=False)
 
 
 def test_what_ails_deepmd_kit_is_told(model_file: Path, interpreter: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no program no-such-python"):
+    with refused("program-missing"):
         measure_speed(BULK, model_file, rounds=1, deepmd="no-such-python", progress=False)
     (tmp_path / "site" / "deepmd" / "calculator.py").write_text("raise ImportError('no libtensorflow')")
-    with pytest.raises(InputError, match="DeePMD-kit ended with status 1: ImportError: no libtensorflow"):
+    with refused("program-failed", "1", "ImportError"):
         measure_speed(BULK, model_file, rounds=1, deepmd=interpreter, progress=False)
     (tmp_path / "site" / "deepmd" / "__main__.py").write_text("raise SystemExit('unknown command')")
-    with pytest.raises(InputError, match=r"cannot convert deepmd.dp to deepmd.pth: unknown command"):
+    with refused("program-failed", "deepmd.dp", "deepmd.pth"):
         measure_speed(BULK, model_file, rounds=1, deepmd=interpreter, progress=False)
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "refusal"),
     [
-        ({"rounds": 0}, "at least 1"),
-        ({"repeat": [0]}, "at least 1"),
-        ({"deepmd_model": "absent.pth"}, "there is no model file absent.pth"),
+        ({"rounds": 0}, ("setting-out-of-range", "1")),
+        ({"repeat": [0]}, ("setting-out-of-range", "1")),
+        ({"deepmd_model": "absent.pth"}, ("file-missing", "absent.pth")),
     ],
 )
-def test_settings_out_of_range(options: dict, message: str, model_file: Path) -> None:
-    with pytest.raises(InputError, match=message):
+def test_settings_out_of_range(options: dict, refusal: tuple[str, ...], model_file: Path) -> None:
+    with refused(*refusal):
         measure_speed(BULK, model_file, progress=False, **options)
 
 
 def test_other_calculators_are_refused() -> None:
-    with pytest.raises(InputError, match="speed is measured for dp-sim models, got EMT"):
+    with refused("calculator-kind", "EMT"):
         measure_speed(BULK, EMT(), progress=False)

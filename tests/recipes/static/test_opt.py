@@ -10,8 +10,8 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from ase.constraints import FixAtoms
 from ase.io import read
+from refusals import refused
 
-from dp_sim.errors import InputError
 from dp_sim.recipes import optimize
 
 
@@ -86,19 +86,19 @@ def test_resuming_survives_a_frame_cut_in_two(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "refusal"),
     [
-        ({"fmax": 0}, "fmax must be positive"),
-        ({"fmax": float("nan")}, "fmax must be positive"),
-        ({"fmax": float("inf")}, "fmax must be positive and finite"),
-        ({"cell": True, "pressure_GPa": float("inf")}, "pressure_GPa must be finite"),
-        ({"steps": -1}, "steps must not be negative"),
-        ({"optimizer": "lbgfs"}, "did you mean 'lbfgs'"),
-        ({"cell": True}, "periodic in all directions"),
-        ({"pressure_GPa": 1.0}, "give cell=True"),
+        ({"fmax": 0}, ("setting-out-of-range",)),
+        ({"fmax": float("nan")}, ("setting-out-of-range",)),
+        ({"fmax": float("inf")}, ("setting-out-of-range",)),
+        ({"cell": True, "pressure_GPa": float("inf")}, ("setting-out-of-range", "pressure_GPa")),
+        ({"steps": -1}, ("setting-out-of-range",)),
+        ({"optimizer": "lbgfs"}, ("choice-unknown", "lbfgs")),
+        ({"cell": True}, ("periodicity-unsupported",)),
+        ({"pressure_GPa": 1.0}, ("pressure-without-cell",)),
     ],
 )
-def test_bad_settings_are_refused_before_any_file(tmp_path, options, message):
-    with pytest.raises(InputError, match=message):
+def test_bad_settings_are_refused_before_any_file(tmp_path, options, refusal):
+    with refused(*refusal):
         optimize(molecule("H2O"), EMT(), out=tmp_path / "opt", **options)
     assert not (tmp_path / "opt").exists()
