@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from dp_sim.model.model_file import load_model, save_model
 from dp_sim.recipes.models.accuracy import UNITS, error_quantities, parity_figure
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.results.tables import csv_text
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
 from dp_sim.structures.devices import usable_device
@@ -88,16 +87,13 @@ class TrainResult(Result):
 
 
 def curve_csv(curve: Sequence[CurvePoint]) -> str:
-    """The learning curve as CSV; units in the header."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    """Write the learning curve as CSV, units in the header."""
     names = [
         f"{name} ({UNITS[name.split('_')[1]]})" if "_" in name and name.split("_")[1] in UNITS else name
         for name in CurvePoint._fields
     ]
-    writer.writerow([f"{name} (s)" if name == "seconds" else name for name in names])
-    writer.writerows(["" if value is None else f"{value:.6g}" for value in point] for point in curve)
-    return text.getvalue()
+    header = [f"{name} (s)" if name == "seconds" else name for name in names]
+    return csv_text(header, [[None if value is None else f"{value:.6g}" for value in point] for point in curve])
 
 
 def learning_curve_figure(curve: tuple[CurvePoint, ...]) -> Figure:

@@ -24,6 +24,7 @@ from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.results.tables import csv_text
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
 from dp_sim.recipes.static.vib import VibResult, vibrations
@@ -107,9 +108,11 @@ class IrcResult(Result):
         write_frames(path("path.extxyz"), self.images)
         write_frames(path("reactant.extxyz"), self.reactant)
         write_frames(path("product.extxyz"), self.product)
-        rows = zip(self.arc_length, self.energies, strict=True)
-        lines = [f"{i},{s:.6f},{e:.9f}" for i, (s, e) in enumerate(rows)]
-        write_text(path("profile.csv"), "\n".join(["image,arc_amu1/2_A,energy_eV", *lines]) + "\n")
+        rows = [
+            (image, f"{arc:.6f}", f"{energy:.9f}")
+            for image, (arc, energy) in enumerate(zip(self.arc_length, self.energies, strict=True))
+        ]
+        write_text(path("profile.csv"), csv_text(["image", "arc_amu1/2_A", "energy_eV"], rows))
 
 
 def follow_irc(

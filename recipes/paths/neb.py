@@ -27,6 +27,7 @@ from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.results.tables import csv_text
 from dp_sim.recipes.run.directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -117,9 +118,11 @@ class PathResult(Result):
     def write_data(self, path: Callable[[str], Path]) -> None:
         write_frames(path("path.extxyz"), self.images)
         write_frames(path("highest.extxyz"), self.images[self.highest_index])
-        rows = zip(self.path_length_A, self.energies, strict=True)
-        lines = [f"{i},{s:.6f},{e:.9f},{e - self.energies[0]:.9f}" for i, (s, e) in enumerate(rows)]
-        write_text(path("profile.csv"), "\n".join(["image,path_A,energy_eV,relative_eV", *lines]) + "\n")
+        rows = [
+            (image, f"{distance:.6f}", f"{energy:.9f}", f"{energy - self.energies[0]:.9f}")
+            for image, (distance, energy) in enumerate(zip(self.path_length_A, self.energies, strict=True))
+        ]
+        write_text(path("profile.csv"), csv_text(["image", "path_A", "energy_eV", "relative_eV"], rows))
 
 
 def find_path(

@@ -13,7 +13,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def style_axes(axes: Axes, x: str = "", y: str = "") -> None:
-    """Labels, a light grid, and no frame above and to the right."""
+    """Label the axes, draw a light grid, and leave out the frame above and to the right."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.spines[["top", "right"]].set_visible(False)
@@ -21,13 +21,13 @@ def style_axes(axes: Axes, x: str = "", y: str = "") -> None:
 
 
 def new_figure(x: str, y: str) -> tuple[Figure, Axes]:
-    """One panel with labelled axes."""
+    """Make a figure with one panel and labelled axes."""
     figure, (axes,) = new_panels([(x, y)])
     return figure, axes
 
 
 def new_panels(labels: list[tuple[str, str]]) -> tuple[Figure, list[Axes]]:
-    """Panels side by side, one for each (x label, y label)."""
+    """Make a figure with panels side by side, one for each (x label, y label)."""
     from dp_sim.recipes.results.shown_figure import ShownFigure
 
     figure = ShownFigure(figsize=(6.0 if len(labels) == 1 else 4.4 * len(labels), 3.6), dpi=150, layout="constrained")

@@ -9,15 +9,16 @@ import numpy as np
 
 
 def format_estimate(value: float, error: float) -> str:
-    """`1.234 ± 0.056`: two significant digits of the error, as many decimals of the value."""
+    """Write a value and its error as `1.234 ± 0.056`: two significant digits of the error, as many decimals in both."""
     digits = 2 if error == 0 else max(0, 1 - math.floor(math.log10(error)))
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
 def format_value(value: Any) -> str:
-    """A value of `plain` for people: six significant digits (for large numbers four decimals); long lists shortened.
+    """Write a value of `plain` for people.
 
-    The floats of a list share their decimals, so that noise beside large numbers reads as zero.
+    Numbers have six significant digits, large ones four decimals. Long lists are shortened. The numbers of a list have
+    the same number of decimals, so that noise beside large numbers reads as zero.
     """
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -39,7 +40,13 @@ def format_value(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """JSON types only; complex numbers and non-finite floats are refused, because a reader could not trust them."""
+    """Convert a value to the types of JSON.
+
+    Raises
+    ------
+    ValueError
+        A number is not finite: result.json holds numbers only where they are known.
+    """
     if isinstance(value, np.ndarray):
         return plain(value.tolist())
     if isinstance(value, np.generic):

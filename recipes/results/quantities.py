@@ -10,9 +10,16 @@ from dp_sim.recipes.results.formatting import format_estimate, format_value, pla
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number (or array) that is computed, not estimated: it has a unit and no statistical error.
+    """A value that is computed, not estimated from samples: it has a unit and no statistical error.
 
-    `value` is a float, an int, a bool, a string, an array, or None when it is not known; then `cause` says why.
+    Attributes
+    ----------
+    value
+        A number, a bool, a string or an array; None where it is not known.
+    unit
+        In ASCII (`eV/Angstrom^2`); empty for a value without a unit.
+    cause
+        Why the value is not known, as a sentence; else empty.
     """
 
     value: Any
@@ -20,11 +27,13 @@ class Quantity:
     cause: str = ""
 
     def __str__(self) -> str:
+        """Return the value with its unit, or why there is none."""
         if self.value is None:
             return f"not given: {self.cause}"
         return f"{format_value(plain(self.value))} {self.unit}".rstrip()
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the entry of result.json."""
         return {"value": plain(self.value), "unit": self.unit, "error": None, "cause": self.cause}
 
 
@@ -32,9 +41,18 @@ class Quantity:
 class Estimate:
     """A number estimated from correlated samples.
 
-    value, error   the estimate and its standard error; both None, with `cause`, when the run is too short
-    ci95           95 % confidence interval
-    n_effective    number of statistically independent samples behind it
+    Attributes
+    ----------
+    value, error
+        The estimate and its standard error; both None where the run is too short.
+    ci95
+        95 % confidence interval.
+    n_effective
+        Number of statistically independent samples behind it.
+    unit
+        In ASCII.
+    cause
+        Why there is no value, as a sentence; else empty.
     """
 
     value: float | None
@@ -46,15 +64,17 @@ class Estimate:
 
     @classmethod
     def withheld(cls, unit: str, cause: str, n_effective: float | None = None) -> Estimate:
-        """An estimate that the samples do not support; `cause` is a sentence."""
+        """Make an estimate without a value, because the samples do not support one; `cause` says why."""
         return cls(None, None, None, n_effective, unit, cause)
 
     def __str__(self) -> str:
+        """Return the value, its standard error and the unit, or why there is none."""
         if self.value is None or self.error is None:
             return f"not given: {self.cause}"
         return f"{format_estimate(self.value, self.error)} {self.unit}".rstrip()
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the entry of result.json."""
         return {
             "value": plain(self.value),
             "unit": self.unit,

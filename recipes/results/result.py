@@ -25,10 +25,18 @@ if TYPE_CHECKING:
 class Result:
     """Base of every recipe's result. A subclass adds its fields and says in `quantities` what goes into result.json.
 
-    recipe      the recipe's name, as on the command line; title: the headline of its report
-    converged   whether the recipe reached what it was asked for
-    cause       where it did not, the reason as a sentence; else empty
-    provenance  versions, hashes, seed, wall time (seconds): see `RunDirectory.provenance`
+    Attributes
+    ----------
+    recipe
+        The recipe's name, as on the command line.
+    title
+        The headline of its report.
+    converged
+        Whether the recipe reached what it was asked for.
+    cause
+        Where it did not, the reason as a sentence; else empty.
+    provenance
+        Versions, hashes, seed, wall time (seconds): see `RunDirectory.provenance`.
     """
 
     recipe: ClassVar[str]
@@ -39,18 +47,29 @@ class Result:
     provenance: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def quantities(self) -> dict[str, Quantity | Estimate]:
-        """Name -> number, in the order in which they are shown."""
+        """Return the numbers by name, in the order in which they are shown."""
         raise TypeError(f"{type(self).__name__} must define quantities()")
 
     def figures(self) -> dict[str, Figure]:
-        """Name -> matplotlib figure; each is saved as NAME.png and shown in the report."""
+        """Draw the figures by name; each is saved as NAME.png and shown in the report."""
         return {}
 
     def write_data(self, path: Callable[[str], Path]) -> None:
-        """Write structures and arrays; `path(name)` says where the file `name` goes."""
+        """Write structures, tables and arrays.
+
+        Parameters
+        ----------
+        path
+            Gives the place of a file by its name.
+        """
 
     def plot(self, name: str | None = None) -> Figure:
-        """The figure `name`, or the first one.
+        """Draw one figure.
+
+        Parameters
+        ----------
+        name
+            One of `figures()`; None draws the first.
 
         Raises
         ------
@@ -68,7 +87,13 @@ class Result:
         return figures[name]
 
     def write(self, path: Callable[[str], Path]) -> None:
-        """Write data, plots, report.html and, last, result.json: where that stands, all the rest does too."""
+        """Write data, plots, report.html and, last, result.json: where that stands, all the rest does too.
+
+        Parameters
+        ----------
+        path
+            Gives the place of a file by its name.
+        """
         self.write_data(path)
         plots: dict[str, bytes] = {}
         for name, figure in self.figures().items():
@@ -80,7 +105,14 @@ class Result:
         write_text(path("result.json"), json.dumps(content, indent=1, allow_nan=False) + "\n")
 
     def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write result.json, report.html, plots and data into `directory`, as a recipe with `out=` does.
+        """Write result.json, report.html, plots and data into a directory, as a recipe with `out=` does.
+
+        Parameters
+        ----------
+        directory
+            Made where it does not exist.
+        overwrite
+            Replace an earlier run in it.
 
         Raises
         ------
@@ -116,11 +148,11 @@ class Result:
         return self.summary()
 
     def _repr_html_(self) -> str:
-        """The verdict, the numbers and the plots, in a notebook."""
+        """Show the verdict, the numbers and the plots in a notebook."""
         return result_fragment(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of result.json: numbers only where they are known, no NaN."""
+        """Return the content of result.json: numbers only where they are known, no NaN."""
         return {
             "schema": SCHEMA_VERSION,
             "recipe": self.recipe,

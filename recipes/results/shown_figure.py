@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 
 class ShownFigure(Figure):
-    """Without pyplot nobody else tells a notebook how to draw a figure."""
+    """A figure that can draw itself in a notebook, where pyplot is not there to do it."""
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
