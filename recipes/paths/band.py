@@ -23,8 +23,13 @@ SAVE_EVERY = 10
 
 
 class Band(NEB):
-    """ASE's band on one calculator, which evaluates all images together before ASE asks each of them, and with its
-    largest force measured over all moving images: NEB.residuals leaves out the climbing one."""
+    """ASE's band on one calculator, which evaluates all images together before ASE asks each of them.
+
+    Attributes
+    ----------
+    largest_force
+        Largest force on an atom, eV/Angstrom, over all moving images: NEB.residuals leaves out the climbing one.
+    """
 
     largest_force = np.inf
 
@@ -33,6 +38,7 @@ class Band(NEB):
         self.calculator = calculator
 
     def get_forces(self) -> np.ndarray:
+        """Compute the forces on all moving images, one after another (n_moving N, 3), eV/Angstrom."""
         moving = self.images[1:-1]
         names = [f"image {number}" for number in range(1, len(moving) + 1)]  # the reactant is image 0
         for image, (energy, forces) in zip(moving, energies_and_forces(moving, self.calculator, names), strict=True):
@@ -42,15 +48,16 @@ class Band(NEB):
         return forces
 
     def get_residual(self) -> float:
+        """Return what NEBOptimizer compares with its `fmax`."""
         return self.largest_force
 
     def has_barrier(self) -> bool:
-        """Whether an image between the ends lies above both."""
+        """Tell whether an image between the ends lies above both."""
         return bool(self.energies[1:-1].max() > max(self.energies[0], self.energies[-1]))
 
 
 def make_band(path: list[Atoms], calculator: Any) -> Band:
-    """A band on one calculator; the ends do not move, so their energies are computed once."""
+    """Make a band on one calculator; the ends do not move, so their energies are computed once."""
     for end in (path[0], path[-1]):
         end.calc = calculator
         NEB.freeze_results_on_image(
@@ -60,7 +67,26 @@ def make_band(path: list[Atoms], calculator: Any) -> Band:
 
 
 def optimize_band(band: Band, climbing: bool, fmax: float, steps: int, run: RunDirectory, progress: bool) -> int:
-    """Plain band, then climbing image; returns the steps taken. Leaves the band at its last accepted positions."""
+    """Optimise the plain band, then the one with a climbing image.
+
+    Parameters
+    ----------
+    band
+        Left at the last positions that the solver accepted.
+    climbing
+        Begin with the climbing image, as an earlier session did.
+    fmax
+        Largest force on an atom where the band has converged, eV/Angstrom.
+    steps
+        Limit on the steps, both stages together.
+    run, progress
+        Where the band is saved, and whether the progress is shown.
+
+    Returns
+    -------
+    int
+        The steps taken.
+    """
     accepted = [band.get_positions()]
     taken = 0
 
@@ -98,6 +124,7 @@ def optimize_band(band: Band, climbing: bool, fmax: float, steps: int, run: RunD
 
 
 def write_band(band: Band, positions: np.ndarray, target: Path | None) -> None:
+    """Save the band, its moving images at `positions`; without a target do nothing."""
     if target is None:
         return
     images = [image.copy() for image in band.images]
@@ -108,7 +135,7 @@ def write_band(band: Band, positions: np.ndarray, target: Path | None) -> None:
 
 
 def read_band(file: Path, reactant: Atoms) -> tuple[Band, bool]:
-    """The saved band, and whether its image was climbing; calculator and constraints are those of the reactant."""
+    """Read a saved band, and whether its image was climbing; calculator and constraints are those of the reactant."""
     path = list(iread(file))
     climbing = bool(path[0].info.pop("climbing", False))
     for image in path:

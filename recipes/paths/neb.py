@@ -16,13 +16,8 @@ from dp_sim.errors import InputError
 from dp_sim.files import write_text
 from dp_sim.recipes.inputs.forces import largest_force
 from dp_sim.recipes.paths.band import BAND, Band, make_band, optimize_band, read_band
-from dp_sim.recipes.paths.ends import END_FMAX, place, prepare_ends, relaxed_ends
-from dp_sim.recipes.paths.first_path import (
-    check_interpolation,
-    displacement,
-    first_path,
-    is_free,
-)
+from dp_sim.recipes.paths.ends import END_FMAX, displacement, is_free, place, prepare_ends, relaxed_ends
+from dp_sim.recipes.paths.first_path import check_interpolation, first_path
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity

@@ -1,4 +1,4 @@
-"""Is this a first-order saddle point? What its normal modes say, and its Hessian for a walk downhill."""
+"""First-order saddle points: telling them by their normal modes, and their Hessian for a walk downhill."""
 
 from __future__ import annotations
 
@@ -17,9 +17,17 @@ _HBAR = units._hbar * units.J * units.s
 
 
 def saddle_verdict(frequencies_cm1: NDArray[np.float64]) -> str:
-    """Empty for a first-order saddle point, else what the structure is instead, as a sentence.
+    """Tell whether normal modes are those of a first-order saddle point.
 
-    frequencies_cm1   (M,) ascending, imaginary ones negative
+    Parameters
+    ----------
+    frequencies_cm1
+        (M,) ascending, imaginary ones negative.
+
+    Returns
+    -------
+    str
+        Empty for a first-order saddle point, else what the structure is instead, as a sentence.
     """
     imaginary = int((frequencies_cm1 < -IMAGINARY_CM1).sum())
     lowest = ", ".join(f"{value:.1f}" for value in frequencies_cm1[:3])
@@ -34,10 +42,15 @@ def saddle_verdict(frequencies_cm1: NDArray[np.float64]) -> str:
 
 
 def stiffened_hessian(vib: VibResult) -> NDArray[np.float64]:
-    """The Hessian (3N, 3N) eV/Angstrom^2 with rigid motions and fixed atoms made stiff.
+    """Rebuild the Hessian from the normal modes, with rigid motions and fixed atoms made stiff.
 
     In mass-weighted coordinates it is sum_k w_k^2 q_k q_k^T over the modes, plus `STIFF` times the projector on all
-    else: so its one negative eigenvalue is that of the imaginary mode, whatever the rounding of the rigid ones.
+    else. Its one negative eigenvalue is that of the imaginary mode, whatever the rounding of the rigid motions.
+
+    Returns
+    -------
+    (3N, 3N) array
+        eV/Angstrom^2.
     """
     root_mass = np.repeat(np.sqrt(vib.atoms.get_masses()), 3)
     modes = vib.modes.reshape(len(vib.modes), -1) * root_mass

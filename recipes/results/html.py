@@ -37,13 +37,13 @@ class Shown(Protocol):
         """Whether the recipe reached what it was asked for."""
 
     def quantities(self) -> dict[str, Quantity | Estimate]:
-        """Name -> number."""
+        """Return the numbers by name."""
 
     def figures(self) -> dict[str, Figure]:
-        """Name -> figure."""
+        """Draw the figures by name."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of result.json."""
+        """Return the content of result.json."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Image:
 
 @cache
 def _environment() -> Environment:
-    """The templates, with the filters that they use."""
+    """Load the templates, with the filters that they use."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -162,7 +162,7 @@ def rebuild_report(directory: str | os.PathLike[str]) -> Path:
 
 
 def _frame(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What every whole page needs: the content, the date (UTC, to the minute) and the provenance."""
+    """Collect what every whole page needs: the content, the date (UTC, to the minute) and the provenance."""
     provenance = content["provenance"]
     origin = {name: value for name, value in provenance.items() if name != "settings"}
     date = str(provenance.get("date", ""))[:16].replace("T", " ")
@@ -170,7 +170,7 @@ def _frame(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _setting_texts(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Each setting as one text; those without a value (None, an empty list or section) are left out."""
+    """Write each setting as one text; leave out those without a value (None, an empty list or section)."""
     texts = {}
     for name, value in settings.items():
         if value is None or value in ([], {}):

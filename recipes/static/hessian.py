@@ -24,11 +24,28 @@ PARTIAL = "hessian_rows.npy"
 def compute_hessian(
     atoms: Atoms, *, method: str, delta: float, mobile: NDArray[np.intp], run: RunDirectory, progress: bool
 ) -> tuple[Hessian, str]:
-    """Second derivatives of the energy over the mobile atoms (3n, 3n), eV/Angstrom^2, and where they come from.
+    """Compute the second derivatives of the energy over the mobile atoms.
 
-    method   "exact": `get_hessian(atoms)` of the calculator; "differences"; "auto": exact if the calculator has it
-    delta    displacement of the differences, Angstrom
-    mobile   indices (n,) of the atoms that may move
+    Parameters
+    ----------
+    atoms
+        The structure, with a calculator.
+    method
+        "exact": `get_hessian(atoms)` of the calculator. "differences": central differences of the forces. "auto": exact
+        if the calculator has it.
+    delta
+        Displacement of the differences, Angstrom.
+    mobile
+        (n,) indices of the atoms that may move.
+    run, progress
+        Where finished rows of the differences are kept, and whether the progress is shown.
+
+    Returns
+    -------
+    hessian
+        (3n, 3n) eV/Angstrom^2, symmetric.
+    source
+        How it was computed, in words.
 
     Raises
     ------
@@ -52,7 +69,7 @@ def compute_hessian(
 
 
 def exact_hessian(atoms: Atoms) -> Hessian | None:
-    """(3N, 3N), eV/Angstrom^2, from the calculator's `get_hessian`, or None where it has none."""
+    """Ask the calculator for its Hessian (3N, 3N), eV/Angstrom^2; None where it has none."""
     get_hessian: Any = getattr(atoms.calc, "get_hessian", None)
     if get_hessian is None:
         return None
@@ -66,9 +83,25 @@ def exact_hessian(atoms: Atoms) -> Hessian | None:
 def difference_hessian(
     atoms: Atoms, *, delta: float, mobile: NDArray[np.intp], partial: Path | None, progress: bool
 ) -> Hessian:
-    """Rows of the Hessian (3n, 3N) for the mobile atoms: H_ij = -[F_j(x_i + delta) - F_j(x_i - delta)] / (2 delta).
+    """Compute the Hessian by central differences: H_ij = -[F_j(x_i + delta) - F_j(x_i - delta)] / (2 delta).
 
-    Each finished atom is kept in the file `partial`, from which an interrupted computation continues.
+    Parameters
+    ----------
+    atoms
+        The structure, with a calculator.
+    delta
+        Displacement, Angstrom.
+    mobile
+        (n,) indices of the atoms that are displaced.
+    partial
+        File that keeps the rows of finished atoms, from which an interrupted computation continues.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    (3n, 3N) array
+        Rows of the mobile atoms, columns of all, eV/Angstrom^2.
     """
     rows = np.full((len(mobile), 3, 3 * len(atoms)), np.nan)
     if partial is not None and partial.is_file():
@@ -85,7 +118,7 @@ def difference_hessian(
 
 
 def _differences(atoms: Atoms, atom: int, delta: float) -> NDArray[np.float64]:
-    """Three rows of the Hessian (3, 3N), from six structures."""
+    """Compute the three rows of one atom (3, 3N), from six structures."""
     displaced = [atoms.copy() for _ in range(6)]
     for number, moved in enumerate(displaced):
         moved.positions[atom, number // 2] += -delta if number % 2 else delta
@@ -94,7 +127,7 @@ def _differences(atoms: Atoms, atom: int, delta: float) -> NDArray[np.float64]:
 
 
 def _symmetric(hessian: Hessian, run: RunDirectory) -> Hessian:
-    """Its symmetric part; the antisymmetric part is an error of the differences, or of rounding, and is logged."""
+    """Take the symmetric part; the antisymmetric part is an error of the differences or of rounding, and is logged."""
     if hessian.size:
         run.log(f"largest asymmetry of the Hessian: {np.abs(hessian - hessian.T).max():.1e} eV/Angstrom^2")
     return (hessian + hessian.T) / 2

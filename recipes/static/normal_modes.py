@@ -24,10 +24,16 @@ _QUANTUM_EV: float = units._hbar * units.m / np.sqrt(units._e * units._amu)
 class NormalModes(NamedTuple):
     """M modes of n atoms, in the order of rising frequency.
 
-    frequencies_cm1         (M,) an imaginary one as a negative number
-    displacements           (M, n, 3) Cartesian, of length 1
-    reduced_masses_amu      (M,) of these displacements
-    rigid_frequencies_cm1   (K,) what the rigid motions that were taken out have; zero for an exact stationary point
+    Attributes
+    ----------
+    frequencies_cm1
+        (M,) an imaginary one as a negative number.
+    displacements
+        (M, n, 3) Cartesian, of length 1.
+    reduced_masses_amu
+        (M,) of these displacements.
+    rigid_frequencies_cm1
+        (K,) of the rigid motions that were taken out; zero at an exact stationary point.
     """
 
     frequencies_cm1: Array
@@ -45,8 +51,14 @@ class NormalModes(NamedTuple):
 def normal_modes(hessian: Array, masses: Array, rigid: Array) -> NormalModes:
     """Diagonalise the mass-weighted Hessian in the complement of the rigid motions.
 
-    hessian   (3n, 3n) eV/Angstrom^2; masses (n,) amu
-    rigid     (3n, K) orthonormal columns in mass-weighted coordinates sqrt(m) r, from `rigid_motions`
+    Parameters
+    ----------
+    hessian
+        (3n, 3n) eV/Angstrom^2.
+    masses
+        (n,) amu.
+    rigid
+        (3n, K) orthonormal columns in mass-weighted coordinates sqrt(m) r, from `rigid_motions`.
     """
     root = np.repeat(np.sqrt(masses), 3)
     dynamical = hessian / np.outer(root, root)
@@ -65,15 +77,18 @@ def normal_modes(hessian: Array, masses: Array, rigid: Array) -> NormalModes:
 
 
 def _wavenumbers(eigenvalues: NDArray[np.floating]) -> Array:
-    """Eigenvalues in eV/Angstrom^2/amu -> cm^-1; negative for an imaginary frequency."""
+    """Convert eigenvalues in eV/Angstrom^2/amu to cm^-1; negative for an imaginary frequency."""
     energies: Array = np.sign(eigenvalues) * np.sqrt(np.abs(eigenvalues)) * (_QUANTUM_EV / units.invcm)
     return energies
 
 
 def rigid_motions(positions: Array, masses: Array, *, rotations: bool) -> Array:
-    """Translations, and rotations if asked, as orthonormal columns (3n, K) in mass-weighted coordinates sqrt(m) r.
+    """Build the translations, and the rotations if asked, in mass-weighted coordinates sqrt(m) r.
 
-    K is 3 for translations alone or a single atom, 5 for a linear system, else 6.
+    Returns
+    -------
+    (3n, K) array
+        Orthonormal columns. K is 3 for translations alone or a single atom, 5 for a linear system, else 6.
     """
     root = np.sqrt(masses)
     motions = [np.outer(root, axis).ravel() for axis in np.eye(3)]
