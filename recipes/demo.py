@@ -1,4 +1,4 @@
-"""The whole way on the shipped water example: train, optimise, vibrations, NVT and NPT in OpenMM, one page."""
+"""The demo: train on the shipped water data, relax, vibrations, NVT and NPT in OpenMM, and one page of it all."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 from ase import Atoms
 from ase.io import read
+from typing_extensions import override
 
 from dp_sim.errors import InputError, import_optional
 from dp_sim.files import write_text
@@ -24,9 +25,6 @@ from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.static.opt import OptResult, optimize
 from dp_sim.recipes.static.vib import VibResult, vibrations
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 TEMPERATURE_K, PRESSURE_BAR = 330.0, 1.0
 #: Heavier hydrogens allow steps of 2 fs; averages of the liquid do not depend on masses.
@@ -69,7 +67,7 @@ class DemoResult(Result):
     npt: NPTResult
 
     def parts(self) -> dict[str, tuple[str, Result]]:
-        """Heading -> what was done there in a sentence, and its result."""
+        """Return the parts by heading: what was done there in a sentence, and its result."""
         return {
             "1. Training": (
                 "A Deep Potential is fitted to energies, forces and virials of GFN1-xTB; the held-out frames were not "
@@ -97,6 +95,7 @@ class DemoResult(Result):
             ),
         }
 
+    @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
         held_out = self.training.quantities()
         return {
@@ -109,12 +108,9 @@ class DemoResult(Result):
             "compressibility": self.npt.quantities()["compressibility"],
         }
 
-    def figures(self) -> dict[str, Figure]:
-        return {}
-
 
 def example(name: str) -> Path:
-    """The folder of a shipped example system: `water` or `ethanol`.
+    """Find the folder of a shipped example system: `water` or `ethanol`.
 
     Raises
     ------
@@ -137,10 +133,25 @@ def run_demo(
     seed: int = 0,
     on_part: Callable[[str], Any] = lambda sentence: None,
 ) -> DemoResult:
-    """Train on the shipped water data, then use the model in ASE and in OpenMM; one HTML page with the plots.
+    """Train on the shipped water data, then use the model in ASE and in OpenMM; one HTML page shows it all.
 
-    out        directory; one sub-directory for each part, report.html for all of them
-    on_part    called with a sentence before each part
+    Parameters
+    ----------
+    out
+        Directory with one folder for each part, and report.html for all of them.
+    overwrite, resume
+        Replace an earlier run. There is nothing half-done to continue: `resume` starts again.
+    progress
+        Show progress bars.
+    seed
+        Of the training and of the dynamics.
+    on_part
+        Called with a sentence before each part.
+
+    Returns
+    -------
+    DemoResult
+        The results of the five parts.
 
     Raises
     ------
@@ -180,7 +191,7 @@ def run_demo(
 def _liquid(
     start: Atoms, model: str, directory: Path, shared: _Shared, on_part: Callable[[str], Any]
 ) -> tuple[NVTResult, NPTResult]:
-    """Constant volume, then from where that ended constant pressure."""
+    """Run at constant volume, and from where that ended at constant pressure."""
     dynamics = _Dynamics(
         engine="openmm",
         backend="torchscript",

@@ -1,18 +1,19 @@
-"""A model against labelled data: table of errors and parity plot (Zhang et al., NeurIPS 2018, table 2 and fig. 2)."""
+"""Accuracy of a model on labelled data: errors and parity plot (Zhang et al., NeurIPS 2018, table 2 and fig. 2)."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from dp_sim.datasets.reading import read_all
 from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.calculators import as_calculator, loaded_model
+from dp_sim.recipes.results.figures import COLOURS, new_panels
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.directory import RunDirectory
@@ -31,9 +32,15 @@ UNITS = {"energy": "eV/atom", "forces": "eV/Angstrom", "virial": "eV/atom"}
 class AccuracyResult(Result):
     """Errors on labelled frames.
 
-    total      all frames together (training.accuracy.SystemErrors: energy eV/atom, forces eV/Angstrom, virial eV/atom)
-    systems    the same per composition
-    parities   labels beside predictions
+    Attributes
+    ----------
+    total
+        Errors on all frames (`dp_sim.training.accuracy.SystemErrors`: energy eV/atom, forces eV/Angstrom, virial
+        eV/atom).
+    systems
+        The same for each composition.
+    parities
+        Labels and predictions of each composition.
     """
 
     recipe: ClassVar[str] = "test"
@@ -43,6 +50,7 @@ class AccuracyResult(Result):
     systems: tuple[SystemErrors, ...]
     parities: tuple[Parity, ...]
 
+    @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
         quantities: dict[str, Quantity | Estimate] = {"frames": Quantity(self.total.frames)}
         shown = [self.total] if len(self.systems) == 1 else [self.total, *self.systems]
@@ -51,15 +59,21 @@ class AccuracyResult(Result):
             quantities.update(error_quantities(errors, prefix))
         return quantities
 
+    @override
     def figures(self) -> dict[str, Figure]:
         return {"parity": parity_figure(self.parities)}
 
-    def write_data(self, path: Callable[[str], Path]) -> None:
-        """Nothing beside result.json and the plot."""
-
 
 def error_quantities(errors: SystemErrors, prefix: str = "") -> dict[str, Quantity | Estimate]:
-    """MAE and RMSE of each label that there is."""
+    """Collect MAE and RMSE of each label that the frames have.
+
+    Parameters
+    ----------
+    errors
+        Of one composition, or of all frames.
+    prefix
+        What the names begin with.
+    """
     quantities: dict[str, Quantity | Estimate] = {}
     for label, unit in UNITS.items():
         pair: ErrorPair = getattr(errors, label)
@@ -70,9 +84,7 @@ def error_quantities(errors: SystemErrors, prefix: str = "") -> dict[str, Quanti
 
 
 def parity_figure(parities: Sequence[Parity]) -> Figure:
-    """Energies standardised per system as in fig. 2 of the paper, and force components."""
-    from dp_sim.recipes.results.figures import COLOURS, new_panels
-
+    """Plot predictions against labels: energies, standardised per system as in fig. 2 of the paper, and forces."""
     figure, (energy, forces) = new_panels(
         [("(label − mean)/deviation", "(prediction − mean)/deviation"), ("label (eV/Å)", "prediction (eV/Å)")]
     )
@@ -108,9 +120,21 @@ def measure_accuracy(
 ) -> AccuracyResult:
     """Evaluate a model on labelled frames.
 
-    model   a model file, a list of them (a committee) or a DPCalculator
-    data    files that ASE reads (FILE@INDEX for a part) or DeePMD-kit folders
-    seed    kept for the record: nothing here is random
+    Parameters
+    ----------
+    model
+        A model file, a list of them (a committee) or a DPCalculator.
+    data
+        Files that ASE reads (FILE@INDEX for a part) or DeePMD-kit folders.
+    out, overwrite, resume, progress
+        As for every recipe. There is nothing to continue: `resume` starts again.
+    seed
+        Kept for the record: nothing here is random.
+
+    Returns
+    -------
+    AccuracyResult
+        MAE and RMSE per label, with a parity plot.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the embedding nets have learnt: filters over the neighbour density (Zhang et al., NeurIPS 2018, fig. 1c)."""
+"""The filters that embedding nets have learnt over the density of neighbours (Zhang et al., NeurIPS 2018, fig. 1c)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from dp_sim.descriptors.smooth import SmoothDescriptor
 from dp_sim.errors import InputError
 from dp_sim.model.evaluator import Model, eager_model
+from dp_sim.recipes.results.figures import COLOURS, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +23,19 @@ MOST_PAIRS = 6
 
 
 def filter_values(model: Model, distances: np.ndarray) -> dict[str, np.ndarray]:
-    """s(r) G(s(r)) (R, M1) at distances (R,), Angstrom, for every pair of species `centre-neighbour`.
+    """Evaluate the filters s(r) G(s(r)) of every pair of species.
+
+    Parameters
+    ----------
+    model
+        A trained model.
+    distances
+        (R,) Angstrom.
+
+    Returns
+    -------
+    dict
+        `centre-neighbour` -> (R, M1).
 
     Raises
     ------
@@ -49,10 +62,14 @@ def filter_values(model: Model, distances: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def filters_figure(model: Model) -> Figure:
-    """Per pair of species: density of neighbours in the training data, axis filters, coordinate filters, against r."""
-    from matplotlib.figure import Figure
+    """Plot the density of neighbours in the training data and the filters against r, for each pair of species.
 
-    from dp_sim.recipes.results.figures import COLOURS, style_axes
+    Raises
+    ------
+    InputError
+        From `filter_values`.
+    """
+    from matplotlib.figure import Figure
 
     metadata = model.metadata
     density = metadata.training.get("radial_distribution")

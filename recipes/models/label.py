@@ -28,9 +28,14 @@ _SOURCE = "dp_sim_source"
 class Labelled:
     """What became of the structures of one call.
 
-    frames      the labelled structures, in the order of the input
-    continued   how many of them an earlier, interrupted session had labelled
-    failed      number of the structure -> why the calculator could not label it
+    Attributes
+    ----------
+    frames
+        The labelled structures, in the order of the input.
+    continued
+        How many of them an earlier, interrupted session had labelled.
+    failed
+        Number of the structure -> why the calculator could not label it.
     """
 
     frames: list[Atoms]
@@ -51,6 +56,24 @@ def label_structures(
 
     Until then they gather in the hidden file `.NAME.partial` beside it, from which `resume` continues. A structure that
     the calculator cannot label (an SCF that does not converge) is left out and reported in `failed`.
+
+    Parameters
+    ----------
+    structures
+        Structures; their own labels are replaced.
+    calc
+        An ASE calculator, a model file, or a list of model files.
+    out
+        The file of labelled structures.
+    overwrite, resume
+        Replace an earlier file, or continue an unfinished one.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    Labelled
+        The labelled structures, and those that failed.
 
     Raises
     ------
@@ -88,13 +111,13 @@ def label_structures(
 
 
 def _source(number: int, atoms: Atoms, calculator: Any) -> str:
-    """A token for structure, place and calculator: a label is only taken over where all three are the same."""
+    """Make a token of structure, place and calculator: a label is only taken over where all three are the same."""
     what = [structures_sha256([atoms]), calculator_settings(calculator), model_sha256(calculator)]
     return f"{number}-{hashlib.sha256(json.dumps(what, default=str).encode()).hexdigest()[:16]}"
 
 
 def _earlier(out: Path, partial: Path, sources: list[str], *, overwrite: bool, resume: bool) -> dict[str, Atoms]:
-    """The frames that an unfinished file holds, by their source; what must not be there is refused or removed."""
+    """Read the frames of an unfinished file by their source; refuse or remove files that must not be there."""
     if overwrite and resume:
         raise InputError("options-exclude-each-other", "overwrite and resume exclude each other; give one of them")
     if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):

@@ -1,4 +1,4 @@
-"""Neighbours in a data set: radial distribution per pair of species, and how many neighbours atoms have."""
+"""A figure of the neighbours in a data set: radial distribution per pair of species, and numbers of neighbours."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dp_sim.datasets.statistics import NeighborStatistics
+from dp_sim.recipes.results.figures import COLOURS, new_panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Pairs of species drawn; more would not be told apart.
+#: Pairs of species drawn; the curves of more could not be told apart.
 MOST_PAIRS = 6
 
 
 def neighbor_figure(statistics: NeighborStatistics) -> Figure:
-    """g(r) of bulk data (elsewhere the density of neighbours), and the histogram of neighbours within the cutoff."""
-    from dp_sim.recipes.results.figures import COLOURS, new_panels
+    """Plot g(r) and the histogram of neighbours within the cutoff.
 
+    Parameters
+    ----------
+    statistics
+        Of a data set. Where it is not periodic there is no g(r): the density of neighbours is drawn instead.
+    """
     bulk = statistics.volume is not None
     r, curves = statistics.radial_distribution() if bulk else statistics.density()
     figure, (radial, numbers) = new_panels(

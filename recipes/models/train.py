@@ -1,4 +1,4 @@
-"""Training as a recipe: a YAML input in, a run directory with the model, its learning curve and a report out."""
+"""Training as a recipe: from a YAML file to a run directory with the model, its learning curve and a report."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from typing_extensions import override
+
 from dp_sim.config.reading import parse_config, read_config
 from dp_sim.config.training import TrainConfig
 from dp_sim.datasets.radial_distribution import radial_distribution
@@ -16,6 +18,7 @@ from dp_sim.files import write_text
 from dp_sim.model.evaluator import Model
 from dp_sim.model.model_file import load_model, save_model
 from dp_sim.recipes.models.accuracy import UNITS, error_quantities, parity_figure
+from dp_sim.recipes.results.figures import COLOURS, new_panels
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.results.tables import csv_text
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MODEL, CHECKPOINT, CURVE = "model.pt", "checkpoint.pt", "learning_curve.csv"
-#: Said when a run is to be resumed with another number of steps.
+#: Advice where a run is resumed with another number of steps.
 OTHER_STEPS = (
     "the learning rate falls over all the steps of a run, so one of another length differs from its first step on: "
     "train it in another directory (-o), or start over with --overwrite"
@@ -42,11 +45,20 @@ OTHER_STEPS = (
 class TrainResult(Result):
     """A trained model.
 
-    model       the opened model file
-    model_path  where it is
-    curve       the learning curve (dp_sim.training.loop.CurvePoint: eV/atom, eV/Angstrom, seconds)
-    held_out    errors on all held-out frames, evaluated with the model file; None without such frames
-    parities    labels beside predictions for them
+    Attributes
+    ----------
+    model
+        The opened model file.
+    model_path
+        Where it is.
+    curve
+        The learning curve (`dp_sim.training.loop.CurvePoint`: eV/atom, eV/Angstrom, seconds).
+    frames
+        Number of frames that the model was fitted to.
+    held_out
+        Errors on all held-out frames, evaluated with the model file; None without such frames.
+    parities
+        Their labels and predictions, for each composition.
     """
 
     recipe: ClassVar[str] = "train"
@@ -59,6 +71,7 @@ class TrainResult(Result):
     held_out: SystemErrors | None
     parities: tuple[Parity, ...]
 
+    @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
         last = self.curve[-1]
         quantities: dict[str, Quantity | Estimate] = {
@@ -76,12 +89,14 @@ class TrainResult(Result):
             quantities.update(error_quantities(self.held_out, "held_out_"))
         return quantities
 
+    @override
     def figures(self) -> dict[str, Figure]:
         figures = {"learning_curve": learning_curve_figure(self.curve)}
         if self.parities:
             figures["parity"] = parity_figure(self.parities)
         return figures
 
+    @override
     def write_data(self, path: Callable[[str], Path]) -> None:
         write_text(path(CURVE), curve_csv(self.curve))
 
@@ -97,8 +112,7 @@ def curve_csv(curve: Sequence[CurvePoint]) -> str:
 
 
 def learning_curve_figure(curve: tuple[CurvePoint, ...]) -> Figure:
-    from dp_sim.recipes.results.figures import COLOURS, new_panels
-
+    """Plot the errors of energy and forces against the training step, on training batches and on held-out frames."""
     figure, (energy, forces) = new_panels([("step", "energy RMSE (meV/atom)"), ("step", "force RMSE (meV/Å)")])
     steps = [point.step for point in curve]
     for panel, label in ((energy, "energy"), (forces, "forces")):
@@ -124,12 +138,28 @@ def train(
 ) -> TrainResult:
     """Train a Deep Potential.
 
-    settings   a YAML file, a mapping, or a TrainConfig (dp_sim.config.model has every key, its default and meaning)
-    out        directory of the run; for a YAML file its name without suffix by default
-    resume     go on from the last checkpoint, to the same numbers as without the break
-    seed, device   in place of `training.seed` and `training.device`
+    Writes model.pt, checkpoint.pt, learning_curve.csv and .png, result.json and report.html.
 
-    Leaves model.pt, checkpoint.pt, learning_curve.csv and .png, result.json, report.html.
+    Parameters
+    ----------
+    settings
+        A YAML file, a mapping, or a TrainConfig. `dp_sim.config.model` and `dp_sim.config.training` have every key, its
+        default and its meaning.
+    out
+        Directory of the run; by default the name of the YAML file without its suffix.
+    overwrite
+        Replace an earlier run in `out`.
+    resume
+        Go on from the last checkpoint, to the same numbers as without the break.
+    progress
+        Show a progress bar.
+    seed, device
+        In place of `training.seed` and `training.device`.
+
+    Returns
+    -------
+    TrainResult
+        The model, its learning curve, and errors on held-out frames.
 
     Raises
     ------
@@ -186,7 +216,7 @@ def _config(settings: Any, out: Any) -> tuple[TrainConfig, Path]:
 
 
 def _run(trainer: Trainer, run: RunDirectory, progress: bool) -> list[CurvePoint]:
-    """The loop with its progress bar, a line in the log for each point of the curve, and a checkpoint on Ctrl-C."""
+    """Run the loop with a progress bar, a line in the log for each point of the curve, and a checkpoint on Ctrl-C."""
     total = trainer.config.training.steps
     done, text = 0, ""
     with progress_bar("train", total=total, show=progress) as advance:
@@ -210,7 +240,7 @@ def _run(trainer: Trainer, run: RunDirectory, progress: bool) -> list[CurvePoint
 
 
 def _errors_text(point: CurvePoint) -> str:
-    """`force RMSE 83, held out 91 meV/Å, energy RMSE 1.2, held out 1.4 meV/atom, lr 1.0e-03`; what has labels."""
+    """Write the errors that have labels: `force RMSE 83, held out 91 meV/Å, energy RMSE 1.2 meV/atom, lr 1.0e-03`."""
     parts = []
     for label, name, unit in (("forces", "force", "meV/Å"), ("energy", "energy", "meV/atom")):
         values = [("", getattr(point, f"train_{label}")), (", held out", getattr(point, f"valid_{label}"))]
@@ -223,7 +253,7 @@ def _errors_text(point: CurvePoint) -> str:
 
 
 def _summary(trainer: Trainer, curve: list[CurvePoint]) -> dict[str, Any]:
-    """What the model file keeps of its training: settings, sizes, last errors, and g(r) for `dp-sim info --plot`."""
+    """Collect what the model file keeps of its training: settings, sizes, last errors, g(r) for `info --plot`."""
     return {
         "settings": trainer.config.model_dump(mode="json", exclude={"data", "model"}),
         "training_frames": len(trainer.train.frames),

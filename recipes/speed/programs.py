@@ -30,7 +30,14 @@ WORKER = Path(__file__).with_name("worker.py")
 class Step:
     """One timed step: energy, forces, and stress where the cell is periodic along all axes.
 
-    bytes_above_imports    most memory that the process has held until now, less what it had held after its imports
+    Attributes
+    ----------
+    seconds
+        Wall time.
+    energy_eV
+        The energy computed.
+    bytes_above_imports
+        Most memory that the process has held until now, less what it had held after its imports.
     """
 
     seconds: float
@@ -39,9 +46,21 @@ class Step:
 
 
 class Program(AbstractContextManager["Program"]):
-    """A process that waits, inside a `with` block, for `step`. Its first answer tells `version`.
+    """A process that times one step whenever it is asked to. It runs inside a `with` block.
 
-    command    interpreter, kind and model (worker.py); structures: a file with one frame a size
+    Parameters
+    ----------
+    name
+        What messages call it.
+    command
+        Interpreter, kind and model (worker.py).
+    structures
+        A file with one frame for each size.
+
+    Attributes
+    ----------
+    version
+        Of the program, known inside the block.
 
     Raises
     ------
@@ -54,6 +73,7 @@ class Program(AbstractContextManager["Program"]):
         self._command = [command[0], str(WORKER), *command[1:], str(structures)]
 
     def __enter__(self) -> Program:
+        """Start the process and wait until it has loaded the model."""
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
         try:
             self._process = subprocess.Popen(
@@ -76,12 +96,13 @@ class Program(AbstractContextManager["Program"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """End the process."""
         self._process.kill()
         self._process.communicate()
         self._errors.close()
 
     def step(self, index: int, seed: int) -> Step:
-        """Time structure `index`, moved at random."""
+        """Time one step of the structure `index`, its atoms moved at random."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(f"{index} {seed}\n")
@@ -107,26 +128,36 @@ class Program(AbstractContextManager["Program"]):
 
 
 def _environment() -> dict[str, str]:
-    """The same number of threads for every program; threads that wait sleep, so that programs do not disturb others."""
+    """Give every program the same number of threads. Threads that wait sleep, so as not to disturb other programs."""
     threads = str(torch.get_num_threads())
     own = {"OMP_NUM_THREADS": threads, "DP_INTRA_OP_PARALLELISM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"}
     return {**os.environ, **own, "DP_INTER_OP_PARALLELISM_THREADS": "1"}
 
 
 def own_program(model: Model, structures: Path, folder: Path) -> Program:
-    """dp-sim with this model; `folder` holds what the process reads."""
+    """Make the program that runs dp-sim with this model; `folder` holds what the process reads."""
     file = folder / "model.pickle"
     file.write_bytes(pickle.dumps(model))
     return Program("dp-sim", (sys.executable, "dp-sim", str(file)), structures)
 
 
 def deepmd_interpreter(deepmd: str | None) -> str | None:
-    """The interpreter that has DeePMD-kit: the one given, or this one where it is installed; None: there is none.
+    """Find the interpreter that has DeePMD-kit.
+
+    Parameters
+    ----------
+    deepmd
+        A Python interpreter; None: this one, if DeePMD-kit is installed here.
+
+    Returns
+    -------
+    str or None
+        None where there is none.
 
     Raises
     ------
     InputError
-        What was given is no program.
+        There is no program of the name given.
     """
     if deepmd is None:
         spec = importlib.util.find_spec("deepmd")
@@ -140,7 +171,20 @@ def deepmd_interpreter(deepmd: str | None) -> str | None:
 
 
 def deepmd_program(python: str, model: Path, dtype: str, structures: Path, folder: Path) -> Program:
-    """DeePMD-kit with `model`: one of its own files, or a model file of dp-sim, which is exported.
+    """Make the program that runs DeePMD-kit.
+
+    Parameters
+    ----------
+    python
+        An interpreter that has DeePMD-kit.
+    model
+        One of its own files, or a model file of dp-sim, which is exported.
+    dtype
+        The precision of the model that it is compared with.
+    structures
+        A file with one frame for each size.
+    folder
+        Where files of the exported model go.
 
     Raises
     ------
@@ -153,7 +197,7 @@ def deepmd_program(python: str, model: Path, dtype: str, structures: Path, folde
 
 
 def _exported(python: str, model: Path, dtype: str, structures: Path, folder: Path) -> Path:
-    """A frozen PyTorch model of DeePMD-kit with the numbers of `model`; its `sel` fits the structures."""
+    """Export `model` to a frozen PyTorch model of DeePMD-kit, with a `sel` that fits the structures."""
     metadata = read_metadata(model)
     if metadata.dtype != dtype:
         raise InputError(

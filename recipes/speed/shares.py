@@ -23,7 +23,7 @@ PARTS = ("neighbor_list", "descriptor", "fitting_net", "derivative")
 
 
 def path_of(model: Model) -> str:
-    """Which way an evaluation takes: compiled operators, TorchScript alone, or TorchScript on a GPU."""
+    """Tell which path an evaluation takes: compiled operators, TorchScript alone, or TorchScript on a GPU."""
     if model.device.type != "cpu":
         return f"GPU ({model.device.type})"
     kinds = ["TorchScript" if compiled is None else "compiled" for compiled in model.compiled]
@@ -31,9 +31,21 @@ def path_of(model: Model) -> str:
 
 
 def measure_shares(model: Model, atoms: Atoms, rounds: int) -> dict[str, float]:
-    """Fraction of a step in each of PARTS, their sum 1: medians over `rounds`, after three that are not counted.
+    """Measure the fraction of a step that each of PARTS takes.
 
     The members of a committee are summed.
+
+    Parameters
+    ----------
+    model, atoms
+        What is timed.
+    rounds
+        Evaluations that count, after three that do not.
+
+    Returns
+    -------
+    dict
+        Part -> fraction, a median over the rounds; their sum is 1.
     """
     members = [compiled or _networks(model, index) for index, compiled in enumerate(model.compiled)]
     seconds = np.array([_parts_of_one(model, members, atoms) for _ in range(rounds + 3)])[3:]
@@ -44,13 +56,13 @@ def measure_shares(model: Model, atoms: Atoms, rounds: int) -> dict[str, float]:
 
 
 def _networks(model: Model, index: int) -> Any:
-    """A member as today's modules: those in files of earlier versions are divided otherwise."""
+    """Rebuild a member from today's modules: those in files of earlier versions are divided otherwise."""
     member = Model([model.modules[index]], [model.members[index]], str(model.device))
     return torch.jit.script(eager_model(member).to(model.device).requires_grad_(False).eval())
 
 
 def _parts_of_one(model: Model, members: Sequence[Any], atoms: Atoms) -> tuple[float, float, float, float]:
-    """Seconds in the neighbour list, the descriptors, the fitting nets, and a whole evaluation."""
+    """Time the neighbour list, the descriptors, the fitting nets, and a whole evaluation; seconds."""
     begin = _now(model)
     batch, pairs = model.prepare(atoms)
     neighbor = _now(model) - begin
@@ -65,7 +77,7 @@ def _parts_of_one(model: Model, members: Sequence[Any], atoms: Atoms) -> tuple[f
 
 
 def _time_networks(model: Model, networks: Any, batch: AtomicBatch, pairs: NeighborList) -> tuple[float, float]:
-    """With the graph that a derivative needs, as in an evaluation."""
+    """Time descriptor and fitting net, with the graph that a derivative needs, as in an evaluation; seconds."""
     start = _now(model)
     features = networks.descriptor(batch._replace(positions=batch.positions.detach().requires_grad_(True)), pairs)
     between = _now(model)
@@ -74,7 +86,7 @@ def _time_networks(model: Model, networks: Any, batch: AtomicBatch, pairs: Neigh
 
 
 def _time_compiled(model: Model, compiled: Any, batch: AtomicBatch, pairs: NeighborList) -> tuple[float, float]:
-    """The operator tells how its time is divided."""
+    """Time descriptor and fitting net by the operator's own clock; seconds."""
     seconds = torch.zeros(3, dtype=torch.float64)
     start = _now(model)
     compiled.timed(*batch, *pairs, seconds)
@@ -83,7 +95,7 @@ def _time_compiled(model: Model, compiled: Any, batch: AtomicBatch, pairs: Neigh
 
 
 def _now(model: Model) -> float:
-    """Seconds, when an accelerator has done what it was told."""
+    """Read the clock, seconds, once an accelerator has finished its work."""
     if model.device.type == "cuda":
         torch.cuda.synchronize(model.device)
     elif torch.get_num_threads() == 1:

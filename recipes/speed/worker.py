@@ -13,13 +13,14 @@ import pickle
 import resource
 import sys
 import time
+from importlib.metadata import version
 
 import ase.io
 import numpy as np
 
 
 def peak_bytes() -> int:
-    """Most memory that this process has held."""
+    """Return the most memory that this process has held, bytes."""
     if sys.platform != "linux":
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
     # Not ru_maxrss: it starts from the peak of the process that started this one.
@@ -28,6 +29,7 @@ def peak_bytes() -> int:
 
 
 def main() -> None:
+    """Answer requests for timed steps until standard input ends."""
     kind, model, structures = sys.argv[1:]
     # What libraries print goes to standard error; the answers have the pipe for themselves.
     answers = os.fdopen(os.dup(1), "w")
@@ -37,13 +39,12 @@ def main() -> None:
         print(json.dumps(content), file=answers, flush=True)
 
     if kind == "dp-sim":
-        import dp_sim
         from dp_sim.plugins.ase_calculator import DPCalculator
 
         imported = peak_bytes()
         with open(model, "rb") as file:
             calculator = DPCalculator(pickle.load(file))
-        answer(version=dp_sim.__version__)
+        answer(version=version("dp-sim"))
     else:
         import deepmd
         from deepmd.calculator import DP
