@@ -160,6 +160,8 @@ def _load_one(path: Path, device: torch.device, dtype: str | None) -> tuple[torc
     try:
         module = torch.jit.load(str(path), map_location=device, _extra_files=extra)
     except DAMAGED as error:
+        if not hint and "constants.pkl" in str(error):  # the member that an archive of torch.save lacks
+            hint = "; is it a checkpoint of a training? `dp-sim import` opens those of DeePMD-kit"
         raise ModelFileError(
             "file-damaged",
             f"{path} is no complete TorchScript file (truncated, or of another kind): {first_line(error)}{hint}",

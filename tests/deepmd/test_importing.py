@@ -33,6 +33,7 @@ def load(name: str, folder: Path, **options: Any) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore:.*excludes pairs of species and has a mean")
+@pytest.mark.filterwarnings("ignore:.*its energy depends on which atom comes first")
 @pytest.mark.parametrize("name", MODELS)
 def test_numbers_are_those_of_deepmd_kit(name: str, tmp_path: Path) -> None:
     """On the compiled path, where the descriptor has one, and without it."""
@@ -88,6 +89,12 @@ class TestThreeBodyContract(TestHybridContract):
 
     corners_only = True
     file = "three_body_hybrid.dp"
+
+
+class TestDPA1Contract(TestHybridContract):
+    """DPA-1 with a mean, excluded pairs and a factor that the switch takes to zero: smooth, whichever atom is first."""
+
+    file = "dpa1_smooth.dp"
 
 
 def test_angles_of_a_water_molecule(tmp_path: Path) -> None:

@@ -70,6 +70,12 @@ def se_e3(**settings: object) -> dict:
     return {key: value for key, value in {**se_a(), "type": "se_e3", **settings}.items() if key not in left_out}
 
 
+def dpa1(**settings: object) -> dict:
+    left_out = ("resnet_dt",)
+    defaults = {**se_a(), "type": "dpa1", "sel": 62, "tebd_dim": 4, "attn_layer": 0}
+    return {key: value for key, value in {**defaults, **settings}.items() if key not in left_out}
+
+
 def fitting(**settings: object) -> dict:
     defaults = {"neuron": [10, 10], "resnet_dt": False, "activation_function": "tanh", "precision": "float64"}
     return {**defaults, "seed": 2, **settings}
@@ -120,6 +126,19 @@ def definitions() -> dict[str, dict]:
     }
     parts = [se_a(rcut=3.2), se_e3()]
     models["three_body_hybrid.dp"] = {"descriptor": {"type": "hybrid", "list": parts}, "fitting_net": fitting()}
+    smooth = {"tebd_input_mode": "strip", "smooth_type_embedding": True, "type_one_side": False}
+    models["dpa1_smooth.dp"] = {
+        "descriptor": dpa1(**smooth, set_davg_zero=False, exclude_types=[[2, 2]], env_protection=0.05),
+        "fitting_net": fitting(atom_ener=[-3.0, None, 0.5]),
+    }
+    models["dpa1_mean.dp"] = {
+        "descriptor": dpa1(set_davg_zero=False, type_one_side=False, use_tebd_bias=True),
+        "fitting_net": fitting(),
+        "pair_exclude_types": [[1, 2]],
+        "atom_exclude_types": [2],
+    }
+    parts = [se_a(), dpa1(tebd_input_mode="strip", rcut=3.2, set_davg_zero=False, exclude_types=[[0, 2]])]
+    models["dpa1_hybrid.dp"] = {"descriptor": {"type": "hybrid", "list": parts}, "fitting_net": fitting()}
     return models
 
 
@@ -133,7 +152,8 @@ def randomise(model: torch.nn.Module, seed: int) -> None:
         for species in range(len(SPECIES)):
             deviation[species, :, 0] = rng.uniform(0.1, 0.3)
             deviation[species, :, 1:] = rng.uniform(0.1, 0.3)
-            if not getattr(part, "sea", getattr(part, "seat", part)).set_davg_zero:
+            block = next((getattr(part, name) for name in ("sea", "seat", "se_atten") if hasattr(part, name)), part)
+            if not block.set_davg_zero:
                 mean[species, :, 0] = rng.uniform(0.05, 0.2)
         part.set_stat_mean_and_stddev(torch.tensor(mean), torch.tensor(deviation))
     atomic.fitting_net.bias_atom_e[:] = torch.tensor(rng.normal(size=(len(SPECIES), 1)))

@@ -220,6 +220,11 @@ def test_a_data_modifier_is_refused(tmp_path: Path) -> None:
         import_model(with_member(path, "extra/something.pth", b"x"), tmp_path / "m.pt")
 
 
+def test_a_checkpoint_used_as_a_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"a checkpoint of a training\? `dp-sim import` opens those of DeePMD-kit"):
+        load_model(unpacked("plain-3.2.ckpt.pt", tmp_path))
+
+
 def test_checkpoints_that_are_none(tmp_path: Path) -> None:
     for content in ({"model": {}}, {"model": 1}, [1, 2], {"model": {"_extra_state": {"model_params": 1}}}):
         torch.save(content, tmp_path / "model.ckpt.pt")
