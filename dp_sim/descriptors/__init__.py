@@ -8,7 +8,7 @@ from dp_sim.descriptors.smooth import smooth_descriptor
 
 
 def make_descriptor(config: ModelConfig) -> Descriptor:
-    """The descriptor that the settings name, with fresh weights and neutral statistics."""
+    """Make the descriptor that the settings name, with fresh weights and neutral statistics."""
     if config.descriptor == "deepmd-kit":
         return deepmd_kit(config)
     return local_frame(config) if config.descriptor in LOCAL_FRAME_DESCRIPTORS else smooth_descriptor(config)

@@ -1,4 +1,4 @@
-"""What a descriptor is: one interface for models that run, and the statistics that training sets."""
+"""The interface of descriptors: `forward` for models that run, and the statistics that training sets."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from dp_sim.structures.batch import AtomicBatch, NeighborList
 
 
 class Descriptor(torch.nn.Module):
-    """The neighbourhood of every atom as n_features numbers that turns and swaps of like atoms leave alone.
+    """The neighbourhood of every atom as n_features numbers, invariant to rotation and permutation of like atoms.
 
     `forward` is scripted into the model file; the other methods run in Python, for training (dp_sim.training.features).
     The geometry comes in the precision of the positions and is cast to that of the weights as pair vectors.
@@ -19,11 +19,11 @@ class Descriptor(torch.nn.Module):
     n_features: int
 
     def forward(self, batch: AtomicBatch, pairs: NeighborList) -> Tensor:
-        """-> D (N, n_features) in the precision of the weights, differentiable in positions and cell."""
+        """Compute D (N, n_features) in the precision of the weights, differentiable in positions and cell."""
         raise NotImplementedError
 
-    def hand(self) -> Tensor | None:
-        """What a mirror does to D: signs (n_features,), or None where mirrors leave it alone, as they should."""
+    def mirror_signs(self) -> Tensor | None:
+        """Return the signs (n_features,) that a reflection gives to D; None where D is invariant, as it should be."""
         return None
 
     def set_statistics(self, frames: Sequence[StructurePairs]) -> None:

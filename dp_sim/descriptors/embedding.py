@@ -1,4 +1,4 @@
-"""Embedding nets G(s) and their sum over neighbours T = G^T R~, which every embedding descriptor starts from."""
+"""Embedding nets G(s) and their sum over neighbours T = G^T R~, where every descriptor of this kind begins."""
 
 import torch
 from torch import Tensor
@@ -7,10 +7,25 @@ from dp_sim.networks.dense import Network
 
 
 def sum_over_neighbors(rows: Tensor, embedded: Tensor, center: Tensor, n_atoms: int) -> Tensor:
-    """T_i = sum_j R~_ij (x) G_ij for pairs sorted by centre: (P, 4), (P, M1), (P,) -> (N, 4, M1).
+    """Sum T_i = sum_j R~_ij (x) G_ij over neighbours.
 
-    The pairs of an atom are laid side by side, as many places as the atom with most neighbours needs, so that the sum
-    is one batched matrix product; empty places hold zeros and add nothing.
+    Each atom gets as many places as the atom with most neighbours needs, so that the sum is one batched matrix product;
+    empty places hold zeros and add nothing.
+
+    Parameters
+    ----------
+    rows
+        (P, 4) of R~, for pairs sorted by centre.
+    embedded
+        (P, M1) G.
+    center
+        (P,) ascending.
+    n_atoms
+        N.
+
+    Returns
+    -------
+    (N, 4, M1) tensor
     """
     counts = torch.bincount(center, minlength=n_atoms)
     places = int(counts.max()) if n_atoms > 0 else 0
@@ -25,9 +40,14 @@ def sum_over_neighbors(rows: Tensor, embedded: Tensor, center: Tensor, n_atoms: 
 
 
 class EmbeddingSum(torch.nn.Module):
-    """T (N, 4, M1) from the pairs, eq. 10: one net per neighbour species, or per (centre, neighbour) pair of species.
+    """T from the pairs, eq. 10: one net for each pair of species, or for each species of the neighbour.
 
-    `one_side=True` shares the nets of a neighbour species among all centres.
+    Parameters
+    ----------
+    n_species, widths, activation, timestep
+        Number of species, and the shape of the nets; the last width is M1.
+    one_side
+        One net for each species of the neighbour, whatever the centre; else one for each (centre, neighbour).
     """
 
     def __init__(
@@ -41,15 +61,24 @@ class EmbeddingSum(torch.nn.Module):
         )
 
     def net_index(self, center_species: Tensor, neighbor_species: Tensor) -> Tensor:
-        """Which net a pair goes through (P,)."""
+        """Give the index (P,) of the net that each pair goes through."""
         if self.one_side:
             return neighbor_species
         return center_species * self.n_species + neighbor_species
 
     def forward(self, rows: Tensor, net_input: Tensor, center: Tensor, neighbor: Tensor, species: Tensor) -> Tensor:
-        """rows (P, 4) of R~, net_input (P, 1), center and neighbor (P,), species (N,) -> T (N, 4, M1).
+        """Compute T (N, 4, M1).
 
-        Descriptors without angles may have one column in place of four.
+        Parameters
+        ----------
+        rows
+            (P, 4) of R~. Descriptors without angles may have one column in place of four, and T too.
+        net_input
+            (P, 1).
+        center, neighbor
+            (P,) the atoms of each pair.
+        species
+            (N,) of all atoms.
         """
         n_atoms = species.shape[0]
         which = self.net_index(species[center], species[neighbor])
@@ -60,11 +89,22 @@ class EmbeddingSum(torch.nn.Module):
         return total
 
     def projected(self, features: Tensor, sites: Tensor, inverse: Tensor, species: Tensor) -> Tensor:
-        """T (N, 4, M1) = A C from projected pairs (dp_sim.training.features.spline_basis).
+        """Compute T = A C from projected pairs (dp_sim.training.features.spline_basis).
 
-        A is (N, 4, T K), `sites` (K, 1) are net inputs at the sites of its basis.
+        Parameters
+        ----------
+        features
+            (N, 4, T K) A.
+        sites
+            (K, 1) net inputs at the sites of its basis.
+        inverse
+            (K, K) turns values at the sites into spline coefficients.
+        species
+            (N,) of all atoms.
 
-        `inverse` (K, K) turns values at the sites into spline coefficients.
+        Returns
+        -------
+        (N, 4, M1) tensor
         """
         tables = [inverse @ net(sites) for net in self.nets]
         if self.one_side:

@@ -10,7 +10,7 @@ from dp_sim.neighbors.pairs import StructurePairs
 
 
 class Environment(torch.nn.Module):
-    """Pair vectors -> rows of R~ and the input of the embedding nets.
+    """The rows of R~ and the input of the embedding nets, from pair vectors.
 
     Row of R~ (eq. 8): (s, s x/r, s y/r, s z/r), each divided by `scale`: the deviation of that column over the training
     data times the mean number of neighbours, per species of the centre. A row is only scaled, never shifted, so that it
@@ -33,21 +33,21 @@ class Environment(torch.nn.Module):
         self.register_buffer("scale", torch.ones(n_species, 4))
 
     def weights(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        """(P, 3) Angstrom -> unit vectors (P, 3) and s (P,) in 1/Angstrom."""
+        """Compute unit vectors (P, 3) and s (P,), 1/Angstrom, from pair vectors (P, 3), Angstrom."""
         distances = torch.linalg.vector_norm(vectors, dim=1)
         return vectors / distances[:, None], self.switch(distances)
 
     def rows(self, unit_vectors: Tensor, s: Tensor, center_species: Tensor) -> Tensor:
-        """R~, eq. 8, scaled: (P, 4)."""
+        """Compute the scaled rows of R~ (P, 4), eq. 8."""
         plain = torch.cat([s[:, None], s[:, None] * unit_vectors], dim=1)
         return plain / self.scale[center_species]
 
     def net_input(self, s: Tensor, center_species: Tensor) -> Tensor:
-        """s (P,) and the centres' species (P,) -> what the embedding nets see (P, 1)."""
+        """Compute the input of the embedding nets (P, 1) from s (P,) and the species of the centres (P,)."""
         return ((s - self.mean[center_species]) / self.deviation[center_species])[:, None]
 
     def set_statistics(self, frames: Sequence[StructurePairs]) -> None:
-        """Mean and deviation of s over all pairs, and the scale of the rows of R~ per species of the centre.
+        """Set mean and deviation of s over all pairs, and the scale of the rows of R~ per species of the centre.
 
         The scale is the deviation of a column over the pairs times the mean number of neighbours, so that T = G^T R~ is
         an average over neighbours, of order one.

@@ -10,15 +10,17 @@ and describes each neighbour j by its coordinates (x, y, z) there, R its distanc
     deep-potential    (1/R, cos theta, cos phi, sin phi), z = R cos theta                     Deep Potential
 
 Neighbours fill a fixed number of places, by species and, within one, by distance; empty places hold zeros. The inputs
-know turns and swaps of like atoms, at a price: they jump where two neighbours change places, where a or b changes, and
-where a neighbour with inputs other than zero crosses the cutoff. DeepPot-SE was made to cure this.
+are invariant to rotation and to permutation of like atoms, at a price: they jump where two neighbours change places,
+where a or b changes, and where a neighbour with inputs other than zero crosses the cutoff. DeepPot-SE was made to cure
+this.
 
 What the papers leave open is settled here by symmetry:
 
-* An orientation that nothing fixes (one neighbour; all on a line; no atom that `axes` asks for) must not matter: along
-  directions that are not defined the coordinates are zero. b is never (within 0.6 degrees) on the line of a.
-* Equal distances, as in crystals, are told apart by what is the same in every frame of reference; see `_rank`.
-* z changes its sign in a mirror, energies do not: the model takes the mean over both hands (`hand`).
+* Some orientations are not defined (one neighbour; all on a line; no atom that `axes` asks for) and must not matter:
+  along such directions the coordinates are zero. b is never (within 0.6 degrees) on the line of a.
+* Neighbours at equal distances, as in crystals, are ordered by quantities that are invariant to rotation; see `_rank`.
+* A reflection changes the sign of z, but not the energy: the model takes the mean over D and its mirror image
+  (`mirror_signs`).
 """
 
 from collections.abc import Sequence
@@ -36,12 +38,12 @@ from dp_sim.structures.batch import AtomicBatch, NeighborList
 COLLINEAR = 1e-2
 #: Distances and coordinates nearer than this (Angstrom) are equal: differences of rounding must not decide.
 EQUAL = 1e-6
-#: Inputs of smaller deviation over the data are not blown up any further.
+#: Deviations smaller than this are not divided by: the inputs would be blown up.
 SMALLEST_DEVIATION = 1e-2
 
 
 class Places(NamedTuple):
-    """Which pairs have inputs (K all four, L only 1/R), where these stand among all N n_features, and the frames."""
+    """The pairs that have inputs (K all four, L only 1/R), where these stand among all N n_features, and the frames."""
 
     full: Tensor  # (K,) pairs with four inputs
     full_start: Tensor  # (K,) place of the first of them
@@ -52,7 +54,7 @@ class Places(NamedTuple):
 
 
 def _unit(vectors: Tensor, shortest: float = EQUAL) -> Tensor:
-    """(K, 3) Angstrom -> unit vectors; those too short to have a direction become zero, with a derivative of zero."""
+    """Normalise vectors (K, 3), Angstrom; those too short to have a direction become zero with zero derivative."""
     square = (vectors * vectors).sum(dim=1, keepdim=True)
     long_enough = square > shortest * shortest
     inverse = torch.where(long_enough, square, torch.ones_like(square)).rsqrt()
@@ -60,12 +62,12 @@ def _unit(vectors: Tensor, shortest: float = EQUAL) -> Tensor:
 
 
 def _reject(vectors: Tensor, axis: Tensor) -> Tensor:
-    """What of `vectors` (K, 3) is normal to the unit vectors `axis` (K, 3)."""
+    """Project `vectors` (K, 3) onto the planes normal to the unit vectors `axis` (K, 3)."""
     return vectors - (vectors * axis).sum(dim=1, keepdim=True) * axis
 
 
 def coordinates(own: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """r_ij, r_ia, r_ib (K, 3) -> (x, y, z) of j in the frame (K, 3); zero along axes that are not defined."""
+    """Compute (x, y, z) of j in the frame (K, 3) from r_ij, r_ia, r_ib (K, 3); zero along axes that are not defined."""
     e1 = _unit(first)
     e2 = _unit(_reject(second, e1))
     e3 = torch.cross(e1, e2, dim=1)
@@ -73,13 +75,13 @@ def coordinates(own: Tensor, first: Tensor, second: Tensor) -> Tensor:
 
 
 def cartesian_inputs(own: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """(1/R, x/R^2, y/R^2, z/R^2) of each pair (K, 4), from r_ij, r_ia and r_ib (K, 3)."""
+    """Compute (1/R, x/R^2, y/R^2, z/R^2) of each pair (K, 4) from r_ij, r_ia and r_ib (K, 3)."""
     distance = torch.linalg.vector_norm(own, dim=1, keepdim=True)
     return torch.cat([1.0 / distance, coordinates(own, first, second) / (distance * distance)], dim=1)
 
 
 def spherical_inputs(own: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """(1/R, cos theta, cos phi, sin phi) of each pair (K, 4); on the polar axis cos phi and sin phi are zero."""
+    """Compute (1/R, cos theta, cos phi, sin phi) of each pair (K, 4); on the polar axis the last two are zero."""
     local = coordinates(own, first, second)
     distance = torch.linalg.vector_norm(own, dim=1, keepdim=True)
     in_plane = _unit(torch.cat([local[:, :2], torch.zeros_like(local[:, 2:])], dim=1))
@@ -87,7 +89,7 @@ def spherical_inputs(own: Tensor, first: Tensor, second: Tensor) -> Tensor:
 
 
 def _rank(keys: list[Tensor]) -> Tensor:
-    """Indices that sort by the first key, ties by the second, and so on."""
+    """Find the indices that sort by the first key, ties by the second, and so on."""
     order = torch.arange(keys[0].shape[0], device=keys[0].device)
     for back in range(len(keys)):
         key = keys[len(keys) - 1 - back]
@@ -96,15 +98,21 @@ def _rank(keys: list[Tensor]) -> Tensor:
 
 
 def _whole(lengths: Tensor, step: float = EQUAL) -> Tensor:
-    """Lengths in whole steps, so that equal ones are equal."""
+    """Round lengths to whole steps, so that rounding errors do not tell equal ones apart."""
     return torch.round(lengths / step).to(torch.int64)
 
 
 class LocalFrame(Descriptor):
     """Inputs of the frames, shifted and scaled to mean 0 and deviation 1 per species of the centre.
 
-    full, radial   (T,) places per neighbour species with four inputs, and behind them with 1/R alone
-    axes           (T, 2) species of a and b per species of the centre; -1: any. Each is the nearest such neighbour
+    Parameters
+    ----------
+    full, radial
+        (T,) places per neighbour species with four inputs, and after them with 1/R alone.
+    axes
+        (T, 2) species of a and b per species of the centre, -1 for any. Each is the nearest such neighbour.
+    spherical
+        Inputs of Deep Potential in place of those of DeePMD.
     """
 
     mean: Tensor
@@ -127,13 +135,14 @@ class LocalFrame(Descriptor):
         self.register_buffer("deviation", torch.ones(self.n_species, self.n_features))
 
     def forward(self, batch: AtomicBatch, pairs: NeighborList) -> Tensor:
+        """Compute D (N, n_features)."""
         vectors = pair_vectors(batch, pairs)  # frames in the precision of the geometry: rounding decides ties
         plain = self.inputs(vectors, self.places(vectors, pairs.center, pairs.neighbor, batch.species), pairs.center)
         plain = plain.view(batch.species.shape[0], self.n_features).to(self.mean.dtype)
         return (plain - self.mean[batch.species]) / self.deviation[batch.species]
 
     def inputs(self, vectors: Tensor, places: Places, center: Tensor) -> Tensor:
-        """Plain inputs of all atoms, one after another (N n_features,)."""
+        """Compute the inputs of all atoms before shift and scale, one atom after another (N n_features,)."""
         with_none = torch.cat([vectors, vectors.new_zeros(1, 3)])
         own, atoms = vectors[places.full], center[places.full]
         four = self.full_inputs(own, with_none[places.first[atoms]], with_none[places.second[atoms]])
@@ -144,11 +153,11 @@ class LocalFrame(Descriptor):
         return vectors.new_zeros(size).index_copy(0, index, torch.cat([four.reshape(-1), one]))
 
     def full_inputs(self, own: Tensor, first: Tensor, second: Tensor) -> Tensor:
-        """The four inputs of pairs (K, 4) from r_ij, r_ia and r_ib (K, 3); zero vectors where a or b is missing."""
+        """Compute four inputs (K, 4) from r_ij, r_ia and r_ib (K, 3), which are zero where a or b is missing."""
         return spherical_inputs(own, first, second) if self.spherical else cartesian_inputs(own, first, second)
 
     def places(self, vectors: Tensor, center: Tensor, neighbor: Tensor, species: Tensor) -> Places:
-        """Who comes where: the part that jumps. Nothing here is differentiable."""
+        """Choose the frames and give every neighbour its place: the part that jumps. Nothing here is differentiable."""
         vectors = vectors.detach()
         first, second = self.frames(vectors, center, species[neighbor], species)
         with_none = torch.cat([vectors, vectors.new_zeros(1, 3)])
@@ -170,10 +179,21 @@ class LocalFrame(Descriptor):
         return Places(full, start[full] + 4 * place[full], radial, behind[radial], first, second)
 
     def frames(self, vectors: Tensor, center: Tensor, kind: Tensor, species: Tensor) -> tuple[Tensor, Tensor]:
-        """The pairs (N,) that point to a and to b of each atom; P where there is none. `kind`: species of neighbours.
+        """Find the pairs (N,) that point to a and to b of each atom; P where there is none.
 
         Of equally near neighbours a is the one towards the denser side, b the one nearest to a; where that is equal
-        too, they are alike by symmetry.
+        too, they are equivalent by symmetry.
+
+        Parameters
+        ----------
+        vectors
+            (P, 3) Angstrom.
+        center
+            (P,) ascending.
+        kind
+            (P,) species of the neighbours.
+        species
+            (N,) of all atoms.
         """
         n_atoms, n_pairs = species.shape[0], center.shape[0]
         distance = torch.linalg.vector_norm(vectors, dim=1)
@@ -191,7 +211,7 @@ class LocalFrame(Descriptor):
         return first, self.first_of_each(_rank([center, near, kind, beside, towards]), center, allowed, n_atoms)
 
     def first_of_each(self, order: Tensor, center: Tensor, allowed: Tensor, n_atoms: int) -> Tensor:
-        """Of pairs sorted by centre, the first allowed one of each (N,); the number of pairs where there is none."""
+        """Find the first allowed pair of each centre (N,), in `order`; the number of pairs where there is none."""
         chosen = order[allowed[order]]
         centers = center[chosen]
         starts = torch.ones_like(centers, dtype=torch.bool)
@@ -200,8 +220,8 @@ class LocalFrame(Descriptor):
         result[centers[starts]] = chosen[starts]
         return result
 
-    def hand(self) -> Tensor:
-        """What a mirror does to the inputs (n_features,): -1 where they change sign."""
+    def mirror_signs(self) -> Tensor:
+        """Return the signs (n_features,) that a reflection gives to the inputs."""
         signs = torch.ones(self.n_features)
         odd = 1 if self.spherical else 3  # cos theta; z/R^2
         for start, places in zip(self.start.tolist(), self.full.tolist(), strict=True):
@@ -209,12 +229,12 @@ class LocalFrame(Descriptor):
         return signs
 
     def plain_inputs(self, frame: StructurePairs) -> Tensor:
-        """(N, n_features) of one frame, float64, as they are before shift and scale."""
+        """Compute the inputs of one frame before shift and scale (N, n_features), float64."""
         places = self.places(frame.vectors, frame.center, frame.neighbor, frame.species)
         return self.inputs(frame.vectors, places, frame.center).view(-1, self.n_features)
 
     def set_statistics(self, frames: Sequence[StructurePairs]) -> None:
-        """Mean and deviation over all atoms of a species, empty places included; both hands count alike."""
+        """Set mean and deviation over all atoms of a species and their mirror images, empty places included."""
         count = torch.zeros(self.n_species, dtype=torch.float64)
         total = torch.zeros(self.n_species, self.n_features, dtype=torch.float64)
         square = torch.zeros_like(total)
@@ -224,7 +244,7 @@ class LocalFrame(Descriptor):
             total.index_add_(0, frame.species, plain)
             square.index_add_(0, frame.species, plain.square())
         count = count.clamp_min(1.0)[:, None]
-        mean = torch.where(self.hand() > 0, total / count, torch.zeros_like(total))
+        mean = torch.where(self.mirror_signs() > 0, total / count, torch.zeros_like(total))
         deviation = (square / count - mean.square()).clamp_min(0.0).sqrt()
         never = square == 0  # a place that no atom of the data fills
         self.mean.copy_(mean)
@@ -232,7 +252,7 @@ class LocalFrame(Descriptor):
 
 
 def local_frame(config: ModelConfig) -> LocalFrame:
-    """The descriptor that the settings ask for, with neutral statistics."""
+    """Make the descriptor that the settings ask for, with neutral statistics."""
     species = config.species
     spherical = config.descriptor == "deep-potential"
     full = per_species(config.angular_neighbors, species)
@@ -242,5 +262,5 @@ def local_frame(config: ModelConfig) -> LocalFrame:
 
 
 def per_species(numbers: int | dict[str, int], species: tuple[str, ...]) -> list[int]:
-    """One number for all, or one for each."""
+    """Give each species its number: the same for all, or its own."""
     return [numbers if isinstance(numbers, int) else numbers[symbol] for symbol in species]

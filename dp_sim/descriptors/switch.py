@@ -16,8 +16,12 @@ SWITCHES = ("polynomial", "cosine")
 class Switch(torch.nn.Module):
     """s(r) = w(u)/r with u = (r - start)/(cutoff - start), w = 1 below `start` and 0 beyond `cutoff`.
 
-    Parameters: `start` (r_cs) and `cutoff` (r_c) in Angstrom; `kind` one of SWITCHES. Input (P,) Angstrom, output (P,)
-    in 1/Angstrom.
+    Parameters
+    ----------
+    start, cutoff
+        r_cs and r_c, Angstrom.
+    kind
+        One of SWITCHES.
     """
 
     def __init__(self, start: float, cutoff: float, kind: str) -> None:
@@ -25,6 +29,7 @@ class Switch(torch.nn.Module):
         self.start, self.cutoff, self.cosine = float(start), float(cutoff), kind == "cosine"
 
     def forward(self, distances: Tensor) -> Tensor:
+        """Compute s (P,), 1/Angstrom, from distances (P,), Angstrom."""
         u = ((distances - self.start) / (self.cutoff - self.start)).clamp(0.0, 1.0)
         polynomial = 1.0 + u * u * u * (u * (15.0 - 6.0 * u) - 10.0)
         weight = 0.5 * torch.cos(math.pi * u) + 0.5 if self.cosine else polynomial

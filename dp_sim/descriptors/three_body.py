@@ -1,11 +1,11 @@
-"""DeePMD-kit's se_e3: what two neighbours of an atom make of their angle, summed over all pairs of neighbours.
+"""DeePMD-kit's se_e3: a function of the angle between two neighbours, summed over all pairs of neighbours.
 
 With h_ij = s(r_ij) r_ij/r_ij / deviation (the last three columns of R~, deviation per species of the centre),
 
     D_i = sum_(b <= c) 1/(sel_b sel_c) sum_(j of species b, k of species c) x_jk N_bc(x_jk),     x_jk = h_ij . h_ik
 
-j = k is among the pairs, and j, k of one species come in both orders. A padded place has h = 0 and adds nothing, and so
-does an excluded pair; the mean of s plays no part, for its column is not used.
+j = k is among the pairs, and j, k of one species come in both orders. A padded place and an excluded pair have h = 0
+and add nothing. The mean of s plays no part, because its column is not used.
 """
 
 import torch
@@ -19,7 +19,7 @@ from dp_sim.structures.batch import AtomicBatch, NeighborList
 
 
 def pairs_of_neighbors(center: Tensor, n_atoms: int) -> tuple[Tensor, Tensor]:
-    """All (j, k) of one atom, as indices of its pairs, which are sorted by centre: (P,) -> two of (sum_i n_i^2,)."""
+    """List all (j, k) of each atom as indices of its pairs, which are sorted by centre: two of (sum_i n_i^2,)."""
     counts = torch.bincount(center, minlength=n_atoms)
     first = torch.cumsum(counts, 0) - counts
     repeats = counts[center]
@@ -31,11 +31,20 @@ def pairs_of_neighbors(center: Tensor, n_atoms: int) -> tuple[Tensor, Tensor]:
 class ThreeBody(Descriptor):
     """D (N, M1); memory and time grow with the square of the number of neighbours.
 
-    environment   switch; scale: the deviations, of which the last three columns are used
-    nets          N_bc, in the order (0, 0), (0, 1), ..., (1, 1), (1, 2), ...
-    places        sel_b (T,)
-    allowed       (T, T) bool, centre by neighbour: False for pairs that do not see each other
-    protection    added to r in 1/r, Angstrom
+    The nets N_bc stand in the order (0, 0), (0, 1), ..., (1, 1), (1, 2), ...
+
+    Parameters
+    ----------
+    environment
+        Switch and scale: the deviations, of which the last three columns are used.
+    widths, activation, timestep
+        Shape of the nets; the last width is M1.
+    places
+        (T,) sel_b.
+    allowed
+        (T, T) centre by neighbour: False for pairs that are excluded.
+    protection
+        Added to r in 1/r, Angstrom.
     """
 
     places: Tensor
@@ -63,13 +72,14 @@ class ThreeBody(Descriptor):
         self.register_buffer("allowed", torch.tensor(allowed))
 
     def directions(self, vectors: Tensor, center_species: Tensor) -> Tensor:
-        """h (P, 3)."""
+        """Compute h (P, 3)."""
         distances = torch.linalg.vector_norm(vectors, dim=1)
         guarded = distances + self.protection
         s = self.environment.switch(distances) * (distances / guarded)
         return (s / guarded)[:, None] * vectors / self.environment.scale[center_species][:, 1:]
 
     def forward(self, batch: AtomicBatch, pairs: NeighborList) -> Tensor:
+        """Compute D (N, M1)."""
         species = batch.species
         kept = torch.nonzero(self.allowed[species[pairs.center], species[pairs.neighbor]])[:, 0]
         center, kind = pairs.center[kept], species[pairs.neighbor[kept]]

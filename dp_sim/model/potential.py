@@ -31,7 +31,7 @@ class DeepPotential(torch.nn.Module):
             len(config.species),
             config.activation,
             config.residual_timestep,
-            self.descriptor.hand(),
+            self.descriptor.mirror_signs(),
         )
         set_precision(self, DTYPES[config.precision])
 

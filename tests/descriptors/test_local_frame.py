@@ -196,7 +196,7 @@ def test_inputs_have_mean_0_and_deviation_1() -> None:
     assert bool((plain[species == 0] == 0).all(dim=0).any()), "the test needs an empty place"
     for index in range(3):
         own, used = scaled[species == index], found.deviation[index] > SMALLEST_DEVIATION
-        even = found.hand() > 0
+        even = found.mirror_signs() > 0
         assert_same(own.mean(dim=0)[even], np.zeros(int(even.sum())), 1e-6, "mean")
         np.testing.assert_allclose(own.square().mean(dim=0)[used & (found.deviation[index] < 1)], 1.0, atol=1e-5)
         assert not own[:, (plain[species == index] == 0).all(dim=0)].any()
