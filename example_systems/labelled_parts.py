@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import ase.io
 import numpy as np
+import typer
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -24,7 +27,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from dp_sim.errors import InputError, import_optional
+from dp_sim.errors import DPSimError, InputError, import_optional
 from dp_sim.files import atomic_path
 
 SPLITS = ("train", "valid", "test")
@@ -34,8 +37,16 @@ SPLITS = ("train", "valid", "test")
 class Part:
     """Frames of one origin: one trajectory, one scan. A part belongs to one split as a whole.
 
-    sample   takes the part's own random generator and yields structures with a calculator attached: `frames` of
-             them, or fewer where some are refused
+    Parameters
+    ----------
+    name
+        Of the part; frames keep it in `info["part"]`.
+    split
+        One of SPLITS.
+    frames
+        How many frames `sample` yields, or fewer where some are refused.
+    sample
+        Takes the part's own random generator and yields structures with a calculator attached.
     """
 
     name: str
@@ -45,16 +56,16 @@ class Part:
 
 
 def xtb(method: str) -> Calculator:
-    """GFN1-xTB or GFN2-xTB through tblite, converged ten times tighter than its default (labels, not only energies)."""
+    """Make a calculator of GFN1-xTB or GFN2-xTB, converged ten times tighter than tblite's default, for labels."""
     module = import_optional("tblite.ase", extra="xtb", purpose="labelling with xTB")
     calculator: Calculator = module.TBLite(method=method, accuracy=0.1, verbosity=0)
     return calculator
 
 
 def labelled(atoms: Atoms, part_name: str) -> Atoms:
-    """A copy that holds energy (eV), forces (eV/Angstrom), for bulk also stress (eV/Angstrom^3), and its origin.
+    """Copy a structure with its labels: energy (eV), forces (eV/Angstrom), for bulk stress (eV/Angstrom^3), and origin.
 
-    Numbers are rounded to what xTB converges to; the compressed files are half the size for it.
+    Numbers are rounded to what xTB converges to, which halves the size of the compressed files.
     """
     results = {"energy": round(float(atoms.get_potential_energy()), 6), "forces": atoms.get_forces().round(5)}
     if atoms.pbc.all():
@@ -65,9 +76,23 @@ def labelled(atoms: Atoms, part_name: str) -> Atoms:
 
 
 def write_data(parts: list[Part], out: Path, seed: int, variant: str) -> Counter[str]:
-    """Sample and label all parts, then write train, valid and test.extxyz.gz into `out`; returns frames per split.
+    """Sample and label all parts, then write train, valid and test.extxyz.gz.
 
-    Finished parts wait in `out/parts-*` until all are there. `variant` names whatever else a part depends on.
+    Parameters
+    ----------
+    parts
+        What is sampled.
+    out
+        Folder of the data; finished parts wait in `out/parts-*` until all are there.
+    seed
+        Of all random numbers.
+    variant
+        A name for whatever else the parts depend on.
+
+    Returns
+    -------
+    Counter
+        Frames per split.
 
     Raises
     ------
@@ -110,7 +135,7 @@ def write_frames(target: Path, frames: list[Atoms]) -> None:
 
 
 def make_folder(folder: Path) -> Path:
-    """The folder, made if it is not there.
+    """Make a folder if it is not there.
 
     Raises
     ------
@@ -127,5 +152,15 @@ def make_folder(folder: Path) -> Path:
 
 
 def _generator(seed: int, part_name: str) -> np.random.Generator:
-    """Random numbers that depend on seed and part only, so that skipping finished parts changes nothing."""
+    """Make random numbers that depend on seed and part only, so that skipping finished parts changes nothing."""
     return np.random.default_rng([seed, zlib.crc32(part_name.encode())])
+
+
+@contextmanager
+def errors_end_the_script() -> Iterator[None]:
+    """End the script with status 2 and the message where an error of dp-sim leaves the block."""
+    try:
+        yield
+    except DPSimError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(2) from error

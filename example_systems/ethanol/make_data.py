@@ -22,10 +22,8 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import thermalize_momenta
 from ase.optimize import BFGS
 
-from dp_sim.errors import InputError
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for labelled_parts, the module beside the systems
-from labelled_parts import Part, labelled, make_folder, write_data, write_frames, xtb
+from labelled_parts import Part, errors_end_the_script, labelled, make_folder, write_data, write_frames, xtb
 
 METHOD = "GFN2-xTB"
 #: Atoms of ase.build.molecule("CH3CH2OH"): C C O, then hydroxyl H, two methylene H, three methyl H.
@@ -58,7 +56,7 @@ QUICK = Size(
 
 
 def relaxed(conformer: str) -> Atoms:
-    """The minimum of one conformer ("anti" or "gauche") to 1e-4 eV/Angstrom."""
+    """Relax one conformer ("anti" or "gauche") to 1e-4 eV/Angstrom."""
     atoms = molecule("CH3CH2OH")
     atoms.set_dihedral(HYDROXYL_H, OXYGEN, METHYLENE_C, METHYL_C, HYDROXYL_ANGLE[conformer], indices=[HYDROXYL_H])
     atoms.calc = xtb(METHOD)
@@ -108,7 +106,7 @@ def trajectory(
 
 
 def mode_scan(rng: np.random.Generator, *, start: Atoms) -> Iterator[Atoms]:
-    """The minimum itself, and both directions along each normal mode up to given harmonic energies."""
+    """Yield the minimum, and both directions along each normal mode up to given harmonic energies."""
     yield displaced(start, np.zeros((len(start), 3)))
     for constant, mode in zip(*normal_modes(start), strict=True):
         for energy in MODE_ENERGIES_EV:
@@ -119,7 +117,7 @@ def mode_scan(rng: np.random.Generator, *, start: Atoms) -> Iterator[Atoms]:
 
 
 def thermal_modes(rng: np.random.Generator, *, start: Atoms, frames: int) -> Iterator[Atoms]:
-    """Harmonic Boltzmann samples: each mode's coordinate has the variance kT / constant."""
+    """Yield harmonic Boltzmann samples: each mode's coordinate has the variance kT / constant."""
     constants, modes = normal_modes(start)
     for temperature_K in THERMAL_K:
         for _ in range(frames):
@@ -129,7 +127,7 @@ def thermal_modes(rng: np.random.Generator, *, start: Atoms, frames: int) -> Ite
 
 
 def torsion_scan(rng: np.random.Generator, *, start: Atoms, steps: int, methyl_turn: float) -> Iterator[Atoms]:
-    """A full turn of the hydroxyl at one turn of the methyl group (degrees), rigid and with 0.03 Angstrom of noise."""
+    """Yield a turn of the hydroxyl at one angle of the methyl group (degrees), without and with 0.03 Angstrom of noise."""
     for angle in np.arange(steps) * 360.0 / steps:
         turned = start.copy()
         turned.rotate_dihedral(METHYL_H[0], METHYL_C, METHYLENE_C, OXYGEN, -methyl_turn, indices=list(METHYL_H))
@@ -139,14 +137,14 @@ def torsion_scan(rng: np.random.Generator, *, start: Atoms, steps: int, methyl_t
 
 
 def displaced(atoms: Atoms, step: np.ndarray) -> Atoms:
-    """A copy moved by `step` (N, 3), Angstrom, ready to be labelled."""
+    """Copy a structure, moved by `step` (N, 3), Angstrom, with the calculator that labels it."""
     moved = Atoms(atoms.numbers, atoms.positions + step)
     moved.calc = xtb(METHOD)
     return moved
 
 
 def all_parts(minima: dict[str, Atoms], size: Size) -> list[Part]:
-    """Trajectories in all three splits; scans about the minima in train only."""
+    """List the parts: trajectories in all three splits, scans about the minima in train only."""
     parts = []
     for split, frames in (
         ("train", size.train_frames),
@@ -174,15 +172,12 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="A tiny set, to try the script.")] = False,
 ) -> None:
     """Sample ethanol and label it with GFN2-xTB."""
-    try:
+    with errors_end_the_script():
         make_folder(out)
         minima = {name: relaxed(name) for name in HYDROXYL_ANGLE}
         counts = write_data(all_parts(minima, QUICK if quick else FULL), out, seed, "quick" if quick else "full")
         write_frames(out / "ethanol.extxyz", [labelled(minima["anti"], "relaxed")])
         write_frames(out / "ethanol_gauche.extxyz", [labelled(minima["gauche"], "relaxed")])
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from error
     print(", ".join(f"{split}: {count} frames" for split, count in counts.items()))
 
 

@@ -23,7 +23,7 @@ MODEL = HERE / "ethanol.pt"
 
 
 def relaxed_modes(calc: object) -> dict[str, tuple[float, VibResult]]:
-    """Conformer -> energy at its minimum (eV) and its vibrations there."""
+    """Relax both conformers; give the energy at the minimum (eV) and the vibrations there, by name."""
     found = {}
     for name, file in (("anti", "ethanol.extxyz"), ("gauche", "ethanol_gauche.extxyz")):
         relaxed = optimize(read(HERE / file), calc, fmax=0.002, progress=False)
@@ -32,7 +32,7 @@ def relaxed_modes(calc: object) -> dict[str, tuple[float, VibResult]]:
 
 
 def measure(model: dict[str, tuple[float, VibResult]]) -> dict[str, Number]:
-    """The numbers of expected.json."""
+    """Collect the numbers of expected.json."""
     numbers = {}
     for name, (energy, modes) in model.items():
         numbers[f"{name} energy"] = Number(energy, "eV", 1e-3)
@@ -43,7 +43,7 @@ def measure(model: dict[str, tuple[float, VibResult]]) -> dict[str, Number]:
 
 
 def print_beside_xtb(model: dict[str, tuple[float, VibResult]]) -> None:
-    """The same recipes with the method that labelled the training data."""
+    """Run the same recipes with the method that labelled the training data, and print both."""
     from tblite.ase import TBLite
 
     reference = relaxed_modes(TBLite(method="GFN2-xTB", accuracy=0.1, verbosity=0))
@@ -59,6 +59,7 @@ def print_beside_xtb(model: dict[str, tuple[float, VibResult]]) -> None:
 
 
 def main() -> int:
+    """Measure, compare with expected.json, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write-expected", action="store_true")
     arguments = parser.parse_args()

@@ -24,7 +24,7 @@ TIMESTEP_PS = 0.0005
 
 
 def lattice(molecules: int, density_g_cm3: float, rng: np.random.Generator) -> Atoms:
-    """Randomly turned molecules on a cubic grid, atoms O H H O H H ..., in a cubic box of the given density."""
+    """Put randomly turned molecules on a cubic grid, atoms O H H O H H ..., in a cubic box of the given density."""
     edge = (molecules * WATER_AMU / units.kg * 1e3 / density_g_cm3 * 1e24) ** (1 / 3)
     per_axis = int(np.ceil(molecules ** (1 / 3) - 1e-9))
     sites = (np.indices((per_axis,) * 3).reshape(3, -1).T + 0.5) * edge / per_axis
@@ -35,7 +35,7 @@ def lattice(molecules: int, density_g_cm3: float, rng: np.random.Generator) -> A
 
 
 def turned_molecule(rng: np.random.Generator, oxygen: np.ndarray) -> Atoms:
-    """A water molecule (O H H) in a uniformly random orientation, its oxygen at a point (3,), Angstrom."""
+    """Make a water molecule (O H H) in a uniformly random orientation, its oxygen at a point (3,), Angstrom."""
     water = molecule("H2O")
     rotation, triangle = np.linalg.qr(rng.normal(size=(3, 3)))
     rotation *= np.sign(np.diag(triangle))  # makes it uniform (Haar); a reflection is no harm: water is planar
@@ -46,7 +46,7 @@ def turned_molecule(rng: np.random.Generator, oxygen: np.ndarray) -> Atoms:
 def classical_liquid(
     molecules: int, density_g_cm3: float, temperature_K: float, rng: np.random.Generator, time_ps: float
 ) -> Atoms:
-    """An equilibrated box at constant volume: a quarter of `time_ps` at 600 K to forget the grid, the rest at T.
+    """Equilibrate a box at constant volume: a quarter of `time_ps` at 600 K to forget the grid, the rest at T.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def classical_liquid(
 
 
 def _system(openmm: ModuleType, box: Atoms) -> Any:
-    """Flexible TIP3P with PME for a box of O H H molecules."""
+    """Build flexible TIP3P with PME for a box of O H H molecules."""
     system = openmm.System()
     system.setDefaultPeriodicBoxVectors(*(box.cell.array * ANGSTROM_IN_NM))
     bonds, angles, nonbonded = openmm.HarmonicBondForce(), openmm.HarmonicAngleForce(), openmm.NonbondedForce()

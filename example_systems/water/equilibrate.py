@@ -13,11 +13,10 @@ import typer
 from ase import Atoms
 from ase.io import read
 
-from dp_sim.errors import DPSimError
 from dp_sim.recipes import run_npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for labelled_parts, the module beside the systems
-from labelled_parts import write_frames
+from labelled_parts import errors_end_the_script, write_frames
 
 
 def main(
@@ -27,7 +26,7 @@ def main(
     steps: Annotated[int, typer.Option(help="Steps of 2 fs.")] = 20_000,
 ) -> None:
     """Run the liquid until it has its own density and keep the last structure."""
-    try:
+    with errors_end_the_script():
         result = run_npt(
             read(start), model, engine="openmm", temperature_K=330.0, pressure_bar=1.0, steps=steps,
             timestep_fs=2.0, hydrogen_mass_amu=4.0,
@@ -35,9 +34,6 @@ def main(
         last = Atoms(result.atoms.numbers, result.atoms.positions, cell=result.atoms.cell, pbc=True)
         last.wrap()
         write_frames(out, [last])
-    except DPSimError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from error
     print(result.summary())
 
 

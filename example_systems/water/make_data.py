@@ -26,10 +26,8 @@ from ase.md.velocitydistribution import thermalize_momenta
 from ase.optimize import BFGS, FIRE
 from classical_water import classical_liquid, turned_molecule
 
-from dp_sim.errors import InputError
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for labelled_parts, the module beside the systems
-from labelled_parts import Part, labelled, make_folder, write_data, write_frames, xtb
+from labelled_parts import Part, errors_end_the_script, labelled, make_folder, write_data, write_frames, xtb
 
 METHOD = "GFN1-xTB"
 # Where atoms go does not depend on their masses, how fast they get there does: heavier hydrogens allow twice the step.
@@ -104,7 +102,7 @@ QUICK = Size(
 
 
 def relaxed_molecule() -> Atoms:
-    """The minimum of one molecule to 1e-4 eV/Angstrom."""
+    """Relax one molecule to 1e-4 eV/Angstrom."""
     atoms = molecule("H2O")
     atoms.calc = xtb(METHOD)
     BFGS(atoms, logfile=None).run(fmax=1e-4, steps=200)
@@ -121,7 +119,7 @@ def dynamics(
     settling_steps: int,
     steps_between: int,
 ) -> Iterator[Atoms]:
-    """Langevin dynamics with sampling masses; yields `frames` structures."""
+    """Run Langevin dynamics with sampling masses and yield `frames` structures."""
     atoms.set_masses([SAMPLING_MASSES_AMU[number] for number in atoms.numbers])
     atoms.calc = calculator
     thermalize_momenta(atoms, temperature_K=temperature_K, rng=rng)
@@ -135,7 +133,7 @@ def dynamics(
 
 
 def liquid(rng: np.random.Generator, *, state: Liquid, classical_ps: float) -> Iterator[Atoms]:
-    """From a classical configuration through xTB dynamics, which gives the molecules xTB's shape and contacts."""
+    """Yield xTB dynamics from a classical configuration, to which it gives the bonds and contacts of xTB."""
     box = classical_liquid(state.molecules, state.density_g_cm3, state.temperature_K, rng, classical_ps)
     return dynamics(
         rng,
@@ -149,7 +147,7 @@ def liquid(rng: np.random.Generator, *, state: Liquid, classical_ps: float) -> I
 
 
 def molecule_grid(rng: np.random.Generator, *, relaxed: Atoms, stretches: tuple[float, ...]) -> Iterator[Atoms]:
-    """The relaxed molecule, then both bonds and the angle on a grid."""
+    """Yield the relaxed molecule, then both bonds and the angle on a grid."""
     yield relaxed
     limit = relaxed.get_potential_energy() + MOLECULE_LIMIT_EV
     for (first, second), angle in itertools.product(
@@ -162,7 +160,7 @@ def molecule_grid(rng: np.random.Generator, *, relaxed: Atoms, stretches: tuple[
 
 
 def dimers(rng: np.random.Generator, *, relaxed: Atoms, frames: int) -> Iterator[Atoms]:
-    """Two distorted molecules in random orientations, O-O distances uniform; the highest energies are refused."""
+    """Yield two distorted molecules, randomly oriented, at uniform O-O distances; the highest energies are refused."""
     limit = 2 * relaxed.get_potential_energy() + DIMER_LIMIT_EV
     found = 0
     while found < frames:
@@ -180,7 +178,7 @@ def dimers(rng: np.random.Generator, *, relaxed: Atoms, frames: int) -> Iterator
 
 
 def cluster(rng: np.random.Generator, *, molecules: int, temperature_K: float, frames: int) -> Iterator[Atoms]:
-    """Molecules put on a 2.9 Angstrom grid in random orientations, briefly relaxed, then dynamics."""
+    """Yield dynamics of molecules put on a 2.9 Angstrom grid in random orientations and briefly relaxed."""
     sites = np.indices((2, 2, 2)).reshape(3, -1).T * 2.9
     atoms = Atoms()
     for site in sites[:molecules]:
@@ -193,7 +191,7 @@ def cluster(rng: np.random.Generator, *, molecules: int, temperature_K: float, f
 
 
 def all_parts(relaxed: Atoms, size: Size) -> list[Part]:
-    """Clusters, then the liquid. The molecule's grid is in train only; the rest is in all three splits."""
+    """List clusters, then the liquid. The molecule's grid is in train only; the rest is in all three splits."""
     grid = len(size.stretches) * (len(size.stretches) + 1) // 2 * len(ANGLES_DEG)
     sample = partial(molecule_grid, relaxed=relaxed, stretches=size.stretches)
     parts = [Part("train-molecule-grid", "train", 1 + grid, sample)]
@@ -208,7 +206,7 @@ def all_parts(relaxed: Atoms, size: Size) -> list[Part]:
 
 
 def cluster_parts(relaxed: Atoms, size: Size, split: str, share: int) -> list[Part]:
-    """One molecule and small clusters at 300 and 600 K, and pairs; one part in `share` of the full number."""
+    """List one molecule, small clusters and pairs, at 300 and 600 K: one part in `share` of the full number."""
     parts = []
     for temperature_K, molecules in itertools.product((300.0, 600.0), size.cluster_sizes):
         frames = (size.molecule_frames if molecules == 1 else size.cluster_frames) // share
@@ -219,7 +217,7 @@ def cluster_parts(relaxed: Atoms, size: Size, split: str, share: int) -> list[Pa
 
 
 def starting_box(seed: int, classical_ps: float) -> Atoms:
-    """A liquid to start equilibrate.py from; classical, so a model needs some picoseconds to make it its own."""
+    """Make a liquid to start equilibrate.py from; it is classical, so a model needs picoseconds to equilibrate it."""
     return classical_liquid(BOX_MOLECULES, BOX_DENSITY_G_CM3, 330.0, np.random.default_rng(seed), classical_ps)
 
 
@@ -230,15 +228,12 @@ def main(
 ) -> None:
     """Sample liquid water and water clusters and label them with GFN1-xTB."""
     size = QUICK if quick else FULL
-    try:
+    with errors_end_the_script():
         make_folder(out)
         relaxed = relaxed_molecule()
         counts = write_data(all_parts(relaxed, size), out, seed, "quick" if quick else "full")
         write_frames(out / "classical.extxyz", [starting_box(seed, 5 * size.classical_ps)])
         write_frames(out / "water_molecule.extxyz", [labelled(relaxed, "relaxed")])
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from error
     print(", ".join(f"{split}: {count} frames" for split, count in counts.items()))
 
 

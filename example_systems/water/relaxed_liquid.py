@@ -1,9 +1,9 @@
-"""Liquid water where a trained model takes it: the second round of training data, labelled by GFN1-xTB.
+"""Liquid water equilibrated with a trained model: the second round of training data, labelled by GFN1-xTB.
 
     python example_systems/water/relaxed_liquid.py --model water.pt --out DIR --seed 0
 
-xTB itself is too dear for the picoseconds that the liquid needs to forget its classical start, a model is not: the
-model of the first round moves the atoms, xTB labels what it finds. Writes train, valid and test.extxyz.gz into DIR.
+The liquid needs picoseconds to forget its classical start, which is too expensive for xTB: the model of the first round
+moves the atoms, and xTB labels the frames. Writes train, valid and test.extxyz.gz into DIR.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ from ase import Atoms
 from classical_water import classical_liquid
 from make_data import METHOD, dynamics
 
-from dp_sim.errors import InputError
 from dp_sim.plugins.ase_calculator import DPCalculator
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for labelled_parts, the module beside the systems
-from labelled_parts import Part, make_folder, write_data, xtb
+from labelled_parts import Part, errors_end_the_script, make_folder, write_data, xtb
 
 MOLECULES = 32
 CLASSICAL_PS = 2.0
@@ -59,7 +58,7 @@ QUICK = Size(((1.3, 330.0),), ((1.3, 330.0),), ((1.3, 330.0),), frames=1, settli
 def relaxed_liquid(
     rng: np.random.Generator, *, model: str, density_g_cm3: float, temperature_K: float, size: Size
 ) -> Iterator[Atoms]:
-    """From a classical configuration through dynamics with the model; the frames carry an xTB calculator."""
+    """Yield dynamics with the model from a classical configuration; the frames carry an xTB calculator."""
     box = classical_liquid(MOLECULES, density_g_cm3, temperature_K, rng, CLASSICAL_PS)
     for atoms in dynamics(
         rng,
@@ -76,7 +75,7 @@ def relaxed_liquid(
 
 
 def all_parts(model: str, size: Size) -> list[Part]:
-    """One trajectory for each state; a trajectory belongs to one split as a whole."""
+    """List one trajectory for each state; a trajectory belongs to one split as a whole."""
     return [
         Part(
             f"{split}-relaxed-{density:.2f}-{temperature:.0f}K",
@@ -96,12 +95,9 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="A tiny set, to try the script.")] = False,
 ) -> None:
     """Sample liquid water with a trained model and label it with GFN1-xTB."""
-    try:
+    with errors_end_the_script():
         make_folder(out)
         counts = write_data(all_parts(model, QUICK if quick else FULL), out, seed, "quick" if quick else "relaxed")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from error
     print(", ".join(f"{split}: {count} frames" for split, count in counts.items()))
 
 

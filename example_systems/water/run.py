@@ -25,7 +25,7 @@ LIQUID = HERE / "water.extxyz"
 
 
 def measure() -> dict[str, Number]:
-    """The numbers of expected.json: the molecule at its minimum, and one evaluation of the box."""
+    """Collect the numbers of expected.json: the molecule at its minimum, and one evaluation of the box."""
     relaxed = optimize(read(HERE / "water_molecule.extxyz"), MODEL, fmax=0.001, progress=False)
     modes = vibrations(relaxed.atoms, MODEL, progress=False)
     names = ("bend", "symmetric stretch", "antisymmetric stretch")
@@ -45,6 +45,7 @@ def measure() -> dict[str, Number]:
 
 
 def main() -> int:
+    """Measure, compare with expected.json, run the liquid, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write-expected", action="store_true")
     parser.add_argument("--steps", type=int, default=2000, help="of the dynamics (2 fs each); 0: none")
