@@ -127,7 +127,7 @@ def thermal_modes(rng: np.random.Generator, *, start: Atoms, frames: int) -> Ite
 
 
 def torsion_scan(rng: np.random.Generator, *, start: Atoms, steps: int, methyl_turn: float) -> Iterator[Atoms]:
-    """Yield a turn of the hydroxyl at one angle of the methyl group (degrees), without and with 0.03 Angstrom of noise."""
+    """Yield a turn of the hydroxyl for one turn of the methyl (degrees); each also with 0.03 Angstrom of noise."""
     for angle in np.arange(steps) * 360.0 / steps:
         turned = start.copy()
         turned.rotate_dihedral(METHYL_H[0], METHYL_C, METHYLENE_C, OXYGEN, -methyl_turn, indices=list(METHYL_H))
