@@ -14,6 +14,11 @@ __all__ = ["__version__", "load_model", "train"]
 _HOMES = {"load_model": "dp_sim.model.model_file", "train": "dp_sim.recipes.models.train"}
 
 
+def __dir__() -> list[str]:
+    """Names for completion, those of other modules among them."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     # By name and only on use: the package's front door may point at a recipe, the core behind it does not.
     # torch takes seconds to import; `dp-sim --help` should not

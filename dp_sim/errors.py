@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import reprlib
 from collections.abc import Iterable
 from difflib import get_close_matches
 from types import ModuleType
+from typing import Any
 
 
 class DPSimError(Exception):
@@ -79,6 +81,16 @@ def choose(name: str, value: str, known: tuple[str, ...]) -> str:
             "choice-unknown", f"{name} must be one of {', '.join(known)}; got '{value}'{nearest_name(value, known)}"
         )
     return value
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxlevel = 3
+
+
+def shown(value: Any) -> str:
+    """Show a value in a message, shortened, whatever its size."""
+    return _SHORT.repr(value)
 
 
 def first_line(error: BaseException) -> str:

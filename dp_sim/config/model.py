@@ -29,6 +29,8 @@ _OWN_KEYS = {
     "deep-potential": ("angular_neighbors", "axes"),
     "deepmd-kit": ("parts",),
 }
+#: Angstrom. Pairs grow with its cube; potentials of this kind have 3 to 12.
+LONGEST_CUTOFF = 100.0
 #: The network of the DeePMD paper.
 LOCAL_FRAME_FITTING = (240, 120, 60, 30, 10)
 Places = Annotated[int, Field(ge=0)]
@@ -41,7 +43,7 @@ class DeepmdPart(Section):
     """One descriptor of an imported DeePMD-kit model (dp_sim.deepmd); pairs are indices of species, centre first."""
 
     kind: Literal["se_e2_a", "se_e2_r", "se_e3"]
-    cutoff: PositiveFloat
+    cutoff: float = Field(gt=0, le=LONGEST_CUTOFF)
     switch_start: float = Field(ge=0)
     embedding: tuple[PositiveInt, ...]
     axis_width: PositiveInt = 1
@@ -68,7 +70,7 @@ class ModelConfig(Section):
     species: tuple[str, ...] = Field(
         (), description="element symbols; empty: all elements of the data, by atomic number"
     )
-    cutoff: PositiveFloat = Field(6.0, description="cutoff radius r_c, Angstrom")
+    cutoff: float = Field(6.0, gt=0, le=LONGEST_CUTOFF, description="cutoff radius r_c, Angstrom")
     switch_start: float = Field(0.5, ge=0, description="where s(r) leaves 1/r, r_cs, Angstrom")
     switch: Literal["polynomial", "cosine"] = Field("polynomial", description="cosine: eq. 9; polynomial: DeePMD-kit's")
     embedding: tuple[PositiveInt, ...] = Field(

@@ -12,8 +12,9 @@ from pydantic import (
     ValidationError,
 )
 
+from dp_sim.config.safe_yaml import load_yaml
 from dp_sim.config.training import TrainConfig
-from dp_sim.errors import InputError, nearest_name
+from dp_sim.errors import InputError, nearest_name, shown
 
 
 def _message(error: ValidationError, config: type[BaseModel], origin: str) -> str:
@@ -21,7 +22,7 @@ def _message(error: ValidationError, config: type[BaseModel], origin: str) -> st
     first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
-        got = f"; got {first['input']!r}" if first["type"] != "missing" else ""
+        got = f"; got {shown(first['input'])}" if first["type"] != "missing" else ""
         return f"{origin}: {key or 'settings'}: {first['msg'].removeprefix('Value error, ')}{got}"
     section: Any = config
     for part in first["loc"][:-1]:
@@ -58,7 +59,7 @@ def read_config(path: str | os.PathLike[str]) -> TrainConfig:
     """
     path = Path(path)
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        settings = load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(
             "file-unreadable", f"cannot read {path}: {error.strerror}; give the training input as a YAML file"

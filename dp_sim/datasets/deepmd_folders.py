@@ -72,7 +72,7 @@ def _load_npy(path: Path, shape: tuple[int, ...], count: int | None = None) -> n
         raise InputError(
             "file-unreadable", f"{path} cannot be read: {error.strerror or error}; check the file"
         ) from error
-    except (ValueError, EOFError, TypeError, AttributeError, BadZipFile) as error:
+    except (ValueError, EOFError, TypeError, AttributeError, MemoryError, BadZipFile) as error:
         # Not in numpy's own words: they advise to allow pickles, which run code.
         raise InputError(
             "array-damaged",

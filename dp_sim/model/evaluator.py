@@ -19,7 +19,7 @@ from dp_sim.errors import InputError
 from dp_sim.model import committee
 from dp_sim.model.crowding import warn_if_crowded
 from dp_sim.model.derivatives import EnergyFunction, evaluate, hessian
-from dp_sim.model.metadata import ModelMetadata
+from dp_sim.model.metadata import ModelMetadata, summary
 from dp_sim.model.potential import DTYPES, DeepPotential, Potential, set_precision
 from dp_sim.model.upgrade import STATE_VERSION, upgraded_state
 from dp_sim.neighbors.compiled_search import CompiledSearch
@@ -52,8 +52,18 @@ class Model:
         self.compiled = self._compiled()
         self.search = CompiledSearch(self.metadata.cutoff)
 
+    def __repr__(self) -> str:
+        kind = "Model" if len(self.modules) == 1 else f"Committee of {len(self.modules)} models"
+        return f"<{kind}: {summary(self.metadata, self.n_parameters)}>"
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights and biases of one member."""
+        return sum(parameter.numel() for parameter in self.modules[0].parameters())
+
     @property
     def module(self) -> torch.jit.ScriptModule:
+        """The scripted potential, where there is one."""
         if len(self.modules) > 1:
             raise ValueError(f"this is a committee of {len(self.modules)} models: use .modules")
         return self.modules[0]
@@ -175,7 +185,7 @@ class Model:
             return [None] * len(self.modules)
         return [
             compile_potential(
-                module if member.version == STATE_VERSION else Potential(_network(module, member), member.cutoff)
+                module if member.version == STATE_VERSION else Potential(rebuilt_network(module, member), member.cutoff)
             )
             for module, member in zip(self.modules, self.members, strict=True)
         ]
@@ -212,10 +222,10 @@ def _caller(module: torch.jit.ScriptModule) -> EnergyFunction:
 
 def eager_model(model: Model) -> DeepPotential:
     """The network of a model file as Python modules again: for looking inside, and for going on from it."""
-    return _network(model.module, model.metadata)
+    return rebuilt_network(model.module, model.metadata)
 
 
-def _network(module: torch.jit.ScriptModule, metadata: ModelMetadata) -> DeepPotential:
+def rebuilt_network(module: torch.jit.ScriptModule, metadata: ModelMetadata) -> DeepPotential:
     with torch.random.fork_rng(devices=[]):  # fresh weights are drawn, and replaced
         potential = DeepPotential(ModelConfig.model_validate(metadata.config))
     set_precision(potential, DTYPES[metadata.dtype])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
+import io
 import json
 import os
 from collections.abc import Sequence
@@ -17,14 +18,13 @@ import vesin_torch  # noqa: F401 (registers the neighbour search that model file
 from dp_sim.config.model import ModelConfig
 from dp_sim.errors import InputError, ModelFileError, choose, first_line
 from dp_sim.files import atomic_path
-from dp_sim.model.evaluator import Model
-from dp_sim.model.metadata import ModelMetadata
+from dp_sim.model.evaluator import Model, rebuilt_network
+from dp_sim.model.integrity import METADATA, verified_metadata, with_checksums
+from dp_sim.model.metadata import CHECKSUM_KEY, FORMAT, ModelMetadata, parse_metadata
 from dp_sim.model.potential import DTYPES, DeepPotential, Potential, set_precision
 from dp_sim.model.upgrade import STATE_VERSION
 from dp_sim.structures.devices import usable_device
 
-FORMAT = "dp-sim model"
-_METADATA = "dp_sim.json"
 #: What torch.jit.load raises for files that are not whole, or not its own.
 DAMAGED = (RuntimeError, ValueError, IndexError, MemoryError)
 #: Files of DeePMD-kit's models.
@@ -62,11 +62,14 @@ def save_model(
         "compression": compression or {},
         "dp_sim_version": __version__,
         "torch_version": torch.__version__,
+        CHECKSUM_KEY: "sha256",
     }
     frozen = copy.deepcopy(model).cpu().requires_grad_(False)
     scripted = torch.jit.script(Potential(frozen, config.cutoff).eval())
+    buffer = io.BytesIO()
+    torch.jit.save(scripted, buffer, _extra_files={Path(METADATA).name: json.dumps(metadata).encode()})
     with atomic_path(path) as temporary:
-        torch.jit.save(scripted, str(temporary), _extra_files={_METADATA: json.dumps(metadata).encode()})
+        temporary.write_bytes(with_checksums(buffer.getvalue()))
 
 
 def load_model(
@@ -155,37 +158,50 @@ def is_archive(path: Path) -> bool:
 def _load_one(path: Path, device: torch.device, dtype: str | None) -> tuple[torch.jit.ScriptModule, ModelMetadata]:
     if not path.is_file():
         raise ModelFileError("file-missing", f"there is no model file {path}; check the path")
-    extra = {_METADATA: ""}
     hint = "; is it a model of DeePMD-kit? `dp-sim import` opens those" if path.suffix in DEEPMD_SUFFIXES else ""
+    content = path.read_bytes()
+    text, has_checksums = verified_metadata(content, path, hint)
+    digest = hashlib.sha256(content).hexdigest()
+    metadata = parse_metadata(text, path, sha256=digest, has_checksums=has_checksums)
     try:
-        module = torch.jit.load(str(path), map_location=device, _extra_files=extra)
+        module = torch.jit.load(io.BytesIO(content), map_location=device)
     except DAMAGED as error:
         if not hint and "constants.pkl" in str(error):  # the member that an archive of torch.save lacks
             hint = "; is it a checkpoint of a training? `dp-sim import` opens those of DeePMD-kit"
         raise ModelFileError(
             "file-damaged",
-            f"{path} is no complete TorchScript file (truncated, or of another kind): {first_line(error)}{hint}",
+            f"{path} holds no model that torch can load: {first_line(error)}; copy it again from where it came from",
         ) from None
-    if not extra[_METADATA]:
-        raise ModelFileError(
-            "model-not-ours", f"{path} is a TorchScript file, but no dp-sim model: it holds no {_METADATA}{hint}"
-        )
-    content = json.loads(extra[_METADATA])
-    if content.get("format") != FORMAT:
-        raise ModelFileError(
-            "model-not-ours", f"{path} is a TorchScript file, but no dp-sim model: its {_METADATA} is of another kind"
-        )
-    if content["version"] > STATE_VERSION:
-        raise ModelFileError(
-            "version-newer",
-            f"{path} is a model of format version {content['version']} (dp-sim {content['dp_sim_version']}); "
-            f"this dp-sim reads up to {STATE_VERSION}: upgrade it",
-        )
+    _check_network(module, metadata, path)
     if dtype is not None:
         set_precision(module, DTYPES[dtype])
-        content["dtype"] = dtype
-    fields = {f.name for f in dataclasses.fields(ModelMetadata)}
-    kept = {key: value for key, value in content.items() if key in fields}
-    kept["species"] = tuple(kept["species"])
-    kept["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return module.eval(), ModelMetadata(**kept)
+        metadata = dataclasses.replace(metadata, dtype=dtype)
+    return module.eval(), metadata
+
+
+def _check_network(module: torch.jit.ScriptModule, metadata: ModelMetadata, path: Path) -> None:
+    """Refuse a network that is not the one of its metadata: other shapes, cutoff or precision, numbers not finite."""
+    try:
+        rebuilt_network(module, metadata)
+        cutoff = module.search.cutoff
+    except (RuntimeError, LookupError, AttributeError, AssertionError, ValueError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise _other_network(
+            path, "config", "the settings of its network", lines[-1] if lines else repr(error)
+        ) from None
+    if cutoff != metadata.cutoff:
+        raise _other_network(path, "cutoff", f"{cutoff} as in its network", str(metadata.cutoff))
+    for name, value in module.state_dict().items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise _other_network(path, name, "finite numbers", "NaN or infinity")
+    for name, parameter in module.named_parameters():
+        if parameter.dtype != DTYPES[metadata.dtype]:
+            raise _other_network(path, "dtype", f"{parameter.dtype} as of its weights {name}", metadata.dtype)
+
+
+def _other_network(path: Path, field: str, expected: str, got: str) -> ModelFileError:
+    return ModelFileError(
+        "model-metadata",
+        f"{path}: {field}: expected {expected}, got {got}; the metadata and the network do not belong together: "
+        "copy the file again from where it came from",
+    )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from dp_sim.errors import ModelFileError
+from dp_sim.errors import ModelFileError, shown
 from dp_sim.files import atomic_path
 from dp_sim.model.upgrade import STATE_VERSION, upgraded_state
 
@@ -28,6 +29,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         The file is truncated, no checkpoint, or of a newer version.
     """
     try:
+        with zipfile.ZipFile(path) as archive:  # torch writes CRC-32, and does not verify them
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"its part '{damaged}' differs from its CRC-32")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's reader raises whatever it meets in a file of another kind
         reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -37,6 +42,11 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ModelFileError(
             "checkpoint-invalid", f"{path} is no checkpoint of dp-sim; give the folder of a training run"
+        )
+    if not isinstance(state.get("version"), int) or state["version"] < 1:
+        got = shown(state.get("version"))
+        raise ModelFileError(
+            "checkpoint-invalid", f"{path}: 'version': expected 1 to {STATE_VERSION}, got {got}; start again"
         )
     if state["version"] > STATE_VERSION:
         raise ModelFileError(

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import yaml
 from ase import Atoms
 
+from dp_sim.config.safe_yaml import load_yaml
 from dp_sim.errors import InputError
 from dp_sim.files import write_text
 from dp_sim.recipes.inputs.calculators import calculator_settings, model_sha256
@@ -110,7 +111,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
 
     def _check_same_run(self, directory: Path, earlier: Manifest) -> None:
         try:
-            old = yaml.safe_load((directory / "config.yaml").read_text(encoding="utf-8"))
+            old = load_yaml((directory / "config.yaml").read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError):
             raise InputError(
                 "config-malformed", f"{directory}/config.yaml cannot be read; start over with --overwrite"

@@ -114,15 +114,17 @@ def test_eval_with_one_model_and_with_a_committee(dp_sim, water, models, tmp_pat
 
 def test_info(dp_sim, models):
     text = dp_sim("info", models[0]).out
-    for shown in ("species", "H O", "4 Angstrom", "float64", package.__version__):
+    for shown in ("species", "H O", "4 Angstrom", "float64", package.__version__, "energy eV", "forces eV/Angstrom"):
         assert shown in text
+    model = package.load_model(models[0])
+    assert f"{model.n_parameters:,} parameters" in text.splitlines()[0]
 
 
 def test_info_of_what_is_no_model(dp_sim, tmp_path):
     (tmp_path / "text.pt").write_text("no structure")
     (tmp_path / "cut.pt").write_bytes(b"PK\x03\x04 and no more")
     assert "text.pt" in one_sentence(dp_sim("info", "text.pt"))
-    assert "cut.pt is no complete TorchScript file" in one_sentence(dp_sim("info", "cut.pt"))
+    assert "cut.pt is no complete model file" in one_sentence(dp_sim("info", "cut.pt"))
     assert "there is no data file absent.xyz" in one_sentence(dp_sim("info", "absent.xyz"))
 
 

@@ -131,3 +131,12 @@ def test_import_of_the_package_is_light() -> None:
     """`import dp_sim` and the command line's help must not wait for torch."""
     code = "import sys, dp_sim, dp_sim.cli.main; sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_names_of_the_front_door_complete() -> None:
+    """They are imported on first use, so `dir` and type checkers must be told of them."""
+    import dp_sim
+
+    assert {"load_model", "train", "__version__"} <= set(dir(dp_sim))
+    assert (Path(dp_sim.__file__).parent / "py.typed").is_file()
+    assert "py.typed" in SETTINGS["tool"]["setuptools"]["package-data"]["dp_sim"]

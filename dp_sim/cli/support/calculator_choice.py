@@ -55,13 +55,15 @@ def parse_arguments(pairs: Sequence[str]) -> dict[str, Any]:
     """`["charge=1", "method=x"]` -> `{"charge": 1, "method": "x"}`; values are YAML."""
     import yaml
 
+    from dp_sim.config.safe_yaml import load_yaml
+
     arguments = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not (key and equals):
             raise InputError("calculator-argument-malformed", f"'{pair}' is no calculator argument; expected KEY=VALUE")
         try:
-            arguments[key] = yaml.safe_load(value)
+            arguments[key] = load_yaml(value)
         except yaml.YAMLError:
             raise InputError(
                 "calculator-argument-malformed",

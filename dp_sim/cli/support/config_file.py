@@ -75,8 +75,10 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     import yaml
 
+    from dp_sim.config.safe_yaml import load_yaml
+
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        settings = load_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(
             "file-missing", f"there is no configuration file {path}; give the path of a YAML file"

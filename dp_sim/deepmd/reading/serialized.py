@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import yaml
 
+from dp_sim.config.safe_yaml import load_yaml
 from dp_sim.deepmd.reading.content import (
     DescriptorContent,
     FittingContent,
@@ -73,7 +74,7 @@ def read_hdf5(path: Path) -> dict[str, Any]:
 def read_yaml(path: Path) -> dict[str, Any]:
     """The tree of a `.yaml` file, arrays made of their lists."""
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        tree = load_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ModelFileError("file-damaged", f"{path} is no valid YAML: {first_line(error)}") from None
     if not isinstance(tree, dict):

@@ -18,6 +18,8 @@ from dp_sim.cli.support.panels import MODELS
 
 #: Neighbours are counted no farther out, Angstrom: their number grows with the cube.
 LONGEST_RADIUS = 30.0
+#: Of what a model computes from lengths and energies.
+_DERIVED_UNITS = {"forces": "eV/Angstrom", "virial": "eV", "stress (ASE)": "eV/Angstrom^3"}
 
 
 def register(app: typer.Typer) -> None:
@@ -86,15 +88,19 @@ def _show_model(model: Path, plot: Path | None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from dp_sim.model.model_file import load_model, read_metadata
+    from dp_sim.model.metadata import summary
+    from dp_sim.model.model_file import load_model
     from dp_sim.recipes.models.filters import filters_figure
 
-    metadata = read_metadata(model)
+    opened = load_model(model)
+    metadata = opened.metadata
     table = Table(title=str(model), title_justify="left", title_style="bold", show_header=False, box=box.SIMPLE)
     rows = {
         "species": " ".join(metadata.species),
         "cutoff": f"{metadata.cutoff:g} Angstrom",
         "precision": metadata.dtype,
+        "units": ", ".join(f"{quantity} {unit}" for quantity, unit in {**metadata.units, **_DERIVED_UNITS}.items()),
+        "parameters": f"{opened.n_parameters:,}",
         "made with": f"dp-sim {metadata.dp_sim_version}, torch {metadata.torch_version}",
         "SHA-256": metadata.sha256,
         **_flat("model", metadata.config),
@@ -104,9 +110,11 @@ def _show_model(model: Path, plot: Path | None) -> None:
     }
     for name, value in rows.items():
         table.add_row(name, Text(str(value)))
-    Console().print(table)
+    console = Console()
+    console.print(summary(metadata, opened.n_parameters), markup=False, highlight=False, soft_wrap=True)
+    console.print(table)
     if plot is not None:
-        save_figure(filters_figure(load_model(model)), plot, "filters")
+        save_figure(filters_figure(opened), plot, "filters")
 
 
 def _flat(prefix: str, settings: dict[str, Any]) -> dict[str, str]:
