@@ -43,13 +43,20 @@ ARC_UNIT = "amu^1/2 Angstrom"
 class IrcResult(Result):
     """The path downhill on both sides of a saddle point.
 
-    images             the path, the saddle point among them, each with energy and forces
-    energies           (n_images,) potential energy, eV
-    arc_length         (n_images,) mass-weighted distance along the path, amu^1/2 Angstrom: 0 at the saddle point,
-                       negative towards the reactant
-    reactant, product  the minima to which the first and the last point relax, with energy and forces; the lower of
-                       the two is called the reactant
-    frequency_cm1      of the imaginary mode at the saddle point, negative
+    Attributes
+    ----------
+    images
+        The path, the saddle point among them, each image with energy and forces.
+    energies
+        (n_images,) potential energy, eV.
+    arc_length
+        (n_images,) mass-weighted distance along the path, amu^1/2 Angstrom: 0 at the saddle point, negative towards the
+        reactant.
+    reactant, product
+        The minima to which the first and the last point relax, with energy and forces; the lower one is called the
+        reactant.
+    frequency_cm1
+        Of the imaginary mode at the saddle point, negative.
     """
 
     recipe: ClassVar[str] = "irc"
@@ -64,7 +71,7 @@ class IrcResult(Result):
 
     @property
     def saddle_index(self) -> int:
-        """Which image is the saddle point."""
+        """Index of the saddle point."""
         return int(np.argmin(np.abs(self.arc_length)))
 
     @property
@@ -174,7 +181,13 @@ def follow_irc(
 
 
 def _saddle_modes(atoms: Atoms, fmax: float, progress: bool) -> VibResult:
-    """The normal modes at the start, which must be a saddle point: downhill means nothing elsewhere."""
+    """Compute the normal modes at the start, and check that it is a first-order saddle point.
+
+    Raises
+    ------
+    InputError
+        Forces above `fmax`, or another number of imaginary frequencies than one.
+    """
     force = largest_force(atoms)
     if force > fmax:
         raise InputError(
@@ -184,21 +197,29 @@ def _saddle_modes(atoms: Atoms, fmax: float, progress: bool) -> VibResult:
         )
     vib = vibrations(atoms, atoms.calc, fmax=fmax, progress=progress)
     if verdict := saddle_verdict(vib.frequencies_cm1):
-        raise InputError("structure-not-saddle", f"the structure is not where a reaction path starts: {verdict}")
+        raise InputError("structure-not-saddle", f"the structure is no first-order saddle point: {verdict}")
     return vib
 
 
 def _both_sides(
     atoms: Atoms, vib: VibResult, step: float, fmax: float, steps: int, run: RunDirectory, progress: bool
 ) -> tuple[list[list[Atoms]], list[str]]:
-    """The points of each side, the saddle point left out, and why a side ended too early."""
+    """Follow both sides downhill.
+
+    Returns
+    -------
+    sides
+        The points of each side, without the saddle point.
+    causes
+        Why a side ended too early, as sentences.
+    """
     from sella import IRC  # a heavy import (jax)
     from sella.optimize.irc import IRCInnerLoopConvergenceFailure
 
     moving = atoms.copy()
     moving.calc = _Held(atoms.calc, mobile_atoms(atoms))
     moving.set_masses(atoms.get_masses())  # Sella would otherwise take those of the most common isotopes
-    # Asked for once, at the saddle point: Sella updates it along the way.
+    # Computed once, at the saddle point: Sella updates it along the path.
     hessian = stiffened_hessian(vib)
     irc = IRC(moving, logfile=None, dx=step, hessian_function=lambda _: hessian)
     sides: list[list[Atoms]] = []
@@ -230,7 +251,7 @@ def _both_sides(
 class _Held(Calculator):
     """A calculator without the forces on atoms that do not move.
 
-    Sella leaves those atoms in place, but takes the forces on them for a part of its Hessian, which they spoil.
+    Sella leaves those atoms in place, but would take the forces on them into its update of the Hessian.
     """
 
     implemented_properties = ("energy", "forces")
@@ -249,7 +270,7 @@ class _Held(Calculator):
 
 
 def evaluated(atoms: Atoms) -> Atoms:
-    """A copy with the energy and forces of its calculator, and without the calculator."""
+    """Evaluate a structure; return a copy that keeps energy and forces, without the calculator."""
     atoms.get_forces()
     return evaluated_copy(atoms)
 

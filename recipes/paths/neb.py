@@ -33,13 +33,20 @@ DIP_EV = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class PathResult(Result):
-    """A converged band, or as far as it came.
+    """A band, converged or at its last step.
 
-    images              the path from reactant to product, each with its energy and forces
-    energies            (n_images,) potential energy of each image, eV
-    path_length_A       (n_images,) distance along the path from the reactant, Angstrom in 3N-dimensional space
-    largest_force       largest force on an atom of the band, eV/Angstrom, the climbing image included
-    steps               optimiser steps taken in this session, rejected trial steps not counted
+    Attributes
+    ----------
+    images
+        The path from reactant to product, each image with its energy and forces.
+    energies
+        (n_images,) potential energy of each image, eV.
+    path_length_A
+        (n_images,) distance along the path from the reactant, Angstrom in 3N-dimensional space.
+    largest_force
+        Largest force on an atom of the band, the climbing image included, eV/Angstrom.
+    steps
+        Optimiser steps of this session; rejected trial steps do not count.
     """
 
     recipe: ClassVar[str] = "neb"
@@ -53,7 +60,7 @@ class PathResult(Result):
 
     @property
     def highest_index(self) -> int:
-        """Which image is the highest; the climbing one where `converged`."""
+        """Index of the highest image, which is the climbing one where `converged`."""
         return int(np.argmax(self.energies))
 
     @property
@@ -100,7 +107,7 @@ class PathResult(Result):
         }
 
     def figures(self) -> dict[str, Figure]:
-        """The profile: images, and the cubic through their energies and the forces along the path."""
+        """Draw the profile: the images, and the cubic through their energies and the forces along the path."""
         fit = fit_images(self.images)
         figure, axes = new_figure("distance along the path (Å)", "energy (eV)")
         axes.plot(fit.fit_path, fit.fit_energies, color=COLOURS[0])

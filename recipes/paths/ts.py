@@ -25,9 +25,9 @@ from dp_sim.recipes.static.vib import VibResult, vibrations
 
 #: Displacement of the differences of forces, Angstrom.
 DELTA_A = 5e-3
-#: Sella's own bound on the forces is halved so often, at most, until the forces obey ours.
+#: How often Sella's own bound on the forces is halved, at most, until the forces obey ours.
 MOST_HALVINGS = 8
-#: The reaction mode is written as one swing of this amplitude (Angstrom, the atom that moves most) in this many frames.
+#: The reaction mode is written as one period, with this amplitude (Angstrom, of the atom that moves most) and frames.
 SWING_A = 0.3
 SWING_FRAMES = 20
 
@@ -36,12 +36,20 @@ SWING_FRAMES = 20
 class TransitionStateResult(Result):
     """A saddle point and its curvature.
 
-    atoms             the structure, with energy and forces
-    energy_eV         its potential energy
-    frequencies_cm1   (M,) ascending, imaginary ones negative; without rigid motions and fixed atoms
-    mode              (N, 3) displacements along the lowest mode, of unit length
-    largest_force     largest force on an atom, eV/Angstrom
-    steps             optimiser steps taken
+    Attributes
+    ----------
+    atoms
+        The structure, with energy and forces.
+    energy_eV
+        Its potential energy.
+    frequencies_cm1
+        (M,) ascending, imaginary ones negative; without rigid motions and fixed atoms.
+    mode
+        (N, 3) displacements along the lowest mode, of length 1.
+    largest_force
+        Largest force on an atom, eV/Angstrom.
+    steps
+        Optimiser steps taken.
     """
 
     recipe: ClassVar[str] = "ts"
@@ -126,7 +134,7 @@ def refine_ts(
 
 
 def _search(atoms: Atoms, mobile: NDArray[np.intp], fmax: float, steps: int, run: RunDirectory, progress: bool) -> int:
-    """Move `atoms` to the saddle point; returns the steps taken."""
+    """Move `atoms` to the saddle point; return the steps taken."""
     from sella import Sella  # a heavy import (jax)
 
     def hessian(moving: Atoms) -> NDArray[np.float64]:
@@ -145,8 +153,8 @@ def _search(atoms: Atoms, mobile: NDArray[np.intp], fmax: float, steps: int, run
             advance(1, f"{force:.3f} eV/Å")
 
         optimizer.attach(follow)
-        # Sella leaves out the forces along the rotation that it holds, which is not quite the rigid one far from the
-        # guess; the force that is asked for is the whole one, so it may have to go on to a smaller one of its own.
+        # Sella leaves out the forces along the rotation that it holds, which far from the guess is not quite the rigid
+        # one. `fmax` bounds the whole force, so Sella may have to go on to a smaller bound.
         for halvings in range(MOST_HALVINGS):
             optimizer.run(fmax=fmax / 2**halvings, steps=max(0, steps - optimizer.nsteps))
             if largest_force(atoms) <= fmax or optimizer.nsteps >= steps:
@@ -155,7 +163,7 @@ def _search(atoms: Atoms, mobile: NDArray[np.intp], fmax: float, steps: int, run
 
 
 def _difference_hessian(atoms: Atoms, mobile: NDArray[np.intp]) -> NDArray[np.float64]:
-    """(3N, 3N) eV/Angstrom^2, symmetric; zero where fixed atoms would move, which Sella keeps from it."""
+    """Compute the Hessian (3N, 3N), eV/Angstrom^2, by differences; zero for fixed atoms, which Sella does not move."""
     rows = (3 * mobile[:, None] + np.arange(3)).ravel()
     block = difference_hessian(atoms, delta=DELTA_A, mobile=mobile, partial=None, progress=False)[:, rows]
     hessian = np.zeros((3 * len(atoms), 3 * len(atoms)))

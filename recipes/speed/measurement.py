@@ -1,4 +1,4 @@
-"""How fast a model runs on this machine: what a step costs and where its time goes, beside the machine's own rate."""
+"""The speed of a model on this machine: the time of a step, its parts, and the machine's own rate beside it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WARM_UP = 3
 
 @dataclass(frozen=True)
 class Timing:
-    """One program at one size, step by step; `bytes_above_imports` is its peak until then."""
+    """The timed steps of one program at one size."""
 
     atoms: int
     steps: tuple[Step, ...]
@@ -51,20 +51,25 @@ class Timing:
 
     @property
     def microseconds_per_atom(self) -> float:
+        """Median time per atom and step."""
         return 1e6 * self.seconds / self.atoms
 
     @property
     def megabytes_above_imports(self) -> float:
+        """Peak memory of the process until the last step, less that after its imports."""
         return 1e-6 * self.steps[-1].bytes_above_imports
 
     @property
     def energy_eV_per_atom(self) -> float:
+        """Energy at the last step."""
         return self.steps[-1].energy_eV / self.atoms
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpeedResult(Result):
-    """Speed of a model; times are medians over rounds. In result.json, for each size N (number of atoms):
+    """Speed of a model; times are medians over rounds.
+
+    In result.json, for each size N (number of atoms):
 
     N_atoms_time_per_atom_and_step   us, energy, forces and stress through DPCalculator, wall time
     N_atoms_ns_per_day               ns/day, at the time step given
@@ -253,7 +258,7 @@ def _other_program(
     structures: Path,
     folder: Path,
 ) -> tuple[Program | None, Quantity]:
-    """DeePMD-kit; or none, and why. Why is an error where the comparison was asked for."""
+    """Make the program of DeePMD-kit; where there is none, say why, with an error if the comparison was asked for."""
     python = deepmd_interpreter(deepmd)
     asked = deepmd is not None or deepmd_model is not None
     try:
@@ -282,7 +287,30 @@ def _device_name(device: torch.device) -> str:
 def time_programs(
     programs: Sequence[Program], sizes: Sequence[int], rounds: int, seed: int, model: Model, advance: Advance
 ) -> tuple[list[tuple[Timing, ...]], float]:
-    """The timings of each program, and the GFLOP/s of a matrix product: in every round each has its turn."""
+    """Time the programs, which take turns in every round.
+
+    Parameters
+    ----------
+    programs
+        Running programs.
+    sizes
+        Number of atoms of each structure that they hold.
+    rounds
+        Steps that count, of each size.
+    seed
+        Of the random displacements.
+    model
+        Whose precision and device the matrix product has.
+    advance
+        Moves the progress bar.
+
+    Returns
+    -------
+    timings
+        Of each program, one for each size.
+    rate
+        GFLOP/s of a matrix product, the median over the rounds.
+    """
     timings: list[list[Timing]] = [[] for _ in programs]
     rates = []
     for index, n_atoms in enumerate(sizes):
@@ -298,7 +326,7 @@ def time_programs(
 
 
 def matrix_product_rate(model: Model) -> float:
-    """GFLOP/s of a square matrix product in the model's precision and place: what the machine can do now."""
+    """Measure GFLOP/s of a square matrix product in the model's precision and on its device, now."""
     dtype = torch.float32 if model.metadata.dtype == "float32" else torch.float64
     a = torch.randn(MATRIX, MATRIX, dtype=dtype, device=model.device)
     float(a[0, 0])  # an accelerator has made the numbers

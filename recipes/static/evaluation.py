@@ -22,10 +22,18 @@ from dp_sim.units import EV_PER_A3_IN_GPA
 
 @dataclass(frozen=True, kw_only=True)
 class EvalResult(Result):
-    """What a calculator says of one structure of N atoms.
+    """Energy, forces and stress of one structure of N atoms.
 
-    energy_eV, forces_eV_A (N, 3)    and stress_GPa (6,) in Voigt order, None unless all directions are periodic
-    energy_std_eV, forces_std_eV_A   standard deviation over the members of a committee (N, 3); None without one
+    Attributes
+    ----------
+    atoms
+        The structure, with energy and forces.
+    energy_eV, forces_eV_A
+        The forces (N, 3) without constraints.
+    stress_GPa
+        (6,) in Voigt order; None unless all directions are periodic.
+    energy_std_eV, forces_std_eV_A
+        Standard deviation over the members of a committee, the forces' (N, 3); None without a committee.
     """
 
     recipe: ClassVar[str] = "eval"

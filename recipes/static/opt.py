@@ -35,15 +35,23 @@ TRAJECTORY = "trajectory.extxyz"
 
 @dataclass(frozen=True, kw_only=True)
 class OptResult(Result):
-    """An optimised structure and the way to it.
+    """An optimised structure and the steps to it.
 
-    atoms             the last structure; its calculator carries energy and forces
-    energy_eV         its energy, eV (without the p V term)
-    fmax_eV_A         largest force component norm over the atoms that may move, eV/Angstrom; with a relaxed cell the
-                      largest row of the generalised force of `ase.filters.FrechetCellFilter`
-    steps             optimiser steps, all sessions
-    energies_eV, fmaxes_eV_A   the same at every step, step 0 first, shape (steps + 1,)
-    volume_A3, stress_GPa      of the last structure, None unless the cell was relaxed; stress in Voigt order
+    Attributes
+    ----------
+    atoms
+        The last structure, with energy and forces.
+    energy_eV
+        Its energy, without the p V term.
+    fmax_eV_A
+        Largest force on an atom, constraints taken into account; with a relaxed cell the largest row of the generalised
+        force of `ase.filters.FrechetCellFilter`.
+    steps
+        Optimiser steps of all sessions.
+    energies_eV, fmaxes_eV_A
+        (steps + 1,) the same at every step, from step 0.
+    volume_A3, stress_GPa
+        Of the last structure, the stress (6,) in Voigt order; None unless the cell was relaxed.
     """
 
     recipe: ClassVar[str] = "opt"

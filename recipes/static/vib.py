@@ -33,16 +33,28 @@ METHODS = ("auto", "exact", "differences")
 class VibResult(Result):
     """Normal modes of a structure of N atoms: M modes, rising in frequency.
 
-    atoms                   the structure
-    frequencies_cm1         (M,) wavenumbers; an imaginary one is a negative number
-    modes                   (M, N, 3) Cartesian displacements of length 1
-    reduced_masses_amu      (M,)
-    n_imaginary             how many frequencies are imaginary: 0 at a minimum, 1 at a transition state
-    zero_point_energy_eV    sum of half a quantum over the real modes
-    hessian                 (3n, 3n) eV/Angstrom^2 over the n atoms that may move; symmetric
-    hessian_source          how it was computed
-    fmax_eV_A               largest force left in the structure
-    rigid_frequencies_cm1   (K,) of the translations and rotations that were taken out: how far from rigid they are
+    Attributes
+    ----------
+    atoms
+        The structure.
+    frequencies_cm1
+        (M,) wavenumbers; an imaginary one is a negative number.
+    modes
+        (M, N, 3) Cartesian displacements of length 1.
+    reduced_masses_amu
+        (M,) of these displacements.
+    n_imaginary
+        How many frequencies are imaginary: 0 at a minimum, 1 at a transition state.
+    zero_point_energy_eV
+        Half a quantum for each real mode.
+    hessian
+        (3n, 3n) eV/Angstrom^2 over the n atoms that may move; symmetric.
+    hessian_source
+        How it was computed, in words.
+    fmax_eV_A
+        Largest force on an atom of the structure.
+    rigid_frequencies_cm1
+        (K,) of the translations and rotations that were taken out; zero at an exact stationary point.
     """
 
     recipe: ClassVar[str] = "vib"
