@@ -40,7 +40,7 @@ class DPSimPotentialImplFactory:
         ModelFileError
             A file that is absent, truncated, or no model.
         """
-        from dp_sim.model.model_file import load_model
+        from dp_sim.model.model_file import load_model  # noqa: PLC0415 - it imports torch
 
         return DPSimPotentialImpl(load_model(modelPath, device=device, dtype=dtype))
 

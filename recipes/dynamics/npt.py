@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from dp_sim.recipes.dynamics import estimators
 from dp_sim.recipes.dynamics.loop import Recorded
@@ -45,6 +46,7 @@ class NPTResult(DynamicsResult):
     heat_capacity_kB_per_atom: Estimate
     pressure_bar: Estimate
 
+    @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
         return {
             "density": self.density_g_cm3,
@@ -57,6 +59,7 @@ class NPTResult(DynamicsResult):
             **self.run_quantities(),
         }
 
+    @override
     def figures(self) -> dict[str, Figure]:
         if not self.rows:
             return {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ase import Atoms
+from typing_extensions import override
 
 from dp_sim.errors import InputError
 from dp_sim.recipes.dynamics import estimators
@@ -37,6 +38,7 @@ class NVEResult(DynamicsResult):
     drift_meV_per_atom_ns: Estimate
     energy_fluctuation_meV_per_atom: float | None
 
+    @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
         fluctuation = self.energy_fluctuation_meV_per_atom
         return {
@@ -45,6 +47,7 @@ class NVEResult(DynamicsResult):
             **self.run_quantities(),
         }
 
+    @override
     def figures(self) -> dict[str, Figure]:
         if not self.rows:
             return {}

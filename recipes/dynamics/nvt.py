@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ase import Atoms
+from typing_extensions import override
 
 from dp_sim.recipes.dynamics.loop import Recorded
 from dp_sim.recipes.dynamics.plan import Plan, carry_out, make_plan
@@ -32,6 +33,7 @@ class NVTResult(DynamicsResult):
     heat_capacity_kB_per_atom: Estimate
     pressure_bar: Estimate
 
+    @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
         pressure = {"pressure": self.pressure_bar} if self.atoms.pbc.all() else {}
         return {
@@ -41,6 +43,7 @@ class NVTResult(DynamicsResult):
             **self.run_quantities(),
         }
 
+    @override
     def figures(self) -> dict[str, Figure]:
         figures = super().figures()
         if self.rows and self.rows[0].pressure_bar is not None:

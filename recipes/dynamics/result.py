@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from dp_sim.files import write_text
 from dp_sim.recipes.dynamics.files import TABLE, Row, column, table_text
+from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
@@ -62,10 +64,12 @@ class DynamicsResult(Result):
             "engine": Quantity(self.engine),
         }
 
+    @override
     def write_data(self, path: Callable[[str], Path]) -> None:
         write_frames(path("final.extxyz"), self.atoms)
         write_text(path(TABLE), table_text(self.rows))
 
+    @override
     def figures(self) -> dict[str, Figure]:
         if not self.rows:
             return {}
@@ -76,8 +80,6 @@ class DynamicsResult(Result):
 
     def trace(self, name: str, label: str) -> Figure:
         """A column against time, its running average over the production part, and the end of equilibration."""
-        from dp_sim.recipes.results.figures import COLOURS, new_figure
-
         figure, axes = new_figure("time (ps)", label)
         time, values = self.series("time_ps"), self.series(name)
         stride = max(1, len(values) // PLOTTED_POINTS)

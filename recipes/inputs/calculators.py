@@ -113,7 +113,7 @@ def _named_class(name: str, method: str) -> tuple[type, dict[str, Any]]:
             f"calculator '{name}' has no method '{method}'; {known}{nearest_name(method, methods)}",
         )
     if name == "emt":
-        from ase.calculators.emt import EMT
+        from ase.calculators.emt import EMT  # noqa: PLC0415 - this module loads without ase
 
         return EMT, {}
     tblite = import_optional("tblite.ase", extra="xtb", purpose="the calculator tblite")

@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from dp_sim.errors import InputError
 from dp_sim.files import write_text
@@ -89,6 +90,7 @@ class IrcResult(Result):
         """Energy of the relaxed product above the relaxed reactant."""
         return float(self.product.get_potential_energy() - self.reactant.get_potential_energy())
 
+    @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
         return {
             "barrier": Quantity(self.barrier_eV, "eV"),
@@ -100,6 +102,7 @@ class IrcResult(Result):
             "images": Quantity(len(self.images)),
         }
 
+    @override
     def figures(self) -> dict[str, Figure]:
         figure, axes = new_figure("arc length (amu$^{1/2}$ Å)", "energy (eV)")
         top = self.saddle_index
@@ -111,6 +114,7 @@ class IrcResult(Result):
         axes.set_title(f"barrier {self.barrier_eV:.3f} eV, back {self.reverse_barrier_eV:.3f} eV", fontsize="medium")
         return {"profile": figure}
 
+    @override
     def write_data(self, path: Callable[[str], Path]) -> None:
         write_frames(path("path.extxyz"), self.images)
         write_frames(path("reactant.extxyz"), self.reactant)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from ase import Atoms
 from ase.utils.forcecurve import fit_images
+from typing_extensions import override
 
 from dp_sim.errors import InputError
 from dp_sim.files import write_text
@@ -93,6 +94,7 @@ class PathResult(Result):
             if e[i] <= min(e[i - 1], e[i + 1]) and e[i] < min(e[:i].max(), e[i + 1 :].max()) - DIP_EV
         )
 
+    @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
         return {
             "barrier": Quantity(self.barrier_eV, "eV"),
@@ -106,6 +108,7 @@ class PathResult(Result):
             "steps": Quantity(self.steps),
         }
 
+    @override
     def figures(self) -> dict[str, Figure]:
         """Draw the profile: the images, and the cubic through their energies and the forces along the path."""
         fit = fit_images(self.images)
@@ -117,6 +120,7 @@ class PathResult(Result):
         axes.set_title(f"barrier {self.barrier_eV:.3f} eV, back {self.reverse_barrier_eV:.3f} eV", fontsize="medium")
         return {"profile": figure}
 
+    @override
     def write_data(self, path: Callable[[str], Path]) -> None:
         write_frames(path("path.extxyz"), self.images)
         write_frames(path("highest.extxyz"), self.images[self.highest_index])

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.forces import largest_force, mobile_atoms
@@ -62,6 +63,7 @@ class TransitionStateResult(Result):
     largest_force: float
     steps: int
 
+    @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
         return {
             "energy": Quantity(self.energy_eV, "eV"),
@@ -71,6 +73,7 @@ class TransitionStateResult(Result):
             "steps": Quantity(self.steps),
         }
 
+    @override
     def write_data(self, path: Callable[[str], Path]) -> None:
         swing = []
         amplitude = SWING_A / np.linalg.norm(self.mode, axis=1).max()

@@ -28,7 +28,7 @@ def new_figure(x: str, y: str) -> tuple[Figure, Axes]:
 
 def new_panels(labels: list[tuple[str, str]]) -> tuple[Figure, list[Axes]]:
     """Make a figure with panels side by side, one for each (x label, y label)."""
-    from dp_sim.recipes.results.shown_figure import ShownFigure
+    from dp_sim.recipes.results.shown_figure import ShownFigure  # noqa: PLC0415 - it imports matplotlib
 
     figure = ShownFigure(figsize=(6.0 if len(labels) == 1 else 4.4 * len(labels), 3.6), dpi=150, layout="constrained")
     axes = [figure.add_subplot(1, len(labels), column + 1) for column in range(len(labels))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure  # noqa: TID253 - figures.py imports this module late
 
 
 class ShownFigure(Figure):

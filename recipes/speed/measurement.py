@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from ase import Atoms
+from typing_extensions import override
 
 from dp_sim.errors import InputError
 from dp_sim.model.evaluator import Model
 from dp_sim.recipes.inputs.calculators import calculator_settings, loaded_model
 from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
@@ -96,6 +98,7 @@ class SpeedResult(Result):
     deepmd: Quantity
     deepmd_timings: tuple[Timing, ...] = ()
 
+    @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
         quantities: dict[str, Quantity | Estimate] = {
             "device": Quantity(self.device),
@@ -121,9 +124,8 @@ class SpeedResult(Result):
             quantities[f"{name}_energy_difference"] = Quantity(difference, "eV")
         return quantities
 
+    @override
     def figures(self) -> dict[str, Figure]:
-        from dp_sim.recipes.results.figures import COLOURS, new_figure
-
         speed, axes = new_figure("atoms", "µs per atom and step")
         programs = {"dp-sim": self.timings} | ({"DeePMD-kit": self.deepmd_timings} if self.deepmd_timings else {})
         for colour, (program, timings) in zip(COLOURS, programs.items(), strict=False):
@@ -146,6 +148,7 @@ class SpeedResult(Result):
         shares.legend(loc="outside upper center", ncols=len(PARTS), frameon=False)
         return {"speed": speed, "shares": shares}
 
+    @override
     def write_data(self, path: Callable[[str], Path]) -> None:
         """timings.csv: every step that was counted."""
         with path("timings.csv").open("w", newline="", encoding="utf-8") as file:
@@ -258,7 +261,7 @@ def _other_program(
     structures: Path,
     folder: Path,
 ) -> tuple[Program | None, Quantity]:
-    """Make the program of DeePMD-kit; where there is none, say why, with an error if the comparison was asked for."""
+    """DeePMD-kit; or none, and why. Why is an error where the comparison was asked for."""
     python = deepmd_interpreter(deepmd)
     asked = deepmd is not None or deepmd_model is not None
     try:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
@@ -46,6 +47,7 @@ class EvalResult(Result):
     energy_std_eV: float | None = None
     forces_std_eV_A: NDArray[np.float64] | None = None
 
+    @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
         quantities: dict[str, Quantity | Estimate] = {
             "atoms": Quantity(len(self.atoms)),
@@ -61,6 +63,7 @@ class EvalResult(Result):
             quantities["largest_force_spread"] = Quantity(float(self.forces_std_eV_A.max()), "eV/Angstrom")
         return quantities
 
+    @override
     def write_data(self, path: Callable[[str], Path]) -> None:
         write_frames(path("evaluated.extxyz"), self.atoms)
 

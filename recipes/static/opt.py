@@ -16,6 +16,7 @@ from ase.io import write
 from ase.optimize import BFGS, FIRE, LBFGS
 from ase.optimize.optimize import Optimizer
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from dp_sim.errors import InputError, nearest_name
 from dp_sim.recipes.inputs.structures import prepare_atoms
@@ -66,6 +67,7 @@ class OptResult(Result):
     volume_A3: float | None = None
     stress_GPa: NDArray[np.float64] | None = None
 
+    @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
         quantities: dict[str, Quantity | Estimate] = {
             "energy": Quantity(self.energy_eV, "eV"),
@@ -78,6 +80,7 @@ class OptResult(Result):
             quantities["stress"] = Quantity(self.stress_GPa, "GPa")
         return quantities
 
+    @override
     def figures(self) -> dict[str, Figure]:
         from matplotlib.ticker import MaxNLocator
 
@@ -90,6 +93,7 @@ class OptResult(Result):
         force.semilogy(self.fmaxes_eV_A, ".-", color=COLOURS[1])
         return {"convergence": figure}
 
+    @override
     def write_data(self, path: Callable[[str], Path]) -> None:
         write_frames(path("optimized.extxyz"), self.atoms)
 

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from ase import Atoms, units
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from dp_sim.errors import InputError, nearest_name
 from dp_sim.files import atomic_path, write_text
 from dp_sim.recipes.inputs.forces import mobile_atoms
 from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
@@ -71,6 +73,7 @@ class VibResult(Result):
     fmax_eV_A: float
     rigid_frequencies_cm1: NDArray[np.float64]
 
+    @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
         return {
             "frequencies": Quantity(self.frequencies_cm1, "cm^-1"),
@@ -81,9 +84,8 @@ class VibResult(Result):
             "hessian_source": Quantity(self.hessian_source),
         }
 
+    @override
     def figures(self) -> dict[str, Figure]:
-        from dp_sim.recipes.results.figures import COLOURS, new_figure
-
         figure, axes = new_figure("wavenumber (cm⁻¹), negative: imaginary", "")
         figure.set_size_inches(6.0, 2.2)
         for colour, shown in ((COLOURS[0], self.frequencies_cm1 >= 0), (COLOURS[1], self.frequencies_cm1 < 0)):
@@ -93,6 +95,7 @@ class VibResult(Result):
         axes.spines["left"].set_visible(False)
         return {"spectrum": figure}
 
+    @override
     def write_data(self, path: Callable[[str], Path]) -> None:
         with atomic_path(path("hessian.npz")) as temporary:
             np.savez(

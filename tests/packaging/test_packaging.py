@@ -64,6 +64,20 @@ def test_linter_refuses_an_import_against_the_direction(tmp_path: Path) -> None:
         assert "TID251" in found.stdout
 
 
+def test_linter_refuses_a_slow_import_at_the_top_of_a_module() -> None:
+    """The folders have settings of their own, which must not hide the list of slow packages."""
+    command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--select", "TID253", "--output-format", "concise"]
+    for folder in ("dp_sim", "plugins", "recipes"):
+        found = subprocess.run(
+            [*command, "-", "--stdin-filename", str(ROOT / folder / "new_module.py")],
+            input="import matplotlib.figure\n\n\ndef later():\n    import matplotlib.figure\n",
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        assert found.stdout.count("TID253") == 1, found.stdout + found.stderr
+
+
 def lint_imports(folder: Path, extra: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Lint a copy of the tree as it is installed, where import-linter finds plugins and recipes inside dp_sim."""
     sources = shutil.ignore_patterns("__pycache__", "*.so", "kernels")
