@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from ase import Atoms, units
+from ase import Atoms
 from numpy.typing import NDArray
 from typing_extensions import override
 
@@ -24,6 +24,7 @@ from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.static.hessian import compute_hessian
+from dp_sim.recipes.static.molden import molden_text
 from dp_sim.recipes.static.normal_modes import NormalModes, normal_modes, rigid_motions
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class VibResult(Result):
             )
         if len(self.frequencies_cm1):
             write_frames(path("modes.extxyz"), [self._mode_frame(number) for number in range(len(self.modes))])
-        write_text(path("modes.molden"), molden(self.atoms, self.frequencies_cm1, self.modes))
+        write_text(path("modes.molden"), molden_text(self.atoms, self.frequencies_cm1, self.modes))
 
     def _mode_frame(self, number: int) -> Atoms:
         frame = self.atoms.copy()
@@ -222,15 +223,3 @@ def _result(
         fmax_eV_A=largest,
         rigid_frequencies_cm1=modes.rigid_frequencies_cm1,
     )
-
-
-def molden(atoms: Atoms, frequencies_cm1: NDArray[np.float64], modes: NDArray[np.float64]) -> str:
-    """Structure and modes in the Molden format, which Molden, Jmol, Avogadro and others animate (Bohr)."""
-    bohr = atoms.positions / units.Bohr
-    lines = ["[Molden Format]", "[FREQ]", *(f"{value:.4f}" for value in frequencies_cm1), "[FR-COORD]"]
-    lines += [f"{s:2s} {x:.8f} {y:.8f} {z:.8f}" for s, (x, y, z) in zip(atoms.symbols, bohr, strict=True)]
-    lines.append("[FR-NORM-COORD]")
-    for number, mode in enumerate(modes, start=1):
-        lines.append(f"vibration {number}")
-        lines += [f"{x:.8f} {y:.8f} {z:.8f}" for x, y, z in mode]
-    return "\n".join(lines) + "\n"
