@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from pydantic import (
 )
 
 from dp_sim.config.safe_yaml import load_yaml
-from dp_sim.config.training import TrainConfig
+from dp_sim.config.training import LabelKeys, TrainConfig
 from dp_sim.errors import InputError, nearest_name, shown
 
 
@@ -49,6 +51,14 @@ def parse_config(settings: Any, origin: str = "settings") -> TrainConfig:
         raise InputError("setting-invalid", _message(error, TrainConfig, origin)) from None
 
 
+def as_label_keys(keys: LabelKeys | Mapping[str, str] | None) -> LabelKeys:
+    """Names of labels, given as a mapping or not at all; InputError for a label that does not exist."""
+    try:
+        return keys if isinstance(keys, LabelKeys) else LabelKeys.model_validate(keys or {})
+    except ValidationError as error:
+        raise InputError("setting-invalid", _message(error, LabelKeys, "keys")) from None
+
+
 def read_config(path: str | os.PathLike[str]) -> TrainConfig:
     """A YAML file -> TrainConfig; data paths are taken relative to the file's folder.
 
@@ -72,5 +82,11 @@ def read_config(path: str | os.PathLike[str]) -> TrainConfig:
         }  # a run's config.yaml
     config = parse_config(settings, str(path))
     folder = path.absolute().parent  # absolute, because the run keeps these settings in a folder of its own
-    absolute = {key: tuple(str(folder / name) for name in getattr(config.data, key)) for key in ("train", "valid")}
+    absolute = {key: tuple(_absolute(folder, name) for name in getattr(config.data, key)) for key in ("train", "valid")}
     return config.model_copy(update={"data": config.data.model_copy(update=absolute)})
+
+
+def _absolute(folder: Path, name: str) -> str:
+    """A source of data relative to `folder`; of `dpdata:FORMAT:FILE` the file."""
+    prefix, path = re.fullmatch(r"(dpdata:[^:]*:)?(.*)", name, re.DOTALL).groups(default="")  # type: ignore[union-attr]
+    return f"{prefix}{folder / path}"

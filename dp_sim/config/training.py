@@ -25,14 +25,30 @@ _OPTIMIZER_KEYS = {
 }
 
 
+class LabelKeys(Section):
+    """Names of labels in files that ASE reads; None finds the well-known ones. A virial named alone is read alone."""
+
+    energy: str | None = Field(None, min_length=1, description="of the energy, such as REF_energy")
+    forces: str | None = Field(None, min_length=1, description="of the forces")
+    virial: str | None = Field(None, min_length=1, description="of the virial, eV")
+    stress: str | None = Field(None, min_length=1, description="of the stress, eV/Angstrom^3 in ASE's sign")
+
+
 class DataConfig(Section):
     train: tuple[str, ...] = Field(
-        description="files that ASE reads (with labels) or DeePMD-kit folders; relative to this file"
+        description="files that ASE reads (with labels), DeePMD-kit folders, or dpdata:FORMAT:FILE; relative to this "
+        "file"
     )
     valid: tuple[str, ...] = Field((), description="held-out files of the same kinds")
     valid_fraction: float = Field(
         0.0, ge=0, lt=1, description="share of the training frames held out, where `valid` is empty"
     )
+    energy_bias: Literal["least-squares", "isolated-atoms"] = Field(
+        "least-squares",
+        description="energy of each element that the model adds to: fitted to the data, or that of the training frames "
+        "with one atom alone (open, or with config_type IsolatedAtom)",
+    )
+    keys: LabelKeys = Field(LabelKeys(), description="names of the labels, where they are not found by themselves")
 
 
 class LossConfig(Section):

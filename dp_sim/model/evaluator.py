@@ -27,7 +27,7 @@ from dp_sim.neighbors.pairs import pair_vectors
 from dp_sim.neighbors.search import NeighborSearch
 from dp_sim.structures.batch import AtomicBatch, ModelOutput, NeighborList, separate
 from dp_sim.structures.checks import COINCIDENT_ANGSTROM, Structure, check_density, check_distances, check_structures
-from dp_sim.structures.species import species_index
+from dp_sim.structures.species import check_trained, species_index
 
 #: Atoms that `Model.evaluate_each` puts into one batch: more gain nothing, and take memory.
 ATOMS_AT_ONCE = 1024
@@ -69,8 +69,19 @@ class Model:
         return self.modules[0]
 
     def species_index(self, numbers: Any, name: str = "structure") -> Tensor:
-        """Atomic numbers (N,) -> species (N,) int64; InputError (about `name`) for an element not known."""
-        return species_index(numbers, self.metadata.species, name).to(self.device)
+        """Atomic numbers (N,) -> species (N,) int64.
+
+        Raises
+        ------
+        InputError
+            About `name`: an element that the model does not know, or knows by name and has no training data of.
+        """
+        index = species_index(numbers, self.metadata.species, name)
+        for member in self.members:
+            trained = member.training.get("trained_species")
+            if trained is not None and len(trained) < len(member.species):
+                check_trained(index, member.species, trained, name)
+        return index.to(self.device)
 
     def evaluate(
         self, atoms: Structure | Sequence[Structure], forces: bool = True, virial: bool = False

@@ -17,6 +17,7 @@ import yaml
 from ase import Atoms
 
 from dp_sim.config.safe_yaml import load_yaml
+from dp_sim.datasets.file_hash import hash_sources
 from dp_sim.errors import InputError
 from dp_sim.files import write_text
 from dp_sim.recipes.inputs.calculators import calculator_settings, model_sha256
@@ -42,6 +43,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
     overwrite, resume   what may happen to a directory that holds an earlier run
     resumable           false for a recipe that cannot continue: `resume` then starts over and says so
     may_change          settings that may differ when a run is continued (`steps`, say)
+    data                sources of frames (dp_sim.datasets.reading) of a run on data files; their content is hashed
     advice              what to do where a setting that may not differ does, if more is to say than in general: key ->
                         words
 
@@ -68,13 +70,15 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         resumable: bool = True,
         may_change: Sequence[str] = (),
         advice: Mapping[str, str] | None = None,
+        data: Sequence[str] = (),
     ) -> None:
         self.recipe = recipe
         self.directory = None if directory is None else Path(directory)
         self.config = plain({"recipe": recipe, **calculator_settings(calculator), "seed": seed, **settings})
         self.resumed = False
         self._structures = structures
-        self._manifest = Manifest(recipe, structures_sha256(structures), model_sha256(calculator))
+        input_hash, data_hashes = hash_sources(data) if data else (structures_sha256(structures), {})
+        self._manifest = Manifest(recipe, input_hash, model_sha256(calculator), data_hashes)
         self._overwrite, self._resume, self._resumable = overwrite, resume, resumable
         self._may_change, self._advice = may_change, advice or {}
         self._hooks: list[Callable[[], object]] = []
@@ -128,7 +132,15 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
                     f"the run in {directory} had {key}: {before!r}, this one has {now!r}; "
                     f"{self._advice.get(key, advice)}",
                 )
-        if earlier.input_sha256 != self._manifest.input_sha256:
+        for source, now in self._manifest.data_sha256.items():
+            if earlier.data_sha256.get(source, now) != now:
+                raise InputError(
+                    "run-differs-data",
+                    f"the data in {source} have changed since the run in {directory} began; {advice}",
+                )
+        if earlier.data_sha256.keys() == self._manifest.data_sha256.keys() and (
+            earlier.input_sha256 != self._manifest.input_sha256
+        ):
             raise InputError("run-differs", f"the run in {directory} started from another structure; {advice}")
         if earlier.model_sha256 != self._manifest.model_sha256:
             raise InputError(
@@ -146,9 +158,17 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
     def log(self, message: str) -> None:
         """One line, with the time (UTC), in log.txt; on the screen too with -v."""
         logger.info(message)
+        self._write_log(message)
+
+    def _write_log(self, message: str) -> None:
         if self.directory is not None:
             with self._file("log.txt").open("a", encoding="utf-8") as file:
                 file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}  {message}\n")
+
+    def note(self, message: str) -> None:
+        """A line that the user should see: on the screen without -v, and in log.txt."""
+        logger.warning(message)
+        self._write_log(message)
 
     def on_interrupt(self, save: Callable[[], object]) -> None:
         """Call `save` on Ctrl-C or SIGTERM, before the exception goes on; it must write whole files."""
