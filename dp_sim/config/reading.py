@@ -1,4 +1,4 @@
-"""Settings from YAML or a mapping; what is wrong with them is said with the key and the nearest known name."""
+"""Training settings from YAML or a mapping; errors name the key and the nearest known one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dp_sim.errors import InputError, nearest_name, shown
 
 
 def _message(error: ValidationError, config: type[BaseModel], origin: str) -> str:
-    # A misspelt key that leaves a required one missing: the misspelt one is the cause.
+    # a misspelt key may leave a required one missing: then the misspelt one is the cause
     first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
@@ -34,7 +34,7 @@ def _message(error: ValidationError, config: type[BaseModel], origin: str) -> st
 
 
 def parse_config(settings: Any, origin: str = "settings") -> TrainConfig:
-    """A mapping -> TrainConfig.
+    """Check a mapping of settings.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def as_label_keys(keys: LabelKeys | Mapping[str, str] | None) -> LabelKeys:
 
 
 def read_config(path: str | os.PathLike[str]) -> TrainConfig:
-    """A YAML file -> TrainConfig; data paths are taken relative to the file's folder.
+    """Read and check a YAML file of settings; data paths are relative to its folder.
 
     Raises
     ------

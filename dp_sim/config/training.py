@@ -35,6 +35,8 @@ class LabelKeys(Section):
 
 
 class DataConfig(Section):
+    """Labelled data: files, and the share that is held out."""
+
     train: tuple[str, ...] = Field(
         description="files that ASE reads (with labels), DeePMD-kit folders, or dpdata:FORMAT:FILE; relative to this "
         "file"
@@ -52,7 +54,7 @@ class DataConfig(Section):
 
 
 class LossConfig(Section):
-    """Prefactors (start, end) of eq. 12; they move with the learning rate from the first to the second."""
+    """Prefactors (start, end) of eq. 12, interpolated by the learning rate."""
 
     energy: tuple[float, float] = Field((0.02, 1.0), description="of |dE|^2 / N")
     forces: tuple[float, float] = Field((1000.0, 1.0), description="of |dF|^2 / 3N")
@@ -67,7 +69,7 @@ class LossConfig(Section):
 
 
 class TrainingConfig(Section):
-    """Keys that the chosen optimiser does not have are refused, and left out of what is saved."""
+    """Optimiser and schedule; keys that belong to another optimiser are refused, and are not saved."""
 
     steps: PositiveInt = Field(100_000, description="optimiser steps")
     batch_size: PositiveInt = Field(1, description="frames a step")
@@ -118,6 +120,8 @@ class TrainingConfig(Section):
 
 
 class TrainConfig(Section):
+    """All settings of a training."""
+
     model: ModelConfig = ModelConfig()
     data: DataConfig
     loss: LossConfig = LossConfig()
