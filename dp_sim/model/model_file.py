@@ -195,8 +195,6 @@ def _load_one(path: Path, device: torch.device, dtype: str | None) -> tuple[torc
     try:
         module = torch.jit.load(io.BytesIO(content), map_location=device)
     except DAMAGED as error:
-        if not hint and "constants.pkl" in str(error):  # the member that an archive of torch.save lacks
-            hint = "; is it a checkpoint of a training? `dp-sim import` opens those of DeePMD-kit"
         raise ModelFileError(
             "file-damaged",
             f"{path} holds no model that torch can load: {first_line(error)}; copy it again from where it came from",
