@@ -13,7 +13,7 @@ from torch import Tensor
 from dp_sim.compiled.evaluation import compile_potential, evaluate_compiled
 from dp_sim.compiled.library import register_operators
 from dp_sim.config.model import ModelConfig
-from dp_sim.descriptors.smooth import SmoothDescriptor
+from dp_sim.descriptors.descriptor import compiled_layout
 from dp_sim.descriptors.tabulated import tabulated_like
 from dp_sim.errors import InputError
 from dp_sim.model import committee
@@ -243,12 +243,11 @@ class Model:
         """Build the compiled paths; files of earlier versions divide the network otherwise, so it is rebuilt."""
         if self.device.type != "cpu":
             return [None] * len(self.modules)
-        return [
-            compile_potential(
-                module if member.version == STATE_VERSION else Potential(rebuilt_network(module, member), member.cutoff)
-            )
+        todays = [
+            module if member.version == STATE_VERSION else Potential(rebuilt_network(module, member), member.cutoff)
             for module, member in zip(self.modules, self.members, strict=True)
         ]
+        return [compile_potential(potential, compiled_layout(potential.model.descriptor)) for potential in todays]
 
 
 def _as_iterable(given: Any) -> Iterable[Structure]:
@@ -298,7 +297,6 @@ def rebuilt_network(module: torch.jit.ScriptModule, metadata: ModelMetadata) -> 
     set_precision(potential, DTYPES[metadata.dtype])
     state = upgraded_state(module.model.state_dict(), metadata.version)
     if metadata.compression:
-        assert isinstance(potential.descriptor, SmoothDescriptor)
         potential.descriptor = tabulated_like(potential.descriptor, state)
     # TorchScript lists buffers that are not persistent too; these follow from the settings
     derived = {name for name, _ in potential.named_buffers()} - set(potential.state_dict())
