@@ -87,6 +87,6 @@ def read_config(path: str | os.PathLike[str]) -> TrainConfig:
 
 
 def _absolute(folder: Path, name: str) -> str:
-    """A source of data relative to `folder`; of `dpdata:FORMAT:FILE` the file."""
+    """Resolve a source of data relative to `folder`; of `dpdata:FORMAT:FILE` the file."""
     prefix, path = re.fullmatch(r"(dpdata:[^:]*:)?(.*)", name, re.DOTALL).groups(default="")  # type: ignore[union-attr]
     return f"{prefix}{folder / path}"
