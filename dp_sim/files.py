@@ -1,4 +1,4 @@
-"""Atomic writing: a file appears under its name only when it is complete."""
+"""Whole files or none: a file appears under its name only once it is complete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dp_sim.errors import InputError
 
 @contextmanager
 def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside `target`, which replaces it when the block ends without an error.
+    """A temporary path beside `target`, with the same suffix, that replaces it when the block ends without an error.
 
     Raises
     ------

@@ -12,6 +12,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from torch import Tensor
 
 from dp_sim.model.model_file import ModelSource, as_model
+from dp_sim.structures.stated import refuse_state
 
 
 class DPCalculator(Calculator):
@@ -32,7 +33,8 @@ class DPCalculator(Calculator):
     ------
     InputError
         With the model: unknown files, device or dtype together with a loaded model. With the atoms: elements that the
-        model does not know, positions that are not finite, atoms on one spot, periodic axes without volume.
+        model does not know, positions that are not finite, atoms on one spot, periodic axes without volume, a charge or
+        a spin in `info`, initial charges that sum to a charge, sites that are filled in part.
     """
 
     name = "dp-sim"
@@ -58,6 +60,7 @@ class DPCalculator(Calculator):
     ) -> None:
         """Fill `results`. All properties come from one evaluation, so whatever is asked next is there."""
         super().calculate(atoms, properties, system_changes)
+        refuse_state(self.atoms)
         # Stress is a derivative per volume: only a cell that is periodic along all three axes has one.
         with_stress = bool(self.atoms.pbc.all())
         output = self.model.evaluate(self.atoms, forces=True, virial=with_stress)

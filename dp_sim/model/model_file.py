@@ -25,11 +25,11 @@ from dp_sim.model.potential import DTYPES, DeepPotential, Potential, set_precisi
 from dp_sim.model.upgrade import STATE_VERSION
 from dp_sim.structures.devices import usable_device
 
-#: What torch.jit.load raises for files that are incomplete or of another kind.
+#: What torch.jit.load raises for files that are not whole, or not its own.
 DAMAGED = (RuntimeError, ValueError, IndexError, MemoryError)
-#: Suffixes of DeePMD-kit's models.
+#: Files of DeePMD-kit's models.
 DEEPMD_SUFFIXES = (".dp", ".pth", ".pb", ".yaml", ".yml")
-#: What stands for a model in every function: a file, a list of files (a committee), or a loaded model.
+#: What users may call a model: a file, several (a committee), or a loaded one.
 ModelSource = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Model
 
 
@@ -40,20 +40,7 @@ def save_model(
     training: dict[str, Any] | None = None,
     compression: dict[str, Any] | None = None,
 ) -> None:
-    """Script a model and write it with its metadata and checksums, whole or not at all.
-
-    Parameters
-    ----------
-    path
-        File name, which ends in .pt.
-    model
-        The network.
-    config
-        Its settings.
-    training
-        What the file says of its training (ModelMetadata.training).
-    compression
-        What the file says of its compression (ModelMetadata.compression).
+    """Script `model` and write it with its metadata, atomically; `compression`: what compressing it did.
 
     Raises
     ------
@@ -93,22 +80,13 @@ def load_model(
 ) -> Model:
     """Open a model file, or several as a committee.
 
-    Checksums and metadata are verified before torch loads the network.
-
-    Parameters
-    ----------
-    path
-        Model file, or a list of them.
-    device
-        Of torch, as "cpu" or "cuda:0".
-    dtype
-        "float32" or "float64" casts the weights; by default they stay as they were trained.
+    `dtype` ("float32" or "float64") casts the weights; by default they stay as they were trained.
 
     Raises
     ------
     ModelFileError
-        The file is missing, damaged, edited, no dp-sim model, or of a newer version; or the members of a committee
-        differ in their species or cutoff.
+        The file is absent, truncated, no dp-sim model, or of a newer version; or the members of a committee differ in
+        their species or cutoff.
     InputError
         The device does not exist here, `dtype` is another, or `path` is no path.
     """
@@ -126,23 +104,16 @@ def load_model(
                 f"cutoff {metadata.cutoff}, expected {', '.join(members[0].species)} and {members[0].cutoff}; "
                 "give members that were trained with the same species and cutoff",
             )
-    return Model([module for module, _ in opened], members, str(device))
+    return Model([module for module, _ in opened], members, str(device), [str(path) for path in paths])
 
 
 def as_model(model: ModelSource, *, device: str | None = None, dtype: str | None = None) -> Model:
-    """Open a model file or a list of them; return a loaded model as it is.
-
-    Parameters
-    ----------
-    model
-        File, list of files, or loaded model.
-    device, dtype
-        For `load_model`; by default the CPU and the precision of the file.
+    """A loaded model as it is; anything else opened with `load_model` (`device` None: cpu).
 
     Raises
     ------
     InputError
-        As from `load_model`; or a device or dtype was given for a loaded model, which has its own.
+        From `load_model`; or device or dtype together with a loaded model, which has its own.
     """
     if not isinstance(model, Model):
         return load_model(model, device=device or "cpu", dtype=dtype)
@@ -171,7 +142,7 @@ def _model_files(path: Any) -> list[Path]:
 
 
 def read_metadata(path: Path) -> ModelMetadata:
-    """Read the metadata of a model file, which is verified as by `load_model`."""
+    """The metadata of a model file; ModelFileError as in load_model."""
     return _load_one(path, torch.device("cpu"), None)[1]
 
 
@@ -195,6 +166,8 @@ def _load_one(path: Path, device: torch.device, dtype: str | None) -> tuple[torc
     try:
         module = torch.jit.load(io.BytesIO(content), map_location=device)
     except DAMAGED as error:
+        if not hint and "constants.pkl" in str(error):  # the member that an archive of torch.save lacks
+            hint = "; is it a checkpoint of a training? `dp-sim import` opens those of DeePMD-kit"
         raise ModelFileError(
             "file-damaged",
             f"{path} holds no model that torch can load: {first_line(error)}; copy it again from where it came from",

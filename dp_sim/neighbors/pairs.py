@@ -1,6 +1,6 @@
-"""Pair vectors, and the pairs of one structure, from which statistics and training start.
+"""Pair vectors, and the pairs of one structure: what statistics and training start from.
 
-The sign rule r_ij = r_j - r_i + shift @ cell is applied here and in the searches of this folder, nowhere else.
+The sign rule r_ij = r_j - r_i + shift @ cell has its home here and in the searches beside.
 """
 
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class StructurePairs(NamedTuple):
 
 
 def pair_vectors(batch: AtomicBatch, pairs: NeighborList) -> Tensor:
-    """Compute r_ij (P, 3), Angstrom, differentiable in positions and cell."""
+    """r_ij (P, 3), Angstrom, differentiable in positions and cell."""
     cell = batch.cell[batch.system[pairs.center]]
     return (
         batch.positions[pairs.neighbor]
@@ -39,13 +39,9 @@ def find_pairs(structure: Structure, species: Tensor, search: NeighborSearch, na
     Parameters
     ----------
     structure
-        Positions, cell and periodicity.
+        What messages call `name`.
     species
         (N,) int64, species of its atoms.
-    search
-        Neighbour search.
-    name
-        What messages call the structure.
 
     Raises
     ------

@@ -9,18 +9,9 @@ from dp_sim.networks.activations import make_activation
 
 
 class Dense(torch.nn.Module):
-    """A layer y = f(x W + b) with a skip connection: x + y at equal widths, (x, x) + y where the width doubles.
+    """y = f(x W + b), plus x itself where the widths allow it: equal (x + y) or doubled ((x, x) + y).
 
-    Parameters
-    ----------
-    n_in, n_out
-        Widths.
-    activation
-        Name of f (dp_sim.networks.activations).
-    timestep
-        Multiply y by a trained vector, which starts near 0.1, before it is added to x.
-    bias_deviation
-        Standard deviation of the initial biases.
+    With `timestep` the new part is multiplied by a trained vector near 0.1 before it is added (a residual step).
     """
 
     def __init__(self, n_in: int, n_out: int, activation: str, timestep: bool, bias_deviation: float) -> None:
@@ -33,7 +24,6 @@ class Dense(torch.nn.Module):
         self.step = torch.nn.Parameter(0.1 + 0.001 * torch.randn(n_out)) if self.has_step else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the layer: (B, n_in) -> (B, n_out)."""
         y = self.activation(torch.addmm(self.bias, x, self.weight))
         step = self.step
         if step is not None:
@@ -46,23 +36,11 @@ class Dense(torch.nn.Module):
 
 
 class Network(torch.nn.Module):
-    """Hidden layers, one after another.
+    """Hidden layers of the given widths: (B, n_in) -> (B, widths[-1]).
 
-    Weights start with standard deviation 1/sqrt(n_in + n_out).
-
-    Parameters
-    ----------
-    n_in
-        Width of the input.
-    widths
-        Widths of the layers.
-    activation
-        Name of the activation (dp_sim.networks.activations).
-    timestep
-        Whether skip connections have trained residual steps.
-    bias_deviation
-        Standard deviation of the initial biases: of order 1 where the input is one number, so that the neurons differ;
-        small where the input has many components, so that no neuron starts saturated.
+    Weights start with deviation 1/sqrt(n_in + n_out). `bias_deviation` is that of the biases: of order 1 where the
+    input is a single number, so that the neurons differ; small where it has many components, so that none starts
+    saturated.
     """
 
     def __init__(
@@ -75,7 +53,6 @@ class Network(torch.nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply all layers: (B, n_in) -> (B, widths[-1])."""
         for layer in self.layers:
             x = layer(x)
         return x

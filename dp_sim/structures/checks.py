@@ -64,7 +64,8 @@ def check_numbers(numbers: Any, name: str = "structure") -> None:
         atom = int(bad.argmax())
         raise InputError(
             "element-invalid",
-            f"{name}: atom {atom} has the atomic number {numbers[atom]}, which is no element; expected 1 to 118",
+            f"{name}: atom {atom} has the atomic number {numbers[atom]}, which is no element; expected 1 to 118 "
+            f"(0 is X, a dummy or ghost atom: delete it)",
         )
 
 

@@ -6,13 +6,7 @@ from dp_sim.errors import InputError, nearest_name
 
 
 def usable_device(name: str | torch.device) -> torch.device:
-    """Find a torch device by its name.
-
-    Raises
-    ------
-    InputError
-        It does not exist here, or holds no numbers.
-    """
+    """The torch device of that name, or an InputError where it does not exist here."""
     try:
         probe = torch.zeros(1, device=torch.device(name))
         probe.cpu()  # the device "meta" makes tensors, but holds no numbers

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import iread, read, write
+from ase.io import iread, read
 from numpy.typing import NDArray
 
 from dp_sim.errors import InputError, import_optional
 from dp_sim.files import atomic_path
 from dp_sim.recipes.dynamics.engines.protocol import State
+from dp_sim.recipes.results.frames import append_frame
 from dp_sim.recipes.run.directory import RunDirectory
 
 TABLE, TRAJECTORY, CHECKPOINT = "thermo.csv", "trajectory.extxyz", "checkpoint.npz"
@@ -66,9 +67,10 @@ class DynamicsFiles:
     def add_frame(self, atoms: Atoms, energy_eV: float) -> None:
         """A frame with its energy, without velocities, which would double the file and serve no one at this spacing."""
         if self._trajectory is not None:
-            frame = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+            frame = atoms.copy()
+            frame.arrays.pop("momenta", None)
             frame.calc = SinglePointCalculator(frame, energy=energy_eV)
-            write(self._trajectory, frame, format="extxyz", append=True)
+            append_frame(self._trajectory, frame)
 
     def save_checkpoint(self, step: int, state: State) -> None:
         if self._table is None or self._trajectory is None or self._checkpoint is None:

@@ -15,10 +15,12 @@ from ase.constraints import FixAtoms
 from dp_sim.errors import InputError, nearest_name
 from dp_sim.recipes.dynamics.engines.ase_engine import ASEEngine
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine
+from dp_sim.recipes.dynamics.engines.velocities import stop_fixed_atoms
 from dp_sim.recipes.dynamics.files import TRAJECTORY, write_mdtraj_files
 from dp_sim.recipes.dynamics.hydrogen_mass import with_hydrogen_mass
 from dp_sim.recipes.dynamics.loop import Recorded, Schedule, simulate
 from dp_sim.recipes.inputs.calculators import as_calculator
+from dp_sim.recipes.inputs.charges import accept_state
 from dp_sim.recipes.inputs.structures import check_structure
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.directory import RunDirectory
@@ -102,6 +104,8 @@ def make_plan(
     """
     atoms = check_structure(atoms)
     calculator = as_calculator(calc)
+    accept_state(atoms, calculator)
+    stop_fixed_atoms(atoms)
     if hydrogen_mass_amu is not None:
         atoms = with_hydrogen_mass(atoms, hydrogen_mass_amu)
     timestep_fs = default_timestep_fs(atoms) if timestep_fs is None else timestep_fs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import inspect
 import os
@@ -10,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
+from ase.io.jsonio import encode
+
 from dp_sim.errors import InputError, import_optional, nearest_name
 
 if TYPE_CHECKING:
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
 
 #: SPECs that have a name of their own -> the methods that may follow the colon (the first is the default).
 NAMED_SPECS: dict[str, tuple[str, ...]] = {"emt": (), "tblite": ("GFN2-xTB", "GFN1-xTB", "IPEA1-xTB")}
+
+#: Arrays of more numbers than this are recorded as a hash.
+_FEW = 100
 
 #: How each calculator made here was asked for, so that config.yaml can say it.
 _settings_of: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
@@ -35,7 +42,7 @@ def as_calculator(calc: Any, *, device: str | None = None, dtype: str | None = N
     """
     if isinstance(calc, (str, os.PathLike)):
         calc = [calc]
-    if isinstance(calc, Sequence):
+    if isinstance(calc, Sequence) or _is_loaded_model(calc):
         return _model_calculator(calc, device, dtype)
     if device is not None or dtype is not None:
         raise InputError(
@@ -54,12 +61,19 @@ def as_calculator(calc: Any, *, device: str | None = None, dtype: str | None = N
     return calc
 
 
-def _model_calculator(files: Sequence[str | os.PathLike[str]], device: str | None, dtype: str | None) -> Any:
+def _is_loaded_model(calc: Any) -> bool:
+    """Whether this is what `load_model` returns; whoever holds one has imported its class."""
+    module = sys.modules.get("dp_sim.model.evaluator")
+    return module is not None and isinstance(calc, module.Model)
+
+
+def _model_calculator(source: Model | Sequence[str | os.PathLike[str]], device: str | None, dtype: str | None) -> Any:
     from dp_sim.plugins.ase_calculator import DPCalculator
 
-    calculator = DPCalculator(files, device=device, dtype=dtype)
+    calculator = DPCalculator(source, device=device, dtype=dtype)
     used = {"device": str(calculator.model.device), "dtype": calculator.model.metadata.dtype}
-    _settings_of[calculator] = {"model": [str(file) for file in files], **used}
+    files = list(calculator.model.files)
+    _settings_of[calculator] = {"model": files, **used} if files else used
     return calculator
 
 
@@ -154,14 +168,69 @@ def _check_arguments(spec: str, calculator_class: type, arguments: dict[str, Any
             )
 
 
+def given_arguments(calculator: Any) -> dict[str, Any] | None:
+    """The arguments that a SPEC came with; None for a calculator that was not made from a SPEC here."""
+    settings = _settings_of.get(calculator, {}) if _is_referable(calculator) else {}
+    return settings.get("calculator_arg", {}) if "calculator" in settings else None
+
+
+def _is_referable(calculator: Any) -> bool:
+    """Whether it can be a key of `_settings_of`: some calculators compare by value, or allow no weak references."""
+    try:
+        return calculator in _settings_of
+    except TypeError:
+        return False
+
+
 def calculator_settings(calculator: Any) -> dict[str, Any]:
     """How to ask for this calculator again, as config.yaml keys: `model`, or `calculator` and `calculator_arg`."""
     if calculator is None:
         return {}
-    if calculator in _settings_of:
+    if _is_referable(calculator):
         return dict(_settings_of[calculator])
+    if loaded_model(calculator) is not None:
+        files = list(calculator.model.files)
+        return {**({"model": files} if files else {}), "dtype": calculator.model.metadata.dtype}
     kind = type(calculator)
-    return {"calculator": f"{kind.__module__}:{kind.__qualname__}"}
+    defaults = getattr(kind, "default_parameters", {})
+    changed = {
+        name: value
+        for name, value in parameters_of(calculator).items()
+        if name not in defaults or value != _recordable(defaults[name])
+    }
+    settings: dict[str, Any] = {"calculator": f"{kind.__module__}:{kind.__qualname__}"}
+    return settings | ({"calculator_arg": changed} if changed else {})
+
+
+def parameters_of(calculator: Any) -> dict[str, Any]:
+    """The parameters that an ASE calculator declares, as plain values; arrays and objects as a hash.
+
+    Empty for our models, which their files' hashes identify.
+    """
+    declared = getattr(calculator, "parameters", None)
+    if loaded_model(calculator) is not None or not isinstance(declared, Mapping):
+        return {}
+    return {str(name): _recordable(value) for name, value in sorted(declared.items(), key=lambda item: str(item[0]))}
+
+
+def _recordable(value: Any) -> Any:
+    """A value that YAML can hold and that is the same in every process."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, np.ndarray) and value.size <= _FEW and value.dtype.kind in "biuf":
+        return value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [_recordable(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _recordable(item) for key, item in value.items()}
+    try:
+        return f"sha256:{hashlib.sha256(encode(value).encode()).hexdigest()[:16]}"
+    except (TypeError, ValueError, AttributeError):
+        return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def loaded_model(calculator: Any) -> Model | None:

@@ -2,45 +2,59 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import CalculatorError
 from ase.geometry import complete_cell
-from ase.io.jsonio import encode
 from ase.neighborlist import primitive_neighbor_list
 
 from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.calculators import as_calculator
+from dp_sim.recipes.inputs.charges import accept_state
 from dp_sim.structures import checks as structure
+from dp_sim.structures.constraints import restore_constraints
+from dp_sim.structures.stated import check_occupancy
 
 #: Cutoff of an ordinary potential (Angstrom), with which neighbours are counted where no model is known yet.
 ORDINARY_CUTOFF = 6.0
 
 
 def check_structure(atoms: Any, name: str = "the structure") -> Atoms:
-    """A copy of `atoms` without its calculator.
+    """A copy of `atoms` without its calculator, with the constraints that a file of dp-sim holds for it.
 
     Raises
     ------
     InputError
         Not an `ase.Atoms`, or one that `dp_sim.structures.checks` refuses: no atoms, positions or cell not finite,
         periodic axes that span no volume, two atoms on one spot, or so many in so small a cell that no memory holds
-        the pairs.
+        the pairs. Sites that are filled in part or by several elements; the placeholder of PDB files for a cell.
     """
     if not isinstance(atoms, Atoms):
         raise InputError(
             "structure-kind", f"{name} must be an ase.Atoms, got {type(atoms).__name__}; read a file with ase.io.read"
         )
+    check_occupancy(atoms, name)
+    _refuse_placeholder_cell(atoms, name)
     structure.check_density(structure.check_structures([atoms], name), ORDINARY_CUTOFF, name)
     cell = complete_cell(np.where(atoms.pbc[:, None], atoms.cell, 0.0))
     reach = structure.COINCIDENT_ANGSTROM
     center, neighbor, distances = primitive_neighbor_list("ijd", atoms.pbc, cell, atoms.positions, reach)
     structure.check_distances(distances, center, neighbor, name)
-    return atoms.copy()
+    copy = atoms.copy()
+    restore_constraints(copy)
+    return copy
+
+
+def _refuse_placeholder_cell(atoms: Atoms, name: str) -> None:
+    """1 x 1 x 1 Angstrom is what PDB files give where there is no cell; ASE's reader takes it for one."""
+    if len(atoms) > 1 and atoms.pbc.all() and np.array_equal(atoms.cell, np.eye(3)):
+        raise InputError(
+            "cell-placeholder",
+            f"{name} is periodic in a cell of 1 x 1 x 1 Angstrom, the placeholder of PDB files for 'no cell'; set "
+            f"atoms.cell = None and atoms.pbc = False, or give the true cell",
+        )
 
 
 def prepare_atoms(atoms: Any, calc: Any, name: str = "the structure") -> Atoms:
@@ -52,10 +66,12 @@ def prepare_atoms(atoms: Any, calc: Any, name: str = "the structure") -> Atoms:
     Raises
     ------
     InputError
-        From `check_structure` and `as_calculator`; the calculator cannot evaluate the structure or returns NaN.
+        From `check_structure`, `as_calculator` and `accept_state`; the calculator cannot evaluate the structure or
+        returns NaN.
     """
     atoms = check_structure(atoms, name)
     atoms.calc = as_calculator(calc)
+    accept_state(atoms, atoms.calc, name)
     calculator = type(atoms.calc).__name__
     try:
         energy, forces = atoms.get_potential_energy(), atoms.get_forces()
@@ -73,15 +89,3 @@ def prepare_atoms(atoms: Any, calc: Any, name: str = "the structure") -> Atoms:
             f"{name}: the calculator {calculator} returns energies or forces that are not finite",
         )
     return atoms
-
-
-def structures_sha256(structures: Sequence[Atoms]) -> str:
-    """SHA-256 over species, positions, cell, periodicity, momenta and constraints: equal structures, equal hash."""
-    digest = hashlib.sha256()
-    for atoms in structures:
-        digest.update(np.ascontiguousarray(atoms.numbers, dtype="<i8").tobytes())
-        for array in (atoms.positions, np.asarray(atoms.cell), atoms.get_momenta()):
-            digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
-        digest.update(bytes(atoms.pbc.tolist()))
-        digest.update(encode([constraint.todict() for constraint in atoms.constraints]).encode())
-    return digest.hexdigest()

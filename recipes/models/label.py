@@ -15,8 +15,9 @@ from ase.io import write
 
 from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.calculators import as_calculator, calculator_settings, model_sha256
-from dp_sim.recipes.inputs.structures import prepare_atoms, structures_sha256
-from dp_sim.recipes.results.frames import evaluated_copy, whole_frames, write_frames
+from dp_sim.recipes.inputs.identity import structures_sha256
+from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.results.frames import append_frame, evaluated_copy, whole_frames, write_frames
 from dp_sim.recipes.run.interrupts import whole_steps
 from dp_sim.recipes.run.progress import progress_bar
 
@@ -97,7 +98,7 @@ def label_structures(
                 else:
                     frame.info[_SOURCE] = source
                     with whole_steps():
-                        write(partial, frame, format="extxyz", append=True)
+                        append_frame(partial, frame)
                     done[source] = frame
             advance()
     if not done:

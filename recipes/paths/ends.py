@@ -11,6 +11,7 @@ from ase.constraints import FixAtoms
 from ase.geometry import find_mic
 
 from dp_sim.errors import InputError
+from dp_sim.recipes.inputs.charges import check_same_state
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.static.opt import optimize
@@ -129,6 +130,7 @@ def prepare_ends(reactant: Atoms, product: Atoms, calc: Any) -> tuple[Atoms, Ato
     """
     start = prepare_atoms(reactant, calc, "the reactant")
     end = prepare_atoms(product, start.calc, "the product")
+    check_same_state(start, end)
     check_ends(start, end)
     return start, end
 

@@ -10,6 +10,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import iread, write
 
 from dp_sim.files import atomic_path
+from dp_sim.structures.constraints import with_constraints_written
+from dp_sim.structures.stated import NOTES
 
 
 def evaluated_copy(atoms: Atoms) -> Atoms:
@@ -21,9 +23,26 @@ def evaluated_copy(atoms: Atoms) -> Atoms:
 
 
 def write_frames(file: Path, frames: Atoms | Sequence[Atoms]) -> None:
-    """One structure or several into an extended XYZ file, whole or not at all."""
+    """One structure or several into an extended XYZ file, whole or not at all, with all their constraints."""
+    several = [frames] if isinstance(frames, Atoms) else frames
     with atomic_path(file) as temporary:
-        write(temporary, frames, format="extxyz")
+        write(temporary, [_for_file(frame) for frame in several], format="extxyz")
+
+
+def append_frame(file: Path, frame: Atoms) -> None:
+    """One structure more at the end of an extended XYZ file."""
+    write(file, _for_file(frame), format="extxyz", append=True)
+
+
+def _for_file(frame: Atoms) -> Atoms:
+    """The structure with its constraints where the format has no place for them, and without notes on its reading."""
+    frame = with_constraints_written(frame)
+    if NOTES not in frame.info:
+        return frame
+    copy = frame.copy()
+    copy.calc = frame.calc
+    del copy.info[NOTES]
+    return copy
 
 
 def whole_frames(file: Path) -> list[Atoms]:

@@ -164,9 +164,9 @@ def rebuild_report(directory: str | os.PathLike[str]) -> Path:
 def _frame(content: Mapping[str, Any]) -> dict[str, Any]:
     """Collect what every whole page needs: the content, the date (UTC, to the minute) and the provenance."""
     provenance = content["provenance"]
-    origin = {name: value for name, value in provenance.items() if name != "settings"}
+    origin = {name: value for name, value in provenance.items() if name not in ("settings", "notes")}
     date = str(provenance.get("date", ""))[:16].replace("T", " ")
-    return {"content": content, "date": date, "origin": _setting_texts(origin)}
+    return {"content": content, "date": date, "origin": _setting_texts(origin), "notes": provenance.get("notes", [])}
 
 
 def _setting_texts(settings: Mapping[str, Any]) -> dict[str, str]:

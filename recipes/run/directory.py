@@ -17,11 +17,11 @@ import yaml
 from ase import Atoms
 
 from dp_sim.config.safe_yaml import load_yaml
-from dp_sim.datasets.file_hash import hash_sources
 from dp_sim.errors import InputError
 from dp_sim.files import write_text
-from dp_sim.recipes.inputs.calculators import calculator_settings, model_sha256
-from dp_sim.recipes.inputs.structures import structures_sha256
+from dp_sim.recipes.inputs.calculators import calculator_settings, model_sha256, parameters_of
+from dp_sim.recipes.inputs.charges import remarks
+from dp_sim.recipes.inputs.identity import structure_parts, structures_sha256
 from dp_sim.recipes.results.formatting import plain
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.manifest import Manifest, claim_directory, read_manifest, remove_run
@@ -43,7 +43,6 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
     overwrite, resume   what may happen to a directory that holds an earlier run
     resumable           false for a recipe that cannot continue: `resume` then starts over and says so
     may_change          settings that may differ when a run is continued (`steps`, say)
-    data                sources of frames (dp_sim.datasets.reading) of a run on data files; their content is hashed
     advice              what to do where a setting that may not differ does, if more is to say than in general: key ->
                         words
 
@@ -70,15 +69,21 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         resumable: bool = True,
         may_change: Sequence[str] = (),
         advice: Mapping[str, str] | None = None,
-        data: Sequence[str] = (),
     ) -> None:
         self.recipe = recipe
         self.directory = None if directory is None else Path(directory)
         self.config = plain({"recipe": recipe, **calculator_settings(calculator), "seed": seed, **settings})
         self.resumed = False
         self._structures = structures
-        input_hash, data_hashes = hash_sources(data) if data else (structures_sha256(structures), {})
-        self._manifest = Manifest(recipe, input_hash, model_sha256(calculator), data_hashes)
+        self._manifest = Manifest(
+            recipe,
+            structures_sha256(structures),
+            model_sha256(calculator),
+            structure_parts(structures),
+            plain(parameters_of(calculator)),
+        )
+        #: What was read, and what of the structures the run does not use or keep: for the log and the page.
+        self.notes = remarks(structures, calculator)
         self._overwrite, self._resume, self._resumable = overwrite, resume, resumable
         self._may_change, self._advice = may_change, advice or {}
         self._hooks: list[Callable[[], object]] = []
@@ -91,6 +96,8 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
             self._claim(self.directory)
         self._open.enter_context(signals_as_interrupts())
         self.log(f"{self.recipe} {'continued' if self.resumed else 'started'}")
+        for sentence in self.notes:
+            self.log(sentence, level=logging.WARNING)
         return self
 
     def _claim(self, directory: Path) -> None:
@@ -132,16 +139,14 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
                     f"the run in {directory} had {key}: {before!r}, this one has {now!r}; "
                     f"{self._advice.get(key, advice)}",
                 )
-        for source, now in self._manifest.data_sha256.items():
-            if earlier.data_sha256.get(source, now) != now:
-                raise InputError(
-                    "run-differs-data",
-                    f"the data in {source} have changed since the run in {directory} began; {advice}",
-                )
-        if earlier.data_sha256.keys() == self._manifest.data_sha256.keys() and (
-            earlier.input_sha256 != self._manifest.input_sha256
-        ):
-            raise InputError("run-differs", f"the run in {directory} started from another structure; {advice}")
+        if earlier.input_sha256 != self._manifest.input_sha256:
+            changed = [key for key, _, _ in _differences(earlier.input_parts, self._manifest.input_parts)]
+            what = f" (its {', '.join(changed)} differ)" if earlier.input_parts and changed else ""
+            raise InputError("run-differs", f"the run in {directory} started from another structure{what}; {advice}")
+        for key, before, now in _differences(earlier.calculator, self._manifest.calculator):
+            raise InputError(
+                "run-differs", f"the calculator of the run in {directory} had {key}: {before!r}, now {now!r}; {advice}"
+            )
         if earlier.model_sha256 != self._manifest.model_sha256:
             raise InputError(
                 "run-differs", f"the run in {directory} used another model under the same file name; {advice}"
@@ -155,20 +160,18 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         """Where the file `name` goes; None for a run without files. Every file of a run gets its name from here."""
         return None if self.directory is None else self._file(name)
 
-    def log(self, message: str) -> None:
-        """One line, with the time (UTC), in log.txt; on the screen too with -v."""
-        logger.info(message)
-        self._write_log(message)
+    def note(self, sentence: str) -> None:
+        """A sentence for the screen, the log and the page: something that the user should know of the run."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+            self.log(sentence, level=logging.WARNING)
 
-    def _write_log(self, message: str) -> None:
+    def log(self, message: str, level: int = logging.INFO) -> None:
+        """One line, with the time (UTC), in log.txt; on the screen too with -v, or where it is a warning."""
+        logger.log(level, message)
         if self.directory is not None:
             with self._file("log.txt").open("a", encoding="utf-8") as file:
                 file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}  {message}\n")
-
-    def note(self, message: str) -> None:
-        """A line that the user should see: on the screen without -v, and in log.txt."""
-        logger.warning(message)
-        self._write_log(message)
 
     def on_interrupt(self, save: Callable[[], object]) -> None:
         """Call `save` on Ctrl-C or SIGTERM, before the exception goes on; it must write whole files."""
@@ -190,6 +193,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
             "wall_s": round(self._wall_s(), 3),
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "processors": os.cpu_count(),
+            **({"notes": self.notes} if self.notes else {}),
         }
 
     def _wall_s(self) -> float:

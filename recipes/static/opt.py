@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from dp_sim.errors import InputError, nearest_name
 from dp_sim.recipes.inputs.structures import prepare_atoms
-from dp_sim.recipes.results.frames import evaluated_copy, whole_frames, write_frames
+from dp_sim.recipes.results.frames import append_frame, evaluated_copy, whole_frames, write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.directory import RunDirectory
@@ -221,7 +221,7 @@ class _Trace:
         self.energies.append(frame.get_potential_energy())
         self.fmaxes.append(frame.info["fmax"])
         if self.trajectory is not None:
-            write(self.trajectory, frame, format="extxyz", append=True)
+            append_frame(self.trajectory, frame)
 
 
 def _relax(

@@ -113,7 +113,7 @@ class VibResult(Result):
 
     def _mode_frame(self, number: int) -> Atoms:
         frame = self.atoms.copy()
-        frame.info = {"mode": number, "frequency_cm1": float(self.frequencies_cm1[number])}
+        frame.info.update(mode=number, frequency_cm1=float(self.frequencies_cm1[number]))
         frame.arrays["displacement"] = self.modes[number]
         return frame
 

@@ -50,9 +50,8 @@ def read_structures(name: str) -> list[Atoms]:
 
 
 def _read(name: str, default: str) -> list[Atoms]:
-    from ase.io import read
-
     from dp_sim.recipes.inputs.structures import check_structure
+    from dp_sim.structures.reading.read import read_file
 
     file, index = _split(name, default)
     if not file.is_file():
@@ -61,17 +60,7 @@ def _read(name: str, default: str) -> list[Atoms]:
         )
     if file.stat().st_size == 0:
         raise InputError("file-empty", f"the structure file {file} is empty; give one with a structure")
-    try:
-        found = read(file, index=index, do_not_split_by_at_sign=True)
-    except (IndexError, StopIteration):
-        raise InputError(
-            "index-out-of-range", f"{file} has no structure number {index}; count from 0, or from the end with -1"
-        ) from None
-    except Exception as error:  # ASE's readers raise whatever their parsing runs into
-        raise InputError(
-            "file-unreadable", f"the structure file {file} cannot be read ({type(error).__name__}: {error})"
-        ) from error
-    structures = found if isinstance(found, list) else [found]
+    structures = read_file(file, index)
     if not structures:
         raise InputError("structures-missing", f"{name} names no structures; correct the index or the file")
     for number, atoms in enumerate(structures):

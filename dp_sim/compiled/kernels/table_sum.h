@@ -5,21 +5,25 @@
 
 namespace dp_sim {
 
-// `uniform` segments of width `spacing` from zero on, then wider ones.
+// s is piecewise: `uniform` segments of width `spacing` from zero on, wider ones after them.
 struct Knots {
-  const double* s;  // (K,) 1/Angstrom, ascending from zero
+  const double* places;  // (K,) 1/Angstrom, ascending from zero
   int64_t count, uniform;
   double spacing;
 };
 
 template <typename Real>
-struct Tables : Sum<Real> {
+struct Tables : Sum {
   const Real* values;       // (tables, K, 3, M): G, G', G'' at the knots
   const int64_t* table_of;  // (species, species): the table of a centre's and a neighbour's species
   Knots knots;
 };
 
-DECLARE_PART(Tables, double)
-DECLARE_PART(Tables, float)
+void describe(const Pairs&, const Tables<double>&, const Block&, double* total, double* features);
+void describe(const Pairs&, const Tables<float>&, const Block&, float* total, float* features);
+void describe_gradient(const Pairs&, const Tables<double>&, const Block&, const double* total, const double* slope,
+                       double* out);
+void describe_gradient(const Pairs&, const Tables<float>&, const Block&, const float* total, const float* slope,
+                       float* out);
 
 }  // namespace dp_sim

@@ -8,12 +8,22 @@ from ase.constraints import FixAtoms
 from ase.md.velocitydistribution import Stationary, thermalize_momenta
 
 from dp_sim.recipes.dynamics.engines.protocol import Conditions
+from dp_sim.structures.stated import add_note
 
 
 def fixed_atoms(atoms: Atoms) -> list[int]:
     """Indices of the atoms that do not move."""
     fixed = [constraint.get_indices() for constraint in atoms.constraints if isinstance(constraint, FixAtoms)]
     return sorted({int(index) for indices in fixed for index in indices})
+
+
+def stop_fixed_atoms(atoms: Atoms) -> None:
+    """Take the momenta of fixed atoms away, in place, with a note: they would count as heat and never move."""
+    fixed = fixed_atoms(atoms)
+    momenta = atoms.arrays.get("momenta")
+    if momenta is not None and momenta[fixed].any():
+        momenta[fixed] = 0.0
+        add_note(atoms, f"{len(fixed)} fixed atoms had momenta in the structure, which were taken away")
 
 
 def start_velocities(atoms: Atoms, conditions: Conditions, rng: np.random.Generator) -> int:

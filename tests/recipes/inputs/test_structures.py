@@ -8,7 +8,8 @@ from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms
 from refusals import refused
 
-from dp_sim.recipes.inputs.structures import check_structure, prepare_atoms, structures_sha256
+from dp_sim.recipes.inputs.identity import structures_sha256
+from dp_sim.recipes.inputs.structures import check_structure, prepare_atoms
 
 
 def with_nan() -> Atoms:

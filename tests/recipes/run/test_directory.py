@@ -13,6 +13,7 @@ import yaml
 from ase import Atoms
 from ase.build import molecule
 from ase.calculators.emt import EMT
+from ase.constraints import FixAtoms
 from ase.io import read
 from refusals import refused
 
@@ -284,3 +285,48 @@ def test_a_result_that_is_not_a_number_is_never_written(tmp_path):
     with pytest.raises(ValueError, match="must not hold nan"), open_run(tmp_path / "run") as run:
         run.finish(Number(converged=True, number=float("nan")))
     assert not (tmp_path / "run" / "result.json").exists()
+
+
+class Soft(EMT):
+    """A calculator with parameters."""
+
+    default_parameters: ClassVar[dict] = {"asap_cutoff": False, "softness": 1.0, "grid": np.zeros(3)}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda atoms: atoms.set_masses([15.999, 2.014, 2.014]), "masses"),
+        (lambda atoms: atoms.info.update(charge=0), "total charge or spin"),
+        (lambda atoms: atoms.set_initial_charges([0.5, 0, 0]), "charges on atoms"),
+        (lambda atoms: atoms.set_initial_magnetic_moments([1, 0, 0]), "magnetic moments"),
+        (lambda atoms: atoms.set_constraint(FixAtoms([0])), "constraints"),
+        (lambda atoms: atoms.set_momenta(np.ones((3, 3))), "momenta"),
+    ],
+)
+def test_resume_names_what_differs_in_the_structure(tmp_path, change, named):
+    directory = finished(tmp_path / "run")
+    other = molecule("H2O")
+    change(other)
+    with refused("run-differs", f"its {named} differ"), open_run(directory, resume=True, atoms=other):
+        pass
+
+
+def test_resume_names_what_differs_in_the_calculator(tmp_path):
+    def run_with(resume: bool = False, **parameters: object) -> RunDirectory:
+        return RunDirectory(
+            "number", tmp_path / "run", settings={}, structures=[molecule("H2O")], calculator=Soft(**parameters),
+            seed=0, resume=resume,
+        )  # fmt: skip
+
+    with run_with(softness=2.0) as run:
+        run.finish(Number(converged=True, number=2.0))
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["calculator_arg"] == {"softness": 2.0}
+    with run_with(resume=True, softness=2.0):
+        pass
+    with refused("run-differs", "calculator_arg.softness", "2.0", "3.0"), run_with(resume=True, softness=3.0):
+        pass
+    with refused("run-differs", "grid"), run_with(resume=True, softness=2.0, grid=np.ones(3)):
+        pass
+    with refused("run-differs", "grid"), run_with(resume=True, softness=2.0, grid=np.ones(300)):
+        pass

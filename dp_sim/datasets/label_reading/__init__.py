@@ -1,1 +1,0 @@
-"""Labels of structures under the names, units and weights that other programs give them."""

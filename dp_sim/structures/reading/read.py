@@ -1,0 +1,114 @@
+"""Structures from a file: our own readers where ASE's lose what the file says, ASE's for every other format."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+from ase.data import atomic_numbers
+from ase.io import read
+from ase.io.formats import UnknownFileTypeError, filetype, string2index
+
+from dp_sim.errors import InputError, first_line, nearest_name
+from dp_sim.structures.constraints import restore_constraints
+from dp_sim.structures.reading.details import complete
+from dp_sim.structures.reading.gromacs import read_gro
+from dp_sim.structures.reading.isotopes import isotopes_known, name_isotopes
+from dp_sim.structures.reading.names import is_site, site_error
+from dp_sim.structures.reading.pdb import read_pdb
+
+#: Formats that we read ourselves, by the ends of their files' names.
+OWN_READERS: dict[str, Callable[[Path], list[Atoms]]] = {".pdb": read_pdb, ".ent": read_pdb, ".gro": read_gro}
+
+
+def read_file(file: Path, index: str) -> list[Atoms]:
+    """The structures of a file that `index` ("-1", ":", "0:10:2") names, constraints as dp-sim wrote them.
+
+    Deuterium is hydrogen with its mass. What the reader had to decide is noted on the structure
+    (`dp_sim.structures.stated.notes_of`).
+
+    Raises
+    ------
+    InputError
+        `file-unreadable`: with what the reader says in words; `index-out-of-range`; `format-unknown`;
+        `symbol-unknown`; or what the file says cannot be honoured (see the readers).
+    """
+    own = OWN_READERS.get(file.suffix.lower())
+    structures = _chosen(own(file), index, file) if own else _read_with_ase(file, index)
+    for atoms in structures:
+        restore_constraints(atoms)
+    return structures
+
+
+def _chosen(frames: list[Atoms], index: str, file: Path) -> list[Atoms]:
+    if not frames:
+        raise InputError("atoms-missing", f"{file} has no atoms; is it another kind of file than its name says?")
+    wanted = string2index(index)
+    if isinstance(wanted, slice):
+        return frames[wanted]
+    if not -len(frames) <= wanted < len(frames):
+        raise _no_such_index(file, index)
+    return [frames[wanted]]
+
+
+def _no_such_index(file: Path, index: str) -> InputError:
+    return InputError(
+        "index-out-of-range", f"{file} has no structure number {index}; count from 0, or from the end with -1"
+    )
+
+
+def _read_with_ase(file: Path, index: str) -> list[Atoms]:
+    try:
+        kind = _kind(file)
+        with isotopes_known():
+            found: Any = read(file, index=index, format=kind, do_not_split_by_at_sign=True)
+    except UnknownFileTypeError as error:
+        raise InputError(
+            "format-unknown", f"{file} is in no format that ASE knows by its name or content ({error}); rename it, or "
+            f"convert it to extended XYZ"
+        ) from error  # fmt: skip
+    except (IndexError, StopIteration) as error:
+        if index not in ("-1", ":"):
+            raise _no_such_index(file, index) from None
+        raise InputError(
+            "file-unreadable", f"{file} ends before its first structure is complete, or is of another kind than its "
+            f"name says"
+        ) from error  # fmt: skip
+    except Exception as error:  # ASE's readers raise whatever their parsing runs into
+        raise _in_words(error, file) from error
+    structures = found if isinstance(found, list) else [found]
+    complete(structures, file, kind)
+    for atoms in structures:
+        name_isotopes(atoms)
+    return structures
+
+
+def _kind(file: Path) -> str:
+    """ASE's name of the format: by content for data files of LAMMPS, which ASE takes for those of RuNNer."""
+    with file.open("rb") as start:
+        if re.search(rb"^\s*\S+\s+\S+\s+xlo\s+xhi", start.read(4096), re.MULTILINE):
+            return "lammps-data"
+    return str(filetype(str(file)))
+
+
+def _in_words(error: Exception, file: Path) -> InputError:
+    """What a reader of ASE ran into, as a sentence that says what to do."""
+    name = str(error.args[0]) if isinstance(error, KeyError) and error.args else ""
+    word = re.fullmatch(r"[A-Za-z]{1,4}\d*|\d+", name)
+    if word is None:
+        said = f"{type(error).__name__}: {first_line(error)}"
+        return InputError("file-unreadable", f"the structure file {file} cannot be read ({said})")
+    if is_site(name, "HOH"):
+        return site_error(f"an atom of {file}", name)
+    if name.isdigit():
+        what = f"'{name}' stands where {file} should have a chemical symbol"
+        return InputError(
+            "symbol-unknown", f"{what}; write symbols instead of numbers (H for 1, O for 8, if they are atomic numbers)"
+        )
+    return InputError(
+        "symbol-unknown",
+        f"'{name}' in {file} is no chemical symbol{nearest_name(name, atomic_numbers)}; write elements only (H1 is H)",
+    )
