@@ -6,10 +6,9 @@ import numpy as np
 from ase import units
 from numpy.typing import NDArray
 
+from dp_sim.recipes.static.normal_modes import ZERO_CM1
 from dp_sim.recipes.static.vib import VibResult
 
-#: An imaginary frequency below this (cm^-1) is numerical noise or a free rotor, not a direction of reaction.
-IMAGINARY_CM1 = 10.0
 #: Curvature given to motions that must not happen (rigid ones, fixed atoms), eV/Angstrom^2/amu: that of a soft mode.
 STIFF = 0.1
 #: hbar in ASE's units, eV Angstrom sqrt(amu/eV): a frequency is then the root of eV/Angstrom^2/amu.
@@ -29,7 +28,7 @@ def saddle_verdict(frequencies_cm1: NDArray[np.float64]) -> str:
     str
         Empty for a first-order saddle point, else what the structure is instead, as a sentence.
     """
-    imaginary = int((frequencies_cm1 < -IMAGINARY_CM1).sum())
+    imaginary = int((frequencies_cm1 < -ZERO_CM1).sum())
     lowest = ", ".join(f"{value:.1f}" for value in frequencies_cm1[:3])
     if imaginary == 1:
         return ""

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-#: An isolated system is linear when no atom is farther than this (Angstrom) from one line. A converged optimisation
-#: leaves a linear molecule bent by far less; with a finer bound, rotation about the axis would take out a bending mode.
-LINEAR_A = 0.02
+#: A motion within this of zero (cm^-1) costs nothing, so far as one can tell: the noise of forces, the force that an
+#: optimisation leaves, a free rotor. Every recipe counts as imaginary what is farther below zero than this, and takes
+#: out as rigid what is nearer.
+ZERO_CM1 = 10.0
 #: hbar sqrt(1 eV/Angstrom^2/amu) in eV.
 _QUANTUM_EV: float = units._hbar * units.m / np.sqrt(units._e * units._amu)
 
@@ -42,6 +43,11 @@ class NormalModes(NamedTuple):
     rigid_frequencies_cm1: Array
 
     @property
+    def n_imaginary(self) -> int:
+        """How many frequencies are imaginary: below zero by more than `ZERO_CM1`."""
+        return int((self.frequencies_cm1 < -ZERO_CM1).sum())
+
+    @property
     def zero_point_energy_eV(self) -> float:
         """Half a quantum for each real mode; imaginary modes have none."""
         real = self.frequencies_cm1[self.frequencies_cm1 > 0]
@@ -58,7 +64,7 @@ def normal_modes(hessian: Array, masses: Array, rigid: Array) -> NormalModes:
     masses
         (n,) amu.
     rigid
-        (3n, K) orthonormal columns in mass-weighted coordinates sqrt(m) r, from `rigid_motions`.
+        (3n, K) orthonormal columns in mass-weighted coordinates sqrt(m) r, from `find_rigid_motions`.
     """
     root = np.repeat(np.sqrt(masses), 3)
     dynamical = hessian / np.outer(root, root)
@@ -69,36 +75,14 @@ def normal_modes(hessian: Array, masses: Array, rigid: Array) -> NormalModes:
     cartesian = (inner @ vectors).T / root
     squared = (cartesian**2).sum(axis=1)
     return NormalModes(
-        frequencies_cm1=_wavenumbers(values),
+        frequencies_cm1=wavenumbers(values),
         displacements=(cartesian / np.sqrt(squared)[:, None]).reshape(len(values), len(masses), 3),
         reduced_masses_amu=1 / squared,
-        rigid_frequencies_cm1=_wavenumbers(rigid_values),
+        rigid_frequencies_cm1=wavenumbers(rigid_values),
     )
 
 
-def _wavenumbers(eigenvalues: NDArray[np.floating]) -> Array:
+def wavenumbers(eigenvalues: NDArray[np.floating]) -> Array:
     """Convert eigenvalues in eV/Angstrom^2/amu to cm^-1; negative for an imaginary frequency."""
     energies: Array = np.sign(eigenvalues) * np.sqrt(np.abs(eigenvalues)) * (_QUANTUM_EV / units.invcm)
     return energies
-
-
-def rigid_motions(positions: Array, masses: Array, *, rotations: bool) -> Array:
-    """Build the translations, and the rotations if asked, in mass-weighted coordinates sqrt(m) r.
-
-    Returns
-    -------
-    (3n, K) array
-        Orthonormal columns. K is 3 for translations alone or a single atom, 5 for a linear system, else 6.
-    """
-    root = np.sqrt(masses)
-    motions = [np.outer(root, axis).ravel() for axis in np.eye(3)]
-    if rotations:
-        arms = positions - np.average(positions, axis=0, weights=masses)
-        # Principal axes of the point cloud; along the first one lies a linear molecule.
-        _, spread, axes = np.linalg.svd(arms, full_matrices=True)
-        off_axis = np.linalg.norm(arms - np.outer(arms @ axes[0], axes[0]), axis=1).max()
-        # A single atom turns about nothing, a linear molecule about the two axes across it.
-        turning = axes[:0] if not spread.any() else axes[1:] if off_axis < LINEAR_A else axes
-        motions += [(root[:, None] * np.cross(axis, arms)).ravel() for axis in turning]
-    basis, _ = np.linalg.qr(np.array(motions).T)
-    return basis

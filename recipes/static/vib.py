@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from dp_sim.errors import InputError, nearest_name
 from dp_sim.files import atomic_path, write_text
-from dp_sim.recipes.inputs.forces import mobile_atoms
+from dp_sim.recipes.inputs.forces import energies_and_forces, mobile_atoms
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import write_frames
@@ -25,7 +25,8 @@ from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.static.hessian import compute_hessian
 from dp_sim.recipes.static.molden import molden_text
-from dp_sim.recipes.static.normal_modes import NormalModes, normal_modes, rigid_motions
+from dp_sim.recipes.static.normal_modes import NormalModes, normal_modes
+from dp_sim.recipes.static.rigid_motions import RigidMotions, find_rigid_motions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +48,8 @@ class VibResult(Result):
     reduced_masses_amu
         (M,) of these displacements.
     n_imaginary
-        How many frequencies are imaginary: 0 at a minimum, 1 at a transition state.
+        How many frequencies are imaginary, below zero by more than `ZERO_CM1` of `normal_modes`: 0 at a minimum, 1 at a
+        transition state.
     zero_point_energy_eV
         Half a quantum for each real mode.
     hessian
@@ -57,7 +59,10 @@ class VibResult(Result):
     fmax_eV_A
         Largest force on an atom of the structure.
     rigid_frequencies_cm1
-        (K,) of the translations and rotations that were taken out; zero at an exact stationary point.
+        (K,) of the translations and rotations that were taken out: what the forces left in the structure, and errors
+        of the Hessian, would make of them.
+    rigid
+        How many translations and rotations these are, and what other motions of the whole cost.
     """
 
     recipe: ClassVar[str] = "vib"
@@ -73,6 +78,7 @@ class VibResult(Result):
     hessian_source: str
     fmax_eV_A: float
     rigid_frequencies_cm1: NDArray[np.float64]
+    rigid: RigidMotions
 
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
@@ -80,6 +86,7 @@ class VibResult(Result):
             "frequencies": Quantity(self.frequencies_cm1, "cm^-1"),
             "imaginary_frequencies": Quantity(self.n_imaginary),
             "zero_point_energy": Quantity(self.zero_point_energy_eV, "eV"),
+            "rigid_motions": Quantity(self.rigid.words),
             "rigid_frequencies": Quantity(self.rigid_frequencies_cm1, "cm^-1"),
             "fmax": Quantity(self.fmax_eV_A, "eV/Angstrom"),
             "hessian_source": Quantity(self.hessian_source),
@@ -142,8 +149,9 @@ def vibrations(
               frequencies depend on the coordinates, and rotations do not separate
     seed      kept for the record: nothing here is random
 
-    Translations are taken out, and rotations where no direction is periodic, unless atoms are fixed. A Hessian by
-    differences continues with `resume` at the atom where it stopped.
+    Translations and rotations of the whole are taken out where they cost no energy, whatever the periodicity and the
+    fixed atoms; see `dp_sim.recipes.static.rigid_motions`. A Hessian by differences continues with `resume` at the
+    atom where it stopped.
 
     Raises
     ------
@@ -176,19 +184,26 @@ def vibrations(
         resume=resume,
         may_change=("fmax",),
     ) as run:
-        largest = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
+        gradient = -atoms.get_forces()  # of fixed atoms it is zero
+        largest = float(np.linalg.norm(gradient, axis=1).max())
         matrix, source = compute_hessian(atoms, method=hessian, delta=delta, mobile=mobile, run=run, progress=progress)
-        modes = _modes(atoms, matrix, mobile)
-        return run.finish(_result(atoms, matrix, source, modes, mobile, largest, fmax))
+        rigid = _rigid(atoms, matrix, gradient[mobile], mobile, source == "exact")
+        run.log(rigid.words)
+        modes = normal_modes(matrix, atoms.get_masses()[mobile], rigid.columns)
+        return run.finish(_result(atoms, matrix, source, modes, rigid, mobile, largest, fmax))
 
 
-def _modes(atoms: Atoms, hessian: NDArray[np.float64], mobile: NDArray[np.intp]) -> NormalModes:
-    masses = atoms.get_masses()[mobile]
-    if len(mobile) < len(atoms):  # the fixed atoms hold the others: nothing moves rigidly
-        rigid = np.zeros((3 * len(mobile), 0))
-    else:
-        rigid = rigid_motions(atoms.positions, masses, rotations=not atoms.pbc.any())
-    return normal_modes(hessian, masses, rigid)
+def _rigid(
+    atoms: Atoms, hessian: NDArray[np.float64], gradient: NDArray[np.float64], mobile: NDArray[np.intp], exact: bool
+) -> RigidMotions:
+    """The motions of the whole that cost nothing; asked of the forces again where the Hessian is not exact."""
+
+    def forces(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        moved = atoms.copy()
+        moved.positions[mobile] = positions
+        return next(energies_and_forces([moved], atoms.calc))[1][mobile]
+
+    return find_rigid_motions(atoms, hessian, gradient, mobile, None if exact else forces)
 
 
 def _result(
@@ -196,6 +211,7 @@ def _result(
     hessian: NDArray[np.float64],
     source: str,
     modes: NormalModes,
+    rigid: RigidMotions,
     mobile: NDArray[np.intp],
     largest: float,
     fmax: float,
@@ -216,10 +232,11 @@ def _result(
         frequencies_cm1=modes.frequencies_cm1,
         modes=displacements,
         reduced_masses_amu=modes.reduced_masses_amu,
-        n_imaginary=int((modes.frequencies_cm1 < 0).sum()),
+        n_imaginary=modes.n_imaginary,
         zero_point_energy_eV=modes.zero_point_energy_eV,
         hessian=hessian,
         hessian_source=source,
         fmax_eV_A=largest,
         rigid_frequencies_cm1=modes.rigid_frequencies_cm1,
+        rigid=rigid,
     )
