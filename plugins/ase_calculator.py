@@ -18,16 +18,19 @@ from dp_sim.structures.stated import refuse_state
 class DPCalculator(Calculator):
     """Energy, forces and stress of a Deep Potential for ASE.
 
-    Parameters
-    ----------
-    model: a model file, several (a committee), or a loaded model
-    device: of the model, for files; default "cpu"
-    dtype: "float32" or "float64", for files; default: as trained. The geometry is float64 either way.
-
     Results (ASE's units): energy and free_energy (the same: there is no electronic entropy) in eV, energies (N,) eV,
     forces (N, 3) eV/Angstrom, and stress (6,) eV/Angstrom^3, Voigt order, where all three axes are periodic. With a
     committee these are means, and `results["energy_std"]` eV and `results["forces_std"]` (N, 3) eV/Angstrom are the
     standard deviations over its members (ddof=1).
+
+    Parameters
+    ----------
+    model
+        A model file, several (a committee), or a loaded model.
+    device
+        Of the model, for files; default "cpu".
+    dtype
+        "float32" or "float64", for files; default: as trained. The geometry is float64 either way.
 
     Raises
     ------
@@ -58,7 +61,7 @@ class DPCalculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Fill `results`. All properties come from one evaluation, so whatever is asked next is there."""
+        """Fill `results`. All properties come from one evaluation, so that none has to be computed later."""
         super().calculate(atoms, properties, system_changes)
         refuse_state(self.atoms)
         # Stress is a derivative per volume: only a cell that is periodic along all three axes has one.
@@ -79,7 +82,7 @@ class DPCalculator(Calculator):
             self.results["forces_std"] = _array(output.forces_std)
 
     def get_hessian(self, atoms: Atoms | None = None) -> np.ndarray:
-        """Second derivatives of the energy (3N, 3N), eV/Angstrom^2, exact; rows x, y, z of atom 0, of atom 1, ..."""
+        """Compute the exact second derivatives of the energy (3N, 3N), eV/Angstrom^2; rows x, y, z of each atom."""
         structure = self.atoms if atoms is None else atoms
         return _array(self.model.hessian(structure))
 

@@ -57,23 +57,37 @@ def create_force(
     dtype: str | None = None,
     portable: bool = False,
 ) -> openmm.Force:
-    """The force of a model, for `system.addForce`.
-
-    Parameters
-    ----------
-    model: a model file, several (a committee: the mean of its members), or a loaded model
-    topology: tells the element of each particle of the System
-    backend: "torchscript" (TorchForce), "python" (PythonForce), or "auto": TorchForce if its plugin loads and
-        reproduces the model on a few atoms, else PythonForce; which one, and why, goes to the log `dp_sim`
-    atoms: indices of the particles that the model describes, in any order; None: all of them
-    species: chemical symbols or atomic numbers, one for each particle of the System, in place of a topology
-    periodic: use the periodic box of the Context (as it changes); None: if the topology has a box; no topology: no
-    device: for files: where a PythonForce runs the model, "cpu" by default; a TorchForce runs on the platform's
-    dtype: for files: "float32" or "float64"; default: as trained
-    portable: leave dp-sim's compiled operators out: several times slower, but a System in XML can be read without them
+    """Make the force of a model, for `system.addForce`.
 
     Energies and forces are those of `Model.evaluate` in kJ/mol and kJ/mol/nm. A NaN position or energy, and a System
     with another number of particles, end the run with an OpenMMException.
+
+    Parameters
+    ----------
+    model
+        A model file, several (a committee: the mean of its members), or a loaded model.
+    topology
+        Gives the element of each particle of the System.
+    backend
+        "torchscript" (TorchForce), "python" (PythonForce), or "auto": TorchForce if its plugin loads and reproduces the
+        model on a few atoms, else PythonForce; which one, and why, goes to the log `dp_sim`.
+    atoms
+        Indices of the particles that the model describes, in any order; None: all of them.
+    species
+        Chemical symbols or atomic numbers, one for each particle of the System, in place of a topology.
+    periodic
+        Use the periodic box of the Context, as it changes; None: if the topology has a box. Without a topology: no.
+    device
+        For files: where a PythonForce runs the model, "cpu" by default. A TorchForce runs on the platform's device.
+    dtype
+        For files: "float32" or "float64"; default: as trained.
+    portable
+        Leave dp-sim's compiled operators out: several times slower, but a System in XML can be read without them.
+
+    Returns
+    -------
+    openmm.Force
+        A TorchForce or a PythonForce.
 
     Raises
     ------
@@ -132,7 +146,7 @@ def _not_about_simtk(record: logging.LogRecord) -> bool:
 
 
 def _load_kernels() -> None:
-    """The plugin's kernels: `import openmm` tries to load them, and fails if torch was not there before."""
+    """Load the plugin's kernels: `import openmm` tries to, and fails if torch was not loaded before."""
     import openmm
 
     for index in range(openmm.Platform.getNumPlatforms()):
@@ -143,9 +157,16 @@ def _load_kernels() -> None:
 
 
 class ScriptedComputation:
-    """What a PythonForce calls: State -> (energy in kJ/mol, forces (n, 3) in kJ/mol/nm). It pickles as plain data.
+    """The function that a PythonForce calls. It pickles as plain data.
 
     The module is loaded at the first call, not with the pickle: an error while OpenMM unpickles ends the process.
+
+    Parameters
+    ----------
+    content
+        The module, from `scripted_potential`.
+    device
+        Where it runs.
     """
 
     def __init__(self, content: bytes, device: str) -> None:
@@ -154,9 +175,11 @@ class ScriptedComputation:
         self._module: torch.jit.ScriptModule | None = None
 
     def __reduce__(self) -> tuple[type[ScriptedComputation], tuple[bytes, str]]:
+        """Pickle the file's content and the device, not the module."""
         return ScriptedComputation, (self.content, self.device)
 
     def __call__(self, state: openmm.State) -> tuple[float, np.ndarray]:
+        """Compute the energy, kJ/mol, and forces (n, 3), kJ/mol/nm, of a State."""
         from openmm import OpenMMException, unit
 
         if self._module is None:
@@ -186,7 +209,7 @@ def _python_force(content: bytes, device: str) -> openmm.Force:
 
 
 def working_backend(model: Model, species: Tensor, *, portable: bool = False) -> str:
-    """ "torchscript" if a TorchForce of up to three atoms passes the self-check, else "python"; the log says why."""
+    """Choose "torchscript" if a TorchForce of up to three atoms passes the self-check, else "python"; log why."""
     try:
         check_one_step(scripted_potential(model, species[:3], portable=portable), len(species[:3]))
     # Any exception: a plugin built for another torch fails in whatever way the mismatch brings about.
@@ -198,7 +221,7 @@ def working_backend(model: Model, species: Tensor, *, portable: bool = False) ->
 
 
 def check_one_step(content: bytes, n_atoms: int) -> None:
-    """One step of a TorchForce with a few atoms in a row, on the platform Reference, against the module in Python.
+    """Compare one step of a TorchForce with the module in Python: a few atoms in a row, on the platform Reference.
 
     Raises
     ------
@@ -233,7 +256,7 @@ def check_one_step(content: bytes, n_atoms: int) -> None:
 def _read_elements(
     topology: openmm.app.Topology | None, species: Sequence[str | int] | None
 ) -> tuple[list[str | int | None], bool]:
-    """Symbol or number of each particle (None where a topology has none), and whether the topology has a box."""
+    """Read symbol or number of each particle (None where a topology has none), and whether the topology has a box."""
     if (topology is None) == (species is None):
         raise InputError(
             "species-missing",
@@ -253,7 +276,7 @@ def _read_elements(
 
 
 def _numbers(elements: list[str | int | None], part: Iterable[int]) -> list[int]:
-    """Atomic numbers of the particles in `part`."""
+    """Look up the atomic numbers of the particles in `part`."""
     numbers = []
     for particle in part:
         element = elements[particle]
@@ -272,7 +295,7 @@ def _numbers(elements: list[str | int | None], part: Iterable[int]) -> list[int]
 
 
 def _checked_part(atoms: Iterable[int], n_particles: int) -> list[int]:
-    """Particle indices as a list of distinct numbers within range."""
+    """Check that particle indices are distinct and within range."""
     part = [int(atom) for atom in atoms]
     if not part:
         raise InputError(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class DPSimPotentialImplFactory:
-    """What OpenMM-ML registers under the name "dp-sim"."""
+    """The factory that OpenMM-ML registers under the name "dp-sim"."""
 
     def createImpl(
         self,
@@ -27,13 +27,18 @@ class DPSimPotentialImplFactory:
         device: str = "cpu",
         dtype: str | None = None,
     ) -> DPSimPotentialImpl:
-        """Called by `MLPotential("dp-sim", modelPath=...)`.
+        """Load the model for `MLPotential("dp-sim", modelPath=...)`.
 
         Parameters
         ----------
-        modelPath: a model file, or several as a committee
-        device: where a PythonForce runs the model; a TorchForce runs it on the platform's device
-        dtype: "float32" or "float64"; default: as trained
+        name
+            "dp-sim".
+        modelPath
+            A model file, or several as a committee.
+        device
+            Where a PythonForce runs the model; a TorchForce runs it on the platform's device.
+        dtype
+            "float32" or "float64"; default: as trained.
 
         Raises
         ------
@@ -62,9 +67,9 @@ class DPSimPotentialImpl:
         periodic: bool | None = None,
         linkAtomDistances: object = None,
     ) -> None:
-        """Called by createSystem and createMixedSystem; backend and periodic as in `create_force`.
+        """Add the force for createSystem and createMixedSystem; backend and periodic as in `create_force`.
 
-        `linkAtomDistances` is an option of the embedding, which hands its options on: the model has no use for it.
+        `linkAtomDistances` is an option of the embedding, which passes it on. The model does not use it.
         """
         from dp_sim.plugins.openmm_force import create_force
 
@@ -73,9 +78,9 @@ class DPSimPotentialImpl:
         system.addForce(force)
 
     def getMLLongRange(self) -> bool:
-        """False: a Deep Potential ends at its cutoff."""
+        """Return False: a Deep Potential ends at its cutoff."""
         return False
 
     def getSupportedEmbeddings(self) -> list[str]:
-        """None of its own; OpenMM-ML's mechanical embedding serves."""
+        """Return an empty list: OpenMM-ML's mechanical embedding works, there is none of our own."""
         return []

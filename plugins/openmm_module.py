@@ -1,4 +1,4 @@
-"""The model as OpenMM calls it: (positions, box vectors) in nm -> energy in kJ/mol and forces, as one scripted module.
+"""The scripted module that OpenMM calls: from positions and box vectors in nm to energy in kJ/mol and forces.
 
 This is the only place where OpenMM's units meet the model's: nm -> Angstrom on the way in, eV -> kJ/mol and
 eV/Angstrom -> kJ/mol/nm on the way out.
@@ -19,7 +19,7 @@ from dp_sim.neighbors.search import NeighborSearch
 from dp_sim.structures.batch import NeighborList
 from dp_sim.units import ANGSTROM_IN_NM, EV_IN_KJ_PER_MOL
 
-#: What the sentences of `OpenMMPotential` begin with.
+#: The messages of `OpenMMPotential` begin with this.
 MARK = "dp-sim: "
 
 
@@ -33,7 +33,7 @@ class DifferentiatedForces(torch.nn.Module):
     def forward(
         self, positions: Tensor, species: Tensor, cell: Tensor, system: Tensor, pairs: tuple[Tensor, Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """The fields of AtomicBatch and NeighborList -> atomic energies (n,) eV, forces (n, 3) eV/Angstrom."""
+        """Compute atomic energies (n,), eV, and forces (n, 3), eV/Angstrom, from the fields of batch and pairs."""
         x = positions.detach().requires_grad_(True)
         atomic = self.potential(x, species, cell, system, pairs[0], pairs[1], pairs[2])
         gradient = torch.autograd.grad([atomic.sum()], [x])[0]
@@ -42,7 +42,7 @@ class DifferentiatedForces(torch.nn.Module):
 
 
 class CompiledForces(torch.nn.Module):
-    """The compiled path (dp_sim.compiled.evaluation); on a GPU, for which it has no operators, the other one."""
+    """Forces by the compiled path (dp_sim.compiled.evaluation); on a GPU, where it has no operators, differentiated."""
 
     def __init__(self, potential: torch.nn.Module, compiled: torch.nn.Module) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class CompiledForces(torch.nn.Module):
     def forward(
         self, positions: Tensor, species: Tensor, cell: Tensor, system: Tensor, pairs: tuple[Tensor, Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """As DifferentiatedForces."""
+        """Compute the same as DifferentiatedForces."""
         if positions.device.type != "cpu":
             return self.differentiated(positions, species, cell, system, pairs)
         atomic, forces, _ = self.compiled.energies_and_forces(  # type: ignore[operator]
@@ -62,14 +62,14 @@ class CompiledForces(torch.nn.Module):
 
 
 class CompiledOrPlainSearch(torch.nn.Module):
-    """The compiled neighbour search; on a GPU, for which there is none, the other one."""
+    """The compiled neighbour search; on a GPU, for which there is none, vesin's."""
 
     def __init__(self, cutoff: float) -> None:
         super().__init__()
         self.plain, self.compiled = NeighborSearch(cutoff), CompiledSearch(cutoff)
 
     def forward(self, positions: Tensor, cell: Tensor, pbc: Tensor) -> NeighborList:
-        """As NeighborSearch."""
+        """Find the same pairs as NeighborSearch."""
         return (
             self.compiled(positions, cell, pbc) if positions.device.type == "cpu" else self.plain(positions, cell, pbc)
         )
@@ -78,15 +78,19 @@ class CompiledOrPlainSearch(torch.nn.Module):
 class OpenMMPotential(torch.nn.Module):
     """Potential energy of (a part of) an OpenMM System; a committee contributes the mean of its members.
 
+    Positions are scaled in the precision in which OpenMM gives them (float64 on Reference and CPU; float32 on CUDA and
+    OpenCL unless their precision is "double"); the energy is summed in float64.
+
     Parameters
     ----------
-    model: its scripted modules are used as they are
-    species: (n,) int64, index into the model's species of each atom that the model describes
-    atoms: (n,) int64, index of each of these among the particles of the System; None: the particles handed in are these
-    portable: without the compiled path, so that no compiled operators are needed where it is read again
-
-    Precision: positions are scaled in the precision in which OpenMM hands them over (float64 on Reference and CPU;
-    float32 on CUDA and OpenCL unless their precision is "double"); the energy is summed in float64.
+    model
+        Its scripted modules are used as they are.
+    species
+        (n,) int64, index into the model's species of each atom that the model describes.
+    atoms
+        (n,) int64, index of each of these among the particles of the System; None: they are all the particles.
+    portable
+        Without the compiled path, so that no compiled operators are needed where it is read again.
     """
 
     species: Tensor
@@ -117,9 +121,14 @@ class OpenMMPotential(torch.nn.Module):
         positions: Tensor,
         box_vectors: Optional[Tensor] = None,  # noqa: UP045 (TorchScript)
     ) -> tuple[Tensor, Tensor]:
-        """Energy () kJ/mol, float64, and forces (N, 3) kJ/mol/nm of the N particles of the System.
+        """Compute energy (), kJ/mol, float64, and forces (N, 3), kJ/mol/nm, of the N particles of the System.
 
-        positions (N, 3) nm; box_vectors (3, 3) nm in rows, None: not periodic.
+        Parameters
+        ----------
+        positions
+            (N, 3) nm.
+        box_vectors
+            (3, 3) nm in rows; None: not periodic.
         """
         described = positions.detach()
         if self.select:
@@ -147,7 +156,7 @@ class OpenMMPotential(torch.nn.Module):
         return energy, forces
 
     def in_angstrom(self, positions: Tensor, cell: Tensor, pbc: Tensor) -> tuple[Tensor, Tensor]:
-        """Energy () eV and forces (n, 3) eV/Angstrom of the atoms described: the mean over the members."""
+        """Compute energy (), eV, and forces (n, 3), eV/Angstrom, of the atoms described: the mean over the members."""
         pairs = self.search(positions, cell, pbc)
         system = torch.zeros_like(self.species)
         energy = torch.zeros([], dtype=torch.float64, device=positions.device)
@@ -160,23 +169,23 @@ class OpenMMPotential(torch.nn.Module):
 
 
 def model_message(error: Exception) -> str:
-    """The sentence of `OpenMMPotential` in what OpenMM raised, which wraps it into a trace of TorchScript; else "".
+    """Find the sentence of `OpenMMPotential` in an error of OpenMM, which wraps it into a trace; else "".
 
-    The trace quotes the source around the failing line, so only its last line tells what happened.
+    The trace of TorchScript quotes the source around the failing line, so only its last line says what happened.
     """
     last = str(error).strip().rpartition("\n")[2]
     return last.partition(MARK)[2]
 
 
 def scripted_potential(model: Model, species: Tensor, atoms: Tensor | None = None, *, portable: bool = False) -> bytes:
-    """A TorchScript file, in memory, of `OpenMMPotential`; it shares nothing with `model`."""
+    """Write `OpenMMPotential` as a TorchScript file in memory; it shares nothing with `model`."""
     buffer = io.BytesIO()
     torch.jit.save(torch.jit.script(OpenMMPotential(model, species, atoms, portable=portable).eval()), buffer)
     return buffer.getvalue()
 
 
 def load_scripted(content: bytes, device: str = "cpu") -> torch.jit.ScriptModule:
-    """The module that `scripted_potential` wrote.
+    """Load a module that `scripted_potential` wrote.
 
     Raises
     ------

@@ -17,9 +17,16 @@ from dp_sim.recipes.inputs.calculators import loaded_model
 def energies_and_forces(
     structures: Sequence[Atoms], calculator: Any, names: Sequence[str] | None = None
 ) -> Iterator[tuple[float, NDArray[np.float64]]]:
-    """Potential energy (eV) and forces (N, 3) (eV/Angstrom) of each structure in turn, constraints left aside.
+    """Yield potential energy, eV, and forces (N, 3), eV/Angstrom, of each structure in turn, without constraints.
 
-    `names`: what our errors call them, by default "structure 0" and so on.
+    Parameters
+    ----------
+    structures
+        Any number of structures.
+    calculator
+        An ASE calculator.
+    names
+        What messages of errors call the structures; by default "structure 0" and so on.
     """
     model = loaded_model(calculator)
     # A subclass may do more than its model.
@@ -33,21 +40,28 @@ def energies_and_forces(
 
 
 def largest_force(atoms: Atoms) -> float:
-    """Largest force on an atom, eV/Angstrom, the constraints taken into account."""
+    """Compute the largest force on an atom, eV/Angstrom, the constraints taken into account."""
     return float(np.linalg.norm(atoms.get_forces(), axis=1).max())
 
 
 def mobile_atoms(atoms: Atoms) -> NDArray[np.intp]:
-    """Indices of the atoms that no constraint holds."""
+    """Find the indices of the atoms that may move.
+
+    Raises
+    ------
+    InputError
+        A constraint other than `FixAtoms`, or no atom that may move.
+    """
     fixed: set[int] = set()
     for constraint in atoms.constraints:
         if not isinstance(constraint, FixAtoms):
             raise InputError(
                 "constraint-unsupported",
-                f"vibrations can hold whole atoms (FixAtoms), not {type(constraint).__name__}; remove that constraint",
+                "normal modes are computed with whole atoms fixed (FixAtoms) or none, "
+                f"got {type(constraint).__name__}; remove that constraint",
             )
         fixed.update(int(index) for index in constraint.index)
     mobile = np.array([index for index in range(len(atoms)) if index not in fixed], dtype=np.intp)
     if not len(mobile):
-        raise InputError("atoms-all-fixed", "every atom is fixed, so nothing can vibrate; free at least one")
+        raise InputError("atoms-all-fixed", "every atom is fixed, so there are no normal modes; free at least one")
     return mobile
