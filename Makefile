@@ -46,7 +46,7 @@ wheel: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair --plat manylinux_2_17_$(shell uname -m) --wheel-dir dist build/wheel/*.whl
 
 # Operators are compiled anew when they change; what an earlier build left under another name would hide the new ones.
-$(READY): pyproject.toml setup.py $(wildcard dp_sim/compiled/kernels/*)
+$(READY): pyproject.toml setup.py $(wildcard dp_sim/compiled/kernels/*.* dp_sim/compiled/kernels/*/*)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dp-sim needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip

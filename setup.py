@@ -10,8 +10,9 @@ setup(
     ext_modules=[
         Extension(
             "dp_sim.compiled._kernels",
-            sources=sorted(map(str, KERNELS.glob("*.cpp"))),
-            depends=sorted(map(str, KERNELS.glob("*.h"))),
+            sources=sorted(map(str, KERNELS.rglob("*.cpp"))),
+            depends=sorted(str(path) for suffix in ("*.h", "*.inc") for path in KERNELS.rglob(suffix)),
+            include_dirs=[str(KERNELS)],
             language="c++",
             extra_compile_args=["-std=c++17", "-O3", "-fno-math-errno", "-fopenmp-simd", "-Wno-psabi"],
             extra_link_args=["-ldl"],

@@ -1,4 +1,4 @@
-"""The errors a user can cause: each message names the thing, what was expected, what was got, and what to do."""
+"""Errors that users can cause; each message names the thing, what was expected, what was got, and what to do."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class MissingPackageError(InputError, ImportError):
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str:
-    """`"; did you mean 'x'?"` for the known name nearest to `name`, or an empty string.
+    """Suggest the known name nearest to `name`: `"; did you mean 'x'?"`, or an empty string.
 
-    A name that differs in its digits alone is no slip: float16 is not meant to be float64.
+    A name that differs in its digits alone is not suggested: who writes float16 does not mean float64.
     """
     letters = str.maketrans("", "", "0123456789")
     matches = get_close_matches(name, [one for one in known if one.translate(letters) != name.translate(letters)], n=1)
@@ -75,7 +75,7 @@ def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:
 
 
 def choose(name: str, value: str, known: tuple[str, ...]) -> str:
-    """`value` if it is one of `known`, else an InputError that names the nearest."""
+    """Return `value` if it is one of `known`, else raise an InputError that names the nearest."""
     if value not in known:
         raise InputError(
             "choice-unknown", f"{name} must be one of {', '.join(known)}; got '{value}'{nearest_name(value, known)}"
@@ -94,5 +94,5 @@ def shown(value: Any) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, shortened to the first line that says anything."""
+    """Return the first line of a message that is not empty, or the type of the error."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,4 +1,4 @@
-"""Whole files or none: a file appears under its name only once it is complete."""
+"""Atomic writing: a file appears under its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dp_sim.errors import InputError
 
 @contextmanager
 def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary path beside `target`, with the same suffix, that replaces it when the block ends without an error.
+    """Yield a temporary path beside `target`, which replaces it when the block ends without an error.
 
     Raises
     ------

@@ -32,6 +32,7 @@ TRIAL, SHARES = 20, (0.25, 0.5, 1.0)
 
 
 def settings(config: TrainConfig, optimizer: str, own: dict[str, Any]) -> TrainConfig:
+    """Give the training input with this optimiser, the small net, and `own` settings."""
     sections = config.model_dump()
     shared = {key: sections["training"][key] for key in ("seed", "average", "valid_frames")}
     training = {**shared, "optimizer": optimizer, **OPTIMIZERS[optimizer], **own}
@@ -39,6 +40,7 @@ def settings(config: TrainConfig, optimizer: str, own: dict[str, Any]) -> TrainC
 
 
 def seconds_of(trainer: Trainer, steps: int) -> float:
+    """Time so many training steps; processor seconds."""
     start = time.process_time()
     for _ in range(steps):
         trainer.step()
@@ -46,6 +48,7 @@ def seconds_of(trainer: Trainer, steps: int) -> float:
 
 
 def measure(config: TrainConfig, data: Datasets, optimizer: str, own: dict[str, Any], seconds: float) -> None:
+    """Train for `seconds` of processor time and print held-out errors on the way."""
     batch_size = own["batch_size"]
     few = Datasets(data.train[:TRIAL], [])
     trial = Trainer(settings(config, optimizer, {**own, "steps": 10 * TRIAL}), few)

@@ -25,6 +25,7 @@ from dp_sim.training.trainer import Trainer
 
 
 def with_seed(config: TrainConfig, seed: int) -> TrainConfig:
+    """Copy the training input with another seed."""
     return config.model_copy(update={"training": config.training.model_copy(update={"seed": seed})})
 
 

@@ -106,7 +106,7 @@ ROWS = [(system, descriptor) for system in SYSTEMS for descriptor in ("deeppot-s
 
 
 def settings(system: System, descriptor: str, budget: float) -> TrainConfig:
-    """The training input with the descriptor in question, its steps times `budget`."""
+    """Read the training input; put in the descriptor in question, and multiply its steps by `budget`."""
     config = read_config(HERE / system.file)
     sections = config.model_dump(mode="json")
     if descriptor == LOCAL_FRAME:
@@ -174,7 +174,7 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    """The commit of the code; "-dirty" where anything but the results differs from it."""
+    """Name the commit of the code; "-dirty" where anything but the results differs from it."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(["git", "-C", str(HERE), *arguments], capture_output=True, text=True, check=False)
@@ -186,11 +186,12 @@ def _commit() -> str:
 
 
 def row_name(system: System, descriptor: str) -> str:
+    """Name a row of the table, and its file."""
     return f"{Path(system.file).stem}-{descriptor}"
 
 
 def finished() -> list[dict[str, Any]]:
-    """The rows that results/ holds, in the order of the table."""
+    """Read the rows that results/ holds, in the order of the table."""
     paths = [RESULTS / f"{row_name(system, descriptor)}.json" for system, descriptor in ROWS]
     return [json.loads(path.read_text()) for path in paths if path.exists()]
 

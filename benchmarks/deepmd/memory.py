@@ -54,6 +54,7 @@ def peak_megabytes(environment: Path, folder: Path, ranks: int) -> float:
 
 
 def main() -> None:
+    """Convert the model, run LAMMPS at each size and number of ranks, and print the memory."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("structure", type=Path)

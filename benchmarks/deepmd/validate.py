@@ -84,6 +84,7 @@ def in_lammps(
 
 
 def main() -> None:
+    """Compare energy, forces and virial with those of DeePMD-kit."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("structure", type=Path)

@@ -68,7 +68,7 @@ PATHS = (
 
 
 def trained(descriptor: str, steps: int) -> Model:
-    """The model in runs/, or a new one."""
+    """Load the model in runs/, or train a new one."""
     folder = HERE / "runs" / f"{descriptor}-{steps}"
     if not (folder / "result.json").exists():
         folder.parent.mkdir(exist_ok=True)

@@ -40,8 +40,10 @@ AGREEMENT = {
 
 
 class Stepper(Protocol):
+    """Whatever makes a step at a time."""
+
     def step(self) -> dict[str, float]:
-        """seconds and processor_seconds of a step, and peak_MB where it is known."""
+        """Make a step; give its seconds and processor_seconds, and peak_MB where it is known."""
         ...
 
 
@@ -59,6 +61,7 @@ class Row:
     peak_MB: float | None = None
 
     def add(self, answer: dict[str, float]) -> None:
+        """Keep the times of one step."""
         self.seconds.append(answer["seconds"])
         self.processor_seconds.append(answer["processor_seconds"])
         self.peak_MB = answer.get("peak_MB")
@@ -78,6 +81,7 @@ class Worker:
         self.results = self.step()
 
     def step(self) -> dict[str, Any]:
+        """Make a step and return its times."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write("\n")
@@ -91,6 +95,7 @@ class Worker:
         return json.loads(line)
 
     def close(self) -> None:
+        """End the process."""
         self.process.kill()
         self.process.wait()
         self.log.close()
@@ -107,6 +112,7 @@ class Lammps:
     environment: dict[str, str]
 
     def step(self) -> dict[str, float]:
+        """Make a run of LAMMPS and return its times."""
         with tempfile.TemporaryDirectory() as folder:
             return lammps_step(self.model, self.atoms, self.programs, self.ranks, Path(folder), self.environment)
 
@@ -122,6 +128,7 @@ class Setup:
     spin: int = 0
 
     def environment(self, threads: int) -> dict[str, str]:
+        """Set the number of threads for every library."""
         names = ("OMP", "MKL", "OPENBLAS")
         pools = ("DP_INTRA_OP_PARALLELISM", "TF_INTRA_OP_PARALLELISM", "OPENMM_CPU")
         single = ("DP_INTER_OP_PARALLELISM", "TF_INTER_OP_PARALLELISM")
@@ -172,7 +179,7 @@ def start(setup: Setup, n_atoms: int, dtype: str, stack: ExitStack) -> list[tupl
 
 
 def check_agreement(entrants: list[tuple[Row, Stepper]]) -> float:
-    """The largest relative deviation of energy and forces from the first code that has them; an error if too large."""
+    """Compare energy and forces of all codes; give the largest relative deviation, and end if it is too large."""
     found = [(row, stepper.results) for row, stepper in entrants if isinstance(stepper, Worker) and stepper.results]
     reference = found[0][1]
     worst = 0.0
@@ -187,6 +194,7 @@ def check_agreement(entrants: list[tuple[Row, Stepper]]) -> float:
 
 
 def measure(setup: Setup, n_atoms: int, dtype: str, rounds: int) -> tuple[list[Row], float]:
+    """Time all codes at one size, in turns; give the rows and the largest deviation between codes."""
     with ExitStack() as stack:
         entrants = start(setup, n_atoms, dtype, stack)
         deviation = check_agreement(entrants)

@@ -25,12 +25,14 @@ ETHANOL = Path(__file__).resolve().parents[2] / "example_systems" / "ethanol"
 
 
 def seconds_of(work: Callable[[], Any]) -> float:
+    """Time a call, wall seconds."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def measure(path: Path, name: str, structures: int, rounds: int) -> None:
+    """Time a loop over structures and one batch of them, and print both."""
     model = load_model(path)
     rng = np.random.default_rng(0)
     many = [read(ETHANOL / "ethanol.extxyz") for _ in range(structures)]
@@ -49,6 +51,7 @@ def measure(path: Path, name: str, structures: int, rounds: int) -> None:
 
 
 def main() -> None:
+    """Measure the ethanol model as trained and compressed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--structures", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=15)

@@ -37,6 +37,7 @@ run {steps}
 
 
 def run(command: list[str | Path], folder: Path, environment: dict[str, str]) -> str:
+    """Run a program; end with its last lines if it fails."""
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         last = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
@@ -45,7 +46,7 @@ def run(command: list[str | Path], folder: Path, environment: dict[str, str]) ->
 
 
 def converted(file: Path, suffix: str, programs: Path, environment: dict[str, str]) -> dict[str, Path]:
-    """A model of ours as DeePMD-kit's `.pth` or `.pb`, as it is and compressed; those that are there are used again."""
+    """Convert a model of ours to DeePMD-kit's `.pth` or `.pb`, plain and compressed; keep files that are there."""
     folder, name = file.parent, file.stem
     plain, compressed = folder / f"{name}{suffix}", folder / f"{name}-compressed{suffix}"
     if not compressed.exists():
@@ -60,7 +61,7 @@ def converted(file: Path, suffix: str, programs: Path, environment: dict[str, st
 
 
 def training_script(exported: Path) -> Path:
-    """An input of `dp train` with one structure: `dp compress` takes the shortest distance from there."""
+    """Write an input of `dp train` with one structure: `dp compress` takes the shortest distance from there."""
     folder = exported.parent
     with h5py.File(exported) as file:
         definition = json.loads(file.attrs["json"])["model_def_script"]

@@ -28,6 +28,7 @@ SIZES = [96, 192, 384, 768, 1536, 3072, 6144, 12288, 24576, 49152, 98304]
 
 
 def measure(atoms: list[int], dtype: str, rounds: int) -> list[dict[str, float]]:
+    """Time the compressed model at each size; give time per atom and peak memory."""
     with tempfile.TemporaryDirectory() as folder:
         model = standard_models(Path(folder), dtype)["compressed"]
         points = []
@@ -45,6 +46,7 @@ def measure(atoms: list[int], dtype: str, rounds: int) -> list[dict[str, float]]
 
 
 def plot(curves: dict[str, list[dict[str, float]]], path: Path) -> None:
+    """Draw time per atom and memory against the number of atoms."""
     figure, (time, memory) = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
     for dtype, points in curves.items():
         atoms = [point["atoms"] for point in points]

@@ -69,6 +69,7 @@ def measure(name: str, structures: list[Atoms], rounds: int) -> None:
 
 
 def main() -> None:
+    """Time both searches on liquid water and on many small molecules."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()

@@ -31,6 +31,7 @@ TIMESTEP_FS = 0.5
 
 
 def openmm_stepper(atoms: Atoms, force: openmm.Force, platform: str) -> openmm.Integrator:
+    """Make an integrator of OpenMM in a Context with this force."""
     system = openmm.System()
     for mass in atoms.get_masses():
         system.addParticle(mass)
@@ -47,6 +48,7 @@ def openmm_stepper(atoms: Atoms, force: openmm.Force, platform: str) -> openmm.I
 
 
 def ase_stepper(atoms: Atoms, calculator: DPCalculator) -> VelocityVerlet:
+    """Make velocity Verlet of ASE with this calculator."""
     atoms = atoms.copy()
     atoms.calc = calculator
     thermalize_momenta(atoms, temperature_K=300, rng=np.random.default_rng(1))
@@ -54,6 +56,7 @@ def ase_stepper(atoms: Atoms, calculator: DPCalculator) -> VelocityVerlet:
 
 
 def measure(file: Path, dtype: str, repeat: int, steps: int, rounds: int, platform: str) -> None:
+    """Time steps with both backends of OpenMM and in ASE, and print them."""
     model = load_model(file, dtype=dtype)
     atoms = read(WATER / "water.extxyz").repeat(repeat)
     symbols = atoms.get_chemical_symbols()
@@ -82,6 +85,7 @@ def measure(file: Path, dtype: str, repeat: int, steps: int, rounds: int, platfo
 
 
 def main() -> None:
+    """Measure the water model at each precision and size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeat", type=int, nargs="+", default=[1])
     parser.add_argument("--dtype", nargs="+", choices=["float64", "float32"], default=["float64", "float32"])

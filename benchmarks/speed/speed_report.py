@@ -41,17 +41,19 @@ def circumstances(pythons: dict[str, Path]) -> dict[str, Any]:
 
 
 def save(report: dict[str, Any], out: Path) -> None:
+    """Write the report as JSON and as Markdown."""
     out.parent.mkdir(parents=True, exist_ok=True)
     out.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
     out.with_suffix(".md").write_text(table(report))
 
 
 def microseconds(row: dict[str, Any], clock: str = "seconds") -> float:
-    """Median per atom and step."""
+    """Return the median per atom and step."""
     return 1e6 * float(np.median(row[clock])) / row["atoms"]
 
 
 def table(report: dict[str, Any]) -> str:
+    """Write the report as Markdown."""
     loads = " ".join(f"{load:.1f}" for load in report["load"])
     rounds = len(report["rows"][0]["seconds"])
     text = (

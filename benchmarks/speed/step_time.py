@@ -24,6 +24,7 @@ from dp_sim.plugins.ase_calculator import DPCalculator
 
 
 def seconds_of(work: Callable[[], Any]) -> float:
+    """Time a call: processor seconds on one thread, else wall seconds."""
     clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     start = clock()
     work()
@@ -31,12 +32,13 @@ def seconds_of(work: Callable[[], Any]) -> float:
 
 
 def matrix_product_rate(dtype: str, edge: int = 1024) -> float:
-    """GFLOP/s of one product."""
+    """Measure GFLOP/s of one product."""
     a = torch.randn(edge, edge, dtype=getattr(torch, dtype))
     return 2e-9 * edge**3 / seconds_of(lambda: a @ a)
 
 
 def measure(paths: dict[str, Path], dtype: str, n_atoms: int, rounds: int) -> None:
+    """Time a step with each model, and print it beside what the arithmetic alone would take."""
     structure = water_box(n_atoms)
     rng = np.random.default_rng(0)
     calculators = {name: DPCalculator(path) for name, path in paths.items()}
@@ -61,6 +63,7 @@ def measure(paths: dict[str, Path], dtype: str, n_atoms: int, rounds: int) -> No
 
 
 def main() -> None:
+    """Measure networks and compressed models at each precision and size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--atoms", type=int, nargs="+", default=[192])
     parser.add_argument("--dtype", nargs="+", choices=["float64", "float32"], default=["float64", "float32"])

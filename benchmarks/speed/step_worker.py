@@ -36,12 +36,13 @@ IMPORTS = {
 
 
 def memory_MB(field: str) -> float:
+    """Read a field of /proc/self/status, MB."""
     with open("/proc/self/status") as status:
         return next(float(line.split()[1]) for line in status if line.startswith(field)) / 1024
 
 
 def calculator_step(calculator: Any, structure: Atoms) -> Callable[[], None]:
-    """A step through ASE: energy, forces and virial after every atom moved by 0.01 Angstrom."""
+    """Make a step through ASE: energy, forces and virial after every atom moved by 0.01 Angstrom."""
     rng = np.random.default_rng(0)
     atoms = structure.copy()
     atoms.calc = calculator
@@ -55,7 +56,7 @@ def calculator_step(calculator: Any, structure: Atoms) -> Callable[[], None]:
 
 
 def openmm_step(model: str, atoms: Atoms) -> Callable[[], Any]:
-    """A Verlet step with a TorchForce on the platform CPU."""
+    """Make a Verlet step with a TorchForce on the platform CPU."""
     import openmm_steps
 
     from dp_sim.plugins.openmm_force import create_force
@@ -66,6 +67,7 @@ def openmm_step(model: str, atoms: Atoms) -> Callable[[], Any]:
 
 
 def product_step(dtype: str) -> Callable[[], Any]:
+    """Make a step that is one matrix product."""
     import torch
 
     a = torch.randn(EDGE, EDGE, dtype=getattr(torch, dtype))
@@ -73,7 +75,7 @@ def product_step(dtype: str) -> Callable[[], Any]:
 
 
 def prepare(code: str, model: str, atoms: Atoms) -> tuple[Callable[[], Any], dict[str, Any]]:
-    """The function that makes a step, and energy and forces where they come through ASE."""
+    """Return the function that makes a step, and energy and forces where they come through ASE."""
     if code == "openmm":
         return openmm_step(model, atoms), {}
     if code == "matrix-product":
@@ -89,6 +91,7 @@ def prepare(code: str, model: str, atoms: Atoms) -> tuple[Callable[[], Any], dic
 
 
 def main() -> None:
+    """Answer each line of standard input with the times of one step."""
     code, model, structure = sys.argv[1:]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the codes print is no answer

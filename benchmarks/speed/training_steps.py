@@ -28,7 +28,7 @@ MATRIX = 2048
 
 
 def write_system(source: Path, folder: Path) -> None:
-    """An extxyz file of one composition -> DeePMD-kit's npy folder."""
+    """Convert an extxyz file of one composition to DeePMD-kit's npy folder."""
     frames = read(source, index=":")
     part = folder / "set.000"
     part.mkdir(parents=True)
@@ -43,6 +43,7 @@ def write_system(source: Path, folder: Path) -> None:
 
 
 def settings(systems: list[str], steps: int) -> dict[str, object]:
+    """Give DeePMD-kit's training input."""
     return {
         "model": {
             "type_map": ["O", "H"],
@@ -65,13 +66,14 @@ def settings(systems: list[str], steps: int) -> dict[str, object]:
 
 
 def seconds_of(command: list[str], folder: Path, environment: dict[str, str]) -> float:
+    """Time a program, wall seconds."""
     start = time.perf_counter()
     subprocess.run(command, cwd=folder, check=True, capture_output=True, env=environment)
     return time.perf_counter() - start
 
 
 def matrix_rate(dtype: type) -> float:
-    """GFLOP/s of a matrix product, median of five."""
+    """Measure GFLOP/s of a matrix product, median of five."""
     a = np.random.default_rng(0).normal(size=(MATRIX, MATRIX)).astype(dtype)
     times = []
     for _ in range(6):
@@ -82,6 +84,7 @@ def matrix_rate(dtype: type) -> float:
 
 
 def our_settings(files: list[Path], precision: str, steps: int) -> dict[str, object]:
+    """Give our training input with the same networks."""
     return {
         "model": {
             "species": ["O", "H"], "cutoff": 6.0, "switch_start": 0.5, "embedding": [25, 50, 100], "axis_width": 16,

@@ -34,6 +34,7 @@ GROUPS = {
 
 
 def main() -> int:
+    """Run all checks, write the table, and return the exit status."""
     parser = argparse.ArgumentParser(prog="make validate", description=__doc__)
     parser.add_argument(
         "--scale",
@@ -85,7 +86,7 @@ def origin() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The CPU's name, from the kernel."""
+    """Read the name of the processor from the kernel."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -94,6 +95,7 @@ def processor() -> str:
 
 
 def cells(check: Check) -> tuple[str, str, str, str, str, str]:
+    """Write one line of the table."""
     found = "withheld" if check.found is None else f"{check.found:.5g}"
     allowed = "" if check.passed is None else f"{check.low:.5g} to {check.high:.5g}"
     verdict = {True: "yes", False: "**no**", None: "told only"}[check.passed]
@@ -108,6 +110,7 @@ def cells(check: Check) -> tuple[str, str, str, str, str, str]:
 
 
 def table(content: dict[str, Any], groups: dict[str, list[Check]]) -> str:
+    """Write the page of results as Markdown."""
     lines = [
         "# Validation",
         "",

@@ -12,8 +12,19 @@ SIGMAS = 4.0
 
 @dataclass(frozen=True)
 class Check:
-    """`found` must lie between `low` and `high`, about `expected`; None where no number could be had. Without bounds it
-    is only told: nothing is promised there."""
+    """A number that must lie between two bounds.
+
+    Attributes
+    ----------
+    subject, quantity, unit
+        What was measured.
+    found
+        None where no number could be had.
+    expected
+        The exact answer.
+    low, high
+        The bounds; None where nothing is promised and the number is only reported.
+    """
 
     subject: str
     quantity: str
@@ -32,6 +43,6 @@ class Check:
 
 
 def within_errors(subject: str, quantity: str, estimate: Estimate, exact: float) -> Check:
-    """An estimate against a known answer, in units of the error that it claims."""
+    """Check an estimate against a known answer, in units of its own standard error."""
     allowed = SIGMAS * (estimate.error or 0.0)  # none for a number that is withheld, which fails
     return Check(subject, quantity, estimate.unit, estimate.value, exact, exact - allowed, exact + allowed)

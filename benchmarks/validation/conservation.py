@@ -22,6 +22,7 @@ from validation.check import Check
 
 
 def checks(scale: float) -> Iterator[Check]:
+    """Check how energy fluctuations fall with the time step, in both engines."""
     crystal, calculator = einstein_crystal(8)
     force = functools.partial(springs, crystal.positions)
     copper = bulk("Cu", cubic=True)
@@ -54,7 +55,7 @@ def checks(scale: float) -> Iterator[Check]:
 
 
 def _power(subject: str, longest_fs: float, run: Callable[[int, float], NVEResult], steps: int) -> Check:
-    """The slope of log(fluctuation) against log(time step) over runs of equal length from one start."""
+    """Check the slope of log(fluctuation) against log(time step) over runs of equal length from one start."""
     timesteps = longest_fs / np.array([1.0, 2.0, 4.0])
     fluctuations = [run(round(steps * longest_fs / dt), dt).energy_fluctuation_meV_per_atom for dt in timesteps]
     power = float(np.polyfit(np.log(timesteps), np.log(fluctuations), 1)[0])

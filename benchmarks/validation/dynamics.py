@@ -1,5 +1,4 @@
-"""Dynamics whose averages are known: oscillators at constant volume, gases of atoms and of molecules at constant
-pressure, in both engines."""
+"""Dynamics with known averages: oscillators at constant volume, gases at constant pressure, in both engines."""
 
 from __future__ import annotations
 
@@ -40,11 +39,11 @@ def oscillators(scale: float) -> Iterator[Check]:
 
 
 def shown_temperature_K(engine: str, temperature_K: float) -> float:
-    """What the kinetic energy of the oscillators shows, which a time step lowers in ASE's scheme.
+    """Give the temperature that the kinetic energy of the oscillators shows, which a time step lowers in ASE's scheme.
 
     BAOAB samples the positions of an oscillator exactly. Of its momenta at whole steps <p^2> is m k_B T
     (1 - (omega dt)^2 / 4): the scheme keeps p^2 / (2 m (1 - (omega dt)^2 / 4)) + U, as velocity Verlet does
-    (B. Leimkuhler and C. Matthews, J. Chem. Phys. 138, 174102 (2013)). OpenMM tells the kinetic energy of the half
+    (B. Leimkuhler and C. Matthews, J. Chem. Phys. 138, 174102 (2013)). OpenMM reports the kinetic energy of the half
     steps, where it is exact (Z. Zhang et al., J. Phys. Chem. A 123, 6056 (2019)).
     """
     if engine == "OpenMM":
@@ -64,7 +63,7 @@ def ideal_gas(scale: float) -> Iterator[Check]:
 
 
 def molecular_gas(scale: float) -> Iterator[Check]:
-    """The same with N molecules of two atoms: how the barostat moves their atoms must not show."""
+    """Check the same with N molecules of two atoms: how the barostat moves their atoms must not matter."""
     n, edge, bond = 8, 34.0, 1.4
     atoms, calculator = dimers(n, bond, edge)
     _, bonds = gas_of_molecules(n, bond, edge)
@@ -99,11 +98,12 @@ def _gas(
 
 
 def whole_steps(steps: int, scale: float) -> int:
-    """A whole number of samples."""
+    """Round to a whole number of samples."""
     return 100 * max(1, round(steps * scale / 100))
 
 
 def checks(scale: float) -> Iterator[Check]:
+    """Check oscillators and both gases."""
     yield from oscillators(scale)
     yield from ideal_gas(scale)
     yield from molecular_gas(scale)

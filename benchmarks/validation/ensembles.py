@@ -40,6 +40,7 @@ DENSER = 1.3
 
 
 def checks(scale: float) -> Iterator[Check]:
+    """Check oscillators and gases."""
     yield from oscillators(scale)
     yield from gases(scale)
 

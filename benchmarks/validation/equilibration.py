@@ -38,6 +38,7 @@ class Found(NamedTuple):
 
 
 def tried(series: Series, size: int, repeats: int, transient: Callable[[np.ndarray], np.ndarray]) -> Found:
+    """Look for equilibration in many series: its end, whether they are refused, and the mean after it."""
     found = []
     for repeat in range(repeats):
         values = series.make(np.random.default_rng([9, repeat]), size) + transient(np.arange(size) / size)
@@ -49,6 +50,7 @@ def tried(series: Series, size: int, repeats: int, transient: Callable[[np.ndarr
 
 
 def checks(scale: float) -> Iterator[Check]:
+    """Check series without and with a transient."""
     yield from stationary(max(50, round(2000 * scale)))
     yield from relaxing(max(50, round(500 * scale)))
 

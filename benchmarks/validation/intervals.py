@@ -37,14 +37,17 @@ class Case(NamedTuple):
 
 
 def correlated(size: int, tau: float) -> Series:
+    """Make a series with one correlation time `tau`, in samples."""
     return lambda rng: autoregressive(rng, size, tau)
 
 
 def liquid(size: int) -> Series:
+    """Make a series like the energy of a liquid: fast noise beside a slow mode."""
     return lambda rng: liquid_energy(rng, size)
 
 
 def mean(series: Series, **least: float) -> Case:
+    """Make the case of an average; the truth is 3."""
     return Case(lambda rng: estimators.mean(3.0 + series(rng), unit="", what="it", steps_per_sample=1), 3.0, **least)
 
 
@@ -55,17 +58,17 @@ def _heat_capacity(energy_eV: np.ndarray, degrees_of_freedom: int) -> Estimate:
 
 
 def heat_capacity(series: Series, **least: float) -> Case:
-    """Variance 4 (k_B T)^2 and 6 momenta: C = 4 + 3."""
+    """Make the case of C = 4 + 3: variance 4 (k_B T)^2 and 6 momenta."""
     return Case(lambda rng: _heat_capacity(2.0 * KT * series(rng), 6), 7.0, **least)
 
 
 def heat_capacity_of_vibrations(size: int) -> Case:
-    """Three oscillators of one frequency: C = 3."""
+    """Make the case of three oscillators of one frequency: C = 3."""
     return Case(lambda rng: _heat_capacity(KT * vibrating_energy(rng, size), 3), 3.0)
 
 
 def compressibility(series: Series, **least: float) -> Case:
-    """kappa = Var(V) / (k_B T <V>)."""
+    """Make the case of kappa = Var(V) / (k_B T <V>)."""
     return Case(
         lambda rng: estimators.compressibility(VOLUME_A3 + SPREAD_A3 * series(rng), TEMPERATURE_K, steps_per_sample=1),
         SPREAD_A3**2 / (KT * VOLUME_A3) / EV_PER_A3_IN_GPA,
@@ -74,6 +77,7 @@ def compressibility(series: Series, **least: float) -> Case:
 
 
 def checks(scale: float) -> Iterator[Check]:
+    """Check how often 95 % intervals hold the truth."""
     repeats = max(20, round(1000 * scale))
     cases = {
         "mean, 900 samples, tau 5": mean(correlated(900, 5.0)),

@@ -1,83 +1,103 @@
-"""Where the compiled operators take G(s) from: tables or embedding nets, laid out for dp_sim/compiled/kernels."""
+"""G(s) of a part of a descriptor, laid out for the compiled path: embedding nets, or tables."""
 
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-#: Numbers of the operators (kernels/activation.h) for the modules of dp_sim.networks.dense.
+#: The activations by their numbers in kernels/networks/activation.h: class names in torch and dp_sim.networks.
 ACTIVATIONS = ("Tanh", "GELU", "GELU of tanh", "SiLU", "Softplus", "Sigmoid", "ReLU", "ReLU6", "Identity", "SiLUT")
+#: Bytes of a vector of the kernels.
+VECTOR_BYTES = 64
+_NO_INTEGERS = torch.empty(0, dtype=torch.int64)
+_NO_NUMBERS = torch.empty(0, dtype=torch.float64)
 
 
-class Source(NamedTuple):
-    """What G(s) is.
+class EmbeddingLayout(NamedTuple):
+    """The functions G(s), M1 columns each; T species. Fields of kernels/part_fields.inc.
 
-    of        (T, T) int64, which table or net serves a centre and a neighbour
-    numbers   all of them, in the precision of the model
-    shape     float64, how these are to be read (kernels/operators.cpp)
+    columns       M1
+    function_of   (T, T) int64, which net or table serves a centre's and a neighbour's species
+    values        the numbers of all nets, or the tables, in the precision of the model
+    tabulated     whether they are tables
+    activation, threshold   of the nets: its number, and the threshold of SiLUT
+    layers        (L, 4) int64, of the nets: n_in, n_out, repeats, whether there is a residual step
+    inputs        (T, 2) float64: the nets of a centre see (s - mean)/deviation
+    knots         (K,) float64, of the tables, 1/Angstrom, ascending from zero
+    uniform       how many segments between knots have the width of the first
     """
 
-    of: Tensor
-    numbers: Tensor
-    shape: Tensor
+    columns: int
+    function_of: Tensor
+    values: Tensor
+    tabulated: bool
+    activation: int = 0
+    threshold: float = 0.0
+    layers: Tensor = _NO_INTEGERS
+    inputs: Tensor = _NO_NUMBERS
+    knots: Tensor = _NO_NUMBERS
+    uniform: int = 0
 
 
-def kind(module: Any) -> str:
+def class_name(module: Any) -> str:
     """The class of a module, scripted or not."""
     return str(getattr(module, "original_name", type(module).__name__))
 
 
-def source(descriptor: Any) -> Source | None:
-    """G of a descriptor; None for those that the operators do not know."""
-    if hasattr(descriptor, "table_of"):
-        return _tables(descriptor)
-    return _nets(descriptor) if kind(descriptor) == "SmoothDescriptor" else None
+def tables_layout(table: Any, table_of: Tensor) -> EmbeddingLayout:
+    """A dp_sim.descriptors.tabulated.HermiteTable; `table_of` (T, T) says which table serves a pair of species."""
+    knots = table.places.to(torch.float64)
+    widths = knots[1:] - knots[:-1]
+    return EmbeddingLayout(
+        columns=int(table.values.shape[3]),
+        function_of=table_of,
+        values=whole_vectors(table.values),
+        tabulated=True,
+        knots=knots,
+        uniform=int((widths < 1.001 * widths[0]).sum()),
+    )
 
 
-def _tables(descriptor: Any) -> Source:
-    places = descriptor.table.places.to(torch.float64)
-    widths = places[1:] - places[:-1]
-    uniform = (widths < 1.001 * widths[0]).sum()
-    shape = torch.cat([torch.stack([widths[0], uniform.to(torch.float64)]), places])
-    return Source(descriptor.table_of, _padded(descriptor.table.values).contiguous(), shape)
-
-
-def _nets(descriptor: Any) -> Source:
-    embedding, environment = descriptor.embedding, descriptor.environment
+def nets_layout(embedding: Any, environment: Any) -> EmbeddingLayout:
+    """The nets of a dp_sim.descriptors.embedding.EmbeddingSum behind the normalisation of an Environment."""
     nets = [list(net.layers.children()) for net in embedding.nets.children()]
     species = torch.arange(embedding.n_species)
-    inputs = torch.stack([environment.mean, environment.deviation], dim=1).to(torch.float64)
     activation, threshold = activation_number(nets[0][0].activation)
-    shape = [activation, threshold]
-    for layer in nets[0]:  # all nets are alike
-        shape += [*layer.weight.shape, layer.repeats, float(residual_step(layer) is not None)]
-    return Source(
-        embedding.net_index(species[:, None], species).expand(len(species), -1).contiguous(),
-        torch.cat([numbers for net in nets for layer in net for numbers in _of_layer(layer)]),
-        torch.cat([inputs.flatten(), torch.tensor(shape, dtype=torch.float64)]),
+    layers = [  # all nets are alike
+        [*layer.weight.shape, int(layer.repeats), int(residual_step(layer) is not None)] for layer in nets[0]
+    ]
+    return EmbeddingLayout(
+        columns=int(embedding.width),
+        function_of=embedding.net_index(species[:, None], species).expand(len(species), -1),
+        values=torch.cat([numbers for net in nets for layer in net for numbers in _of_layer(layer)]),
+        tabulated=False,
+        activation=activation,
+        threshold=threshold,
+        layers=torch.tensor(layers),
+        inputs=torch.stack([environment.mean, environment.deviation], dim=1),
     )
 
 
 def _of_layer(layer: Any) -> list[Tensor]:
-    """Weight, bias and step, flat, rows padded with zeros."""
+    """Weight, bias and residual step, flat, rows padded with zeros."""
     step = residual_step(layer)
     parts = (layer.weight, layer.bias, torch.zeros_like(layer.bias) if step is None else step)
-    return [_padded(part.detach()).flatten() for part in parts]
+    return [whole_vectors(part.detach()).flatten() for part in parts]
 
 
 def residual_step(layer: Any) -> Tensor | None:
-    """The residual step; files of earlier versions have no such attribute where there is none."""
+    """The residual step of a layer; files of earlier versions have no such attribute where there is none."""
     return getattr(layer, "step", None)
 
 
-def _padded(values: Tensor) -> Tensor:
-    """Rows of whole vectors of 64 bytes, on which the kernels work."""
-    return torch.nn.functional.pad(values, (0, -values.shape[-1] % (64 // values.element_size())))
+def whole_vectors(values: Tensor) -> Tensor:
+    """Rows padded with zeros to whole vectors of the kernels."""
+    return torch.nn.functional.pad(values, (0, -values.shape[-1] % (VECTOR_BYTES // values.element_size())))
 
 
 def activation_number(module: Any) -> tuple[int, float]:
-    """Its number and, for SiLUT, its threshold."""
-    name = kind(module)
+    """The number of an activation and, for SiLUT, its threshold."""
+    name = class_name(module)
     if name == "GELU" and module.approximate == "tanh":
         name = "GELU of tanh"
     return ACTIVATIONS.index(name), float(getattr(module, "threshold", 0.0)) if name == "SiLUT" else 0.0

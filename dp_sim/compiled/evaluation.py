@@ -2,27 +2,32 @@
 
     pairs --> T, D --fitting net--> E --> dE/dD --> dE/dr_ij --> forces, virial
 
-Before the descriptors D (eq. 11) there are, for every pair, its embedding net or, in a compressed model
-(dp_sim.descriptors.tabulated), a table lookup, then an outer product, a sum over neighbours (T, eq. 10), a contraction;
-on the way back dG/ds is taken forward through the net. A fitting net hands its derivative back through its own layers.
-A thread takes a few atoms of one species all the way (kernels/evaluation.h): memory stays bounded, what passes between
-the parts stays in its cache, and threads wait for each other twice a step.
+For every pair there is G(s), from an embedding net or, in a compressed model (dp_sim.descriptors.tabulated), from a
+table; then an outer product, a sum over neighbours (T, eq. 10), and a contraction to the features D (eq. 11). dG/ds is
+taken forward through the embedding net, dE/dD backward through the fitting net. A descriptor may have several parts,
+each with a cutoff of its own, whose features lie side by side. A thread takes a few atoms of one species all the way
+(kernels/evaluation.h): memory stays bounded, intermediate results stay in its cache, and threads wait for each other
+twice a step.
 
-The operator has no derivative: Hessians take the model's own, differentiable path, and so do energies alone. It gives
-the same numbers, to rounding; in float32 to 1e-5 in ordinary models, as it has distances in float32 and the operator
-has them in float64 (a switch as steep as 0.1 Angstrom makes 3e-4 of that).
+A descriptor says what its compiled form is (`compiled_layout`, a PartLayout for each part). That of se_e3 has none, nor
+has a hybrid with such a part, nor has a local frame: those models run in TorchScript.
+
+The operator has no derivative: Hessians, and energies without forces, come from the differentiable path. Both paths
+give the same numbers to rounding; in float32 to 1e-5 in ordinary models, because the differentiable path has distances
+in float32 and the operator has them in float64 (a switch as steep as 0.1 Angstrom makes 3e-4 of that).
 """
 
 from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from dp_sim.compiled.embedding_layout import source
 from dp_sim.compiled.library import register_operators
+from dp_sim.compiled.part_layout import PartLayout
 from dp_sim.compiled.potential import CompiledPotential
 from dp_sim.structures.batch import AtomicBatch, ModelOutput, NeighborList, sum_per_system
 
@@ -34,19 +39,28 @@ def _say_once(reason: str) -> None:
     logger.warning("models run several times slower here than they could: %s", reason)
 
 
-def compile_potential(potential: Any) -> torch.jit.ScriptModule | None:
-    """The compiled path of a potential, scripted; None where there is none: another descriptor, no library, a GPU."""
-    descriptor = potential.model.descriptor
-    if potential.model.fitting.bias.device.type != "cpu":
-        return None
-    found = source(descriptor)
-    if found is None:
+def compile_potential(potential: Any, parts: Sequence[PartLayout] | None) -> torch.jit.ScriptModule | None:
+    """Make the compiled path of a potential.
+
+    Parameters
+    ----------
+    potential
+        A dp_sim.model.potential.Potential on the processor, scripted or not.
+    parts
+        What its descriptor hands out (`dp_sim.descriptors.descriptor.compiled_layout`); None: it has no compiled form.
+
+    Returns
+    -------
+    torch.jit.ScriptModule or None
+        None where there is no compiled path: such a descriptor, or no library.
+    """
+    if parts is None:
         return None
     reason = register_operators()
     if reason:
         _say_once(reason)
         return None
-    return torch.jit.script(CompiledPotential(potential, found).eval())
+    return torch.jit.script(CompiledPotential(potential.model.fitting, parts).eval())
 
 
 def evaluate_compiled(

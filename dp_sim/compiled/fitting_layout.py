@@ -1,5 +1,6 @@
-"""The fitting nets of the compiled path, laid out for dp_sim/compiled/kernels/fitting_net.h."""
+"""The fitting nets of the compiled path, laid out for dp_sim/compiled/kernels/networks/fitting_net.h."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -11,15 +12,19 @@ from dp_sim.compiled.embedding_layout import activation_number, residual_step
 PANEL_BYTES = 192
 
 
-class FittingLayers(NamedTuple):
-    """All fitting nets of a model.
+class FittingLayout(NamedTuple):
+    """All fitting nets of a model: the fields of kernels/fitting_fields.inc. T species, L layers.
 
-    numbers   (T, size), in the precision of the model
-    shape     (layers, 5) float64: n_in, n_out, repeats, activation, threshold, the last layer included
+    layers        (L, 4) int64: n_in, n_out, repeats, number of the activation; the last layer included
+    thresholds    (L,) float64, of the activation SiLUT
+    bias          (T,) float64, eV
+    values        (T, size), the numbers of each net, in the precision of the model
     """
 
-    numbers: Tensor
-    shape: Tensor
+    layers: Tensor
+    thresholds: Tensor
+    bias: Tensor
+    values: Tensor
 
 
 class _Layer(NamedTuple):
@@ -33,25 +38,50 @@ class _Layer(NamedTuple):
 
 
 def symmetric_once(width: int, axis: int) -> Tensor:
-    """Where each number of the descriptor (M1 * M2, or M1 where axis is 0) stands in what the operators make of it,
-    which holds D_ab = D_ba once (kernels/contraction.h): (F,) int64."""
+    """Where the operators hold each number of a part's features.
+
+    They hold D_ab = D_ba once (kernels/contraction.h).
+
+    Parameters
+    ----------
+    width, axis
+        M1 and M2: the part has M1 * M2 features, or M1 where axis is 0.
+
+    Returns
+    -------
+    Tensor
+        (F,) int64.
+    """
     if axis == 0:
         return torch.arange(width)
     b, a = torch.meshgrid(torch.arange(axis), torch.arange(width), indexing="ij")
-    place = torch.empty(axis, width, dtype=torch.int64)
-    place[a >= b] = torch.arange(int((a >= b).sum()))
-    return place[torch.minimum(a, b).T, torch.maximum(a, b).T].flatten()
+    held_at = torch.empty(axis, width, dtype=torch.int64)
+    held_at[a >= b] = torch.arange(int((a >= b).sum()))
+    return held_at[torch.minimum(a, b).T, torch.maximum(a, b).T].flatten()
 
 
-def fitting_layers(fitting: Any, places: Tensor) -> FittingLayers:
-    """The nets of all species (dp_sim.networks.fitting.Fitting) for features that hold each symmetric pair once."""
+def side_by_side(parts: Sequence[Tensor]) -> Tensor:
+    """`symmetric_once` of several parts whose features lie one after another: (F,) int64."""
+    sizes = torch.tensor([0, *(int(part.max()) + 1 for part in parts)])
+    return torch.cat([part + start for part, start in zip(parts, sizes.cumsum(0)[:-1], strict=True)])
+
+
+def fitting_layout(fitting: Any, held_at: Tensor) -> FittingLayout:
+    """The nets of all species (dp_sim.networks.fitting.Fitting) for features that hold each symmetric pair once.
+
+    `held_at` (F,) int64 says where each feature is held.
+    """
     nets = [
-        _folded([*map(_of_dense, net.layers.children()), _of_last(last)], places)
+        _folded([*map(_of_dense, net.layers.children()), _of_last(last)], held_at)
         for net, last in zip(fitting.nets.children(), fitting.last.children(), strict=True)
     ]
-    numbers = torch.stack([torch.cat([part for layer in net for part in _numbers(layer)]) for net in nets])
-    shape = [[*layer.weight.shape, layer.repeats, *layer.activation] for layer in nets[0]]  # all nets are alike
-    return FittingLayers(numbers, torch.tensor(shape, dtype=torch.float64))
+    first = nets[0]  # all nets are alike
+    return FittingLayout(
+        torch.tensor([[*layer.weight.shape, layer.repeats, layer.activation[0]] for layer in first]),
+        torch.tensor([layer.activation[1] for layer in first], dtype=torch.float64),
+        fitting.bias,
+        torch.stack([torch.cat([part for layer in net for part in _numbers(layer)]) for net in nets]),
+    )
 
 
 def _of_dense(layer: Any) -> _Layer:
@@ -73,17 +103,19 @@ def _linear(weight: Tensor, bias: Tensor) -> _Layer:
     return _Layer(weight, bias, torch.ones_like(bias), 0, activation_number(torch.nn.Identity()))
 
 
-def _folded(layers: list[_Layer], places: Tensor) -> list[_Layer]:
-    """Rows of the first weights that meet the same number are added. A first layer that hands its input on needs the
-    whole descriptor: there a layer in front of it unfolds."""
+def _folded(layers: list[_Layer], held_at: Tensor) -> list[_Layer]:
+    """Layers for features that are held once: rows of the first weights that meet the same number are added.
+
+    A first layer with a skip connection needs all features: a layer in front of it unfolds them.
+    """
     first, *others = layers
-    n_features = int(places.max()) + 1
+    n_features = int(held_at.max()) + 1
     if first.repeats:
-        unfold = torch.zeros(n_features, len(places), dtype=first.weight.dtype)
-        unfold[places, torch.arange(len(places))] = 1.0
-        return [_linear(unfold, torch.zeros(len(places), dtype=first.weight.dtype)), *layers]
+        unfold = torch.zeros(n_features, len(held_at), dtype=first.weight.dtype)
+        unfold[held_at, torch.arange(len(held_at))] = 1.0
+        return [_linear(unfold, torch.zeros(len(held_at), dtype=first.weight.dtype)), *layers]
     weight = torch.zeros(n_features, first.weight.shape[1], dtype=first.weight.dtype)
-    return [first._replace(weight=weight.index_add(0, places, first.weight)), *others]
+    return [first._replace(weight=weight.index_add(0, held_at, first.weight)), *others]
 
 
 def _numbers(layer: _Layer) -> list[Tensor]:

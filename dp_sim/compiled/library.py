@@ -5,14 +5,29 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.util
+from typing import NamedTuple
 
-#: Of the operators' arguments; the compiled library has the same number (kernels/operators.cpp).
-OPERATORS_VERSION = 8
+#: Raised with every change of the operators' arguments or of the layout of a model; the library has the same number
+#: (MODEL_VERSION in kernels/arrays.h).
+OPERATORS_VERSION = 9
+
+
+class Field(NamedTuple):
+    """A field of a model as the library names it; `stream` is the packed array in which it lies."""
+
+    name: str
+    stream: str
 
 
 @functools.cache
 def register_operators() -> str:
-    """Load the compiled library, which makes torch.ops.dp_sim known. An empty string, or why it cannot be used."""
+    """Load the compiled library, which registers the operators torch.ops.dp_sim.
+
+    Returns
+    -------
+    str
+        Why it cannot be used; empty if it can.
+    """
     spec = importlib.util.find_spec("dp_sim.compiled._kernels")
     if spec is None or spec.origin is None:
         return "dp-sim was installed without a C++ compiler"
@@ -27,3 +42,24 @@ def register_operators() -> str:
     register.restype = ctypes.c_char_p
     message = register()
     return message.decode() if message else ""
+
+
+@functools.cache
+def part_fields() -> tuple[Field, ...]:
+    """The fields of a part of a descriptor, in the library's order (kernels/part_fields.inc)."""
+    return _fields("dp_sim_part_fields")
+
+
+@functools.cache
+def fitting_fields() -> tuple[Field, ...]:
+    """The fields of the fitting nets, in the library's order (kernels/fitting_fields.inc)."""
+    return _fields("dp_sim_fitting_fields")
+
+
+def _fields(function: str) -> tuple[Field, ...]:
+    spec = importlib.util.find_spec("dp_sim.compiled._kernels")
+    assert spec is not None
+    assert spec.origin is not None
+    listed = getattr(ctypes.CDLL(spec.origin), function)
+    listed.restype = ctypes.c_char_p
+    return tuple(Field(*entry.split(":")) for entry in listed().decode().removesuffix(";").split(";"))

@@ -1,43 +1,37 @@
 """The scripted part of the compiled path (dp_sim.compiled.evaluation says what it does)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dp_sim.compiled.embedding_layout import Source
-from dp_sim.compiled.fitting_layout import fitting_layers, symmetric_once
+from dp_sim.compiled.fitting_layout import fitting_layout, side_by_side, symmetric_once
+from dp_sim.compiled.packing import pack
+from dp_sim.compiled.part_layout import PartLayout
 
 
 class CompiledPotential(torch.nn.Module):
-    """A Potential, as the operator torch.ops.dp_sim.evaluate takes it. Scripting and loading it need that operator."""
+    """A Potential for the operator torch.ops.dp_sim.evaluate. Scripting it and loading it need that operator.
 
-    constants: Tensor
-    scale: Tensor
-    source_of: Tensor
+    Parameters
+    ----------
+    fitting
+        The dp_sim.networks.fitting.Fitting of the potential, scripted or not.
+    parts
+        The parts of its descriptor, in the order of their features.
+    """
+
+    sizes: Tensor
+    integers: Tensor
+    doubles: Tensor
     numbers: Tensor
-    shape: Tensor
-    fitting: Tensor
-    fitting_shape: Tensor
-    bias: Tensor
 
-    def __init__(self, potential: Any, source: Source) -> None:
+    def __init__(self, fitting: Any, parts: Sequence[PartLayout]) -> None:
         super().__init__()
-        descriptor, fitting = potential.model.descriptor, potential.model.fitting
-        environment, switch = descriptor.environment, descriptor.environment.switch
-        by_tables = hasattr(descriptor, "table_of")
-        width = int((descriptor.table if by_tables else descriptor.embedding).width)
-        axis = int(getattr(descriptor.contraction, "axis_width", 0))
-        constants = [switch.start, switch.cutoff, float(switch.cosine), width, axis, float(by_tables)]
-        self.register_buffer("constants", torch.tensor(constants, dtype=torch.float64))
-        self.register_buffer("scale", 1.0 / environment.scale.to(torch.float64))
-        self.register_buffer("source_of", source.of)
-        self.register_buffer("numbers", source.numbers)
-        self.register_buffer("shape", source.shape)
-        layers = fitting_layers(fitting, symmetric_once(width, axis))
-        self.register_buffer("fitting", layers.numbers)
-        self.register_buffer("fitting_shape", layers.shape)
-        self.register_buffer("bias", fitting.bias)
+        held_at = side_by_side([symmetric_once(part.embedding.columns, part.axis) for part in parts])
+        for name, values in pack(parts, fitting_layout(fitting, held_at))._asdict().items():
+            self.register_buffer(name, values)
 
     @torch.jit.export
     def energies_and_forces(
@@ -50,9 +44,14 @@ class CompiledPotential(torch.nn.Module):
         neighbor: Tensor,
         shift: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The fields of AtomicBatch and NeighborList -> atomic energies (N,), forces (N, 3), virial (S, 3, 3), float64.
+        """Evaluate a batch: the fields of AtomicBatch and NeighborList.
 
         Pairs are sorted by their centre; those beyond the cutoff add nothing.
+
+        Returns
+        -------
+        tuple of Tensor
+            Atomic energies (N,) eV, forces (N, 3) eV/Angstrom, virial (S, 3, 3) eV, all float64.
         """
         nothing = torch.empty(0, dtype=torch.float64)
         return self.timed(positions, species, cell, system, center, neighbor, shift, nothing)
@@ -69,15 +68,29 @@ class CompiledPotential(torch.nn.Module):
         shift: Tensor,
         seconds: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The same, and the processor's time in descriptors, fitting nets and their derivatives, summed over threads:
-        written into `seconds` (3,) float64."""
+        """Evaluate a batch and write into `seconds` (3,) float64 what each part took.
+
+        The parts are descriptors, fitting nets, derivatives; times are those of the processor, summed over threads. An
+        empty `seconds` leaves them out.
+        """
         energies = torch.empty(species.shape[0], dtype=torch.float64)
         forces = torch.empty(species.shape[0], 3, dtype=torch.float64)
         virial = torch.empty(cell.shape[0], 3, 3, dtype=torch.float64)
         torch.ops.dp_sim.evaluate(
-            positions.detach().to(torch.float64).contiguous(), cell.detach().to(torch.float64).contiguous(),
-            system, species, center.contiguous(), neighbor.contiguous(), shift.to(torch.float64).contiguous(),
-            self.constants, self.scale, self.source_of, self.numbers, self.shape,
-            self.fitting, self.fitting_shape, self.bias, energies, forces, virial, seconds,
-        )  # fmt: skip
+            positions=positions.detach().to(torch.float64).contiguous(),
+            cell=cell.detach().to(torch.float64).contiguous(),
+            system=system,
+            species=species,
+            center=center.contiguous(),
+            neighbor=neighbor.contiguous(),
+            shift=shift.to(torch.float64).contiguous(),
+            sizes=self.sizes,
+            integers=self.integers,
+            doubles=self.doubles,
+            numbers=self.numbers,
+            energies=energies,
+            forces=forces,
+            virial=virial,
+            seconds=seconds,
+        )
         return energies, forces, virial

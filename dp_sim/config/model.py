@@ -34,13 +34,13 @@ LONGEST_CUTOFF = 100.0
 #: The network of the DeePMD paper.
 LOCAL_FRAME_FITTING = (240, 120, 60, 30, 10)
 Places = Annotated[int, Field(ge=0)]
-#: Twice differentiable ones, so that training has smooth forces; imported models may have others
+#: Twice differentiable activations, so that forces are smooth; imported models may have others
 #: (dp_sim.networks.activations).
 SMOOTH_ACTIVATIONS = ("tanh", "gelu", "silu", "softplus", "sigmoid")
 
 
 class DeepmdPart(Section):
-    """One descriptor of an imported DeePMD-kit model (dp_sim.deepmd); pairs are indices of species, centre first."""
+    """One descriptor of an imported DeePMD-kit model (dp_sim.deepmd); pairs of species are indices, centre first."""
 
     kind: Literal["se_e2_a", "se_e2_r", "se_e3"]
     cutoff: float = Field(gt=0, le=LONGEST_CUTOFF)
@@ -62,7 +62,7 @@ class DeepmdPart(Section):
 
 
 class ModelConfig(Section):
-    """Keys that the chosen descriptor does not have are refused, and left out of what is saved."""
+    """Descriptor and networks; keys that belong to another descriptor are refused, and are not saved."""
 
     descriptor: Literal["deeppot-se", "radial", "local-frame", "deep-potential", "deepmd-kit"] = Field(
         "deeppot-se", description="what an atom sees of its neighbours; deepmd-kit: of an imported model"

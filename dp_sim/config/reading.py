@@ -1,8 +1,10 @@
-"""Settings from YAML or a mapping; what is wrong with them is said with the key and the nearest known name."""
+"""Training settings from YAML or a mapping; errors name the key and the nearest known one."""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,12 @@ from pydantic import (
 )
 
 from dp_sim.config.safe_yaml import load_yaml
-from dp_sim.config.training import TrainConfig
+from dp_sim.config.training import LabelKeys, TrainConfig
 from dp_sim.errors import InputError, nearest_name, shown
 
 
 def _message(error: ValidationError, config: type[BaseModel], origin: str) -> str:
-    # A misspelt key that leaves a required one missing: the misspelt one is the cause.
+    # a misspelt key may leave a required one missing: then the misspelt one is the cause
     first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
@@ -32,7 +34,7 @@ def _message(error: ValidationError, config: type[BaseModel], origin: str) -> st
 
 
 def parse_config(settings: Any, origin: str = "settings") -> TrainConfig:
-    """A mapping -> TrainConfig.
+    """Check a mapping of settings.
 
     Raises
     ------
@@ -49,8 +51,16 @@ def parse_config(settings: Any, origin: str = "settings") -> TrainConfig:
         raise InputError("setting-invalid", _message(error, TrainConfig, origin)) from None
 
 
+def as_label_keys(keys: LabelKeys | Mapping[str, str] | None) -> LabelKeys:
+    """Names of labels, given as a mapping or not at all; InputError for a label that does not exist."""
+    try:
+        return keys if isinstance(keys, LabelKeys) else LabelKeys.model_validate(keys or {})
+    except ValidationError as error:
+        raise InputError("setting-invalid", _message(error, LabelKeys, "keys")) from None
+
+
 def read_config(path: str | os.PathLike[str]) -> TrainConfig:
-    """A YAML file -> TrainConfig; data paths are taken relative to the file's folder.
+    """Read and check a YAML file of settings; data paths are relative to its folder.
 
     Raises
     ------
@@ -72,5 +82,11 @@ def read_config(path: str | os.PathLike[str]) -> TrainConfig:
         }  # a run's config.yaml
     config = parse_config(settings, str(path))
     folder = path.absolute().parent  # absolute, because the run keeps these settings in a folder of its own
-    absolute = {key: tuple(str(folder / name) for name in getattr(config.data, key)) for key in ("train", "valid")}
+    absolute = {key: tuple(_absolute(folder, name) for name in getattr(config.data, key)) for key in ("train", "valid")}
     return config.model_copy(update={"data": config.data.model_copy(update=absolute)})
+
+
+def _absolute(folder: Path, name: str) -> str:
+    """Resolve a source of data relative to `folder`; of `dpdata:FORMAT:FILE` the file."""
+    prefix, path = re.fullmatch(r"(dpdata:[^:]*:)?(.*)", name, re.DOTALL).groups(default="")  # type: ignore[union-attr]
+    return f"{prefix}{folder / path}"

@@ -1,4 +1,4 @@
-"""What every group of settings shares: frozen, unknown keys refused, keys of another choice refused."""
+"""Base of all groups of settings: frozen; unknown keys and keys of another choice are refused."""
 
 from __future__ import annotations
 
@@ -12,11 +12,28 @@ from pydantic import (
 
 
 class Section(BaseModel):
+    """A group of settings, frozen, without unknown keys, infinities or NaN."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def refuse_keys_of_others(section: Section, choice: str, own: Mapping[str, tuple[str, ...]]) -> None:
-    """ValueError for a key that was given and that the chosen descriptor or optimiser does not have."""
+    """Refuse keys that were given and that belong to another descriptor or optimiser.
+
+    Parameters
+    ----------
+    section
+        Settings as given.
+    choice
+        The setting that chooses, as "descriptor".
+    own
+        Choice -> the keys that it alone, or with some others, has.
+
+    Raises
+    ------
+    ValueError
+        Names the key, its owners and the keys of the choice.
+    """
     chosen = getattr(section, choice)
     for key in sorted(section.model_fields_set):
         owners = [name for name, keys in own.items() if key in keys]
@@ -28,5 +45,6 @@ def refuse_keys_of_others(section: Section, choice: str, own: Mapping[str, tuple
 
 
 def without_keys_of_others(settings: dict[str, Any], chosen: str, own: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """Drop keys that belong to other choices than `chosen`."""
     others = {key for keys in own.values() for key in keys} - set(own[chosen])
     return {key: value for key, value in settings.items() if key not in others}

@@ -25,18 +25,36 @@ _OPTIMIZER_KEYS = {
 }
 
 
+class LabelKeys(Section):
+    """Names of labels in files that ASE reads; None finds the well-known ones. A virial named alone is read alone."""
+
+    energy: str | None = Field(None, min_length=1, description="of the energy, such as REF_energy")
+    forces: str | None = Field(None, min_length=1, description="of the forces")
+    virial: str | None = Field(None, min_length=1, description="of the virial, eV")
+    stress: str | None = Field(None, min_length=1, description="of the stress, eV/Angstrom^3 in ASE's sign")
+
+
 class DataConfig(Section):
+    """Labelled data: files, and the share that is held out."""
+
     train: tuple[str, ...] = Field(
-        description="files that ASE reads (with labels) or DeePMD-kit folders; relative to this file"
+        description="files that ASE reads (with labels), DeePMD-kit folders, or dpdata:FORMAT:FILE; relative to this "
+        "file"
     )
     valid: tuple[str, ...] = Field((), description="held-out files of the same kinds")
     valid_fraction: float = Field(
         0.0, ge=0, lt=1, description="share of the training frames held out, where `valid` is empty"
     )
+    energy_bias: Literal["least-squares", "isolated-atoms"] = Field(
+        "least-squares",
+        description="energy of each element that the model adds to: fitted to the data, or that of the training frames "
+        "with one atom alone (open, or with config_type IsolatedAtom)",
+    )
+    keys: LabelKeys = Field(LabelKeys(), description="names of the labels, where they are not found by themselves")
 
 
 class LossConfig(Section):
-    """Prefactors (start, end) of eq. 12; they move with the learning rate from the first to the second."""
+    """Prefactors (start, end) of eq. 12, interpolated by the learning rate."""
 
     energy: tuple[float, float] = Field((0.02, 1.0), description="of |dE|^2 / N")
     forces: tuple[float, float] = Field((1000.0, 1.0), description="of |dF|^2 / 3N")
@@ -51,7 +69,7 @@ class LossConfig(Section):
 
 
 class TrainingConfig(Section):
-    """Keys that the chosen optimiser does not have are refused, and left out of what is saved."""
+    """Optimiser and schedule; keys that belong to another optimiser are refused, and are not saved."""
 
     steps: PositiveInt = Field(100_000, description="optimiser steps")
     batch_size: PositiveInt = Field(1, description="frames a step")
@@ -102,6 +120,8 @@ class TrainingConfig(Section):
 
 
 class TrainConfig(Section):
+    """All settings of a training."""
+
     model: ModelConfig = ModelConfig()
     data: DataConfig
     loss: LossConfig = LossConfig()

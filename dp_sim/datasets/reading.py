@@ -3,39 +3,121 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from dp_sim.datasets.ase_files import read_ase
-from dp_sim.datasets.deepmd_folders import read_deepmd_folder
+from dp_sim.config.training import LabelKeys
+from dp_sim.datasets.formats import dpdata_files
+from dp_sim.datasets.formats.ase_files import read_ase
+from dp_sim.datasets.formats.deepmd_folders import read_deepmd_folder
 from dp_sim.datasets.frames import Frame
+from dp_sim.datasets.missing_labels import state_missing
+from dp_sim.datasets.remarks import Remarks, frames_text
 from dp_sim.errors import InputError
 
+Source = str | os.PathLike[str]
 
-def read_frames(source: str | os.PathLike[str], *, labelled: bool = True) -> list[Frame]:
-    """Frames of a file that ASE reads (`file.extxyz`, or `file.extxyz@:-40` for a slice) or of a DeePMD-kit folder.
 
-    `labelled=False` takes frames without labels too.
+def iterate_frames(
+    source: Source, *, labelled: bool = True, keys: LabelKeys | None = None, remarks: Remarks | None = None
+) -> Iterator[Frame]:
+    """Frames of a source, one at a time, so that a long file needs no memory.
+
+    Parameters
+    ----------
+    source
+        A file that ASE reads (`file.extxyz`, or `file.extxyz@:-40` for a slice), a folder of DeePMD-kit's, or
+        `dpdata:FORMAT:FILE`.
+    labelled
+        Whether every frame must have a label. Frames whose labels all have weight 0 are left out then.
+    keys
+        Names of labels that the user gave.
+    remarks
+        Where the decisions of the readers are counted.
 
     Raises
     ------
     InputError
         Absent or unreadable source, no frames in it, a frame without labels or with labels of the wrong shape.
     """
-    source = os.fspath(source)
-    frames = list(read_deepmd_folder(Path(source)) if Path(source).is_dir() else read_ase(source))
-    if not frames:
+    source, keys = os.fspath(source), keys or LabelKeys()
+    remarks = remarks if remarks is not None else Remarks()
+    count = 0
+    for frame in _reader(source, keys, remarks):
+        count += 1
+        if labelled and not frame.labelled:
+            if frame.weightless:
+                continue
+            raise _no_label(frame, keys, remarks)
+        yield frame
+    if not count:
         raise InputError(
-            "frames-missing", f"{source} holds no frames; give a file with {'labelled ' if labelled else ''}structures"
+            "frames-missing",
+            f"{source} holds no frames{_left_out(remarks)}; give a file with "
+            f"{'labelled ' if labelled else ''}structures",
         )
-    for frame in frames:
-        if labelled and frame.energy is None and frame.forces is None and frame.virial is None:
-            raise InputError(
-                "labels-missing",
-                f"{frame.name} has no label; expected energy, forces, stress or virial (`dp-sim label` makes them)",
-            )
+    _check_keys(source, keys, remarks)
+
+
+def _reader(source: str, keys: LabelKeys, remarks: Remarks) -> Iterator[Frame]:
+    if source.startswith(dpdata_files.PREFIX):
+        return dpdata_files.read_dpdata(source, remarks)
+    if Path(source).is_dir():
+        return read_deepmd_folder(Path(source), remarks)
+    return read_ase(source, keys, remarks)
+
+
+def read_frames(
+    source: Source, *, labelled: bool = True, keys: LabelKeys | None = None, remarks: Remarks | None = None
+) -> list[Frame]:
+    """All frames of a source: `iterate_frames` as a list."""
+    return list(iterate_frames(source, labelled=labelled, keys=keys, remarks=remarks))
+
+
+def read_all(
+    sources: Iterable[Source],
+    *,
+    keys: LabelKeys | None = None,
+    remarks: Remarks | None = None,
+    on_frame: Callable[[], object] = lambda: None,
+) -> list[Frame]:
+    """Labelled frames of several sources, one after another; `on_frame` is called after each."""
+    remarks = remarks if remarks is not None else Remarks()
+    frames = []
+    for source in sources:
+        for frame in iterate_frames(source, keys=keys, remarks=remarks):
+            frames.append(frame)
+            on_frame()
+    counts = {label: sum(getattr(frame, label) is not None for frame in frames) for label in ("energy", "forces")}
+    state_missing(counts, len(frames), remarks)
     return frames
 
 
-def read_all(sources: Iterable[str | os.PathLike[str]]) -> list[Frame]:
-    return [frame for source in sources for frame in read_frames(source)]
+def _no_label(frame: Frame, keys: LabelKeys, remarks: Remarks) -> InputError:
+    unread = [f"'{key}'" for key in remarks.unread()]
+    given = [f"{label} '{key}'" for label, key in keys.model_dump().items() if key is not None]
+    looked = f" under the names given ({', '.join(given)})" if given else ""
+    also = f"; it has {', '.join(unread)}: name what is a label with --energy-key, --forces-key, ..." if unread else ""
+    return InputError(
+        "labels-missing",
+        f"{frame.name} has no label{looked}; expected energy, forces, stress or virial (`dp-sim label` makes "
+        f"them){also}",
+    )
+
+
+def _left_out(remarks: Remarks) -> str:
+    left = [f"{frames_text(n)} {text}" for text, n in remarks.decisions.items() if text.startswith("left out")]
+    return f" that can be used ({'; '.join(left)})" if left else ""
+
+
+def _check_keys(source: str, keys: LabelKeys, remarks: Remarks) -> None:
+    """Refuse a name that the user gave and that no frame has."""
+    for label, key in keys.model_dump().items():
+        if key is None or source.startswith(dpdata_files.PREFIX) or Path(source).is_dir():
+            continue
+        if not remarks.has_seen(label, key):
+            raise InputError(
+                "label-key-missing",
+                f"{source}: no frame has '{key}', which was given as the name of the {label}; correct "
+                f"--{label}-key (data: keys in a training input)",
+            )

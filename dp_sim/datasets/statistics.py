@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from ase.data import atomic_numbers, chemical_symbols
 
+from dp_sim.datasets.findings import bond_share
 from dp_sim.datasets.frames import Frame
 from dp_sim.neighbors.pairs import find_pairs
 from dp_sim.neighbors.search import NeighborSearch
@@ -68,41 +70,97 @@ class NeighborStatistics:
         return centers, density / (self.atoms / self.volume)[None, :, None]
 
 
-def neighbor_statistics(frames: Sequence[Frame], cutoff: float = 6.0, reach: float = 0.0) -> NeighborStatistics:
-    """Count the neighbours of every atom of every frame, images included.
+class NeighborCounter:
+    """Counts the neighbours of every atom, images included, one frame at a time.
 
-    Distances are collected up to the larger of `cutoff` and `reach`, Angstrom.
+    Parameters
+    ----------
+    cutoff
+        Within which neighbours are counted, Angstrom.
+    reach
+        Distances are collected up to the larger of `cutoff` and `reach`, Angstrom.
+    """
+
+    def __init__(self, cutoff: float = 6.0, reach: float = 0.0) -> None:
+        self.cutoff, self.reach = cutoff, max(cutoff, reach)
+        self._bins = int(np.ceil(self.reach / BIN))
+        self._search = NeighborSearch(self.reach)
+        self._species: tuple[str, ...] = ()  # in the order in which they come
+        self._atoms = np.zeros(0, dtype=int)
+        self._closest = np.zeros((0, 0))
+        self._counts, self._histogram = np.zeros((0, 0, 1), dtype=int), np.zeros((0, 0, self._bins), dtype=int)
+        self._volume: float | None = 0.0
+
+    def add(self, frame: Frame) -> float:
+        """Count one frame; the shortest distance in it over the sum of covalent radii (infinite without pairs).
+
+        Raises
+        ------
+        InputError
+            Two atoms lie on one spot.
+        """
+        self._grow(frame)
+        t = len(self._species)
+        pairs = find_pairs(frame, species_index(frame.numbers, self._species, frame.name), self._search, frame.name)
+        own, other = pairs.species[pairs.center].numpy(), pairs.species[pairs.neighbor].numpy()
+        distances = torch.linalg.vector_norm(pairs.vectors, dim=1).numpy()
+        kind = own * t + other
+        place = np.minimum((distances / BIN).astype(int), self._bins - 1)
+        self._histogram += np.bincount(kind * self._bins + place, minlength=t * t * self._bins).reshape(t, t, -1)
+        np.minimum.at(self._closest, (own, other), distances)
+        centers = pairs.species.numpy()
+        self._count(centers, pairs.center.numpy()[distances < self.cutoff], other[distances < self.cutoff])
+        self._atoms += np.bincount(centers, minlength=t)
+        if self._volume is not None:
+            self._volume = self._volume + float(abs(np.linalg.det(frame.cell))) if np.all(frame.pbc) else None
+        return bond_share(pairs, self._species)
+
+    def _grow(self, frame: Frame) -> None:
+        """Make room for species that come for the first time."""
+        new = [chemical_symbols[n] for n in np.unique(frame.numbers) if chemical_symbols[n] not in self._species]
+        if new:
+            self._species += tuple(new)
+            more = (0, len(new))
+            self._atoms = np.pad(self._atoms, more)
+            self._closest = np.pad(self._closest, (more, more), constant_values=np.inf)
+            self._counts = np.pad(self._counts, (more, more, (0, 0)))
+            self._histogram = np.pad(self._histogram, (more, more, (0, 0)))
+
+    def _count(self, centers: np.ndarray, near: np.ndarray, species: np.ndarray) -> None:
+        """Atoms by how many neighbours of each species they have: `near` (P,) is the centre of each near pair."""
+        t, n = len(self._species), len(centers)
+        per_atom = np.bincount(near * t + species, minlength=n * t).reshape(n, t)
+        missing = per_atom.max(initial=0) + 1 - self._counts.shape[2]
+        self._counts = np.pad(self._counts, ((0, 0), (0, 0), (0, max(0, missing))))
+        np.add.at(self._counts, (centers[:, None], np.arange(t), per_atom), 1)
+
+    def statistics(self) -> NeighborStatistics:
+        """What was counted so far, species by atomic number."""
+        order = sorted(range(len(self._species)), key=lambda i: atomic_numbers[self._species[i]])
+        square = np.ix_(order, order)
+        closest = np.where(np.isinf(self._closest), np.nan, self._closest)[square]
+        species = tuple(self._species[i] for i in order)
+        return NeighborStatistics(
+            species,
+            self.cutoff,
+            self.reach,
+            self._atoms[order],
+            closest,
+            self._counts[square],
+            self._histogram[square],
+            self._volume,
+        )
+
+
+def neighbor_statistics(frames: Iterable[Frame], cutoff: float = 6.0, reach: float = 0.0) -> NeighborStatistics:
+    """Count the neighbours of every atom of every frame: `NeighborCounter` over all of them.
 
     Raises
     ------
     InputError
         Two atoms of a frame lie on one spot.
     """
-    from ase.data import chemical_symbols
-
-    numbers = sorted({int(n) for frame in frames for n in np.unique(frame.numbers)})
-    species = tuple(chemical_symbols[n] for n in numbers)
-    t, reach = len(species), max(cutoff, reach)
-    bins = int(np.ceil(reach / BIN))
-    search = NeighborSearch(reach)
-    atoms, closest = np.zeros(t, dtype=int), np.full((t, t), np.inf)
-    counts, histogram = np.zeros((t, t, 1), dtype=int), np.zeros((t, t, bins), dtype=int)
+    counter = NeighborCounter(cutoff, reach)
     for frame in frames:
-        pairs = find_pairs(frame, species_index(frame.numbers, species, frame.name), search, frame.name)
-        own, other = pairs.species[pairs.center].numpy(), pairs.species[pairs.neighbor].numpy()
-        distances = torch.linalg.vector_norm(pairs.vectors, dim=1).numpy()
-        place = np.minimum((distances / BIN).astype(int), bins - 1)
-        np.add.at(histogram, (own, other, place), 1)
-        np.minimum.at(closest, (own, other), distances)
-        near = distances < cutoff
-        per_atom = np.zeros((len(frame.numbers), t), dtype=int)
-        np.add.at(per_atom, (pairs.center.numpy()[near], other[near]), 1)
-        missing = per_atom.max(initial=0) + 1 - counts.shape[2]
-        counts = np.pad(counts, ((0, 0), (0, 0), (0, max(0, missing))))
-        centers = pairs.species.numpy()
-        np.add.at(counts, (centers[:, None], np.arange(t), per_atom), 1)
-        atoms += np.bincount(centers, minlength=t)
-    closest[np.isinf(closest)] = np.nan
-    periodic = all(np.all(frame.pbc) for frame in frames)
-    volume = sum(float(abs(np.linalg.det(frame.cell))) for frame in frames) if periodic else None
-    return NeighborStatistics(species, cutoff, reach, atoms, closest, counts, histogram, volume)
+        counter.add(frame)
+    return counter.statistics()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from dp_sim.datasets.labels import LabelSummary
+from dp_sim.datasets.label_summary import LabelSummary
 from dp_sim.datasets.statistics import NeighborStatistics
 
 #: Cutoffs that are considered, Angstrom; data are searched for pairs up to the longest.

@@ -211,7 +211,7 @@ def _fix_bias(model: DeepPotential, content: ModelContent) -> None:
     """Vacuum energies and species without energy: both are constants of a species."""
     fitting = content.fitting
     empty = torch.zeros(len(content.types), model.descriptor.n_features, dtype=torch.float64)
-    vacuum = model.fitting.one_hand(empty, torch.arange(len(content.types)))
+    vacuum = model.fitting.net_energies(empty, torch.arange(len(content.types)))
     for index, fixed in enumerate(fitting.vacuum):
         if fixed:
             model.fitting.bias[index] -= vacuum[index]

@@ -30,6 +30,7 @@ from dp_sim.deepmd.reading.content import DescriptorContent, FittingContent, Lay
 from dp_sim.deepmd.writing import tree, write_hdf5, write_yaml
 from dp_sim.descriptors.deepmd_kit import DeepmdKitDescriptor, Hybrid
 from dp_sim.descriptors.smooth import SmoothDescriptor
+from dp_sim.descriptors.tabulated import TabulatedDeepmdKit
 from dp_sim.errors import InputError
 from dp_sim.files import atomic_path
 from dp_sim.model.evaluator import Model, eager_model
@@ -209,7 +210,8 @@ def _descriptor(
     module: torch.nn.Module, part: DeepmdPart, fitting: list[Net], precision: str, file: str
 ) -> tuple[DescriptorContent, np.ndarray]:
     """A part in DeePMD-kit's terms, and 1/k_c^2 (T,) for the first fitting layers."""
-    if not isinstance(module, (SmoothDescriptor, DeepmdKitDescriptor)):
+    compressed = isinstance(module, TabulatedDeepmdKit)
+    if compressed or not isinstance(module, (SmoothDescriptor, DeepmdKitDescriptor)):
         raise InputError("export-unsupported", f"{file} is compressed; export the model that it was compressed from")
     environment, n = module.environment, sum(part.places)
     mean, deviation = environment.mean.numpy(), environment.deviation.numpy()

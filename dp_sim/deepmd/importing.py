@@ -111,12 +111,12 @@ def load_deepmd(
     """A DeePMD-kit file -> settings, network and what to say of its origin; errors as read_deepmd and `elements`."""
     content = read_deepmd(path)
     config, model = to_model(content, elements(content.types, species, str(path)), str(path))
-    for doubt in dict.fromkeys(_doubts(config, content.origin)):
+    for doubt in dict.fromkeys(_doubts(config)):
         warnings.warn(f"{path} {doubt}", stacklevel=2)
     return config, model, {"imported_from": Path(path).name, **content.origin}
 
 
-def _doubts(config: ModelConfig, origin: dict[str, str]) -> Iterator[str]:
+def _doubts(config: ModelConfig) -> Iterator[str]:
     """What a user should know of a model before trusting it."""
     for part in config.parts:
         if part.shifted and part.excluded:
@@ -128,11 +128,6 @@ def _doubts(config: ModelConfig, origin: dict[str, str]) -> Iterator[str]:
             yield (
                 "has a mean, and its type vectors reach empty places: its energy depends on which atom comes first, in "
                 "DeePMD-kit and here"
-            )
-        if part.kind == "se_e2_r" and origin.get("backend", "").lower() == "tensorflow":
-            yield (
-                "was made with TensorFlow and has the descriptor se_e2_r, whose numbers change when DeePMD-kit 3.2 "
-                "converts it: dp-sim gives those of this file; compare them with the .pb"
             )
 
 

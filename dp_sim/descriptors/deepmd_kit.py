@@ -14,17 +14,21 @@ as such a neighbour crosses the cutoff. That jump is kept: it is part of the mod
 (`pair_exclude_types`) leave their place to padding, and nothing jumps.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from dp_sim.compiled.embedding_layout import EmbeddingLayout, nets_layout
+from dp_sim.compiled.part_layout import PaddingLayout, PartLayout
 from dp_sim.config.model import DeepmdPart, ModelConfig
 from dp_sim.descriptors.deeppot_se import DeepPotSE
-from dp_sim.descriptors.descriptor import Descriptor
+from dp_sim.descriptors.descriptor import Descriptor, compiled_layout
 from dp_sim.descriptors.embedding import EmbeddingSum
-from dp_sim.descriptors.environment import Environment
+from dp_sim.descriptors.environment import Environment, geometry
 from dp_sim.descriptors.radial import Radial
 from dp_sim.descriptors.shared_places import SharedPlaces
-from dp_sim.descriptors.smooth import SmoothDescriptor
+from dp_sim.descriptors.smooth import SmoothDescriptor, axis_of
 from dp_sim.descriptors.three_body import ThreeBody
 from dp_sim.neighbors.pairs import pair_vectors
 from dp_sim.structures.batch import AtomicBatch, NeighborList
@@ -77,16 +81,40 @@ class DeepmdKitDescriptor(Descriptor):
         return torch.cat([shifted[:, None], s[:, None] * unit_vectors], dim=1) / scale
 
     def padding(self, center_species: Tensor, net_input: Tensor) -> Tensor:
-        """Row of a padded place (x) G(net_input) of every pair of species: (T, A), (T, 1) -> (T, T, A, M1)."""
-        zero = torch.zeros_like(net_input[:, 0])
-        rows = self.rows(torch.zeros_like(zero)[:, None].expand(-1, 3), zero, center_species)
+        """Row of a padded place (x) G(net_input) of every pair of species: (T,), (T, 1) -> (T, T, A, M1)."""
+        return self.empty_rows(center_species)[:, None, :, None] * self.values(net_input)[:, :, None, :]
+
+    def values(self, net_input: Tensor) -> Tensor:
+        """G of every pair of species, centre first, where the nets of each centre see net_input (T, 1): (T, T, M1)."""
         embedded = []
         for index, net in enumerate(self.embedding.nets):
             center = index // self.n_species
             embedded.append(net(net_input) if self.embedding.one_side else net(net_input[center : center + 1]))
         values = torch.stack(embedded)  # one net per neighbour: (T, T, M1), neighbour first; per pair: (T T, 1, M1)
-        values = values.transpose(0, 1) if self.embedding.one_side else values.view(self.n_species, self.n_species, -1)
-        return rows[:, None, :, None] * values[:, :, None, :]
+        return values.transpose(0, 1) if self.embedding.one_side else values.view(self.n_species, self.n_species, -1)
+
+    def empty_rows(self, center_species: Tensor) -> Tensor:
+        """Row of R~ of a padded place, where s = 0: (T,) -> (T, A)."""
+        zero = torch.zeros_like(self.environment.mean[center_species])
+        return self.rows(torch.zeros_like(zero)[:, None].expand(-1, 3), zero, center_species)
+
+    def free_terms(self) -> Tensor:
+        """What a free place adds to T, by species of centre and neighbour: (T, T, A, M1)."""
+        each = torch.arange(self.n_species, device=self.environment.mean.device)
+        return self.padding(each, self.environment.net_input(torch.zeros_like(self.environment.mean), each))
+
+    def blocked_terms(self) -> Tensor:
+        """What a place adds that an excluded neighbour takes (T, T, A, M1): its row is zero, but G(0) is not.
+
+        So where D sums G alone there is a term; where a row multiplies G there is none.
+        """
+        each = torch.arange(self.n_species, device=self.environment.mean.device)
+        return self.padding(each, torch.zeros_like(self.environment.mean)[:, None])
+
+    def embed(self, rows: Tensor, s: Tensor, center: Tensor, neighbor: Tensor, species: Tensor) -> Tensor:
+        """T (N, A, M1) of the pairs: rows (P, A), s (P,), center and neighbor (P,), species (N,)."""
+        net_input = self.environment.net_input(s, species[center])
+        return self.embedding(rows, net_input, center, neighbor, species)
 
     def counts(self, center: Tensor, neighbor_species: Tensor, n_atoms: int) -> Tensor:
         """Neighbours of each species (N, T), in the precision of the weights."""
@@ -108,18 +136,13 @@ class DeepmdKitDescriptor(Descriptor):
         guarded = distances + self.protection
         s = self.environment.switch(distances) * (distances / guarded)
         rows = self.rows(vectors / guarded[:, None], s, species[center])
-        net_input = self.environment.net_input(s, species[center])
-        total = self.embedding(rows, net_input, center, neighbor, species)
+        total = self.embed(rows, s, center, neighbor, species)
         free = self.places.to(vectors.dtype) - self.counts(center, species[neighbor], n_atoms) - blocked
         return self.contraction(self.add_padding(total, free, blocked, species))
 
     def add_padding(self, total: Tensor, free: Tensor, blocked: Tensor, species: Tensor) -> Tensor:
         """T (N, A, M1) with the terms of free and of blocked places, (N, T) of each neighbour species."""
-        each = torch.arange(self.n_species, device=species.device)
-        empty = torch.zeros_like(self.environment.mean)
-        padded = self.padding(each, self.environment.net_input(empty, each))
-        # a blocked place holds a zero row; where D sums G alone that is no zero term, for G(0) is not zero
-        zero_row = self.padding(each, empty[:, None])
+        padded, zero_row = self.free_terms(), self.blocked_terms()
         for center in range(self.n_species):
             atoms = torch.nonzero(species == center)[:, 0]
             term = torch.einsum("nb,bam->nam", free[atoms], padded[center])
@@ -127,6 +150,36 @@ class DeepmdKitDescriptor(Descriptor):
                 term = term + torch.einsum("nb,bam->nam", blocked[atoms], zero_row[center])
             total = total.index_add(0, atoms, term)
         return total
+
+    def compiled_layout(self) -> tuple[PartLayout, ...]:
+        """One part with embedding nets and padding."""
+        # by the class: modules scripted by earlier versions have no methods of these names
+        free, blocked = DeepmdKitDescriptor.free_terms(self), DeepmdKitDescriptor.blocked_terms(self)
+        return (padded_part(self, nets_layout(self.embedding, self.environment), free, blocked),)
+
+
+def padded_part(descriptor: Any, embedding: EmbeddingLayout, free: Tensor, blocked: Tensor) -> PartLayout:
+    """A DeepmdKitDescriptor, scripted or not, with the terms (T, T, A, M1) of places without a neighbour."""
+    environment, contraction = descriptor.environment, descriptor.contraction
+    plain = geometry(environment)
+    mean, scale, offset = environment.mean.to(torch.float64), plain.scale.clone(), plain.offset
+    if descriptor.angular:
+        offset = -mean * scale[:, 0]
+    else:  # the first column is 1/scale, whatever s
+        offset, scale = scale[:, 0].clone(), torch.zeros_like(scale)
+    excluded = ~descriptor.allowed
+    shifted = plain._replace(
+        scale=scale,
+        offset=offset,
+        protection=float(descriptor.protection),
+        exclusion=excluded.to(torch.int64) + (excluded & descriptor.taking).to(torch.int64),
+        reach=float(descriptor.reach),
+    )
+    if not descriptor.excludes:
+        shifted = shifted._replace(exclusion=excluded[:0].flatten())
+    no_term = torch.zeros_like(free[:, :, 0])
+    padding = PaddingLayout(descriptor.places, free[:, :, 0], no_term if descriptor.angular else blocked[:, :, 0])
+    return PartLayout(shifted, embedding, axis_of(contraction), padding)
 
 
 class Hybrid(Descriptor):
@@ -142,6 +195,12 @@ class Hybrid(Descriptor):
         for part in self.parts:
             described.append(part(batch, pairs))
         return torch.cat(described, dim=1)
+
+    def compiled_layout(self) -> tuple[PartLayout, ...] | None:
+        """The parts of all; None where one of them has no compiled form."""
+        layouts = [compiled_layout(part) for part in self.parts.children()]
+        known = [layout for layout in layouts if layout is not None]
+        return tuple(part for layout in known for part in layout) if len(known) == len(layouts) else None
 
 
 def deepmd_kit(config: ModelConfig) -> Descriptor:

@@ -1,10 +1,12 @@
 """The generalised local environment matrix R~ of eq. 8 (Zhang et al., NeurIPS 2018) and its normalisation."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from dp_sim.compiled.part_layout import Geometry
 from dp_sim.descriptors.switch import Switch
 from dp_sim.neighbors.pairs import StructurePairs
 
@@ -70,3 +72,10 @@ class Environment(torch.nn.Module):
                 (chosen.square().mean() / 3).sqrt().clamp_min(1e-2)
             )  # <(s x/r)^2> of directions without preference
             self.scale[index] = neighbors * torch.stack([radial, *[angular / self.angular_weight] * 3])
+
+
+def geometry(environment: Any) -> Geometry:
+    """The rows of R~ of an Environment, scripted or not, for the compiled path: scaled, and not shifted."""
+    scale = 1.0 / environment.scale.to(torch.float64)
+    switch = environment.switch
+    return Geometry(bool(switch.cosine), float(switch.start), float(switch.cutoff), scale, torch.zeros(len(scale)))

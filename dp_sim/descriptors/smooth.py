@@ -1,14 +1,17 @@
 """Descriptors that change smoothly as neighbours come and go: R~ (eq. 8), embedding nets (eq. 10), a contraction."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
+from dp_sim.compiled.embedding_layout import nets_layout
+from dp_sim.compiled.part_layout import PartLayout
 from dp_sim.config.model import ModelConfig
 from dp_sim.descriptors.deeppot_se import DeepPotSE
 from dp_sim.descriptors.descriptor import Descriptor
 from dp_sim.descriptors.embedding import EmbeddingSum
-from dp_sim.descriptors.environment import Environment
+from dp_sim.descriptors.environment import Environment, geometry
 from dp_sim.descriptors.radial import Radial
 from dp_sim.neighbors.pairs import StructurePairs, pair_vectors
 from dp_sim.structures.batch import AtomicBatch, NeighborList
@@ -33,6 +36,16 @@ class SmoothDescriptor(Descriptor):
 
     def set_statistics(self, frames: Sequence[StructurePairs]) -> None:
         self.environment.set_statistics(frames)
+
+    def compiled_layout(self) -> tuple[PartLayout, ...]:
+        """One part with embedding nets."""
+        nets = nets_layout(self.embedding, self.environment)
+        return (PartLayout(geometry(self.environment), nets, axis_of(self.contraction)),)
+
+
+def axis_of(contraction: Any) -> int:
+    """M2 of a contraction, scripted or not; 0 for the radial one."""
+    return int(getattr(contraction, "axis_width", 0))
 
 
 def smooth_descriptor(config: ModelConfig) -> SmoothDescriptor:

@@ -11,12 +11,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from dp_sim.compiled.embedding_layout import tables_layout
+from dp_sim.compiled.part_layout import PartLayout
+from dp_sim.descriptors.deepmd_kit import DeepmdKitDescriptor, Hybrid, padded_part
 from dp_sim.descriptors.deeppot_se import DeepPotSE
 from dp_sim.descriptors.descriptor import Descriptor
 from dp_sim.descriptors.embedding import sum_over_neighbors
-from dp_sim.descriptors.environment import Environment
+from dp_sim.descriptors.environment import Environment, geometry
 from dp_sim.descriptors.radial import Radial
-from dp_sim.descriptors.smooth import SmoothDescriptor
+from dp_sim.descriptors.smooth import SmoothDescriptor, axis_of
 from dp_sim.errors import InputError
 from dp_sim.neighbors.pairs import StructurePairs, pair_vectors
 from dp_sim.structures.batch import AtomicBatch, NeighborList
@@ -93,9 +96,90 @@ class TabulatedDescriptor(Descriptor):
             "model-not-trainable", "a compressed model cannot be trained; train the model that it was made from"
         )
 
+    def compiled_layout(self) -> tuple[PartLayout, ...]:
+        """One part with tables."""
+        tables = tables_layout(self.table, self.table_of)
+        return (PartLayout(geometry(self.environment), tables, axis_of(self.contraction)),)
 
-def tabulated_like(descriptor: SmoothDescriptor, state: dict[str, Tensor]) -> TabulatedDescriptor:
-    """`descriptor` with tables of the shapes that `state` (of a compressed model) has, to load it into."""
-    table = HermiteTable(*(torch.zeros_like(state[f"descriptor.table.{name}"]) for name in ("places", "values")))
-    table_of = torch.zeros_like(state["descriptor.table_of"])
+
+class TabulatedDeepmdKit(DeepmdKitDescriptor):
+    """A DeepmdKitDescriptor with tables for nets.
+
+    Parameters
+    ----------
+    exact
+        The descriptor that the tables were made of.
+    table
+        G(s).
+    table_of
+        (T, T) int64, which table serves a centre and a neighbour.
+    padded, zero
+        (T, T, M1): G at s = 0, which a padded place holds, and where the input of the nets is 0, which an excluded
+        neighbour's place holds.
+    """
+
+    table_of: Tensor
+    padded: Tensor
+    zero: Tensor
+
+    def __init__(
+        self, exact: DeepmdKitDescriptor, table: HermiteTable, table_of: Tensor, padded: Tensor, zero: Tensor
+    ) -> None:
+        super().__init__(
+            exact.environment,
+            exact.embedding,
+            exact.contraction,
+            places=exact.places.int().tolist(),
+            allowed=exact.allowed.tolist(),
+            taking=exact.taking.tolist(),
+            protection=exact.protection,
+            reach=exact.reach,
+        )
+        del self.embedding
+        self.table = table
+        self.register_buffer("table_of", table_of)
+        self.register_buffer("padded", padded)
+        self.register_buffer("zero", zero)
+
+    def free_terms(self) -> Tensor:
+        each = torch.arange(self.n_species, device=self.table_of.device)
+        return self.empty_rows(each)[:, None, :, None] * self.padded[:, :, None, :]
+
+    def blocked_terms(self) -> Tensor:
+        each = torch.arange(self.n_species, device=self.table_of.device)
+        return self.empty_rows(each)[:, None, :, None] * self.zero[:, :, None, :]
+
+    def embed(self, rows: Tensor, s: Tensor, center: Tensor, neighbor: Tensor, species: Tensor) -> Tensor:
+        embedded = self.table(s, self.table_of[species[center], species[neighbor]])
+        return sum_over_neighbors(rows, embedded, center, species.shape[0])
+
+    def compiled_layout(self) -> tuple[PartLayout, ...]:
+        """One part with tables and padding."""
+        tables = tables_layout(self.table, self.table_of)
+        return (padded_part(self, tables, self.free_terms(), self.blocked_terms()),)
+
+
+def tabulated_like(descriptor: Descriptor, state: dict[str, Tensor], prefix: str = "descriptor") -> Descriptor:
+    """Make a descriptor with tables to load a compressed model into.
+
+    Parameters
+    ----------
+    descriptor
+        The descriptor of the settings, with nets.
+    state
+        The state_dict of the compressed model, from which the shapes come.
+    prefix
+        What the names of the descriptor begin with there.
+    """
+    if isinstance(descriptor, Hybrid):
+        parts = enumerate(descriptor.parts.children())
+        return Hybrid([tabulated_like(part, state, f"{prefix}.parts.{index}") for index, part in parts])  # type: ignore[arg-type]
+
+    def empty(name: str) -> Tensor:
+        return torch.zeros_like(state[f"{prefix}.{name}"])
+
+    table, table_of = HermiteTable(empty("table.places"), empty("table.values")), empty("table_of")
+    if isinstance(descriptor, DeepmdKitDescriptor):
+        return TabulatedDeepmdKit(descriptor, table, table_of, empty("padded"), empty("zero"))
+    assert isinstance(descriptor, SmoothDescriptor)
     return TabulatedDescriptor(descriptor.environment, table, table_of, descriptor.contraction)

@@ -1,4 +1,4 @@
-"""An ensemble as one model: the mean of its members, and their spread as an error bar."""
+"""A committee as one model: the mean of its members, and their standard deviation as an error estimate."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def _spread(parts: Sequence[Tensor | None]) -> Tensor | None:
 
 
 def combine(outputs: Sequence[ModelOutput]) -> ModelOutput:
-    """Outputs of the members for the same batch -> means, and standard deviations over members (ddof=1).
+    """Combine outputs of the members for the same batch into means and standard deviations over members (ddof=1).
 
-    One member alone is returned as it is, without a spread.
+    The output of a single member is returned as it is, without a standard deviation.
     """
     if len(outputs) == 1:
         return outputs[0]

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from dp_sim.config.model import ModelConfig
+from dp_sim.descriptors.deepmd_kit import DeepmdKitDescriptor, Hybrid
+from dp_sim.descriptors.descriptor import Descriptor
 from dp_sim.descriptors.environment import Environment
 from dp_sim.descriptors.smooth import SmoothDescriptor
-from dp_sim.descriptors.tabulated import HermiteTable, TabulatedDescriptor
+from dp_sim.descriptors.tabulated import HermiteTable, TabulatedDeepmdKit, TabulatedDescriptor
 from dp_sim.errors import InputError
 from dp_sim.model.potential import DeepPotential, set_precision
 from dp_sim.networks.dense import Network
@@ -49,38 +51,66 @@ class Compression:
 def compress(
     model: DeepPotential, training: dict[str, Any] | None = None, spacing: float = SPACING
 ) -> tuple[DeepPotential, dict[str, Any]]:
-    """A model with tables in place of its embedding nets, and the fields of Compression.
+    """Replace the embedding nets of a model by tables.
 
-    training    what the model file says of its training: from the radial distribution there comes the closest approach
+    Parameters
+    ----------
+    model
+        With one descriptor that has embedding nets, or several of them.
+    training
+        What the model file says of its training: the closest approach comes from the radial distribution there.
+    spacing
+        Width of a segment in s, 1/Angstrom.
+
+    Returns
+    -------
+    tuple of DeepPotential and dict
+        The compressed model, and the fields of Compression.
 
     Raises
     ------
     InputError
-        A model without embedding nets, or compressed already; a spacing out of range.
+        A model without embedding nets of a distance, or compressed already; a spacing out of range.
     """
     if not 1e-4 <= spacing <= 0.1:
         raise InputError(
             "setting-out-of-range",
             f"spacing must lie between 0.0001 and 0.1 (1/Angstrom), got {spacing}; try {SPACING}",
         )
-    descriptor = model.descriptor
-    if type(descriptor) is not SmoothDescriptor:  # not one that adds to the sum over neighbours
+    fine_to = MARGIN * closest_approach(training or {})
+    precision = next(model.fitting.nets.parameters()).dtype
+    knots = knot_places(spacing, 1.0 / fine_to)
+    compressed = copy.deepcopy(model)
+    compressed.descriptor, errors = _tabulated(compressed.descriptor.to(torch.float64).requires_grad_(False), knots)
+    set_precision(compressed, precision)
+    fine = knots[knots <= 1 / fine_to + 1e-9]
+    error, nearer = (_largest([one.between(region) for one in errors]) for region in (fine, knots))
+    count = sum(len(one.functions) for one in errors)
+    return compressed, asdict(Compression(spacing, fine_to, len(knots), count, error, nearer))
+
+
+def _tabulated(descriptor: Descriptor, knots: Tensor) -> tuple[Descriptor, list[_TableErrors]]:
+    """A float64 descriptor with tables for nets, and how far each of its tables is from the nets."""
+    if isinstance(descriptor, Hybrid):
+        done = [_tabulated(part, knots) for part in descriptor.parts.children()]  # type: ignore[arg-type]
+        return Hybrid([part for part, _ in done]), [error for _, errors in done for error in errors]
+    if type(descriptor) not in (SmoothDescriptor, DeepmdKitDescriptor):
         raise InputError(
             "model-not-compressible",
-            "this model cannot be compressed: embedding nets are tabulated of the descriptors deeppot-se and radial, "
-            "not of imported models with a mean, of local frames, or of a model that is compressed already",
+            f"this model cannot be compressed, because of its descriptor ({type(descriptor).__name__}): tables are "
+            "made of embedding nets that see one distance (deeppot-se, radial, se_e2_a, se_e2_r), not of angles "
+            "(se_e3), of local frames, of DPA-1 with places for all species together, or of a compressed model",
         )
-    fine_to = MARGIN * closest_approach(training or {})
-    exact = copy.deepcopy(descriptor).to(torch.float64).requires_grad_(False)
-    functions, table_of = _functions(exact)
-    places = knot_places(spacing, 1.0 / fine_to)
-    values = torch.stack([torch.stack(function(places), dim=1) for function in functions])
-    table = HermiteTable(places, values)
-    error, nearer = (_errors(table, functions, region) for region in (places[places <= 1 / fine_to + 1e-9], places))
-    compressed = copy.deepcopy(model)
-    compressed.descriptor = TabulatedDescriptor(exact.environment, table, table_of, exact.contraction)
-    set_precision(compressed, descriptor.environment.scale.dtype)
-    return compressed, asdict(Compression(spacing, fine_to, len(places), len(functions), error, nearer))
+    assert isinstance(descriptor, (SmoothDescriptor, DeepmdKitDescriptor))
+    functions, table_of = _functions(descriptor)
+    values = torch.stack([torch.stack(function(knots), dim=1) for function in functions])
+    table = HermiteTable(knots, values)
+    errors = [_TableErrors(table, functions)]
+    if isinstance(descriptor, SmoothDescriptor):
+        return TabulatedDescriptor(descriptor.environment, table, table_of, descriptor.contraction), errors
+    zero_input = torch.zeros_like(descriptor.environment.mean)
+    zero = descriptor.values(zero_input[:, None])
+    return TabulatedDeepmdKit(descriptor, table, table_of, values[table_of, 0, 0], zero), errors
 
 
 def compress_file(source: Path, target: Path, spacing: float = SPACING) -> dict[str, Any]:
@@ -148,7 +178,7 @@ def _row_derivative(values: Tensor, s: Tensor) -> Tensor:
     return torch.autograd.grad(transposed.sum(), v, create_graph=True)[0]
 
 
-def _functions(descriptor: SmoothDescriptor) -> tuple[list[_EmbeddingFunction], Tensor]:
+def _functions(descriptor: SmoothDescriptor | DeepmdKitDescriptor) -> tuple[list[_EmbeddingFunction], Tensor]:
     """The distinct functions, and which of them (T, T) serves a centre and a neighbour."""
     environment, embedding = descriptor.environment, descriptor.embedding
     n_species = embedding.n_species
@@ -166,15 +196,24 @@ def _functions(descriptor: SmoothDescriptor) -> tuple[list[_EmbeddingFunction], 
     return functions, table_of
 
 
-def _errors(table: HermiteTable, functions: list[_EmbeddingFunction], places: Tensor) -> tuple[float, float]:
-    """Largest deviation of G and of dG/ds between the knots `places`."""
-    widths = places[1:] - places[:-1]
-    between = torch.cat([places[:-1] + share * widths for share in (0.1, 0.3, 0.5, 0.7, 0.9)])
-    s = between.requires_grad_(True)
-    value, slope = 0.0, 0.0
-    for index, function in enumerate(functions):
-        g, dg, _ = function(s)
-        got = table(s, torch.full_like(s, index, dtype=torch.int64))
-        value = max(value, float((got.detach() - g).abs().max()))
-        slope = max(slope, float((_row_derivative(got, s).detach() - dg).abs().max()))
-    return value, slope
+class _TableErrors:
+    """How far a table is from the functions that it was made of."""
+
+    def __init__(self, table: HermiteTable, functions: list[_EmbeddingFunction]) -> None:
+        self.table, self.functions = table, functions
+
+    def between(self, knots: Tensor) -> tuple[float, float]:
+        """Largest deviation of G and of dG/ds between these knots."""
+        widths = knots[1:] - knots[:-1]
+        s = torch.cat([knots[:-1] + share * widths for share in (0.1, 0.3, 0.5, 0.7, 0.9)]).requires_grad_(True)
+        value, slope = 0.0, 0.0
+        for index, function in enumerate(self.functions):
+            g, dg, _ = function(s)
+            got = self.table(s, torch.full_like(s, index, dtype=torch.int64))
+            value = max(value, float((got.detach() - g).abs().max()))
+            slope = max(slope, float((_row_derivative(got, s).detach() - dg).abs().max()))
+        return value, slope
+
+
+def _largest(errors: list[tuple[float, float]]) -> tuple[float, float]:
+    return max(value for value, _ in errors), max(slope for _, slope in errors)

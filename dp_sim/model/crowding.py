@@ -1,4 +1,4 @@
-"""More neighbours than an imported model was made for: said once, because numbers then differ from DeePMD-kit's."""
+"""Warning about more neighbours than an imported model was made for: its numbers then differ from DeePMD-kit's."""
 
 from __future__ import annotations
 
@@ -14,9 +14,21 @@ from dp_sim.structures.batch import AtomicBatch, NeighborList
 def warn_if_crowded(
     config: Mapping[str, Any], batch: AtomicBatch, pairs: NeighborList, symbols: Sequence[str], names: Sequence[str]
 ) -> None:
-    """Warn where an atom has more neighbours of a species than DeePMD-kit's `sel` has places.
+    """Warn where an atom has more neighbours than DeePMD-kit's `sel` allows.
 
-    DeePMD-kit leaves out the farthest of them, so its energy jumps as neighbours change places; dp-sim keeps all.
+    DeePMD-kit leaves out the farthest of them, so its energy jumps when two neighbours exchange their order. dp-sim
+    keeps all.
+
+    Parameters
+    ----------
+    config
+        Settings of the model; those of models that were not imported have no `sel`.
+    batch, pairs
+        Structures and their neighbours.
+    symbols
+        Species of the model.
+    names
+        What the warning calls each structure.
     """
     parts = [part for part in config.get("parts", ()) if part["cutoff"] == config["cutoff"]]
     if not parts or len(pairs.center) == 0:
@@ -28,27 +40,27 @@ def warn_if_crowded(
     most = counts.new_zeros(len(batch.cell), len(symbols) + 1).scatter_reduce(0, systems, counts, "amax")
     for name, of_structure in zip(names, most.tolist(), strict=True):
         crowded = [
-            (found, what, places)
+            (count, what, limit)
             for part in parts
-            for found, what, places in _against_places(part, of_structure, symbols)
-            if found > places
+            for count, what, limit in _counts_and_limits(part, of_structure, symbols)
+            if count > limit
         ]
         if crowded:
-            found, what, places = crowded[0]
+            count, what, limit = crowded[0]
             warnings.warn(
-                f"{name}: an atom has {found} neighbours{what}, and this model was made for at most {places} (sel): "
+                f"{name}: an atom has {count} neighbours{what}, and this model was made for at most {limit} (sel): "
                 f"dp-sim counts all of them, DeePMD-kit drops the farthest, so their numbers differ here",
                 stacklevel=4,
             )
 
 
-def _against_places(
+def _counts_and_limits(
     part: Mapping[str, Any], of_structure: Sequence[int], symbols: Sequence[str]
 ) -> list[tuple[int, str, int]]:
-    """Most neighbours of each species, or of all together (the last of them), and the places for them."""
+    """Pair the largest count of neighbours with its `sel`: for each species, or for all together (the last count)."""
     if part.get("shared_places", False):
         return [(of_structure[-1], "", part["places"][0])]
     return [
-        (found, f" {symbol}", places)
-        for found, symbol, places in zip(of_structure[:-1], symbols, part["places"], strict=True)
+        (count, f" {symbol}", limit)
+        for count, symbol, limit in zip(of_structure[:-1], symbols, part["places"], strict=True)
     ]

@@ -13,7 +13,7 @@ EnergyFunction = Callable[[AtomicBatch, NeighborList], Tensor]
 
 
 def strained(batch: AtomicBatch, strain: Tensor) -> AtomicBatch:
-    """Positions and cells under x -> x (1 + strain), strain (S, 3, 3)."""
+    """Strain positions and cells, x -> x (1 + strain); strain (S, 3, 3)."""
     moved = batch.positions + torch.bmm(batch.positions[:, None, :], strain[batch.system])[:, 0, :]
     return batch._replace(positions=moved, cell=batch.cell + torch.bmm(batch.cell, strain))
 
@@ -21,7 +21,17 @@ def strained(batch: AtomicBatch, strain: Tensor) -> AtomicBatch:
 def evaluate(
     function: EnergyFunction, batch: AtomicBatch, pairs: NeighborList, *, forces: bool, virial: bool
 ) -> ModelOutput:
-    """Energy (S,), atomic energies (N,); where asked forces F = -dE/dr (N, 3), virial W = -dE/d(strain) (S, 3, 3)."""
+    """Evaluate a batch, and differentiate its energy as far as asked.
+
+    Parameters
+    ----------
+    function
+        Atomic energies (N,) eV of a batch and its pairs.
+    forces
+        Whether to compute F = -dE/dr, (N, 3) eV/Angstrom.
+    virial
+        Whether to compute W = -dE/d(strain), (S, 3, 3) eV.
+    """
     if not (forces or virial):
         with torch.no_grad():
             atomic = function(batch, pairs)
@@ -44,7 +54,7 @@ def evaluate(
 
 
 def hessian(function: EnergyFunction, batch: AtomicBatch, pairs: NeighborList) -> Tensor:
-    """d2E/dr dr of one system, (3N, 3N), eV/Angstrom^2, symmetric; row by row from the graph of the gradient."""
+    """Compute d2E/dr dr of one system, (3N, 3N) eV/Angstrom^2, row by row from the graph of the gradient."""
     positions = batch.positions.detach().requires_grad_(True)
     atomic = function(batch._replace(positions=positions), pairs)
     (gradient,) = torch.autograd.grad(atomic.sum(), [positions], create_graph=True)

@@ -1,4 +1,4 @@
-"""`Model`: an opened model, or a committee, that evaluates structures."""
+"""`Model`: a loaded model or committee, which evaluates structures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from dp_sim.compiled.evaluation import compile_potential, evaluate_compiled
 from dp_sim.compiled.library import register_operators
 from dp_sim.config.model import ModelConfig
-from dp_sim.descriptors.smooth import SmoothDescriptor
+from dp_sim.descriptors.descriptor import compiled_layout
 from dp_sim.descriptors.tabulated import tabulated_like
 from dp_sim.errors import InputError
 from dp_sim.model import committee
@@ -27,20 +27,32 @@ from dp_sim.neighbors.pairs import pair_vectors
 from dp_sim.neighbors.search import NeighborSearch
 from dp_sim.structures.batch import AtomicBatch, ModelOutput, NeighborList, separate
 from dp_sim.structures.checks import COINCIDENT_ANGSTROM, Structure, check_density, check_distances, check_structures
-from dp_sim.structures.species import species_index
+from dp_sim.structures.species import check_trained, species_index
 
-#: Atoms that `Model.evaluate_each` puts into one batch: more gain nothing, and take memory.
+#: Atoms that `Model.evaluate_each` puts into one batch; larger batches take memory and gain nothing.
 ATOMS_AT_ONCE = 1024
 
 
 class Model:
-    """An opened model, or a committee of them, ready to evaluate structures.
+    """A loaded model, or a committee of models, which evaluates structures.
 
-    modules    the scripted potentials (dp_sim.model.potential.Potential), one per member
-    module     the only one, where there is one
-    compiled      their compiled paths (dp_sim.compiled.evaluation); None where a member has none
-    metadata   of the first member; `members` has all
-    files      the paths that it was opened from; empty for a model that was never in a file
+    Parameters
+    ----------
+    modules
+        Scripted potentials (dp_sim.model.potential.Potential), one per member.
+    members
+        Their metadata.
+    device
+        Of torch.
+
+    Attributes
+    ----------
+    metadata
+        Metadata of the first member; `members` has all.
+    compiled
+        Compiled paths of the members (dp_sim.compiled.evaluation), None where a member has none.
+    files
+        Paths that it was opened from; empty for a model that was never in a file.
     """
 
     def __init__(
@@ -64,27 +76,49 @@ class Model:
 
     @property
     def n_parameters(self) -> int:
-        """Weights and biases of one member."""
+        """Number of weights and biases of one member."""
         return sum(parameter.numel() for parameter in self.modules[0].parameters())
 
     @property
     def module(self) -> torch.jit.ScriptModule:
-        """The scripted potential, where there is one."""
+        """Scripted potential of a model that is no committee."""
         if len(self.modules) > 1:
             raise ValueError(f"this is a committee of {len(self.modules)} models: use .modules")
         return self.modules[0]
 
     def species_index(self, numbers: Any, name: str = "structure") -> Tensor:
-        """Atomic numbers (N,) -> species (N,) int64; InputError (about `name`) for an element not known."""
-        return species_index(numbers, self.metadata.species, name).to(self.device)
+        """Convert atomic numbers (N,) to species (N,) int64.
+
+        Raises
+        ------
+        InputError
+            An element of the structure `name` that the model does not know, or had no training data of.
+        """
+        index = species_index(numbers, self.metadata.species, name)
+        for member in self.members:
+            trained = member.training.get("trained_species")
+            if trained is not None and len(trained) < len(member.species):
+                check_trained(index, member.species, trained, name)
+        return index.to(self.device)
 
     def evaluate(
         self, atoms: Structure | Sequence[Structure], forces: bool = True, virial: bool = False
     ) -> ModelOutput:
-        """Energy (S,), atomic energies (N,), forces (N, 3), virial (S, 3, 3): eV and Angstrom; one or many structures.
+        """Evaluate one structure, or several as one batch.
 
-        Many structures are one batch, their atoms one after another. A committee gives means, and the spread (standard
-        deviation over members, ddof=1) in energy_std and forces_std. The geometry is float64 in any case.
+        Parameters
+        ----------
+        atoms
+            Structure, or a list of them, whose atoms then follow one another in the output.
+        forces, virial
+            Whether to compute them.
+
+        Returns
+        -------
+        ModelOutput
+            Energies (S,) and atomic energies (N,) in eV, forces (N, 3) in eV/Angstrom, virials (S, 3, 3) in eV. A
+            committee gives means, and standard deviations over its members (ddof=1) in energy_std and forces_std.
+            The geometry is float64 whatever the precision of the weights.
 
         Raises
         ------
@@ -101,26 +135,40 @@ class Model:
         virial: bool = False,
         names: Iterable[str] | None = None,
     ) -> Iterator[ModelOutput]:
-        """`evaluate` of each structure in turn, small ones in batches: several times faster than one by one.
+        """Evaluate structures in batches, several times faster than one by one.
 
-        No more of them than one batch are taken at a time, so that ase.io.iread may read them meanwhile.
+        No more than one batch is taken at a time, so that ase.io.iread may read them meanwhile.
+
+        Parameters
+        ----------
+        structures
+            Any number of them.
+        forces, virial
+            Whether to compute them.
+        names
+            What messages call them; by default "structure 0", ...
+
+        Yields
+        ------
+        ModelOutput
+            Of each structure in turn, as from `evaluate`.
 
         Raises
         ------
         InputError
-            As from `evaluate`, about `names` (by default "structure 0", ...), when the batch of the structure comes.
+            As from `evaluate`, when the batch of the structure is reached.
         """
-        given = _several(structures)
+        given = _as_iterable(structures)
         numbered = ((structure, f"structure {i}") for i, structure in enumerate(given))
         for batch in _batches(numbered if names is None else zip(given, names, strict=True)):
-            several, called = zip(*batch, strict=True)
-            output = self._evaluate(*self.prepare(several, called), forces, virial)
-            yield from separate(output, [len(structure.numbers) for structure in several])
+            members, their_names = zip(*batch, strict=True)
+            output = self._evaluate(*self.prepare(members, their_names), forces, virial)
+            yield from separate(output, [len(structure.numbers) for structure in members])
 
     def _evaluate(self, batch: AtomicBatch, pairs: NeighborList, forces: bool, virial: bool) -> ModelOutput:
         return committee.combine(
             [
-                evaluate(_caller(module), batch, pairs, forces=forces, virial=virial)
+                evaluate(_energy_function(module), batch, pairs, forces=forces, virial=virial)
                 if compiled is None or not (forces or virial)
                 else evaluate_compiled(compiled, batch, pairs, forces, virial)
                 for module, compiled in zip(self.modules, self.compiled, strict=True)
@@ -128,15 +176,28 @@ class Model:
         )
 
     def hessian(self, atoms: Structure) -> Tensor:
-        """d2E/dr dr (3N, 3N), eV/Angstrom^2, exact, of one structure (the mean of a committee)."""
+        """Compute the exact Hessian d2E/dr dr of one structure, (3N, 3N) eV/Angstrom^2; the mean of a committee."""
         batch, pairs = self.prepare(atoms)
-        return torch.stack([hessian(_caller(module), batch, pairs) for module in self.modules]).mean(dim=0)
+        return torch.stack([hessian(_energy_function(module), batch, pairs) for module in self.modules]).mean(dim=0)
 
     def prepare(
         self, atoms: Structure | Sequence[Structure], names: Sequence[str] | None = None
     ) -> tuple[AtomicBatch, NeighborList]:
-        """Check structures, find their neighbours, and put them into one batch; `names`: what messages call them."""
-        structures = list(_several(atoms))
+        """Check structures, find their neighbours, and put them into one batch.
+
+        Parameters
+        ----------
+        atoms
+            Structure, or a list of them.
+        names
+            What messages call them.
+
+        Raises
+        ------
+        InputError
+            As from `evaluate`; the message names the structure and, where it can, the atom.
+        """
+        structures = list(_as_iterable(atoms))
         if not structures:
             raise InputError("structures-missing", "no structures given; expected one or more")
         names = _names(len(structures)) if names is None else names
@@ -146,7 +207,7 @@ class Model:
             if len(structures) == 1:
                 raise
             wrong = error
-        for structure, name in zip(structures, names, strict=True):  # which it is, and which of its atoms
+        for structure, name in zip(structures, names, strict=True):  # find which of them it is
             self._prepare([structure], [name])
         raise wrong
 
@@ -164,7 +225,7 @@ class Model:
         return batch, pairs
 
     def _neighbors(self, batch: AtomicBatch, pbc: Tensor, name: str) -> NeighborList:
-        """The pairs of a batch; InputError where two atoms lie on one spot."""
+        """Find the pairs of a batch; refuse two atoms on one spot."""
         if self.device.type == "cpu" and not register_operators():
             *fields, closest = self.search.of_systems(batch.positions, batch.cell, pbc, batch.system)
             pairs = NeighborList(*fields)
@@ -186,21 +247,20 @@ class Model:
         self.compiled = self._compiled()
 
     def _compiled(self) -> list[torch.jit.ScriptModule | None]:
-        """The compiled paths. Members in files of earlier versions are divided otherwise, so they are rebuilt."""
+        """Build the compiled paths; files of earlier versions divide the network otherwise, so it is rebuilt."""
         if self.device.type != "cpu":
             return [None] * len(self.modules)
-        return [
-            compile_potential(
-                module if member.version == STATE_VERSION else Potential(rebuilt_network(module, member), member.cutoff)
-            )
+        todays = [
+            module if member.version == STATE_VERSION else Potential(rebuilt_network(module, member), member.cutoff)
             for module, member in zip(self.modules, self.members, strict=True)
         ]
+        return [compile_potential(potential, compiled_layout(potential.model.descriptor)) for potential in todays]
 
 
-def _several(given: Any) -> Iterable[Structure]:
-    """One structure as several; so is what is none at all, for the check to name it."""
-    several = isinstance(given, Iterable) and not isinstance(given, str) and not hasattr(given, "positions")
-    return given if several else [given]
+def _as_iterable(given: Any) -> Iterable[Structure]:
+    """Put a single structure into a list; so too what is no structure, which the checks then name."""
+    is_group = isinstance(given, Iterable) and not isinstance(given, str) and not hasattr(given, "positions")
+    return given if is_group else [given]
 
 
 def _names(count: int) -> list[str]:
@@ -208,7 +268,7 @@ def _names(count: int) -> list[str]:
 
 
 def _batches(named: Iterable[tuple[Structure, str]]) -> Iterator[list[tuple[Structure, str]]]:
-    """Structures and their names, in order, so that a batch has at most ATOMS_AT_ONCE or is one structure."""
+    """Group structures and their names, in order: at most ATOMS_AT_ONCE a batch, or one structure."""
     batch: list[tuple[Structure, str]] = []
     atoms = 0
     for structure, name in named:
@@ -222,22 +282,28 @@ def _batches(named: Iterable[tuple[Structure, str]]) -> Iterator[list[tuple[Stru
         yield batch
 
 
-def _caller(module: torch.jit.ScriptModule) -> EnergyFunction:
+def _energy_function(module: torch.jit.ScriptModule) -> EnergyFunction:
     return lambda batch, pairs: module(*batch, *pairs)
 
 
 def eager_model(model: Model) -> DeepPotential:
-    """The network of a model file as Python modules again: for looking inside, and for going on from it."""
+    """Rebuild the network of a model file from Python modules, to inspect it or to continue from it."""
     return rebuilt_network(model.module, model.metadata)
 
 
 def rebuilt_network(module: torch.jit.ScriptModule, metadata: ModelMetadata) -> DeepPotential:
+    """Build a network from the settings in `metadata`, and load the weights of a scripted potential into it.
+
+    Raises
+    ------
+    RuntimeError
+        Weights that the settings do not ask for, that are missing, or that have another shape.
+    """
     with torch.random.fork_rng(devices=[]):  # fresh weights are drawn, and replaced
         potential = DeepPotential(ModelConfig.model_validate(metadata.config))
     set_precision(potential, DTYPES[metadata.dtype])
     state = upgraded_state(module.model.state_dict(), metadata.version)
     if metadata.compression:
-        assert isinstance(potential.descriptor, SmoothDescriptor)
         potential.descriptor = tabulated_like(potential.descriptor, state)
     # TorchScript lists buffers that are not persistent too; these follow from the settings
     derived = {name for name, _ in potential.named_buffers()} - set(potential.state_dict())

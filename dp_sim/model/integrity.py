@@ -77,6 +77,7 @@ def verified_metadata(content: bytes, path: Path, hint: str = "") -> tuple[bytes
         with zipfile.ZipFile(io.BytesIO(content)) as file:
             members = {info.filename.partition("/")[2]: info for info in file.infolist()}
             if METADATA not in members:
+                hint = hint or "; is it a checkpoint of a training? `dp-sim import` opens those of DeePMD-kit"
                 raise ModelFileError("model-not-ours", f"{path} is no dp-sim model: it holds no {METADATA}{hint}")
             _check_directory(file, path)
             digests = {name: _digest(file, info, path) for name, info in members.items()}

@@ -1,4 +1,4 @@
-"""The metadata of a model file: what it says of itself, and what is refused."""
+"""The metadata of a model file, and the checks of every field."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHECKSUM_KEY = "checksums"
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """What a model file says of itself.
+    """Metadata of a model file.
 
     Attributes
     ----------
@@ -156,7 +156,7 @@ def _check_version(content: dict[str, Any], path: Path) -> None:
 
 
 def _check_config(content: dict[str, Any], path: Path) -> None:
-    """Settings that ModelConfig accepts and that agree with species, cutoff and dtype beside them."""
+    """Check that ModelConfig accepts the settings and that species, cutoff and dtype agree with them."""
     try:
         config = ModelConfig.model_validate(content["config"])
     except ValidationError as error:
@@ -202,6 +202,9 @@ def _is_compression(value: Any) -> bool:
 def _is_training(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
+    trained = value.get("trained_species")
+    if trained is not None and not (isinstance(trained, list) and all(isinstance(symbol, str) for symbol in trained)):
+        return False
     last, distribution = value.get("last", {}), value.get("radial_distribution", {})
     if not isinstance(last, dict) or not all(
         number is None or isinstance(number, (int, float)) for number in last.values()
@@ -221,7 +224,10 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "config": (_is_mapping, "a mapping, the settings of the model"),
     "dp_sim_version": (_is_version_text, "the version that wrote the file"),
     "torch_version": (_is_version_text, "the version that wrote the file"),
-    "training": (_is_training, "a mapping, its last errors numbers and its radial distribution columns of one length"),
+    "training": (
+        _is_training,
+        "a mapping; its trained species symbols, last errors numbers, radial distribution columns of one length",
+    ),
     "compression": (_is_compression, "a mapping to numbers that are not negative"),
     "units": (lambda value: value == UNITS, str(UNITS)),
 }

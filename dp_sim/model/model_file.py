@@ -25,11 +25,11 @@ from dp_sim.model.potential import DTYPES, DeepPotential, Potential, set_precisi
 from dp_sim.model.upgrade import STATE_VERSION
 from dp_sim.structures.devices import usable_device
 
-#: What torch.jit.load raises for files that are not whole, or not its own.
+#: What torch.jit.load raises for files that are incomplete or of another kind.
 DAMAGED = (RuntimeError, ValueError, IndexError, MemoryError)
-#: Files of DeePMD-kit's models.
+#: Suffixes of DeePMD-kit's models.
 DEEPMD_SUFFIXES = (".dp", ".pth", ".pb", ".yaml", ".yml")
-#: What users may call a model: a file, several (a committee), or a loaded one.
+#: What stands for a model in every function: a file, a list of files (a committee), or a loaded model.
 ModelSource = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Model
 
 
@@ -40,7 +40,20 @@ def save_model(
     training: dict[str, Any] | None = None,
     compression: dict[str, Any] | None = None,
 ) -> None:
-    """Script `model` and write it with its metadata, atomically; `compression`: what compressing it did.
+    """Script a model and write it with its metadata and checksums, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        File name, which ends in .pt.
+    model
+        The network.
+    config
+        Its settings.
+    training
+        What the file says of its training (ModelMetadata.training).
+    compression
+        What the file says of its compression (ModelMetadata.compression).
 
     Raises
     ------
@@ -80,13 +93,22 @@ def load_model(
 ) -> Model:
     """Open a model file, or several as a committee.
 
-    `dtype` ("float32" or "float64") casts the weights; by default they stay as they were trained.
+    Checksums and metadata are verified before torch loads the network.
+
+    Parameters
+    ----------
+    path
+        Model file, or a list of them.
+    device
+        Of torch, as "cpu" or "cuda:0".
+    dtype
+        "float32" or "float64" casts the weights; by default they stay as they were trained.
 
     Raises
     ------
     ModelFileError
-        The file is absent, truncated, no dp-sim model, or of a newer version; or the members of a committee differ in
-        their species or cutoff.
+        The file is missing, damaged, edited, no dp-sim model, or of a newer version; or the members of a committee
+        differ in their species or cutoff.
     InputError
         The device does not exist here, `dtype` is another, or `path` is no path.
     """
@@ -108,12 +130,19 @@ def load_model(
 
 
 def as_model(model: ModelSource, *, device: str | None = None, dtype: str | None = None) -> Model:
-    """A loaded model as it is; anything else opened with `load_model` (`device` None: cpu).
+    """Open a model file or a list of them; return a loaded model as it is.
+
+    Parameters
+    ----------
+    model
+        File, list of files, or loaded model.
+    device, dtype
+        For `load_model`; by default the CPU and the precision of the file.
 
     Raises
     ------
     InputError
-        From `load_model`; or device or dtype together with a loaded model, which has its own.
+        As from `load_model`; or a device or dtype was given for a loaded model, which has its own.
     """
     if not isinstance(model, Model):
         return load_model(model, device=device or "cpu", dtype=dtype)
@@ -142,7 +171,7 @@ def _model_files(path: Any) -> list[Path]:
 
 
 def read_metadata(path: Path) -> ModelMetadata:
-    """The metadata of a model file; ModelFileError as in load_model."""
+    """Read the metadata of a model file, which is verified as by `load_model`."""
     return _load_one(path, torch.device("cpu"), None)[1]
 
 
@@ -166,8 +195,6 @@ def _load_one(path: Path, device: torch.device, dtype: str | None) -> tuple[torc
     try:
         module = torch.jit.load(io.BytesIO(content), map_location=device)
     except DAMAGED as error:
-        if not hint and "constants.pkl" in str(error):  # the member that an archive of torch.save lacks
-            hint = "; is it a checkpoint of a training? `dp-sim import` opens those of DeePMD-kit"
         raise ModelFileError(
             "file-damaged",
             f"{path} holds no model that torch can load: {first_line(error)}; copy it again from where it came from",

@@ -1,4 +1,4 @@
-"""The Deep Potential: E = sum of atomic energies, each a network of the atom's neighbourhood (eq. 3-11)."""
+"""The Deep Potential: the energy is a sum of atomic energies, each a function of the atom's environment (eq. 3-11)."""
 
 from typing import Any
 
@@ -15,11 +15,16 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 class DeepPotential(torch.nn.Module):
-    """A batch and its neighbours -> atomic energies (N,), eV, float64.
+    """Atomic energies of a batch.
 
-    Precision: pair vectors are differences in the precision of the positions (give float64 ones where coordinates are
-    large); everything from r_ij to the output of the fitting net is in `config.precision`; the energy bias and all sums
-    over atoms are in float64. float32 costs about 1e-6 relative in forces (measured in tests/model/test_precision.py).
+    Pair vectors are differences in the precision of the positions: give float64 ones where coordinates are large.
+    Everything from r_ij to the output of the fitting net is in `config.precision`. The energy bias and all sums over
+    atoms are in float64. float32 costs about 1e-6 relative in forces (tests/model/test_precision.py measures it).
+
+    Parameters
+    ----------
+    config
+        Settings of the descriptor and the networks.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -36,12 +41,21 @@ class DeepPotential(torch.nn.Module):
         set_precision(self, DTYPES[config.precision])
 
     def forward(self, batch: AtomicBatch, pairs: NeighborList) -> Tensor:
+        """Compute atomic energies (N,), eV, float64."""
         energies = self.fitting(self.descriptor(batch, pairs), batch.species)
         return self.fitting.with_bias(energies, batch.species)
 
 
 class Potential(torch.nn.Module):
-    """A Deep Potential with its neighbour search: what a model file holds, scripted. Tensors in, tensors out."""
+    """A Deep Potential with its neighbour search, scripted in model files: tensors in, tensors out.
+
+    Parameters
+    ----------
+    model
+        The network.
+    cutoff
+        Of the neighbour search, Angstrom.
+    """
 
     def __init__(self, model: DeepPotential, cutoff: float) -> None:
         super().__init__()
@@ -58,20 +72,20 @@ class Potential(torch.nn.Module):
         neighbor: Tensor,
         shift: Tensor,
     ) -> Tensor:
-        """The fields of AtomicBatch and NeighborList -> atomic energies (N,), eV, float64."""
+        """Compute atomic energies (N,), eV, float64, from the fields of AtomicBatch and NeighborList."""
         return self.model(AtomicBatch(positions, species, cell, system), NeighborList(center, neighbor, shift))
 
     @torch.jit.export
     def neighbors(self, positions: Tensor, cell: Tensor, pbc: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Neighbour list of one system: positions (N, 3), cell (3, 3), Angstrom, pbc (3,) bool -> i, j, shift."""
+        """Find the pairs i, j, shift of one system: positions (N, 3), cell (3, 3), Angstrom, pbc (3,) bool."""
         pairs = self.search(positions, cell, pbc)
         return pairs.center, pairs.neighbor, pairs.shift
 
     @torch.jit.export
     def atomic_energies(self, positions: Tensor, species: Tensor, cell: Tensor, pbc: Tensor) -> Tensor:
-        """One system, neighbours included: (N, 3), (N,), (3, 3) Angstrom, (3,) bool -> (N,) eV, float64.
+        """Compute atomic energies (N,), eV, float64, of one system, neighbour search included.
 
-        Differentiable in positions and cell, as often as needed.
+        Differentiable in positions (N, 3) and cell (3, 3), Angstrom, any number of times; species (N,), pbc (3,) bool.
         """
         system = torch.zeros_like(species)
         pairs = self.search(positions, cell, pbc)
@@ -79,7 +93,7 @@ class Potential(torch.nn.Module):
 
 
 def set_precision(module: torch.nn.Module, dtype: torch.dtype) -> None:
-    """Cast weights and statistics of a DeepPotential or Potential (scripted or not); the energy bias stays float64."""
+    """Cast weights and statistics of a DeepPotential or Potential, scripted or not; the energy bias stays float64."""
     potential: Any = getattr(module, "model", module)
     bias = potential.fitting.bias.clone()
     module.to(dtype)

@@ -1,4 +1,4 @@
-"""Weights saved by earlier versions, in the names and shapes of today: one small step per version."""
+"""Weights saved by earlier versions, in the names and shapes of today: one step per version."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch import Tensor
 
 State = dict[str, Tensor]
 
-#: Of the weights in model files and checkpoints; both count their versions with it.
+#: Version of the weights in model files and in checkpoints.
 STATE_VERSION = 2
 
 
 def _descriptor_in_one_module(state: State) -> State:
-    """1 -> 2: environment and embedding nets in the descriptor; mean and deviation per species of the centre."""
+    """1 -> 2: environment and embedding nets belong to the descriptor; mean and deviation per species of the centre."""
     n_species = state["environment.scale"].shape[0]
     upgraded = {}
     for name, value in state.items():
@@ -24,12 +24,22 @@ def _descriptor_in_one_module(state: State) -> State:
     return upgraded
 
 
+#: Signs of local frames under reflection, which follow from the settings; some files of version 2 hold them.
+_NO_LONGER_SAVED = ("fitting.hand",)
 #: From version n to n + 1.
 _STEPS: dict[int, Callable[[State], State]] = {1: _descriptor_in_one_module}
 
 
 def upgraded_state(state: State, version: int) -> State:
-    """The state_dict of a DeepPotential, as saved by `version`, in today's form."""
+    """Bring saved weights into today's form.
+
+    Parameters
+    ----------
+    state
+        The state_dict of a DeepPotential.
+    version
+        Of the file that it was saved in.
+    """
     for step in range(version, STATE_VERSION):
         state = _STEPS[step](state)
-    return state
+    return {name: value for name, value in state.items() if name not in _NO_LONGER_SAVED}

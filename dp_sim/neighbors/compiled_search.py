@@ -20,7 +20,17 @@ class CompiledSearch(torch.nn.Module):
         self.register_buffer("cutoff", torch.tensor([cutoff], dtype=torch.float64))
 
     def forward(self, positions: Tensor, cell: Tensor, pbc: Tensor) -> NeighborList:
-        """positions (N, 3) and cell (3, 3) in Angstrom, pbc (3,) bool. The list itself carries no gradient."""
+        """Find the pairs of one system; the list carries no gradient.
+
+        Parameters
+        ----------
+        positions
+            (N, 3) Angstrom.
+        cell
+            (3, 3) Angstrom.
+        pbc
+            (3,) bool.
+        """
         system = torch.zeros(positions.shape[0], dtype=torch.int64)
         center, neighbor, shift, _ = self.of_systems(positions, cell[None], pbc[None], system)
         return NeighborList(center, neighbor, shift.to(positions.dtype))
@@ -28,10 +38,28 @@ class CompiledSearch(torch.nn.Module):
     def of_systems(
         self, positions: Tensor, cell: Tensor, pbc: Tensor, system: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """positions (N, 3), cell (S, 3, 3), pbc (S, 3) and the system of each atom (N,), rising -> the fields of the
-        list (shifts float64), and the smallest distance (1,) in Angstrom; inf without pairs."""
+        """Find the pairs of every system of a batch.
+
+        Parameters
+        ----------
+        positions
+            (N, 3) Angstrom.
+        cell
+            (S, 3, 3) Angstrom.
+        pbc
+            (S, 3) bool.
+        system
+            (N,) int64, the system of each atom, ascending.
+
+        Returns
+        -------
+        center, neighbor, shift
+            The fields of NeighborList, shifts in float64.
+        closest
+            (1,) Angstrom, the smallest distance; inf without pairs.
+        """
         points, box = positions.detach().to(torch.float64), cell.detach().to(torch.float64)
-        found = torch.ops.dp_sim.neighbors(
+        center, neighbor, shift, closest = torch.ops.dp_sim.neighbors(
             points.contiguous(), box.contiguous(), pbc.to(torch.int64).contiguous(), system, self.cutoff
         )
-        return found[0], found[1], found[2], found[3]
+        return center, neighbor, shift, closest

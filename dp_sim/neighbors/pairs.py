@@ -1,6 +1,6 @@
-"""Pair vectors, and the pairs of one structure: what statistics and training start from.
+"""Pair vectors, and the pairs of one structure, from which statistics and training start.
 
-The sign rule r_ij = r_j - r_i + shift @ cell has its home here and in the searches beside.
+The sign rule r_ij = r_j - r_i + shift @ cell is applied here and in the searches of this folder, nowhere else.
 """
 
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class StructurePairs(NamedTuple):
 
 
 def pair_vectors(batch: AtomicBatch, pairs: NeighborList) -> Tensor:
-    """r_ij (P, 3), Angstrom, differentiable in positions and cell."""
+    """Compute r_ij (P, 3), Angstrom, differentiable in positions and cell."""
     cell = batch.cell[batch.system[pairs.center]]
     return (
         batch.positions[pairs.neighbor]
@@ -39,9 +39,13 @@ def find_pairs(structure: Structure, species: Tensor, search: NeighborSearch, na
     Parameters
     ----------
     structure
-        What messages call `name`.
+        Positions, cell and periodicity.
     species
         (N,) int64, species of its atoms.
+    search
+        Neighbour search.
+    name
+        What messages call the structure.
 
     Raises
     ------

@@ -12,10 +12,17 @@ from dp_sim.structures.checks import Structure
 
 
 def complete_cell(cell: Tensor, pbc: Tensor) -> Tensor:
-    """The cell (3, 3) with each vector of a non-periodic axis replaced by a unit vector normal to the others.
+    """Replace the cell vector of each non-periodic axis by a unit vector normal to the others.
 
-    The search needs three independent vectors, and what a user leaves along an open axis (zeros, or a vacuum box) must
-    not matter.
+    The search needs three independent vectors, and what stands along an open axis (zeros, or a box of vacuum) must not
+    matter.
+
+    Parameters
+    ----------
+    cell
+        (3, 3) Angstrom, rows are lattice vectors.
+    pbc
+        (3,) bool.
     """
     identity = torch.eye(3, dtype=cell.dtype, device=cell.device)
     if not bool(pbc.any()):
@@ -23,7 +30,7 @@ def complete_cell(cell: Tensor, pbc: Tensor) -> Tensor:
     completed = torch.where(pbc[:, None], cell, torch.zeros_like(cell))
     for axis in range(3):
         if not bool(pbc[axis]):
-            # Gram-Schmidt against the vectors already there; one of the three unit vectors always survives best.
+            # Gram-Schmidt against the vectors already there, with the unit vector that is left longest
             basis = completed[torch.linalg.vector_norm(completed, dim=1) > 0]
             projector = identity
             if basis.shape[0] > 0:
@@ -36,12 +43,22 @@ def complete_cell(cell: Tensor, pbc: Tensor) -> Tensor:
 
 
 def close_gaps(points: Tensor, box: Tensor, pbc: Tensor, width: float) -> Tensor:
-    """Points (N, 3) with empty stretches along open axes cut down to `width` (Angstrom); distances below it are kept.
+    """Shorten empty stretches along open axes to `width`; smaller distances are kept.
 
-    The search divides the space between the outermost atoms into cells: slow with fragments some 100 Angstrom apart,
-    and too many at micrometres. Up to four `width` it needs no help, and this costs one look at the extent.
-    The vectors of `box` along open axes are unit vectors normal to all others, as complete_cell makes them, so atoms on
-    the two sides of a gap wider than the cutoff have no pair in any image.
+    The search divides the space between the outermost atoms into cells. This is slow with fragments some 100 Angstrom
+    apart, and takes too much memory at micrometres. Extents up to four `width` are left as they are.
+
+    Parameters
+    ----------
+    points
+        (N, 3) Angstrom.
+    box
+        (3, 3) Angstrom, from `complete_cell`: along open axes unit vectors normal to all others, so that atoms on the
+        two sides of a gap wider than the cutoff have no pair in any image.
+    pbc
+        (3,) bool.
+    width
+        Angstrom, larger than the cutoff.
     """
     if points.shape[0] < 2 or float((points.amax(0) - points.amin(0)).max()) < 4.0 * width:
         return points
@@ -55,10 +72,15 @@ def close_gaps(points: Tensor, box: Tensor, pbc: Tensor, width: float) -> Tensor
 
 
 class NeighborSearch(torch.nn.Module):
-    """All pairs within `cutoff` (Angstrom) of one system; any number of images, no limit on neighbours.
+    """Neighbour search by vesin: any number of periodic images, no limit on neighbours.
 
-    It keeps nothing between calls, so threads may share it. The library's own search does, and copies of a scripted
-    module share it (so do two OpenMM Contexts of one System): hence a new one in every call.
+    It keeps no state, so threads may share it. vesin's own search has a state, which copies of a scripted module share
+    (so do two OpenMM Contexts of one System): hence a new one in every call.
+
+    Parameters
+    ----------
+    cutoff
+        Angstrom.
     """
 
     def __init__(self, cutoff: float) -> None:
@@ -66,7 +88,17 @@ class NeighborSearch(torch.nn.Module):
         self.cutoff = float(cutoff)
 
     def forward(self, positions: Tensor, cell: Tensor, pbc: Tensor) -> NeighborList:
-        """positions (N, 3) and cell (3, 3) in Angstrom, pbc (3,) bool. The list itself carries no gradient."""
+        """Find the pairs of one system; the list carries no gradient.
+
+        Parameters
+        ----------
+        positions
+            (N, 3) Angstrom.
+        cell
+            (3, 3) Angstrom.
+        pbc
+            (3,) bool.
+        """
         box = complete_cell(cell.detach().to(torch.float64), pbc)
         points = close_gaps(positions.detach().to(torch.float64), box, pbc, 2.0 * self.cutoff)
         search = VesinNeighborList(cutoff=self.cutoff, full_list=True, sorted=True, n_threads=1)
@@ -77,19 +109,19 @@ class NeighborSearch(torch.nn.Module):
         )
 
     def of_systems(self, batch: AtomicBatch, pbc: Tensor) -> NeighborList:
-        """The neighbours of every system of a batch, its atoms one system after another; pbc (S, 3) bool."""
+        """Find the pairs of every system of a batch, whose atoms follow one another; pbc (S, 3) bool."""
         sizes = torch.bincount(batch.system, minlength=len(batch.cell)).tolist()
-        found = [self(*one) for one in zip(batch.positions.split(sizes), batch.cell, pbc, strict=True)]
+        lists = [self(*one) for one in zip(batch.positions.split(sizes), batch.cell, pbc, strict=True)]
         starts = [0, *itertools.accumulate(sizes[:-1])]
         return NeighborList(
-            torch.cat([pairs.center + start for pairs, start in zip(found, starts, strict=True)]),
-            torch.cat([pairs.neighbor + start for pairs, start in zip(found, starts, strict=True)]),
-            torch.cat([pairs.shift for pairs in found]),
+            torch.cat([pairs.center + start for pairs, start in zip(lists, starts, strict=True)]),
+            torch.cat([pairs.neighbor + start for pairs, start in zip(lists, starts, strict=True)]),
+            torch.cat([pairs.shift for pairs in lists]),
         )
 
 
 def neighbor_list(structure: Structure, cutoff: float) -> NeighborList:
-    """The neighbours of one structure (float64); for many structures keep a NeighborSearch."""
+    """Find the pairs of one structure, in float64; for many structures keep a NeighborSearch."""
     positions = torch.from_numpy(np.ascontiguousarray(structure.positions, dtype=np.float64))
     cell = torch.from_numpy(np.ascontiguousarray(structure.cell, dtype=np.float64))
     pbc = torch.from_numpy(np.ascontiguousarray(structure.pbc, dtype=bool))

@@ -11,9 +11,14 @@ from dp_sim.errors import nearest_name
 
 
 class SiLUT(torch.nn.Module):
-    """silu(x) up to a threshold, beyond it tanh(slope (x - threshold)) + constant, joined with one derivative.
+    """silu(x) below a threshold and tanh(slope (x - threshold)) + constant above, with a continuous derivative.
 
-    DeePMD-kit's `silut:threshold`: bounded, so that a net does not run away outside its data.
+    DeePMD-kit's `silut:threshold`. It is bounded, so that a net does not diverge outside its training data.
+
+    Parameters
+    ----------
+    threshold
+        Where silu ends.
     """
 
     def __init__(self, threshold: float) -> None:
@@ -24,12 +29,13 @@ class SiLUT(torch.nn.Module):
         self.constant = threshold * sigmoid
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply the activation element by element."""
         beyond = torch.tanh(self.slope * (x - self.threshold)) + self.constant
         return torch.where(x >= self.threshold, beyond, torch.nn.functional.silu(x))
 
 
-#: What a net may be built with; `silut:3.0` (any threshold) besides. relu and relu6 have kinks: forces jump there, and
-#: a Hessian misses them. They are there for models from elsewhere.
+#: Activations by name; `silut:3.0`, with any threshold, is one more. relu and relu6 have kinks, where forces jump and
+#: a Hessian is wrong: they serve imported models alone.
 ACTIVATIONS: dict[str, Callable[[], torch.nn.Module]] = {
     "tanh": torch.nn.Tanh,
     "gelu": torch.nn.GELU,
@@ -44,7 +50,13 @@ ACTIVATIONS: dict[str, Callable[[], torch.nn.Module]] = {
 
 
 def make_activation(name: str) -> torch.nn.Module:
-    """The activation of that name; ValueError for another."""
+    """Make an activation by its name.
+
+    Raises
+    ------
+    ValueError
+        There is none of this name.
+    """
     if name.startswith("silut:"):
         return SiLUT(float(name.removeprefix("silut:")))
     if name not in ACTIVATIONS:

@@ -9,9 +9,18 @@ from dp_sim.networks.activations import make_activation
 
 
 class Dense(torch.nn.Module):
-    """y = f(x W + b), plus x itself where the widths allow it: equal (x + y) or doubled ((x, x) + y).
+    """A layer y = f(x W + b) with a skip connection: x + y at equal widths, (x, x) + y where the width doubles.
 
-    With `timestep` the new part is multiplied by a trained vector near 0.1 before it is added (a residual step).
+    Parameters
+    ----------
+    n_in, n_out
+        Widths.
+    activation
+        Name of f (dp_sim.networks.activations).
+    timestep
+        Multiply y by a trained vector, which starts near 0.1, before it is added to x.
+    bias_deviation
+        Standard deviation of the initial biases.
     """
 
     def __init__(self, n_in: int, n_out: int, activation: str, timestep: bool, bias_deviation: float) -> None:
@@ -24,6 +33,7 @@ class Dense(torch.nn.Module):
         self.step = torch.nn.Parameter(0.1 + 0.001 * torch.randn(n_out)) if self.has_step else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply the layer: (B, n_in) -> (B, n_out)."""
         y = self.activation(torch.addmm(self.bias, x, self.weight))
         step = self.step
         if step is not None:
@@ -36,11 +46,23 @@ class Dense(torch.nn.Module):
 
 
 class Network(torch.nn.Module):
-    """Hidden layers of the given widths: (B, n_in) -> (B, widths[-1]).
+    """Hidden layers, one after another.
 
-    Weights start with deviation 1/sqrt(n_in + n_out). `bias_deviation` is that of the biases: of order 1 where the
-    input is a single number, so that the neurons differ; small where it has many components, so that none starts
-    saturated.
+    Weights start with standard deviation 1/sqrt(n_in + n_out).
+
+    Parameters
+    ----------
+    n_in
+        Width of the input.
+    widths
+        Widths of the layers.
+    activation
+        Name of the activation (dp_sim.networks.activations).
+    timestep
+        Whether skip connections have trained residual steps.
+    bias_deviation
+        Standard deviation of the initial biases: of order 1 where the input is one number, so that the neurons differ;
+        small where the input has many components, so that no neuron starts saturated.
     """
 
     def __init__(
@@ -53,6 +75,7 @@ class Network(torch.nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply all layers: (B, n_in) -> (B, widths[-1])."""
         for layer in self.layers:
             x = layer(x)
         return x

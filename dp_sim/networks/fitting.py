@@ -1,4 +1,4 @@
-"""Fitting nets: descriptor of an atom -> its energy, one net per species of the centre (eq. 3-4)."""
+"""Fitting nets: descriptor of an atom -> its energy, one net per species of the central atom (eq. 3-4)."""
 
 import torch
 from torch import Tensor
@@ -7,16 +7,30 @@ from dp_sim.networks.dense import Network
 
 
 class Fitting(torch.nn.Module):
-    """(N, F) descriptors -> (N,) atomic energies in eV, float64.
+    """Atomic energies from descriptors, eV.
 
-    The nets run in the precision of their weights; the energy bias per species, which can be thousands of eV, is added
+    The nets run in the precision of their weights. The energy bias per species, which can be thousands of eV, is added
     in float64, and so is everything after it.
 
-    `hand` (F,): signs that a mirror gives to the descriptors, where it does; an energy is then the mean of both hands.
+    Parameters
+    ----------
+    n_features
+        Components F of a descriptor.
+    widths
+        Widths of the hidden layers.
+    n_species
+        Number of species T; each has a net of its own.
+    activation
+        Name of the activation (dp_sim.networks.activations).
+    timestep
+        Whether skip connections have trained residual steps.
+    mirror_signs
+        (F,): the sign that each component of a descriptor takes in the mirror image of its environment. The energy is
+        then the mean over an environment and its mirror image. None for descriptors that are invariant to reflection.
     """
 
     bias: Tensor
-    hand: Tensor
+    mirror_signs: Tensor
 
     def __init__(
         self,
@@ -25,11 +39,13 @@ class Fitting(torch.nn.Module):
         n_species: int,
         activation: str,
         timestep: bool,
-        hand: Tensor | None = None,
+        mirror_signs: Tensor | None = None,
     ) -> None:
         super().__init__()
-        if hand is not None:  # TorchScript knows `hasattr` of what is not there, but saves no buffer that may be None
-            self.register_buffer("hand", hand)
+        # TorchScript resolves `hasattr` of a missing buffer, but cannot save one that may be None. Not persistent: it
+        # follows from the settings.
+        if mirror_signs is not None:
+            self.register_buffer("mirror_signs", mirror_signs, persistent=False)
         self.nets = torch.nn.ModuleList(
             [Network(n_features, widths, activation, timestep=timestep, bias_deviation=0.1) for _ in range(n_species)]
         )
@@ -37,13 +53,14 @@ class Fitting(torch.nn.Module):
         self.register_buffer("bias", torch.zeros(n_species, dtype=torch.float64))
 
     def forward(self, descriptors: Tensor, species: Tensor) -> Tensor:
-        if hasattr(self, "hand"):
-            both = torch.cat([descriptors, descriptors * self.hand])
-            return self.one_hand(both, torch.cat([species, species])).view(2, -1).mean(dim=0)
-        return self.one_hand(descriptors, species)
+        """Compute atomic energies without the bias: (N, F), (N,) -> (N,) eV."""
+        if hasattr(self, "mirror_signs"):
+            both = torch.cat([descriptors, descriptors * self.mirror_signs])
+            return self.net_energies(both, torch.cat([species, species])).view(2, -1).mean(dim=0)
+        return self.net_energies(descriptors, species)
 
-    def one_hand(self, descriptors: Tensor, species: Tensor) -> Tensor:
-        """The nets as they are, without the mean over hands."""
+    def net_energies(self, descriptors: Tensor, species: Tensor) -> Tensor:
+        """Run the nets once, without the mean over mirror images: (N, F), (N,) -> (N,) eV."""
         energies = torch.zeros(descriptors.shape[0], dtype=descriptors.dtype, device=descriptors.device)
         for index, (net, last) in enumerate(zip(self.nets, self.last)):  # noqa: B905 (TorchScript has no strict=)
             atoms = torch.nonzero(species == index)[:, 0]
@@ -51,5 +68,5 @@ class Fitting(torch.nn.Module):
         return energies
 
     def with_bias(self, energies: Tensor, species: Tensor) -> Tensor:
-        """Add the energy of each atom's species, in float64."""
+        """Add the energy bias of each atom's species: (N,), (N,) -> (N,) eV, float64."""
         return energies.to(torch.float64) + self.bias[species]

@@ -1,4 +1,4 @@
-"""The containers that pass between the parts of the core; every field has a shape and a unit.
+"""Containers that pass between the parts of the core; every field has a shape and a unit.
 
 Axis letters, used everywhere: N atoms, P pairs, S systems (frames), T species, M1/M2 embedding widths.
 
@@ -35,7 +35,7 @@ class NeighborList(NamedTuple):
 
 
 class ModelOutput(NamedTuple):
-    """What a model says of a batch; the standard deviations are those of a committee."""
+    """Energies of a batch and their derivatives; the standard deviations are those of a committee."""
 
     energy: Tensor  # (S,) eV, float64
     atomic_energies: Tensor  # (N,) eV, float64
@@ -45,12 +45,12 @@ class ModelOutput(NamedTuple):
     forces_std: Tensor | None = None  # (N, 3) eV/Angstrom, per component
 
 
-#: Fields of ModelOutput with one row an atom; the others have one a system.
+#: Fields of ModelOutput with a row for each atom; the others have a row for each system.
 PER_ATOM = ("atomic_energies", "forces", "forces_std")
 
 
 def separate(output: ModelOutput, sizes: Sequence[int]) -> list[ModelOutput]:
-    """What a model says of a batch -> of each of its systems, which have `sizes` atoms."""
+    """Split the output for a batch into outputs for each of its systems, which have `sizes` atoms."""
     columns = [
         [None] * len(sizes) if values is None else values.split(list(sizes) if field in PER_ATOM else 1)
         for field, values in zip(ModelOutput._fields, output, strict=True)
@@ -59,6 +59,6 @@ def separate(output: ModelOutput, sizes: Sequence[int]) -> list[ModelOutput]:
 
 
 def sum_per_system(atomic: Tensor, batch: AtomicBatch) -> Tensor:
-    """(N,) -> (S,)."""
+    """Sum atomic values (N,) over the atoms of each system (S,)."""
     total = torch.zeros(batch.cell.shape[0], dtype=atomic.dtype, device=atomic.device)
     return total.index_add(0, batch.system, atomic)

@@ -6,7 +6,13 @@ from dp_sim.errors import InputError, nearest_name
 
 
 def usable_device(name: str | torch.device) -> torch.device:
-    """The torch device of that name, or an InputError where it does not exist here."""
+    """Find a torch device by its name.
+
+    Raises
+    ------
+    InputError
+        It does not exist here, or holds no numbers.
+    """
     try:
         probe = torch.zeros(1, device=torch.device(name))
         probe.cpu()  # the device "meta" makes tensors, but holds no numbers

@@ -37,6 +37,30 @@ def species_index(numbers: Any, known: tuple[str, ...], name: str = "structure")
     return torch.from_numpy(index)
 
 
+def check_trained(index: Tensor, species: Sequence[str], trained: Sequence[str], name: str = "structure") -> None:
+    """Refuse elements that stand in a model's list of species and that it has no training data of.
+
+    Parameters
+    ----------
+    index
+        (N,) into `species`, the elements that the model lists.
+    trained
+        Those of them that were in its training data.
+
+    Raises
+    ------
+    InputError
+        Names the elements.
+    """
+    without = [symbol for symbol in (species[i] for i in torch.unique(index).tolist()) if symbol not in trained]
+    if without:
+        raise InputError(
+            "element-untrained",
+            f"{name}: the model lists {', '.join(without)} among its species and had no training data with it, so that "
+            f"its energies there mean nothing; train on structures that have {', '.join(without)}",
+        )
+
+
 @functools.cache
 def _species_table(known: tuple[str, ...]) -> np.ndarray:
     """Atomic number -> index into `known`, -1 for the others."""
@@ -49,10 +73,16 @@ def _species_table(known: tuple[str, ...]) -> np.ndarray:
 
 def formula(numbers: np.ndarray) -> str:
     """Composition in Hill order, C2H6O."""
+    return _hill(np.asarray(numbers, dtype=np.int64).tobytes())
+
+
+@functools.lru_cache(maxsize=1024)
+def _hill(content: bytes) -> str:
+    """`formula` of atomic numbers as int64 bytes: frames of one system come in thousands."""
     from ase.formula import Formula
     from ase.symbols import Symbols
 
-    return str(Formula(Symbols(numbers).get_chemical_formula(), strict=True))
+    return str(Formula(Symbols(np.frombuffer(content, dtype=np.int64)).get_chemical_formula(), strict=True))
 
 
 def find_species(structures: Sequence[Structure]) -> tuple[str, ...]:

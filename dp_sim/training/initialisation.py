@@ -8,13 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dp_sim.config.training import TrainConfig
 from dp_sim.datasets.frames import Frame
+from dp_sim.errors import InputError
 from dp_sim.model.potential import DeepPotential
 from dp_sim.neighbors.pairs import StructurePairs
 
+#: Energies of one atom alone, of one element, agree within this (eV).
+_ISOLATED_EV = 1e-3
+
 
 def energy_bias(frames: Sequence[Frame], species: Sequence[Tensor], n_species: int) -> Tensor:
-    """Least-squares energy per species (T,), eV, of the labelled frames; of all solutions the one of least norm."""
+    """Least-squares energy per species (T,), eV, of the labelled frames, by their weights; of least norm of all."""
     counts = [
         np.bincount(s.numpy(), minlength=n_species)
         for f, s in zip(frames, species, strict=True)
@@ -23,11 +28,55 @@ def energy_bias(frames: Sequence[Frame], species: Sequence[Tensor], n_species: i
     energies = [f.energy for f in frames if f.energy is not None]
     if not energies:
         return torch.zeros(n_species, dtype=torch.float64)
-    solution = np.linalg.lstsq(np.array(counts, dtype=float), np.array(energies, dtype=float), rcond=None)[0]
-    return torch.as_tensor(solution)
+    roots = np.sqrt([f.weights.energy for f in frames if f.energy is not None])
+    matrix, right = roots[:, None] * np.array(counts, dtype=float), roots * np.array(energies, dtype=float)
+    return torch.as_tensor(np.linalg.lstsq(matrix, right, rcond=None)[0])
 
 
-def initialise(model: DeepPotential, frames: Sequence[Frame], pairs: Sequence[StructurePairs]) -> None:
+def isolated_energies(frames: Sequence[Frame], species: Sequence[Tensor], names: Sequence[str]) -> Tensor:
+    """Energies (T,), eV, of the frames that hold one atom alone.
+
+    Parameters
+    ----------
+    names
+        Symbols of the species.
+
+    Raises
+    ------
+    InputError
+        A species that is in the data and has no such frame, or has two with different energies.
+    """
+    found: dict[int, tuple[float, str]] = {}
+    present = {int(i) for s in species for i in torch.unique(s)}
+    for frame, s in zip(frames, species, strict=True):
+        if not frame.isolated or frame.energy is None:
+            continue
+        energy, name = found.setdefault(int(s[0]), (frame.energy, frame.name))
+        if abs(energy - frame.energy) > _ISOLATED_EV:
+            raise InputError(
+                "isolated-atoms-differ",
+                f"{name} ({energy:.6g} eV) and {frame.name} ({frame.energy:.6g} eV) are both {names[int(s[0])]} alone "
+                "and differ; keep one of them, or set data.energy_bias: least-squares",
+            )
+    missing = [names[i] for i in sorted(present - found.keys())]
+    if missing:
+        raise InputError(
+            "isolated-atoms-missing",
+            f"data.energy_bias is isolated-atoms, and the training data have no frame of {', '.join(missing)} alone "
+            "(one atom, open or with config_type IsolatedAtom); add it, or set data.energy_bias: least-squares",
+        )
+    return torch.tensor([found[i][0] if i in found else 0.0 for i in range(len(names))], dtype=torch.float64)
+
+
+def initialise(
+    model: DeepPotential, frames: Sequence[Frame], pairs: Sequence[StructurePairs], config: TrainConfig
+) -> None:
     """Write the statistics of the training frames into the model's buffers."""
     model.descriptor.set_statistics(pairs)
-    model.fitting.bias.copy_(energy_bias(frames, [p.species for p in pairs], len(model.fitting.bias)))
+    species = [p.species for p in pairs]
+    energies = (
+        isolated_energies(frames, species, config.model.species)
+        if config.data.energy_bias == "isolated-atoms"
+        else energy_bias(frames, species, len(model.fitting.bias))
+    )
+    model.fitting.bias.copy_(energies)

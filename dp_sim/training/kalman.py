@@ -147,15 +147,17 @@ class KalmanFilter:
     def residuals(self, prediction: Prediction, labels: Labels) -> Tensor:
         """The terms (m,) of the loss (dp_sim.training.loss.mean_square_errors), |error| for its square.
 
-        Energy / sqrt(N), forces / sqrt(3), virial / (3 sqrt(N)). All times
+        Energy / sqrt(N), forces / sqrt(3), virial / (3 sqrt(N)), each times the root of its weight. All times
         sqrt(batch size) (Hu et al., PPoPP 2024, for batches).
         """
         sizes = labels.sizes
-        energy = (self.energy / sizes).sqrt() * (labels.energy - prediction.energy)
-        forces = (self.forces / 3) ** 0.5 * (labels.forces - prediction.forces)
+        energy = (self.energy / sizes * labels.energy_weight).sqrt() * (labels.energy - prediction.energy)
+        forces = (self.forces / 3 * labels.forces_weight).sqrt()[:, None] * (labels.forces - prediction.forces)
         parts = [funnelled(energy[:, None], labels.has_energy, 1), funnelled(forces, labels.has_forces, self.groups)]
         if prediction.virial is not None:
-            virial = (self.virial / (9 * sizes)).sqrt()[:, None, None] * (labels.virial - prediction.virial)
+            virial = (self.virial / (9 * sizes) * labels.virial_weight).sqrt()[:, None, None] * (
+                labels.virial - prediction.virial
+            )
             parts.append(funnelled(virial.flatten(1), labels.has_virial, 1))
         return torch.cat(parts) * len(sizes) ** 0.5
 

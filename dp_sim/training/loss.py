@@ -12,7 +12,10 @@ from dp_sim.config.training import LossConfig
 
 
 class Labels(NamedTuple):
-    """Labels of a batch of S frames; a missing one has weight 0 and value 0."""
+    """Labels of a batch of S frames; a missing one has value 0 and does not count.
+
+    Squared errors are multiplied by the weights, which are 1 where the data give none.
+    """
 
     energy: Tensor  # (S,) eV, less the energy bias of the model
     forces: Tensor  # (N, 3) eV/Angstrom
@@ -21,6 +24,9 @@ class Labels(NamedTuple):
     has_forces: Tensor  # (N,) 0 or 1
     has_virial: Tensor  # (S,) 0 or 1
     sizes: Tensor  # (S,) atoms
+    energy_weight: Tensor  # (S,)
+    forces_weight: Tensor  # (N,)
+    virial_weight: Tensor  # (S,)
 
 
 class Prediction(NamedTuple):
@@ -30,7 +36,7 @@ class Prediction(NamedTuple):
 
 
 class Errors(NamedTuple):
-    """Mean squares over the labelled: energy |dE|^2/N, forces |dF|^2/3 per atom, virial |dW|^2/(9N)."""
+    """Weighted mean squares over the labelled: energy |dE|^2/N, forces |dF|^2/3 per atom, virial |dW|^2/(9N)."""
 
     energy: Tensor
     forces: Tensor
@@ -38,12 +44,13 @@ class Errors(NamedTuple):
 
 
 def mean_square_errors(prediction: Prediction, labels: Labels) -> Errors:
-    energy = (prediction.energy - labels.energy).square() / labels.sizes * labels.has_energy
-    forces = (prediction.forces - labels.forces).square().mean(dim=1) * labels.has_forces
+    """Terms of eq. 12, divided by how many labels there are, not by their weights: those of a lone frame count."""
+    energy = (prediction.energy - labels.energy).square() / labels.sizes * labels.has_energy * labels.energy_weight
+    forces = (prediction.forces - labels.forces).square().mean(dim=1) * labels.has_forces * labels.forces_weight
     virial = torch.zeros_like(energy)
     if prediction.virial is not None:
         difference = (prediction.virial - labels.virial).square().mean(dim=(1, 2))
-        virial = difference / labels.sizes * labels.has_virial
+        virial = difference / labels.sizes * labels.has_virial * labels.virial_weight
     return Errors(
         energy.sum() / labels.has_energy.sum().clamp_min(1),
         forces.sum() / labels.has_forces.sum().clamp_min(1),
@@ -53,7 +60,7 @@ def mean_square_errors(prediction: Prediction, labels: Labels) -> Errors:
 
 @torch.no_grad()
 def square_sums(prediction: Prediction, labels: Labels) -> Tensor:
-    """What the learning curve is made of (2, 3), float64.
+    """What the learning curve is made of (2, 3), float64; weights do not count here.
 
     Sums of squared errors of energy per atom (eV), force components (eV/Angstrom) and virial components per atom (eV);
     below them, how many labels each sum runs over.

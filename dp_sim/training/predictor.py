@@ -91,4 +91,7 @@ class Predictor:
             tensor(has_forces),
             tensor([f.virial is not None for f in frames]),
             tensor(sizes),
+            tensor([f.weights.energy for f in frames]),
+            tensor(np.concatenate([np.broadcast_to(f.weights.forces, len(f.numbers)) for f in frames])),
+            tensor([f.weights.virial for f in frames]),
         )

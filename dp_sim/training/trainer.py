@@ -33,12 +33,14 @@ class Trainer:
             found = find_species(data.train)
             config = config.model_copy(update={"model": config.model.model_copy(update={"species": found})})
         self.config = config
+        self.trained_species = find_species(data.train)
+        self._check_held_out(data)
         device = torch.device(config.training.device)
         search = NeighborSearch(config.model.cutoff)
         pairs = {name: self._pairs(getattr(data, name), search) for name in ("train", "valid")}
         torch.manual_seed(config.training.seed)
         self.model = DeepPotential(config.model)
-        initialise(self.model, data.train, pairs["train"])
+        initialise(self.model, data.train, pairs["train"], config)
         features = training_features(self.model.descriptor, [*pairs["train"], *pairs["valid"]], config.training)
         self.predictor = Predictor(features, self.model.fitting.bias.clone(), device, DTYPES[config.model.precision])
         cache = config.training.cache_gb * 1e9
@@ -48,6 +50,11 @@ class Trainer:
         self.average = copy.deepcopy(self.model) if config.training.average > 0 else None
         self.optimizer = make_optimizer(self.model, config)
         self.step_number = 0
+
+    def _check_held_out(self, data: Datasets) -> None:
+        """Refuse to measure on elements that nothing is trained on."""
+        for frame in data.valid:
+            species_index(frame.numbers, self.trained_species, f"{frame.name} (held out)")
 
     def _pairs(self, frames: Sequence[Frame], search: NeighborSearch) -> list[StructurePairs]:
         known = self.config.model.species

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from typing_extensions import override
 
+from dp_sim.config.reading import as_label_keys
+from dp_sim.config.training import LabelKeys
 from dp_sim.datasets.reading import read_all
+from dp_sim.datasets.remarks import Remarks
 from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.calculators import as_calculator, loaded_model
+from dp_sim.recipes.models.data_remarks import remark_quantities, say
 from dp_sim.recipes.results.figures import COLOURS, new_panels
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
@@ -41,6 +45,8 @@ class AccuracyResult(Result):
         The same for each composition.
     parities
         Labels and predictions of each composition.
+    remarks
+        What was decided while the data were read.
     """
 
     recipe: ClassVar[str] = "test"
@@ -49,10 +55,12 @@ class AccuracyResult(Result):
     total: SystemErrors
     systems: tuple[SystemErrors, ...]
     parities: tuple[Parity, ...]
+    remarks: tuple[str, ...] = ()
 
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
         quantities: dict[str, Quantity | Estimate] = {"frames": Quantity(self.total.frames)}
+        quantities.update(remark_quantities(self.remarks))
         shown = [self.total] if len(self.systems) == 1 else [self.total, *self.systems]
         for errors in shown:
             prefix = "" if errors is self.total else f"{errors.system}_"
@@ -112,6 +120,7 @@ def measure_accuracy(
     model: Any,
     data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
+    keys: LabelKeys | Mapping[str, str] | None = None,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -125,7 +134,9 @@ def measure_accuracy(
     model
         A model file, a list of them (a committee) or a DPCalculator.
     data
-        Files that ASE reads (FILE@INDEX for a part) or DeePMD-kit folders.
+        Files that ASE reads (FILE@INDEX for a part), DeePMD-kit folders, or dpdata:FORMAT:FILE.
+    keys
+        Names of the labels (energy, forces, virial, stress) where they are not found by themselves.
     out, overwrite, resume, progress
         As for every recipe. There is nothing to continue: `resume` starts again.
     seed
@@ -149,10 +160,14 @@ def measure_accuracy(
             f"accuracy is measured for dp-sim models, got {type(calculator).__name__}; give a model file",
         )
     sources = [data] if isinstance(data, (str, os.PathLike)) else list(data)
-    frames = read_all(sources)
+    keys = as_label_keys(keys)
+    remarks = Remarks()
+    with progress_bar("read", total=None, show=progress) as advance:
+        frames = read_all(sources, keys=keys, remarks=remarks, on_frame=advance)
     for frame in frames:
         loaded.species_index(frame.numbers, frame.name)
-    settings = {"data": [str(source) for source in sources]}
+    given = {label: key for label, key in keys.model_dump().items() if key is not None}
+    settings = {"data": [str(source) for source in sources], **({"keys": given} if given else {})}
     with (
         RunDirectory(
             "test",
@@ -164,10 +179,14 @@ def measure_accuracy(
             overwrite=overwrite,
             resume=resume,
             resumable=False,
+            data=[str(source) for source in sources],
         ) as run,
         progress_bar("test", total=len(frames), show=progress) as advance,
     ):
         parities = tuple(compare(loaded, frames, advance))
         systems = tuple(system_errors(parity) for parity in parities)
         total = system_errors(pool(parities))
-        return run.finish(AccuracyResult(converged=True, total=total, systems=systems, parities=parities))
+        lines = say(remarks, run)
+        return run.finish(
+            AccuracyResult(converged=True, total=total, systems=systems, parities=parities, remarks=lines)
+        )

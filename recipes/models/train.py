@@ -18,6 +18,8 @@ from dp_sim.files import write_text
 from dp_sim.model.evaluator import Model
 from dp_sim.model.model_file import load_model, save_model
 from dp_sim.recipes.models.accuracy import UNITS, error_quantities, parity_figure
+from dp_sim.recipes.models.data_remarks import remark_quantities
+from dp_sim.recipes.models.training_data import prepare
 from dp_sim.recipes.results.figures import COLOURS, new_panels
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
@@ -26,7 +28,6 @@ from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
 from dp_sim.structures.devices import usable_device
 from dp_sim.training.accuracy import Parity, SystemErrors, compare, pool, system_errors
-from dp_sim.training.data import read_datasets
 from dp_sim.training.loop import CurvePoint, fit
 from dp_sim.training.trainer import Trainer
 
@@ -59,6 +60,8 @@ class TrainResult(Result):
         Errors on all held-out frames, evaluated with the model file; None without such frames.
     parities
         Their labels and predictions, for each composition.
+    remarks
+        What was decided while the data were read, and what is odd in them.
     """
 
     recipe: ClassVar[str] = "train"
@@ -70,6 +73,7 @@ class TrainResult(Result):
     frames: int
     held_out: SystemErrors | None
     parities: tuple[Parity, ...]
+    remarks: tuple[str, ...] = ()
 
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
@@ -77,6 +81,7 @@ class TrainResult(Result):
         quantities: dict[str, Quantity | Estimate] = {
             "species": Quantity(" ".join(self.model.metadata.species)),
             "training_frames": Quantity(self.frames),
+            **remark_quantities(self.remarks),
             "steps": Quantity(last.step),
             "training_time": Quantity(last.seconds, "s"),
         }
@@ -135,6 +140,7 @@ def train(
     progress: bool = True,
     seed: int | None = None,
     device: str | None = None,
+    strict: bool = False,
 ) -> TrainResult:
     """Train a Deep Potential.
 
@@ -155,6 +161,8 @@ def train(
         Show a progress bar.
     seed, device
         In place of `training.seed` and `training.device`.
+    strict
+        Refuse data in which anything odd is found (`dp_sim.datasets.findings`), before the first step.
 
     Returns
     -------
@@ -172,8 +180,6 @@ def train(
         sections = config.model_dump()
         config = parse_config({**sections, "training": {**sections["training"], **changed}})
     usable_device(config.training.device)
-    data = read_datasets(config)
-    trainer = Trainer(config, data)
     with RunDirectory(
         "train",
         out,
@@ -184,7 +190,9 @@ def train(
         overwrite=overwrite,
         resume=resume,
         advice={"training.steps": OTHER_STEPS},
+        data=(*config.data.train, *config.data.valid),
     ) as run:
+        trainer, data, remarks = prepare(config, run, strict=strict, progress=progress)
         run.log(
             f"{len(data.train)} frames to train on, {len(data.valid)} held out, species {trainer.config.model.species}"
         )
@@ -203,6 +211,7 @@ def train(
                 frames=len(data.train),
                 held_out=system_errors(pool(parities)) if parities else None,
                 parities=parities,
+                remarks=remarks,
             )
         )
 
@@ -257,6 +266,7 @@ def _summary(trainer: Trainer, curve: list[CurvePoint]) -> dict[str, Any]:
     return {
         "settings": trainer.config.model_dump(mode="json", exclude={"data", "model"}),
         "training_frames": len(trainer.train.frames),
+        "trained_species": trainer.trained_species,
         "last": curve[-1]._asdict(),
         "radial_distribution": radial_distribution(trainer.train.pairs, trainer.config.model),
     }

@@ -19,7 +19,8 @@ class Manifest:
     """What a run directory holds and what it was made from.
 
     files          paths relative to the directory, in the order of writing
-    input_sha256   hash of the input structures; model_sha256 of each model file
+    input_sha256   hash of the input structures or data files; model_sha256 of each model file, data_sha256 of each
+                   source of data
     input_parts    hashes of what the structures say, part by part
     calculator     the parameters of the calculator
     wall_s         seconds worked in all sessions so far
@@ -28,6 +29,7 @@ class Manifest:
     recipe: str
     input_sha256: str = ""
     model_sha256: list[str] = field(default_factory=list)
+    data_sha256: dict[str, str] = field(default_factory=dict)
     input_parts: dict[str, str] = field(default_factory=dict)
     calculator: dict[str, Any] = field(default_factory=dict)
     wall_s: float = 0.0

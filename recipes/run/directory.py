@@ -17,6 +17,7 @@ import yaml
 from ase import Atoms
 
 from dp_sim.config.safe_yaml import load_yaml
+from dp_sim.datasets.file_hash import hash_sources
 from dp_sim.errors import InputError
 from dp_sim.files import write_text
 from dp_sim.recipes.inputs.calculators import calculator_settings, model_sha256, parameters_of
@@ -43,6 +44,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
     overwrite, resume   what may happen to a directory that holds an earlier run
     resumable           false for a recipe that cannot continue: `resume` then starts over and says so
     may_change          settings that may differ when a run is continued (`steps`, say)
+    data                sources of frames (dp_sim.datasets.reading) of a run on data files; their content is hashed
     advice              what to do where a setting that may not differ does, if more is to say than in general: key ->
                         words
 
@@ -69,16 +71,19 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         resumable: bool = True,
         may_change: Sequence[str] = (),
         advice: Mapping[str, str] | None = None,
+        data: Sequence[str] = (),
     ) -> None:
         self.recipe = recipe
         self.directory = None if directory is None else Path(directory)
         self.config = plain({"recipe": recipe, **calculator_settings(calculator), "seed": seed, **settings})
         self.resumed = False
         self._structures = structures
+        input_hash, data_hashes = hash_sources(data) if data else (structures_sha256(structures), {})
         self._manifest = Manifest(
             recipe,
-            structures_sha256(structures),
+            input_hash,
             model_sha256(calculator),
+            data_hashes,
             structure_parts(structures),
             plain(parameters_of(calculator)),
         )
@@ -97,7 +102,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         self._open.enter_context(signals_as_interrupts())
         self.log(f"{self.recipe} {'continued' if self.resumed else 'started'}")
         for sentence in self.notes:
-            self.log(sentence, level=logging.WARNING)
+            self.note(sentence)
         return self
 
     def _claim(self, directory: Path) -> None:
@@ -139,7 +144,15 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
                     f"the run in {directory} had {key}: {before!r}, this one has {now!r}; "
                     f"{self._advice.get(key, advice)}",
                 )
-        if earlier.input_sha256 != self._manifest.input_sha256:
+        for source, now in self._manifest.data_sha256.items():
+            if earlier.data_sha256.get(source, now) != now:
+                raise InputError(
+                    "run-differs-data",
+                    f"the data in {source} have changed since the run in {directory} began; {advice}",
+                )
+        if earlier.data_sha256.keys() == self._manifest.data_sha256.keys() and (
+            earlier.input_sha256 != self._manifest.input_sha256
+        ):
             changed = [key for key, _, _ in _differences(earlier.input_parts, self._manifest.input_parts)]
             what = f" (its {', '.join(changed)} differ)" if earlier.input_parts and changed else ""
             raise InputError("run-differs", f"the run in {directory} started from another structure{what}; {advice}")
@@ -160,18 +173,22 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         """Where the file `name` goes; None for a run without files. Every file of a run gets its name from here."""
         return None if self.directory is None else self._file(name)
 
-    def note(self, sentence: str) -> None:
-        """A sentence for the screen, the log and the page: something that the user should know of the run."""
-        if sentence not in self.notes:
-            self.notes.append(sentence)
-            self.log(sentence, level=logging.WARNING)
+    def log(self, message: str) -> None:
+        """One line, with the time (UTC), in log.txt; on the screen too with -v."""
+        logger.info(message)
+        self._write_log(message)
 
-    def log(self, message: str, level: int = logging.INFO) -> None:
-        """One line, with the time (UTC), in log.txt; on the screen too with -v, or where it is a warning."""
-        logger.log(level, message)
+    def _write_log(self, message: str) -> None:
         if self.directory is not None:
             with self._file("log.txt").open("a", encoding="utf-8") as file:
                 file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}  {message}\n")
+
+    def note(self, message: str) -> None:
+        """A line that the user should see: on the screen without -v, in log.txt and on the page."""
+        if message not in self.notes:
+            self.notes.append(message)
+        logger.warning(message)
+        self._write_log(message)
 
     def on_interrupt(self, save: Callable[[], object]) -> None:
         """Call `save` on Ctrl-C or SIGTERM, before the exception goes on; it must write whole files."""

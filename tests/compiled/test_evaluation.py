@@ -15,7 +15,7 @@ from model_contract import STRUCTURES, ModelContract, assert_same, on_path, open
 from systems import CUTOFF, SPECIES, random_config, random_model
 
 from dp_sim.compiled import evaluation, library
-from dp_sim.compiled.embedding_layout import source
+from dp_sim.descriptors.descriptor import compiled_layout
 from dp_sim.model.compression import compress
 from dp_sim.model.evaluator import Model
 from dp_sim.model.metadata import ModelMetadata
@@ -196,7 +196,6 @@ assert (fast.virial - plain.virial).abs().max() < 1e-12
 def test_on_another_device_there_is_no_fast_path(kind: str) -> None:
     """The device "meta", which has no numbers, stands for a GPU."""
     elsewhere = Potential(random_of(kind), CUTOFF).to("meta")
-    assert evaluation.compile_potential(elsewhere) is None
     members = [ModelMetadata(SPECIES, CUTOFF, "float64", {}, "", "")]
     assert Model([elsewhere], members, "meta").compiled == [None]
 
@@ -232,7 +231,7 @@ def test_other_descriptors_have_no_fast_path_and_nothing_is_said(caplog: pytest.
     frames = {"H": 2, "O": 2, "Cu": 2}
     config = random_config(descriptor="local-frame", angular_neighbors=frames, radial_neighbors=0)
     model = DeepPotential(config)
-    assert source(model.descriptor) is None
+    assert compiled_layout(model.descriptor) is None
     with caplog.at_level(logging.WARNING, logger="dp_sim"):
         assert open_model(Potential(model, CUTOFF), "float64").compiled == [None]
     assert not caplog.records

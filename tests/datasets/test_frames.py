@@ -13,8 +13,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from refusals import refused
 from systems import Morse, crystal
 
-from dp_sim.datasets.ase_files import frame_from_atoms
 from dp_sim.datasets.frames import split
+from dp_sim.datasets.label_reading.of_atoms import frame_from_atoms
 from dp_sim.datasets.reading import read_all, read_frames
 from dp_sim.errors import InputError
 
@@ -257,7 +257,10 @@ def test_deepmd_without_periodicity(tmp_path: Path) -> None:
         ("box", np.zeros((2, 9)), ("cell-without-volume",)),
         ("energy", np.array(["a", "b"]), ("array-damaged", "energy.npy")),
         ("energy", np.array([1.0, None], dtype=object), ("array-damaged", "energy.npy")),
-        ("real_atom_types", np.zeros((2, 3)), ("deepmd-folder-mixed",)),
+        ("real_atom_types", np.full((2, 3), 2), ("deepmd-folder-malformed", "real_atom_types")),
+        ("fparam", np.zeros((2, 1)), ("deepmd-parameters", "fparam.npy")),
+        ("aparam", np.zeros((2, 3)), ("deepmd-parameters", "aparam.npy")),
+        ("atom_pref", -np.ones((2, 3)), ("weight-bad", "atom_pref.npy")),
     ],
 )
 def test_bad_deepmd_arrays(tmp_path: Path, name: str, array: np.ndarray, refusal: tuple[str, ...]) -> None:
@@ -330,24 +333,6 @@ def test_the_oracle_of_the_training_tests_is_consistent() -> None:
     assert labels.energy is not None
     assert -(energy[0] - labels.energy) / 1e-5 == pytest.approx(labels.forces[1, 2], rel=1e-3)
     assert -(energy[1] - labels.energy) / 1e-5 == pytest.approx(labels.virial[0, 1], rel=1e-3)
-
-
-@pytest.mark.parametrize(("key", "label"), [("REF_forces", "forces"), ("force", "forces")])
-def test_forces_under_another_name_are_refused(tmp_path: Path, key: str, label: str) -> None:
-    """They would go unread, and training would silently see energies alone."""
-    atoms = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.8]], info={"energy": -1.0})
-    atoms.arrays[key] = np.zeros((2, 3))
-    ase.io.write(tmp_path / "h2.extxyz", atoms)
-    with refused("label-name-unknown", key, label):
-        read_frames(tmp_path / "h2.extxyz")
-
-
-def test_energy_under_another_name_is_refused(tmp_path: Path) -> None:
-    atoms = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.8]], info={"dft_energy": -1.0})
-    atoms.arrays["forces"] = np.zeros((2, 3))
-    ase.io.write(tmp_path / "h2.extxyz", atoms)
-    with refused("label-name-unknown", "dft_energy", "energy"):
-        read_frames(tmp_path / "h2.extxyz")
 
 
 @pytest.mark.parametrize("content", ["damaged", "cut", "objects", "archive"])

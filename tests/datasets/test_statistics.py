@@ -7,7 +7,7 @@ from ase.build import bulk, molecule
 from refusals import refused
 from systems import brute_force_pairs, cluster, crystal, frame, lonely_atoms
 
-from dp_sim.datasets.labels import LabelSummary, summarise
+from dp_sim.datasets.label_summary import LabelSummary, summarise
 from dp_sim.datasets.statistics import neighbor_statistics
 from dp_sim.datasets.suggestions import suggest, suggested_sel
 

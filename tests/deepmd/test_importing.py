@@ -15,13 +15,18 @@ from model_contract import ModelContract, open_model
 from systems import CUTOFF
 
 from dp_sim.cli.main import status
+from dp_sim.compiled.library import register_operators
 from dp_sim.config.reading import parse_config
 from dp_sim.deepmd.importing import import_model, load_deepmd
 from dp_sim.errors import InputError, ModelFileError
+from dp_sim.model.compression import compress_file
 from dp_sim.model.evaluator import eager_model
 from dp_sim.model.model_file import load_model
 from dp_sim.model.potential import Potential, set_precision
 
+has_library = register_operators() == ""
+#: With se_e3, or with DPA-1 that se_e2_a does not cover.
+NOT_COMPILED = ("three_body", "dpa1_hybrid", "dpa1_mean", "dpa1_smooth")
 #: Largest deviation, relative to the largest value compared.
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5}
 
@@ -41,6 +46,7 @@ def test_numbers_are_those_of_deepmd_kit(name: str, tmp_path: Path) -> None:
     opened = open_model(Potential(model, config.cutoff), config.precision)
     opened.metadata = opened.metadata.__class__(config.species, config.cutoff, config.precision, {}, "", "")
     tolerance = TOLERANCE["float32" if "float32" in name or "mixed" in name else "float64"]
+    assert (opened.compiled != [None]) == (has_library and not name.startswith(NOT_COMPILED))
     for path, where in product({*opened.compiled, None}, STRUCTURES):
         opened.compiled = [path]
         output = opened.evaluate(structure(where), virial=True)
@@ -48,6 +54,23 @@ def test_numbers_are_those_of_deepmd_kit(name: str, tmp_path: Path) -> None:
             got = getattr(output, field).numpy().reshape(reference.shape)
             deviation = np.abs(got - reference).max() / np.abs(reference).max()
             assert deviation < tolerance, f"{field} of {where} is off by {deviation:.1e}, path {path}"
+
+
+@pytest.mark.filterwarnings("ignore:.*excludes pairs of species and has a mean")
+@pytest.mark.parametrize("name", ["mean.dp", "two_sided.dp", "protected.dp", "radial_excluded.dp", "hybrid.dp"])
+def test_compressed_models_give_the_numbers_of_deepmd_kit(name: str, tmp_path: Path) -> None:
+    """Files of ours, written and opened, on the compiled path and without it."""
+    import_model(model_file(name, tmp_path), tmp_path / "m.pt")
+    compress_file(tmp_path / "m.pt", tmp_path / "small.pt")
+    small = load_model(tmp_path / "small.pt")
+    assert (small.compiled != [None]) == has_library
+    for path, where in product({*small.compiled, None}, STRUCTURES):
+        small.compiled = [path]
+        output = small.evaluate(structure(where), virial=True)
+        for field, reference in expected(name, where).items():
+            got = getattr(output, field).numpy().reshape(reference.shape)
+            deviation = np.abs(got - reference).max() / np.abs(reference).max()
+            assert deviation < 1e-9, f"{field} of {where} is off by {deviation:.1e}, path {path}"
 
 
 def test_references_say_something() -> None:
@@ -72,6 +95,7 @@ class TestHybridContract(ModelContract):
     """se_e2_a with mean and exclusion beside se_e2_r; its types O, H, Cu stand for H, O, Cu of the contract."""
 
     file = "hybrid.dp"
+    compiled = has_library
 
     @classmethod
     def make(cls) -> Potential:
@@ -85,10 +109,11 @@ class TestHybridContract(ModelContract):
 
 
 class TestThreeBodyContract(TestHybridContract):
-    """se_e3 beside se_e2_a."""
+    """se_e3 beside se_e2_a, which has no compiled form."""
 
     corners_only = True
     file = "three_body_hybrid.dp"
+    compiled = False
 
 
 class TestDPA1Contract(TestHybridContract):

@@ -175,18 +175,16 @@ def test_what_is_not_understood_is_named(changed: Changed, keys: tuple[str, ...]
     assert "\n" not in str(caught.value)
 
 
-def test_radial_models_of_tensorflow(changed: Changed) -> None:
-    """DeePMD-kit's conversion of them gives other numbers than the .pb in DeePMD-kit itself."""
-    path = changed(_set("backend", value="TensorFlow"), "radial.dp")
-    with pytest.warns(UserWarning, match=r"made with TensorFlow and has the descriptor se_e2_r.*compare them with the"):
-        load_deepmd(path)
-
-
-def test_radial_nets_of_pairs(tmp_path: Path) -> None:
-    tree = read_hdf5(model_file("radial.dp", tmp_path))
-    tree["model"]["descriptor"]["embeddings"]["networks"] *= 3
-    with pytest.raises(ModelFileError, match="embeddings' holds 9 nets; expected 3"):
-        parse(tree, "file")
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("skip_in_first_layer.dp", "12 to 12 neurons in layer 0"), ("two_sided.dp", "12 to 24 neurons in")],
+)
+def test_skips_that_the_conversion_from_tensorflow_adds(name: str, what: str, tmp_path: Path) -> None:
+    """Where widths meet, DeePMD-kit's own numbers of a .pb and of the .dp made of it are several eV apart."""
+    tree = read_hdf5(model_file(name, tmp_path))
+    parse(tree, "file")
+    with pytest.raises(ModelFileError, match=f"no skip connection from {what}.*other numbers than the .pb"):
+        parse(tree | {"backend": "TensorFlow"}, "file")
 
 
 def test_activation_that_is_no_activation() -> None:

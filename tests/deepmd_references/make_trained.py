@@ -93,6 +93,8 @@ def tensorflow_definitions() -> dict[str, tuple[dict[str, Any], tuple[str, ...]]
     typed = {"type_embedding": {"neuron": [2], "resnet_dt": True, "activation_function": "tanh"}}
     return {
         "tf_plain": (model(se_a()), ("dp",)),
+        # 10, for with 8, the width of the descriptor, the conversion adds a skip connection that is not in the .pb
+        "tf_radial": (model(se_r(), {"neuron": [10, 10]}), ("dp",)),
         "tf_dpa1": (model({**dpa1(), "type": "se_atten"}), ("dp",)),
         "tf_dpa1_typed": (model({**dpa1(), "type": "se_atten"}, **typed), ("dp",)),
         "tf_dpa1_strip": (model({**dpa1(tebd_input_mode="strip"), "type": "se_atten"}), ("dp",)),

@@ -205,8 +205,8 @@ def test_inputs_have_mean_0_and_deviation_1() -> None:
 # ---- symmetry --------------------------------------------------------------------------------------------------------
 
 
-def test_the_mean_over_hands_is_needed() -> None:
-    """One hand alone gives a molecule and its mirror image different energies; the model does not."""
+def test_the_mean_over_mirror_images_is_needed() -> None:
+    """The nets alone give a molecule and its mirror image different energies; the model does not."""
     config = random_config(descriptor="local-frame", radial_neighbors=3)
     model = random_model(config, seed=3).requires_grad_(False)
     atoms = structures()["cluster"]
@@ -215,7 +215,7 @@ def test_the_mean_over_hands_is_needed() -> None:
     for version in (atoms, mirror):
         batch, pairs = open_model(Potential(model, CUTOFF), "float64").prepare(version)
         inputs = model.descriptor(batch, pairs)
-        one.append(float(model.fitting.one_hand(inputs, batch.species).sum()))
+        one.append(float(model.fitting.net_energies(inputs, batch.species).sum()))
         both.append(float(model.fitting(inputs, batch.species).sum()))
     assert abs(one[0] - one[1]) > 1e-3
     assert both[0] == pytest.approx(both[1], abs=1e-12)

@@ -61,4 +61,13 @@ def test_checkpoints_of_the_first_version(tmp_path: Path) -> None:
 
 def test_todays_state_is_left_alone() -> None:
     state = random_model(random_config()).state_dict()
-    assert upgraded_state(state, STATE_VERSION) is state
+    assert upgraded_state(state, STATE_VERSION) == state
+
+
+def test_local_frames_with_saved_mirror_signs(tmp_path: Path) -> None:
+    """Version 2 saved the signs, as `fitting.hand`; they follow from the settings."""
+    config = random_config(descriptor="local-frame")
+    model = random_model(config)
+    state = {**model.state_dict(), "fitting.hand": model.descriptor.mirror_signs()}
+    torch.save({"format": "dp-sim checkpoint", "version": 2, "model": state, "average": None}, tmp_path / "old.pt")
+    assert load_checkpoint(tmp_path / "old.pt")["model"].keys() == model.state_dict().keys()

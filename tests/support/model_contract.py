@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from systems import CUTOFF, SPECIES, structures
 
-from dp_sim.compiled.embedding_layout import source
 from dp_sim.compiled.potential import CompiledPotential
+from dp_sim.descriptors.descriptor import compiled_layout
 from dp_sim.model.evaluator import Model
 from dp_sim.model.metadata import ModelMetadata
 from dp_sim.model.potential import Potential
@@ -80,9 +80,9 @@ def on_path(model: Model, potential: Potential, compiled: bool) -> Model:
     """The model on the compiled path (dp_sim.compiled.evaluation) or without it.
 
     Not scripted: TorchScript compiles anew for each kind of structure, which in tests is all it would do."""
-    found = source(potential.model.descriptor) if compiled else None
+    layout = compiled_layout(potential.model.descriptor) if compiled else None
     assert not compiled or isinstance(model.compiled[0], torch.jit.ScriptModule)
-    model.compiled = [None if found is None else CompiledPotential(potential, found)]  # type: ignore[list-item]
+    model.compiled = [None if layout is None else CompiledPotential(potential.model.fitting, layout)]  # type: ignore[list-item]
     return model
 
 

@@ -108,7 +108,9 @@ def test_a_label_pulls_as_far_as_its_noise_lets_it() -> None:
         }
     )
     one, none = torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
-    labels = Labels(-2.0 * one, torch.zeros(1, 3).double(), torch.zeros(1, 3, 3).double(), one, none, none, one)
+    labels = Labels(
+        -2.0 * one, torch.zeros(1, 3).double(), torch.zeros(1, 3, 3).double(), one, none, none, one, one, one, one
+    )
     prediction = Prediction((x * weight).sum()[None], torch.zeros(1, 3, dtype=torch.float64), None)
     KalmanFilter([weight], settings.loss, settings.training).step(prediction, labels, 0.0)
     assert weight.detach().numpy() == pytest.approx(-2.0 * x.numpy() / (1 + float(x.square().sum())), abs=1e-12)

@@ -11,11 +11,15 @@ def tensor(*values: float) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
+#: Of energies, forces and virials; no test has these by default.
+WEIGHTS = (torch.ones(2).double(), torch.ones(3).double(), torch.ones(2).double())
+
+
 def labels(has_energy: tuple[float, ...], has_forces: tuple[float, ...], has_virial: tuple[float, ...]) -> Labels:
     """Frames of 1 and 2 atoms, all labels zero."""
     zero = torch.zeros
     has = (tensor(*has_energy), tensor(*has_forces), tensor(*has_virial))
-    return Labels(zero(2).double(), zero(3, 3).double(), zero(2, 3, 3).double(), *has, tensor(1, 2))
+    return Labels(zero(2).double(), zero(3, 3).double(), zero(2, 3, 3).double(), *has, tensor(1, 2), *WEIGHTS)
 
 
 PREDICTION = Prediction(
@@ -45,6 +49,16 @@ def test_missing_labels_do_not_count() -> None:
     errors = mean_square_errors(PREDICTION, some)
     assert [e.item() for e in errors] == pytest.approx([8.0, 3.0, 0.0])
     assert roots(square_sums(PREDICTION, some)) == (pytest.approx(2.0), pytest.approx(3**0.5), None)
+
+
+def test_weights_multiply_squared_errors_and_do_not_cancel() -> None:
+    """energy (0.5 * 9 + 2 * 8)/2; forces (9 + 0 + 2 * 36)/3/3; virial (0.1 * 1 + 2/3)/2."""
+    weighed = labels((1, 1), (1, 1, 1), (1, 1))._replace(
+        energy_weight=tensor(0.5, 2), forces_weight=tensor(1, 0, 2), virial_weight=tensor(0.1, 1)
+    )
+    errors = mean_square_errors(PREDICTION, weighed)
+    assert [e.item() for e in errors] == pytest.approx([10.25, 9.0, (0.1 + 2 / 3) / 2])
+    assert roots(square_sums(PREDICTION, weighed)) == roots(square_sums(PREDICTION, labels((1, 1), (1, 1, 1), (1, 1))))
 
 
 def test_no_labels_at_all() -> None:

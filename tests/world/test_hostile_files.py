@@ -206,6 +206,8 @@ EDITS = [
     ("dp_sim_version", 1),
     ("torch_version", ...),
     ("training", []),
+    ("training", {"trained_species": "HO"}),
+    ("training", {"last": {"valid_energy": "low"}}),
     ("training", {"radial_distribution": {"r": [1.0], "H-O": [1.0, 2.0]}}),
     ("compression", {"spacing": -1.0}),
     ("units", {"length": "bohr", "energy": "hartree"}),

@@ -1,5 +1,6 @@
-// T_i = sum_j R~_ij (x) G(s_ij) (eq. 10), what the fitting net reads of it, and the derivative of the energy with
-// respect to r_ij. Where G comes from is left open: `Rows` has, for the neighbours of one atom,
+// T_i = sum_j R~_ij (x) G(s_ij) (eq. 10) of one part of the descriptor, the features that the fitting net reads, and the
+// derivative of the energy with respect to r_ij. G comes from embedding nets or from tables: `Rows` has, for the
+// neighbours of one atom,
 //
 //   prepare(pairs, i, near, slopes)   called once the distances are known
 //   value(n, c)                       vector c of G of neighbour n
@@ -14,12 +15,25 @@
 
 namespace dp_sim {
 
-// What every source of G shares.
+// DeePMD-kit's padding (dp_sim/descriptors/deepmd_kit.py): an atom has sel_b places for neighbours of species b, and each
+// free one adds a constant to the first row of T.
+template <typename Real>
+struct Padding {
+  const double* sel;    // (species,); null: no padding
+  const Real* free;     // (species, species, M), centre first: what a free place adds
+  const Real* blocked;  // (species, species, M): what a place adds that an excluded neighbour takes
+};
+
+// What parts with nets and parts with tables have in common.
+template <typename Real>
 struct Sum {
-  const double* scale;  // (species, 4): what the columns of R~ are multiplied by, per species of the centre
+  const double* scale;   // (species, 4): what the columns of R~ are multiplied by, per species of the centre
+  const double* offset;  // (species,): what is added to its first column
   int64_t n_species, width;
   Switch sw;
+  Exclusion exclusion;
   Contraction contraction;
+  Padding<Real> padding;
 };
 
 // Atoms that are described together; their features, or the slopes of these, are in rows `stride` apart.
@@ -28,14 +42,14 @@ struct Block {
   int64_t count, stride;
 };
 
-// R~_ij, eq. 8, scaled.
+// R~_ij, eq. 8, shifted and scaled.
 template <typename Real>
-INLINE void environment_row(const Neighborhood& near, const double* scale, int64_t n, Real out[4]) {
-  const double s = near.s[n];
-  out[0] = static_cast<Real>(s * scale[0]);
-  out[1] = static_cast<Real>(s * near.x[n] * scale[1]);
-  out[2] = static_cast<Real>(s * near.y[n] * scale[2]);
-  out[3] = static_cast<Real>(s * near.z[n] * scale[3]);
+INLINE void environment_row(const Neighborhood& near, const double* scale, double offset, int64_t n, Real out[4]) {
+  const double g = near.g[n];
+  out[0] = static_cast<Real>(near.s[n] * scale[0] + offset);
+  out[1] = static_cast<Real>(g * near.x[n] * scale[1]);
+  out[2] = static_cast<Real>(g * near.y[n] * scale[2]);
+  out[3] = static_cast<Real>(g * near.z[n] * scale[3]);
 }
 
 // Columns c .. c + width (in vectors) of T: sum over n neighbours of x (4) times G.
@@ -71,21 +85,38 @@ INLINE void sum_tiles(const Rows& rows, const Real* x, int64_t count, int64_t co
   }
 }
 
+// Adds the terms of places without a neighbour that is seen to T (4, M), of which they change the first row.
+template <typename Real>
+INLINE void add_padding(const Pairs& pairs, const Sum<Real>& t, int64_t i, const Neighborhood& near, Real* sum) {
+  thread_local std::vector<double> free;
+  free.assign(t.padding.sel, t.padding.sel + t.n_species);
+  for (int64_t n = 0; n < near.n; ++n) free[pairs.species[pairs.neighbor[near.pair[n]]]] -= 1.0;
+  for (int64_t b = 0; b < t.n_species; ++b) {
+    const int64_t row = (pairs.species[i] * t.n_species + b) * t.width, taken = t.exclusion.kind ? near.blocked[b] : 0;
+    const Real times = static_cast<Real>(free[b] - static_cast<double>(taken));
+    for (int64_t c = 0; c < t.width; ++c) sum[c] += times * t.padding.free[row + c];
+    if (!taken) continue;
+    for (int64_t c = 0; c < t.width; ++c) sum[c] += static_cast<Real>(taken) * t.padding.blocked[row + c];
+  }
+}
+
 // total = T (B, 4, M), features = D (B, F) (contraction.h)
 template <typename Rows, typename Real>
-INLINE void describe_block(const Pairs& pairs, const Sum& t, Rows& rows, const Block& block, Real* total,
+INLINE void describe_block(const Pairs& pairs, const Sum<Real>& t, Rows& rows, const Block& block, Real* total,
                            Real* features) {
   thread_local Neighborhood near;
   thread_local std::vector<Real> x;
   const int64_t columns = t.width / Vector<Real>::lanes;
   for (int64_t b = 0; b < block.count; ++b) {
-    const int64_t i = block.atoms[b];
-    find_near(near, pairs, t.sw, i);
+    const int64_t i = block.atoms[b], species = pairs.species[i];
+    find_near(near, pairs, t.sw, t.exclusion, i);
     rows.prepare(pairs, i, near, false);
     grow(x, 4 * near.n);
-    for (int64_t n = 0; n < near.n; ++n) environment_row(near, t.scale + 4 * pairs.species[i], n, x.data() + 4 * n);
+    for (int64_t n = 0; n < near.n; ++n)
+      environment_row(near, t.scale + 4 * species, t.offset[species], n, x.data() + 4 * n);
     Real* sum = total + b * 4 * t.width;
     sum_tiles(rows, x.data(), near.n, columns, vectors(sum));
+    if (t.padding.sel) add_padding(pairs, t, i, near, sum);
     contract(sum, t.width, t.contraction, features + b * block.stride);
   }
 }
@@ -108,39 +139,54 @@ INLINE void through_row(const Rows& rows, int64_t n, const Real x[4], const Real
   through_g = total<Real>(b);
 }
 
-// dE/dr_ij from dE/dR~ (a) and dE/ds: through s along n = r_ij/r, through n across it.
+// Adds dE/dr_ij to `out`, from dE/dR~ (a) and dE/ds: through s and g along n = r_ij/r, through n across it.
 template <typename Real>
-INLINE void pair_gradient(const Neighborhood& near, const double* scale, int64_t n, const Real a[4],
-                          Real through_g, Real* out) {
+INLINE void add_pair_gradient(const Neighborhood& near, const double* scale, int64_t n, const Real a[4],
+                              Real through_g, Real* out) {
   const double unit[3] = {near.x[n], near.y[n], near.z[n]};
   const double d[3] = {a[1] * scale[1], a[2] * scale[2], a[3] * scale[3]};
   const double along = d[0] * unit[0] + d[1] * unit[1] + d[2] * unit[2];
-  const double slope = (through_g + a[0] * scale[0] + along) * near.slope[n], over_r = near.s_over_r[n];
-  for (int k = 0; k < 3; ++k) out[k] = static_cast<Real>(slope * unit[k] + over_r * (d[k] - along * unit[k]));
+  const double slope = (through_g + a[0] * scale[0]) * near.slope[n] + along * near.g_slope[n];
+  const double over_r = near.g_over_r[n];
+  for (int k = 0; k < 3; ++k) out[k] += static_cast<Real>(slope * unit[k] + over_r * (d[k] - along * unit[k]));
 }
 
-// total = T (B, 4, M), slope = dE/dD (B, F) -> dE/dr_ij (P, 3), written for every pair of the block's atoms
+// total = T (B, 4, M), slope = dE/dD (B, F); adds dE/dr_ij to `out` (P, 3) for the pairs of the block's atoms
 template <typename Rows, typename Real>
-INLINE void gradient_block(const Pairs& pairs, const Sum& t, Rows& rows, const Block& block, const Real* total,
+INLINE void gradient_block(const Pairs& pairs, const Sum<Real>& t, Rows& rows, const Block& block, const Real* total,
                            const Real* slope, Real* out) {
   thread_local Neighborhood near;
   thread_local std::vector<Real> d;  // dE/dT of one atom
   grow(d, 4 * t.width);
   const int64_t columns = t.width / Vector<Real>::lanes;
   for (int64_t b = 0; b < block.count; ++b) {
-    const int64_t i = block.atoms[b];
-    const double* scale = t.scale + 4 * pairs.species[i];
-    find_near(near, pairs, t.sw, i);
+    const int64_t i = block.atoms[b], species = pairs.species[i];
+    const double *scale = t.scale + 4 * species, offset = t.offset[species];
+    find_near(near, pairs, t.sw, t.exclusion, i);
     rows.prepare(pairs, i, near, true);
     contract_gradient(total + b * 4 * t.width, t.width, t.contraction, slope + b * block.stride, d.data());
-    for (int64_t p = 3 * pairs.first[i]; p < 3 * pairs.first[i + 1]; ++p) out[p] = 0;
     for (int64_t n = 0; n < near.n; ++n) {
       Real x[4], a[4], through_g;
-      environment_row(near, scale, n, x);
+      environment_row(near, scale, offset, n, x);
       through_row(rows, n, x, d.data(), columns, a, through_g);
-      pair_gradient(near, scale, n, a, through_g, out + 3 * near.pair[n]);
+      add_pair_gradient(near, scale, n, a, through_g, out + 3 * near.pair[n]);
     }
   }
 }
+
+// Declares the two functions of a kind of part for a precision: T and features, and the derivative.
+#define DECLARE_PART(Part, Real)                                                              \
+  void describe(const Pairs&, const Part<Real>&, const Block&, Real* total, Real* features);  \
+  void add_gradient(const Pairs&, const Part<Real>&, const Block&, const Real* total, const Real* slope, Real* out);
+
+// Defines them, once for each instruction set; a template cannot be compiled so by every compiler.
+#define DEFINE_PART(Part, Real)                                                                                  \
+  EACH_PROCESSOR void describe(const Pairs& p, const Part<Real>& t, const Block& b, Real* total, Real* features) { \
+    describe_block(p, t, rows_of(t), b, total, features);                                                        \
+  }                                                                                                              \
+  EACH_PROCESSOR void add_gradient(const Pairs& p, const Part<Real>& t, const Block& b, const Real* total,       \
+                                   const Real* slope, Real* out) {                                               \
+    gradient_block(p, t, rows_of(t), b, total, slope, out);                                                      \
+  }
 
 }  // namespace dp_sim

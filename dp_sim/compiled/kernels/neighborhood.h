@@ -1,25 +1,28 @@
-// The neighbours of one atom within the cutoff: r_ij, s(r) and its slope. Written once for the sum and for its
-// derivative. Geometry is float64 for models of either precision.
+// The neighbours of one atom that a part of the descriptor sees: r_ij, s(r) and its slope. The sum over neighbours and
+// its derivative both call this. The geometry is float64 for models of either precision.
 //
-// r_ij = r_j - r_i + shift @ cell (dp_sim/structures/batch.py); s(r) = w(u)/r with u = (r - start)/(cutoff - start)
-// (dp_sim/descriptors/switch.py).
+// r_ij = r_j - r_i + shift @ cell (dp_sim/structures/batch.py); s(r) = w(u)/(r + protection) with
+// u = (r - start)/(cutoff - start) (dp_sim/descriptors/switch.py). R~ is (s, g r_ij/r), scaled; without protection g = s.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
 #include <vector>
 
+#include "grow.h"
 #include "processors.h"
 
 namespace dp_sim {
 
 // Pairs sorted by centre, as dp_sim.structures.batch.NeighborList has them; pairs beyond the cutoff may be among them.
+// The first `centers` atoms have energies; atoms after them (copies that another process owns) are neighbours only.
 struct Pairs {
-  const double* positions;    // (N, 3) Angstrom
-  const double* cell;         // (S, 3, 3)
-  const int64_t* system;      // (N,)
-  const int64_t* species;     // (N,)
-  const int64_t* first;       // (N + 1,) first pair of each atom
+  int64_t centers, atoms, systems;
+  const double* positions;    // (atoms, 3) Angstrom
+  const double* cell;         // (systems, 3, 3)
+  const int64_t* system;      // (centers,)
+  const int64_t* species;     // (atoms,)
+  const int64_t* first;       // (centers + 1,) first pair of each centre
   const int64_t* neighbor;    // (P,)
   const double* shift;        // (P, 3)
 };
@@ -33,23 +36,28 @@ INLINE void pair_vector(const Pairs& pairs, int64_t i, int64_t p, double out[3])
 }
 
 struct Switch {
-  double start, cutoff;
+  double start, cutoff, protection;  // Angstrom
   bool cosine;
 };
 
-// Memory that a thread keeps from atom to atom only ever grows.
-template <typename T>
-void grow(std::vector<T>& values, int64_t most) {
-  if (most > static_cast<int64_t>(values.size())) values.resize(most);
-}
+// Which pairs of species do not see each other.
+struct Exclusion {
+  enum Kind : int64_t { none, unseen, takes_place };
+  const int64_t* kind;  // (species, species), centre first; null: all see each other
+  int64_t n_species;
+  double reach;         // within it a neighbour of kind takes_place takes a place, Angstrom
+};
 
 struct Neighborhood {
-  std::vector<int64_t> pair;             // index into the list
-  std::vector<double> x, y, z, r, s, slope, s_over_r;  // x, y, z of the unit vector r_ij / r
+  std::vector<int64_t> pair;                           // index into the list
+  std::vector<double> x, y, z, r, s, slope, g_over_r;  // x, y, z of the unit vector r_ij / r; slope = ds/dr
+  std::vector<double> protected_g, protected_slope;
+  const double *g, *g_slope;                           // g and dg/dr; without protection those of s
+  std::vector<int64_t> blocked;                        // (species,) places that excluded neighbours take
   int64_t n = 0;
 
   void reserve(int64_t most) {
-    for (auto* v : {&x, &y, &z, &r, &s, &slope, &s_over_r}) grow(*v, most);
+    for (auto* v : {&x, &y, &z, &r, &s, &slope, &g_over_r}) grow(*v, most);
     grow(pair, most);
   }
 };
@@ -68,6 +76,26 @@ INLINE void gather(Neighborhood& near, const Pairs& pairs, int64_t i, double cut
   near.n = n;
 }
 
+// Removes the excluded neighbours from those that `gather` found, and counts the places that excluded ones take.
+INLINE void exclude(Neighborhood& near, const Pairs& pairs, int64_t i, const Exclusion& exclusion) {
+  const int64_t* kind = exclusion.kind + pairs.species[i] * exclusion.n_species;
+  near.blocked.assign(exclusion.n_species, 0);
+  for (int64_t p = pairs.first[i]; p < pairs.first[i + 1]; ++p) {
+    const int64_t species = pairs.species[pairs.neighbor[p]];
+    if (kind[species] != Exclusion::takes_place) continue;
+    double v[3];
+    pair_vector(pairs, i, p, v);
+    near.blocked[species] += v[0] * v[0] + v[1] * v[1] + v[2] * v[2] < exclusion.reach * exclusion.reach;
+  }
+  int64_t kept = 0;
+  for (int64_t n = 0; n < near.n; ++n) {
+    near.pair[kept] = near.pair[n], near.r[kept] = near.r[n];
+    near.x[kept] = near.x[n], near.y[kept] = near.y[n], near.z[kept] = near.z[n];
+    kept += kind[pairs.species[pairs.neighbor[near.pair[n]]]] == Exclusion::none;
+  }
+  near.n = kept;
+}
+
 INLINE void switched_by_cosine(Neighborhood& near, const Switch& sw) {
   const double scale = 1.0 / (sw.cutoff - sw.start);
   const double pi = 3.14159265358979323846;
@@ -79,7 +107,19 @@ INLINE void switched_by_cosine(Neighborhood& near, const Switch& sw) {
   }
 }
 
-// Lengths, unit vectors, s(r) and ds/dr.
+// From s = w/r to s = w q and g = w r q^2 with q = 1/(r + protection), and their slopes.
+INLINE void protect(Neighborhood& near, double protection) {
+  grow(near.protected_g, near.n), grow(near.protected_slope, near.n);
+  for (int64_t n = 0; n < near.n; ++n) {
+    const double r = near.r[n], w = near.s[n] * r, dw = near.slope[n] * r + near.s[n], q = 1.0 / (r + protection);
+    near.s[n] = w * q, near.slope[n] = (dw - w * q) * q;
+    near.protected_g[n] = w * r * q * q;
+    near.protected_slope[n] = q * q * (dw * r + w - 2.0 * w * r * q);
+  }
+  near.g = near.protected_g.data(), near.g_slope = near.protected_slope.data();
+}
+
+// Lengths, unit vectors, s(r), g(r) and their slopes.
 INLINE void switched(Neighborhood& near, const Switch& sw) {
   const double scale = 1.0 / (sw.cutoff - sw.start);
   for (int64_t n = 0; n < near.n; ++n) {
@@ -92,11 +132,14 @@ INLINE void switched(Neighborhood& near, const Switch& sw) {
     near.x[n] *= inverse, near.y[n] *= inverse, near.z[n] *= inverse;
   }
   if (sw.cosine) switched_by_cosine(near, sw);
-  for (int64_t n = 0; n < near.n; ++n) near.s_over_r[n] = near.s[n] / near.r[n];
+  near.g = near.s.data(), near.g_slope = near.slope.data();
+  if (sw.protection > 0.0) protect(near, sw.protection);
+  for (int64_t n = 0; n < near.n; ++n) near.g_over_r[n] = near.g[n] / near.r[n];
 }
 
-INLINE void find_near(Neighborhood& near, const Pairs& pairs, const Switch& sw, int64_t i) {
+INLINE void find_near(Neighborhood& near, const Pairs& pairs, const Switch& sw, const Exclusion& exclusion, int64_t i) {
   gather(near, pairs, i, sw.cutoff);
+  if (exclusion.kind) exclude(near, pairs, i, exclusion);
   switched(near, sw);
 }
 

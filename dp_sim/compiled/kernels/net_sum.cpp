@@ -64,19 +64,7 @@ INLINE NetRows<Real>& rows_of(const Nets<Real>& nets) {
 
 }  // namespace
 
-EACH_PROCESSOR void describe(const Pairs& p, const Nets<double>& t, const Block& b, double* total, double* features) {
-  describe_block(p, t, rows_of(t), b, total, features);
-}
-EACH_PROCESSOR void describe(const Pairs& p, const Nets<float>& t, const Block& b, float* total, float* features) {
-  describe_block(p, t, rows_of(t), b, total, features);
-}
-EACH_PROCESSOR void describe_gradient(const Pairs& p, const Nets<double>& t, const Block& b, const double* total,
-                                      const double* slope, double* out) {
-  gradient_block(p, t, rows_of(t), b, total, slope, out);
-}
-EACH_PROCESSOR void describe_gradient(const Pairs& p, const Nets<float>& t, const Block& b, const float* total,
-                                      const float* slope, float* out) {
-  gradient_block(p, t, rows_of(t), b, total, slope, out);
-}
+DEFINE_PART(Nets, double)
+DEFINE_PART(Nets, float)
 
 }  // namespace dp_sim

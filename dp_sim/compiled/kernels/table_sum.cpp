@@ -4,7 +4,7 @@ namespace dp_sim {
 namespace {
 
 INLINE int64_t segment_of(double s, const Knots& knots) {
-  if (s < knots.places[knots.uniform]) {
+  if (s < knots.s[knots.uniform]) {
     const int64_t k = static_cast<int64_t>(s / knots.spacing);
     return k < knots.uniform ? k : knots.uniform - 1;
   }
@@ -12,7 +12,7 @@ INLINE int64_t segment_of(double s, const Knots& knots) {
   if (low == high) return low - 1;
   while (high - low > 1) {
     const int64_t middle = (low + high) / 2;
-    (s >= knots.places[middle] ? low : high) = middle;
+    (s >= knots.s[middle] ? low : high) = middle;
   }
   return low;
 }
@@ -60,8 +60,8 @@ class TableRows {
   // Quintic Hermite weights on the segment of s (dp_sim/descriptors/tabulated.py), and their derivatives in s.
   INLINE void hermite(const Neighborhood& near, const Knots& knots, bool with_slopes) {
     for (int64_t n = 0; n < near.n; ++n) {
-      const double* place = knots.places + segment_[n];
-      const double h = place[1] - place[0], inverse = 1.0 / h, u = (near.s[n] - place[0]) * inverse;
+      const double* left = knots.s + segment_[n];
+      const double h = left[1] - left[0], inverse = 1.0 / h, u = (near.s[n] - left[0]) * inverse;
       const double u2 = u * u, u3 = u2 * u, step = u3 * (10.0 + u * (6.0 * u - 15.0));
       Real* w = weights_.data() + 8 * n;
       w[0] = static_cast<Real>(1.0 - step);
@@ -98,20 +98,7 @@ INLINE TableRows<Real>& rows_of(const Tables<Real>& tables) {
 
 }  // namespace
 
-EACH_PROCESSOR void describe(const Pairs& p, const Tables<double>& t, const Block& b, double* total,
-                             double* features) {
-  describe_block(p, t, rows_of(t), b, total, features);
-}
-EACH_PROCESSOR void describe(const Pairs& p, const Tables<float>& t, const Block& b, float* total, float* features) {
-  describe_block(p, t, rows_of(t), b, total, features);
-}
-EACH_PROCESSOR void describe_gradient(const Pairs& p, const Tables<double>& t, const Block& b, const double* total,
-                                      const double* slope, double* out) {
-  gradient_block(p, t, rows_of(t), b, total, slope, out);
-}
-EACH_PROCESSOR void describe_gradient(const Pairs& p, const Tables<float>& t, const Block& b, const float* total,
-                                      const float* slope, float* out) {
-  gradient_block(p, t, rows_of(t), b, total, slope, out);
-}
+DEFINE_PART(Tables, double)
+DEFINE_PART(Tables, float)
 
 }  // namespace dp_sim

@@ -40,9 +40,8 @@ KINDS = {
 }
 #: DPA-1, which is read where it has no attention.
 TYPED = ("dpa1", "se_atten", "se_atten_v2")
-#: How many nets a descriptor has for so many species: per neighbour, or per pair of species. TensorFlow's se_e2_r may
-#: have the latter, but DeePMD-kit cannot run what it converts such a model to.
-NETS = {"se_e2_a": (1, 2), "se_e2_r": (1,), "se_e3": (2,)}
+#: How many nets a descriptor has for so many species: per neighbour, or per pair of species.
+NETS = {"se_e2_a": (1, 2), "se_e2_r": (1, 2), "se_e3": (2,)}
 COMPRESSED = (
     "it is a compressed model, which holds tables in place of its embedding nets; import the model that it was "
     "compressed from"
@@ -142,7 +141,23 @@ def parse(tree: dict[str, Any], file: str) -> ModelContent:
     variables.rest()
     model.rest()
     top.rest()
+    if origin["backend"].lower() == "tensorflow":
+        _refuse_added_skips(content.fitting, file)
     return content
+
+
+def _refuse_added_skips(fitting: FittingContent, file: str) -> None:
+    """TensorFlow's fitting nets hand on the input of hidden layers as wide as the one before, and no other."""
+    for net in fitting.nets:
+        for index, layer in enumerate(net):
+            n_in, n_out = layer.w.shape
+            if layer.resnet and n_out in ((n_in, 2 * n_in) if index == 0 else (2 * n_in,)):
+                raise ModelFileError(
+                    "deepmd-contradiction",
+                    f"{file} was converted from a TensorFlow model, whose fitting nets have no skip connection from "
+                    f"{n_in} to {n_out} neurons in layer {index}; DeePMD-kit's conversion adds one, so this file gives "
+                    f"other numbers than the .pb: train with other widths, or with the PyTorch backend",
+                )
 
 
 def _descriptors(reader: Reader, n_types: int) -> list[DescriptorContent]:

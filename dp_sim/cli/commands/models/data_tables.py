@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from dp_sim.datasets.labels import LabelSummary
+    from dp_sim.config.training import LabelKeys
+    from dp_sim.datasets.findings import Finding
+    from dp_sim.datasets.label_summary import LabelSummary
+    from dp_sim.datasets.remarks import Remarks
     from dp_sim.datasets.statistics import NeighborStatistics
     from dp_sim.datasets.suggestions import Suggestion
 
@@ -17,26 +20,52 @@ if TYPE_CHECKING:
 LISTED = 6
 
 
-def show_data(source: str, cutoff: float, plot: Path | None) -> None:
-    """Print what is in a file or folder of structures; `cutoff` in Angstrom."""
+def show_data(
+    source: str, cutoff: float, plot: Path | None, *, keys: LabelKeys, strict: bool = False, progress: bool = True
+) -> None:
+    """Print what is in a file or folder of structures, read once and not kept.
+
+    Parameters
+    ----------
+    cutoff
+        Within which neighbours are counted, Angstrom.
+    plot
+        Where a figure of the neighbours goes.
+    keys
+        Names of the labels.
+    strict
+        Refuse data with findings, after the tables.
+    """
     from rich.console import Console
 
     from dp_sim.cli.support.figures import save_figure
-    from dp_sim.datasets.labels import summarise
-    from dp_sim.datasets.reading import read_frames
-    from dp_sim.datasets.statistics import neighbor_statistics
+    from dp_sim.datasets.findings import FindingCollector, refuse
+    from dp_sim.datasets.label_summary import LabelCounter
+    from dp_sim.datasets.reading import iterate_frames
+    from dp_sim.datasets.remarks import Remarks
+    from dp_sim.datasets.statistics import NeighborCounter
     from dp_sim.datasets.suggestions import LONGEST_CUTOFF, suggest
     from dp_sim.recipes.models.neighbor_figure import neighbor_figure
+    from dp_sim.recipes.run.progress import progress_bar
 
-    frames = read_frames(source, labelled=False)
-    labels = summarise(frames)
-    neighbors = neighbor_statistics(frames, cutoff, reach=LONGEST_CUTOFF)
+    remarks, counter, collector = Remarks(), LabelCounter(), FindingCollector()
+    neighbor_counter = NeighborCounter(cutoff, reach=LONGEST_CUTOFF)
+    with progress_bar("read", total=None, show=progress) as advance:
+        for frame in iterate_frames(source, labelled=False, keys=keys, remarks=remarks):
+            counter.add(frame)
+            collector.add(frame, neighbor_counter.add(frame))
+            advance()
+    labels, neighbors, findings = counter.summary(), neighbor_counter.statistics(), collector.findings()
+    counter.state_missing(remarks)
     console = Console()
     console.print(_label_table(source, labels, neighbors))
+    console.print(_findings_table(remarks, findings))
     console.print(_neighbor_table(neighbors))
     console.print(_suggestion_table(suggest(neighbors, labels)))
     if plot is not None:
         save_figure(neighbor_figure(neighbors), plot, "neighbours")
+    if strict:
+        refuse(findings, remarks.facts)
 
 
 def _table(title: str, *columns: str, header: bool = True) -> Table:
@@ -67,6 +96,22 @@ def _label_table(source: str, labels: LabelSummary, neighbors: NeighborStatistic
     table = _table(source, "", "", header=False)
     for name, value in rows.items():
         table.add_row(name, value)
+    return table
+
+
+def _findings_table(remarks: Remarks, findings: list[Finding]) -> Table:
+    from rich.text import Text
+
+    table = _table("As read, and what is odd", "", "", header=False)
+    for label in remarks.sources:
+        table.add_row(label, Text(f"from {remarks.source_text(label)}"))
+    for line in remarks.lines():
+        if " is read from " not in line:
+            table.add_row("note", Text(line))
+    for finding in findings:
+        table.add_row("odd", Text(finding.line()))
+    if not findings:
+        table.add_row("odd", "nothing found")
     return table
 
 

@@ -7,6 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+from dp_sim.cli.commands.models.label_keys import (
+    EnergyKeyOption,
+    ForcesKeyOption,
+    StressKeyOption,
+    VirialKeyOption,
+    label_keys,
+)
 from dp_sim.cli.support.figures import PLOT_FORMATS, save_figure
 from dp_sim.cli.support.options import (
     QuietOption,
@@ -50,6 +57,13 @@ def info(
             metavar="FILE.png", help="Draw the learnt filters of a model; g(r) and numbers of neighbours of data."
         ),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Of data: end with status 2 where anything odd is found.")
+    ] = False,
+    energy_key: EnergyKeyOption = None,
+    forces_key: ForcesKeyOption = None,
+    virial_key: VirialKeyOption = None,
+    stress_key: StressKeyOption = None,
     verbose: VerboseOption = 0,
     quiet: QuietOption = False,
 ) -> None:
@@ -70,14 +84,19 @@ def info(
             "model-needs-import",
             f"{source} looks like a model of DeePMD-kit; import it first: dp-sim import {source} -o model.pt",
         )
+    keys = label_keys(energy_key, forces_key, virial_key, stress_key)
     if not is_archive(Path(source)):
         from dp_sim.cli.commands.models.data_tables import show_data
 
-        return show_data(source, 6.0 if cutoff is None else cutoff, plot)
+        return show_data(source, 6.0 if cutoff is None else cutoff, plot, keys=keys, strict=strict, progress=not quiet)
     if cutoff is not None:
         raise InputError(
             "option-not-for-models",
             f"--cutoff is for data; {source} is a model file, whose cutoff is fixed: leave the option out",
+        )
+    if strict or any(keys.model_dump().values()):
+        raise InputError(
+            "option-of-data", f"--strict and names of labels are for data; {source} is a model file: leave them out"
         )
     _show_model(Path(source), plot)
 

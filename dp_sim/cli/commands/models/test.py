@@ -7,6 +7,13 @@ from typing import Annotated
 
 import typer
 
+from dp_sim.cli.commands.models.label_keys import (
+    EnergyKeyOption,
+    ForcesKeyOption,
+    StressKeyOption,
+    VirialKeyOption,
+    label_keys,
+)
 from dp_sim.cli.support.options import (
     DeviceOption,
     DtypeOption,
@@ -38,6 +45,10 @@ def measure(
     more: Annotated[
         list[Path] | None, typer.Option("-m", "--model", metavar="FILE", help="Further members of a committee.")
     ] = None,
+    energy_key: EnergyKeyOption = None,
+    forces_key: ForcesKeyOption = None,
+    virial_key: VirialKeyOption = None,
+    stress_key: StressKeyOption = None,
     out: OutOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = None,
@@ -53,4 +64,6 @@ def measure(
     from dp_sim.recipes.models.accuracy import measure_accuracy
 
     calculator = as_calculator([model, *(more or [])], device=device, dtype=dtype)
-    end(measure_accuracy(calculator, data, out=out, overwrite=overwrite, progress=not quiet), quiet=quiet)
+    keys = label_keys(energy_key, forces_key, virial_key, stress_key)
+    result = measure_accuracy(calculator, data, keys=keys, out=out, overwrite=overwrite, progress=not quiet)
+    end(result, quiet=quiet)

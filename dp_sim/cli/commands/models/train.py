@@ -34,6 +34,9 @@ def train(
     device: DeviceOption = None,
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse data in which anything odd is found, before the first step.")
+    ] = False,
     threads: ThreadsOption = None,
     verbose: VerboseOption = 0,
     quiet: QuietOption = False,
@@ -43,5 +46,5 @@ def train(
     from dp_sim.cli.support.ending import end
     from dp_sim.recipes.models.train import train as train_model
 
-    shared = {"overwrite": overwrite, "resume": resume, "progress": not quiet}
+    shared = {"overwrite": overwrite, "resume": resume, "progress": not quiet, "strict": strict}
     end(train_model(settings, out=out, seed=seed, device=device, **shared), quiet=quiet)

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "activation.h"
-#include "neighborhood.h"
+#include "grow.h"
 
 namespace dp_sim {
 
@@ -42,7 +42,7 @@ struct FittingNet {
   }
 };
 
-// What a thread works with, kept from call to call.
+// Memory of a thread for one call, kept for the next.
 template <typename Real>
 struct FittingRoom {
   std::vector<Real> x, z, slopes;

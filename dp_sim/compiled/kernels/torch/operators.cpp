@@ -1,0 +1,129 @@
+// The operators that TorchScript calls: torch.ops.dp_sim.evaluate, which writes into tensors of the caller, and
+// .neighbors. All arguments are tensors on the CPU; the operators have no derivative.
+#include <algorithm>
+#include <cmath>
+
+#include "abi.h"
+#include "evaluation.h"
+#include "search/search.h"
+#include "threads.h"
+
+namespace dp_sim {
+namespace {
+
+constexpr int64_t PIECE = 8;  // atoms whose neighbours a thread looks for at a time
+
+#define ARGUMENT(name, type) name,
+enum EvaluateArgument : uint64_t {
+#include "evaluate_arguments.inc"
+};
+#undef ARGUMENT
+
+template <typename T>
+Array<T> array(const Arguments& a, uint64_t k) {
+  return {a.values<T>(k), a.size(k)};
+}
+
+template <typename Real>
+void evaluate_in(const Arguments& a) {
+  const int64_t atoms = a.size(species), count = a.size(neighbor), systems = a.size(cell) / 9;
+  const std::vector<int64_t> first = first_pairs(a.values<int64_t>(center, count), count, atoms);
+  const Pairs pairs{atoms, atoms, systems, a.values<double>(positions, 3 * atoms), a.values<double>(cell, 9 * systems),
+                    a.values<int64_t>(system, atoms), a.values<int64_t>(species), first.data(),
+                    a.values<int64_t>(neighbor), a.values<double>(shift, 3 * count)};
+  const ModelArrays<Real> arrays = unpack(PackedModel<Real>{
+      array<int64_t>(a, sizes), array<int64_t>(a, integers), array<double>(a, doubles), array<Real>(a, numbers)});
+  const bool timed = a.size(seconds) > 0;
+  evaluate(pairs, assemble(arrays),
+           Outputs{a.values<double>(energies, atoms), a.values<double>(forces, 3 * atoms),
+                   a.values<double>(virial, 9 * systems), timed ? a.values<double>(seconds, Clock::parts) : nullptr});
+}
+
+void evaluate_operator(uint64_t* stack, uint64_t inputs) {
+  const Arguments arguments(stack, inputs);
+  arguments.is_float32(numbers) ? evaluate_in<float>(arguments) : evaluate_in<double>(arguments);
+}
+
+// positions (N, 3), cell (S, 3, 3), periodic (S, 3), system (N,) rising, cutoff (1,) -> center, neighbor, shift
+// (dp_sim/structures/batch.py), and the smallest distance (1,). Pairs are counted before they are written, so that the
+// order does not depend on the threads.
+void neighbors_operator(uint64_t* stack, uint64_t inputs) {
+  Arguments a(stack, inputs);
+  const int64_t atoms = a.size(3), systems = a.size(1) / 9;
+  const double *positions = a.values<double>(0, 3 * atoms), *cell = a.values<double>(1, 9 * systems);
+  const int64_t *periodic = a.values<int64_t>(2, 3 * systems), *system = a.values<int64_t>(3);
+  const double cutoff = *a.values<double>(4, 1);
+  std::vector<Cells> cells;
+  cells.reserve(systems);
+  int64_t end = 0;
+  for (int64_t s = 0; s < systems; ++s) {
+    const int64_t start = end;
+    while (end < atoms && system[end] == s) ++end;
+    cells.emplace_back(System{positions, start, end - start, cell + 9 * s, periodic + 3 * s}, cutoff);
+  }
+  if (end < atoms) throw std::runtime_error("dp_sim: the atoms are not sorted by system");
+  std::vector<int64_t> first(atoms + 1, 0);
+  in_pieces(atoms, PIECE, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) first[i + 1] = cells[system[i]].count(i);
+  });
+  for (int64_t i = 0; i < atoms; ++i) first[i + 1] += first[i];
+  Handle outputs[4];
+  const int64_t pairs = first.back();
+  int64_t *center = make<int64_t>(outputs[0], pairs, 0), *neighbor = make<int64_t>(outputs[1], pairs, 0);
+  double *shift = make<double>(outputs[2], pairs, 3), *closest = make<double>(outputs[3], 1, 0);
+  std::vector<double> nearest(atoms + 1, INFINITY);
+  in_pieces(atoms, PIECE, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      nearest[i] = cells[system[i]].write(i, {center + first[i], neighbor + first[i], shift + 3 * first[i]});
+  });
+  *closest = std::sqrt(*std::min_element(nearest.begin(), nearest.end()));
+  a.give_back(outputs, 4);
+}
+
+struct Operator {
+  const char *name, *schema;
+  Boxed function;
+};
+// Every argument but the first is preceded by a comma.
+#define ARGUMENT(name, type) ", " type " " #name
+constexpr const char* EVALUATE_ARGUMENTS =
+#include "evaluate_arguments.inc"
+    ;
+#undef ARGUMENT
+
+const std::string EVALUATE_SCHEMA = std::string("evaluate(") + (EVALUATE_ARGUMENTS + 2) + ") -> ()";
+const Operator OPERATORS[] = {
+    {"evaluate", EVALUATE_SCHEMA.c_str(), guarded<evaluate_operator>},
+    {"neighbors",
+     "neighbors(Tensor positions, Tensor cell, Tensor periodic, Tensor system, Tensor cutoff) -> "
+     "(Tensor, Tensor, Tensor, Tensor)",
+     guarded<neighbors_operator>},
+};
+
+}  // namespace
+}  // namespace dp_sim
+
+// What Python asks for before it uses the library (dp_sim/compiled/library.py).
+extern "C" const int dp_sim_operators_version = dp_sim::MODEL_VERSION;
+extern "C" const char* dp_sim_part_fields() { return dp_sim::PART_FIELDS; }
+extern "C" const char* dp_sim_fitting_fields() { return dp_sim::FITTING_FIELDS; }
+
+// Called once from Python: nullptr, or what is wrong.
+extern "C" const char* dp_sim_register_operators() {
+  static std::string message;
+  try {
+    using namespace dp_sim;
+    const Torch& torch = Torch::instance();
+    Handle definitions, implementations;  // kept for the life of the process
+    check(torch.library("dp_sim", __FILE__, __LINE__, &definitions), "make a library");
+    check(torch.implementations("dp_sim", "CPU", __FILE__, __LINE__, &implementations), "make a library");
+    for (const Operator& op : OPERATORS) {
+      check(torch.define(definitions, op.schema), "define an operator");
+      check(torch.implement(implementations, op.name, op.function), "implement an operator");
+    }
+    return nullptr;
+  } catch (const std::exception& error) {
+    message = error.what();
+    return message.c_str();
+  }
+}

@@ -1,0 +1,95 @@
+"""Reader of labelled structures in every format that ASE reads."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dp_sim.config.training import LabelKeys
+from dp_sim.datasets.formats import vasp
+from dp_sim.datasets.frames import Frame
+from dp_sim.datasets.label_reading.of_atoms import frame_from_atoms
+from dp_sim.datasets.remarks import Remarks
+from dp_sim.errors import InputError
+
+
+def split_source(source: str) -> tuple[str, str]:
+    """`file@:40` -> file and index (`:` where none is given); an '@' of the file's own name stays there."""
+    path = source.rpartition("@")[0] if "@" in source and not Path(source).exists() else source
+    return path, source[len(path) + 1 :] or ":"
+
+
+def read_ase(source: str, keys: LabelKeys, remarks: Remarks) -> Iterator[Frame]:
+    """Frames of a file that ASE reads, one at a time; steps of VASP that did not converge are left out.
+
+    Raises
+    ------
+    InputError
+        No such file or index, a file that ASE cannot read, or a frame that `frame_from_atoms` refuses.
+    """
+    path, index = split_source(source)
+    if not Path(path).is_file():
+        raise InputError(
+            "file-missing", f"there is no data file {path}; give a file that ASE reads or a DeePMD-kit folder"
+        )
+    converged = vasp.converged_steps(Path(path), index)
+    for number, atoms in enumerate(_images(path, index, source, remarks)):
+        if converged is not None and number < len(converged) and not converged[number]:
+            remarks.decide("left out: the electronic steps did not converge (NELM was reached)")
+            continue
+        yield frame_from_atoms(atoms, f"{source}, frame {number}", keys, remarks)
+
+
+def _images(path: str, index: str, source: str, remarks: Remarks) -> Iterator[Any]:
+    """The structures of a file, as ASE reads them; what it warns of becomes a remark."""
+    count = 0
+    try:
+        images = iter(_opened(path, index))
+        while True:
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                atoms = next(images, None)
+            for warning in said:
+                remarks.decide(f"ASE warns: {warning.message}")
+            if atoms is None:
+                break
+            count += 1
+            yield atoms
+    except InputError:
+        raise
+    except Exception as error:  # ASE's readers raise whatever their parsing meets
+        if not isinstance(error.__cause__, StopIteration):  # what they raise where the frames end before the index
+            raise _unreadable(path, error) from error
+    if not count and ":" not in index:
+        raise InputError(
+            "index-out-of-range",
+            f"{path} has fewer frames than {source} asks for; count from 0, or from the end with -1",
+        )
+
+
+def _opened(path: str, index: str) -> Any:
+    """ase.io.iread, which yields one structure at a time.
+
+    A compressed extended XYZ is opened here: ASE seeks in it, and every step back begins at the start of the archive.
+    """
+    import io
+
+    import ase.io
+    from ase.io.formats import open_with_compression
+
+    if path.endswith((".xyz.gz", ".extxyz.gz", ".xyz.bz2", ".extxyz.bz2", ".xyz.xz", ".extxyz.xz")):
+        with open_with_compression(path, "rt") as file:
+            return ase.io.iread(io.StringIO(file.read()), index=index, format="extxyz")
+    return ase.io.iread(path, index=index, format=vasp.ase_format(Path(path)), do_not_split_by_at_sign=True)
+
+
+def _unreadable(path: str, error: Exception) -> InputError:
+    way_out = vasp.way_out(Path(path)) or (
+        "check the file, or read it through dpdata: dpdata:FORMAT:FILE (pip install 'dp-sim[dpdata]')"
+    )
+    return InputError(
+        "file-unreadable",
+        f"{path} cannot be read as structures ({type(error).__name__}: {error}); {way_out}",
+    )

@@ -1,0 +1,92 @@
+"""Formats that ASE cannot read, through dpdata: `dpdata:FORMAT:FILE`, FORMAT as dpdata calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from dp_sim.datasets.frames import Frame
+from dp_sim.datasets.remarks import Remarks
+from dp_sim.errors import InputError, first_line, import_optional
+
+PREFIX = "dpdata:"
+#: Labels in dpdata's systems, and what they are called here; dpdata keeps eV and Angstrom.
+_LABELS = {"energies": "energy", "forces": "forces", "virials": "virial"}
+
+
+def parts(source: str) -> tuple[str, str]:
+    """`dpdata:vasp/outcar:OUTCAR` -> format and file.
+
+    Raises
+    ------
+    InputError
+        One of the two is missing.
+    """
+    kind, colon, path = source.removeprefix(PREFIX).partition(":")
+    if not (kind and colon and path):
+        raise InputError(
+            "dpdata-source",
+            f"'{source}' must be dpdata:FORMAT:FILE, such as dpdata:vasp/outcar:OUTCAR; add what is missing",
+        )
+    return kind, path
+
+
+def read_dpdata(source: str, remarks: Remarks) -> Iterator[Frame]:
+    """Frames of a file or folder that dpdata reads, one composition after another.
+
+    Raises
+    ------
+    InputError
+        dpdata is not installed, does not know the format, or cannot read the file.
+    """
+    dpdata = import_optional("dpdata", extra="dpdata", purpose=f"reading {source}")
+    kind, path = parts(source)
+    try:
+        systems = _load(dpdata, path, kind)
+    except Exception as error:  # dpdata's readers raise whatever their parsing meets
+        raise InputError(
+            "file-unreadable",
+            f"{path} cannot be read by dpdata as {kind} ({type(error).__name__}: {first_line(error)}); check the file "
+            "and the name of the format",
+        ) from error
+    for system in systems:
+        for number in range(system.get_nframes()):
+            yield _frame(system.data, number, f"{source}, {system.formula}, frame {number}", remarks)
+
+
+def _load(dpdata: Any, path: str, kind: str) -> list[Any]:
+    """Labelled systems, or without labels where the format has none."""
+    try:
+        found = dpdata.LabeledSystem(path, fmt=kind)
+    except NotImplementedError:
+        try:
+            found = dpdata.MultiSystems.from_file(path, fmt=kind)
+        except NotImplementedError:
+            found = dpdata.System(path, fmt=kind)
+    return list(found.systems.values()) if hasattr(found, "systems") else [found]
+
+
+def _frame(data: dict[str, Any], i: int, name: str, remarks: Remarks) -> Frame:
+    from ase.data import atomic_numbers
+
+    elements = [atomic_numbers.get(symbol, 0) for symbol in data["atom_names"]]
+    labels = {ours: np.asarray(data[theirs][i], dtype=float) for theirs, ours in _LABELS.items() if theirs in data}
+    for theirs, ours in _LABELS.items():
+        if ours in labels:
+            remarks.read_from(ours, f"dpdata's {theirs}")
+    periodic = not data.get("nopbc", False)
+    if "virial" in labels and not periodic:
+        del labels["virial"]
+        remarks.decide("the virial is not used: the structure is not periodic")
+    return Frame(
+        name,
+        np.array(elements)[data["atom_types"]],
+        np.asarray(data["coords"][i], dtype=float) + 0.0,
+        np.asarray(data["cells"][i], dtype=float) if periodic else np.zeros((3, 3)),
+        np.full(3, periodic),
+        float(labels["energy"]) if "energy" in labels else None,
+        labels.get("forces"),
+        labels.get("virial"),
+    )

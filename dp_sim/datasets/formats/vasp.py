@@ -1,0 +1,106 @@
+"""VASP's output files: what they are, which ionic steps converged, and what to do where ASE cannot read one."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import ParseError, iterparse
+
+#: Ends the electronic steps of an ionic step in an OUTCAR; ASE cuts the file there too.
+_STEP_END = "FREE ENERGIE OF THE ION-ELECTRON SYSTEM"
+_NELM = re.compile(r"\bNELM\s*=\s*(\d+)")
+_ITERATION = re.compile(r"Iteration\s+\d+\(\s*(\d+)\)")
+#: dpdata's name of each format.
+_DPDATA_FORMATS = {"vasp-out": "vasp/outcar", "vasp-xml": "vasp/xml"}
+
+
+@functools.lru_cache(maxsize=16)
+def ase_format(path: Path) -> str | None:
+    """`vasp-out` or `vasp-xml` by content, whatever the file is called; None for anything else."""
+    try:
+        with _opened(path) as file:
+            head = [file.readline(200) for _ in range(4)]
+    except (OSError, UnicodeDecodeError):
+        return None
+    if any(re.match(r"\s*vasp\.\d", line) for line in head):
+        return "vasp-out"
+    return "vasp-xml" if any("<modeling>" in line for line in head) else None
+
+
+def converged_steps(path: Path, index: str) -> list[bool] | None:
+    """Whether the electronic steps of each ionic step of a VASP file converged, for the steps that `index` picks.
+
+    None for a file of another kind. A step converged if VASP says that EDIFF was reached, or, where it does not say, if
+    it took fewer electronic steps than NELM.
+    """
+    from ase.io.formats import string2index
+
+    kind = ase_format(path)
+    if kind is None:
+        return None
+    if kind == "vasp-out":
+        with _opened(path) as file:
+            steps = _outcar_steps(file)
+    else:
+        with _opened(path, "rb") as file:
+            steps = _xml_steps(file)
+    try:
+        picked = steps[string2index(index)]
+    except (IndexError, ValueError):  # the reader of the structures says it better
+        return None
+    return picked if isinstance(picked, list) else [picked]
+
+
+def way_out(path: Path) -> str | None:
+    """What to do with a VASP file that ASE cannot read; None for a file of another kind."""
+    kind = ase_format(path)
+    if kind is None:
+        return None
+    other = "vasprun.xml" if kind == "vasp-out" else "OUTCAR"
+    return (
+        f"ASE's reader of VASP's files met something that it does not know (the file is cut short or edited, or has "
+        f"lines of a correction such as van der Waals); give the {other} of the same run, or read this one through "
+        f"dpdata: dpdata:{_DPDATA_FORMATS[kind]}:{path} (pip install 'dp-sim[dpdata]')"
+    )
+
+
+def _opened(path: Path, mode: str = "rt") -> Any:
+    from ase.io.formats import open_with_compression
+
+    return open_with_compression(str(path), mode)
+
+
+def _outcar_steps(lines: Iterable[str]) -> list[bool]:
+    most: int | None = None
+    count, reached = 0, None
+    steps = []
+    for line in lines:
+        if "aborting loop" in line:
+            reached = "EDIFF is reached" in line
+        elif "Iteration" in line and (match := _ITERATION.search(line)):
+            count = int(match.group(1))
+        elif most is None and (match := _NELM.search(line)):
+            most = int(match.group(1))
+        elif _STEP_END in line:
+            steps.append(reached if reached is not None else most is None or count < most)
+            count, reached = 0, None
+    return steps
+
+
+def _xml_steps(file: Any) -> list[bool]:
+    most: int | None = None
+    steps = []
+    try:
+        for _, element in iterparse(file):
+            if element.tag == "i" and element.get("name") == "NELM" and most is None:
+                most = int(element.text or 0)
+            elif element.tag == "calculation":
+                count = len(element.findall("scstep"))
+                steps.append(most is None or count < most)
+                element.clear()
+    except ParseError:  # a run that was cut off: the steps before it count
+        pass
+    return steps

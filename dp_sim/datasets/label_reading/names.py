@@ -1,0 +1,165 @@
+"""Which of the names in a file is the energy, the forces, the virial or the stress."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dp_sim.config.training import LabelKeys
+from dp_sim.errors import InputError
+
+#: Put before a label's name: MACE (REF_), GAP (dft_), and what else is in use.
+_PREFIXES = ("", "ref", "reference", "dft", "qm", "target", "total")
+#: Names of the labels, in lower case and without signs between letters.
+_BASES = {
+    "energy": ("energy", "etot", "toten", "totenergy", "potentialenergy", "epot"),
+    "free energy": ("freeenergy",),
+    "forces": ("forces", "force"),
+    "virial": ("virial", "virials"),
+    "stress": ("stress", "stresses"),
+}
+#: Two numbers for one energy agree within this many eV, or this share of it (float32 has seven digits).
+_ENERGY_EV, _ENERGY_SHARE = 1e-5, 1e-7
+#: The same for forces (eV/Angstrom) and for tensors (eV, eV/Angstrom^3), by the largest component.
+_ARRAY_EV, _ARRAY_SHARE = 1e-5, 1e-4
+#: A name with one of these in it looks like a label.
+_LABEL_LIKE = re.compile(r"energ|force|virial|stress", re.IGNORECASE)
+#: A name with one of these in it is another quantity than a label that it resembles.
+_OTHER_QUANTITY = re.compile(
+    r"per|atom|weight|sigma|std|err|unc|var|form|coh|bind|hull|ads|int|kin|corr|shift|unit|max|min|rms|norm|zero|kind",
+    re.IGNORECASE,
+)
+
+
+class NamedLabel(NamedTuple):
+    """A label as it stands in a file.
+
+    key        its name there
+    value      what stands under it
+    """
+
+    key: str
+    value: Any
+
+
+@functools.lru_cache(maxsize=4096)
+def plain_name(key: str) -> str:
+    """A name in lower case, letters and digits only: `REF-Energy` and `ref_energy` are one."""
+    return re.sub(r"[^a-z0-9]", "", key.lower())
+
+
+_KNOWN = {label: frozenset(prefix + base for prefix in _PREFIXES for base in bases) for label, bases in _BASES.items()}
+
+
+@functools.lru_cache(maxsize=4096)
+def is_named(key: str, label: str) -> bool:
+    """Whether `key` is a well-known name of `label` (energy, free energy, forces, virial, stress)."""
+    return plain_name(key) in _KNOWN[label] or (label == "energy" and key == "E")
+
+
+def looks_like_label(key: str) -> bool:
+    """Whether somebody may take `key` for a label."""
+    return bool(_LABEL_LIKE.search(key))
+
+
+def may_be_meant(key: str) -> bool:
+    """Whether an unknown label-like name may be advised: energy_per_atom, for one, is no energy."""
+    return looks_like_label(key) and not _OTHER_QUANTITY.search(_LABEL_LIKE.sub("", key))
+
+
+def pick(label: str, found: Mapping[str, Any], keys: LabelKeys, name: str) -> tuple[NamedLabel | None, list[str]]:
+    """Find a label among the names of a frame.
+
+    Parameters
+    ----------
+    label
+        energy, forces, virial or stress.
+    found
+        What the frame holds, by name.
+    keys
+        The names that the user gave; theirs alone count where there is one.
+    name
+        What messages call the frame.
+
+    Returns
+    -------
+    label, decisions
+        The label, or None where the frame has none; and what had to be decided, as sentences.
+
+    Raises
+    ------
+    InputError
+        Two well-known names that hold different numbers.
+    """
+    wanted = getattr(keys, label)
+    if wanted is not None:
+        return (NamedLabel(wanted, found[wanted]) if found.get(wanted) is not None else None), []
+    candidates = [NamedLabel(k, v) for k, v in found.items() if v is not None and is_named(k, label)]
+    decisions: list[str] = []
+    if label == "energy":
+        candidates, decisions = _with_free_energies(candidates, found)
+    filled = [one for one in candidates if not _is_zero(one.value)]
+    if filled and len(filled) < len(candidates):
+        zeros = ", ".join(f"'{one.key}'" for one in candidates if _is_zero(one.value))
+        decisions.append(f"{zeros} is zero beside '{filled[0].key}' and not taken for the {label}")
+        candidates = filled
+    for other in candidates[1:]:
+        if not _agree(label, candidates[0].value, other.value):
+            raise InputError(
+                "label-names-conflict",
+                f"{name}: '{candidates[0].key}' {_shown(candidates[0].value)} and '{other.key}' {_shown(other.value)} "
+                f"both name the {label} and differ; say which it is: --{label}-key {candidates[0].key} "
+                f"(data: keys: {{{label}: {candidates[0].key}}} in a training input)",
+            )
+    return (candidates[0] if candidates else None), decisions
+
+
+def _with_free_energies(candidates: list[NamedLabel], found: Mapping[str, Any]) -> tuple[list[NamedLabel], list[str]]:
+    """Energies, each replaced by the free energy of the same prefix: the forces are its gradient.
+
+    VASP's `energy` is the one extrapolated to no smearing; TOTEN is the free energy (ASE keeps both).
+    """
+    free = {
+        plain_name(k).removesuffix("freeenergy"): NamedLabel(k, v)
+        for k, v in found.items()
+        if v is not None and is_named(k, "free energy")
+    }
+    kept, decisions = list(free.values()), []
+    for one in candidates:
+        twin = free.get(plain_name(one.key).removesuffix("energy"))
+        if twin is None:
+            kept.append(one)
+        elif _agree("energy", one.value, twin.value):  # one number under two names: call it by the plain one
+            kept[kept.index(twin)] = one
+        else:
+            decisions.append(f"'{twin.key}' is taken and not '{one.key}', which differs: forces are its gradient")
+    return kept, decisions
+
+
+def _numbers(value: Any) -> np.ndarray | None:
+    try:
+        return np.asarray(value, dtype=float).ravel()
+    except (TypeError, ValueError):
+        return None
+
+
+def _is_zero(value: Any) -> bool:
+    numbers = _numbers(value)
+    return numbers is not None and not numbers.any()
+
+
+def _agree(label: str, first: Any, second: Any) -> bool:
+    a, b = _numbers(first), _numbers(second)
+    if a is None or b is None or a.shape != b.shape:
+        return False
+    absolute, share = (_ENERGY_EV, _ENERGY_SHARE) if label == "energy" else (_ARRAY_EV, _ARRAY_SHARE)
+    return bool(np.abs(a - b).max(initial=0.0) <= absolute + share * np.abs(b).max(initial=0.0))
+
+
+def _shown(value: Any) -> str:
+    numbers = _numbers(value)
+    return f"= {numbers[0]:.8g}" if numbers is not None and numbers.size == 1 else f"of shape {np.shape(value)}"

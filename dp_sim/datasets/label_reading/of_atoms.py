@@ -1,0 +1,197 @@
+"""An ase.Atoms with labels, under whatever names -> a Frame."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dp_sim.config.training import LabelKeys
+from dp_sim.datasets.frames import Frame
+from dp_sim.datasets.label_reading import names, tensors
+from dp_sim.datasets.label_reading.names import NamedLabel
+from dp_sim.datasets.label_reading.units import scales, unit_label
+from dp_sim.datasets.label_reading.weights import read_weights, weight_label
+from dp_sim.datasets.remarks import Remarks
+from dp_sim.errors import InputError
+
+#: Names under which files say that a frame is one atom alone (config_type).
+_ISOLATED = ("isolatedatom", "isolatedatoms")
+#: Results of a calculator in ASE that belong to atoms, not to the frame.
+_PER_ATOM = ("forces", "energies", "stresses")
+
+
+def frame_from_atoms(atoms: Any, name: str, keys: LabelKeys | None = None, remarks: Remarks | None = None) -> Frame:
+    """Take structure and labels out of an `ase.Atoms`.
+
+    Parameters
+    ----------
+    atoms
+        Labels in its single-point calculator, its `info` or its `arrays`.
+    name
+        What messages call the frame.
+    keys
+        Names of labels that the user gave.
+    remarks
+        Where decisions are counted.
+
+    Raises
+    ------
+    InputError
+        Labels of the wrong shape, two that contradict each other, a unit or weight that cannot be used.
+    """
+    keys, remarks = keys or LabelKeys(), remarks if remarks is not None else Remarks()
+    labels = _Labels(atoms, name, keys, remarks)
+    weights, decisions = read_weights({**labels.of_frame, **labels.of_atoms}, len(atoms), name)
+    for sentence in decisions:
+        remarks.decide(sentence)
+    energy, forces, virial = labels.energy(), labels.forces(), labels.virial()
+    labels.remark_unread()
+    frame = Frame(
+        name,
+        atoms.numbers.copy(),
+        atoms.positions.copy(),
+        np.array(atoms.cell),
+        atoms.pbc.copy(),
+        energy if energy is None or energy.shape else float(energy),  # type: ignore[arg-type]  # Frame refuses arrays
+        forces,
+        virial,
+        weights,
+        isolated=is_isolated(atoms),
+    )
+    return without_weightless_labels(frame, remarks)
+
+
+def is_isolated(atoms: Any) -> bool:
+    """Whether a frame is one atom alone: no other within reach, or a config_type that says so."""
+    kind = names.plain_name(str(atoms.info.get("config_type", "")))
+    return len(atoms) == 1 and (not atoms.pbc.any() or kind in _ISOLATED)
+
+
+def without_weightless_labels(frame: Frame, remarks: Remarks) -> Frame:
+    """Leave out labels of weight 0: they are not to be learnt, nor measured against."""
+    empty = [
+        label
+        for label in ("energy", "forces", "virial")
+        if getattr(frame, label) is not None and not np.any(getattr(frame.weights, label))
+    ]
+    if not empty:
+        return frame
+    remarks.decide(f"{', '.join(empty)} of weight 0 left out")
+    weights = dataclasses.replace(frame.weights, **dict.fromkeys(empty, 1.0))
+    gone: dict[str, Any] = dict.fromkeys(empty)
+    return dataclasses.replace(frame, weights=weights, weightless=True, **gone)
+
+
+class _Labels:
+    """The labels of one ase.Atoms: what is there by name, what of it was read."""
+
+    def __init__(self, atoms: Any, name: str, keys: LabelKeys, remarks: Remarks) -> None:
+        self.atoms, self.name, self.keys, self.remarks = atoms, name, keys, remarks
+        results = {} if atoms.calc is None else {k: v for k, v in atoms.calc.results.items() if v is not None}
+        self.of_frame = self._merged(atoms.info, {k: v for k, v in results.items() if k not in _PER_ATOM})
+        self.of_atoms = self._merged(atoms.arrays, {k: v for k, v in results.items() if k in _PER_ATOM})
+        self.read: set[str] = set()
+        self.factors, decisions = scales(self.of_frame, name)
+        for sentence in decisions:
+            remarks.decide(sentence)
+
+    def _merged(self, own: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
+        """Own values and the calculator's; where both have a name, they must be equal."""
+        for key in own.keys() & results.keys():
+            try:
+                same = np.allclose(np.asarray(own[key], float), np.asarray(results[key], float), rtol=1e-7, atol=1e-6)
+            except (TypeError, ValueError):
+                same = False
+            if not same:
+                raise InputError(
+                    "label-names-conflict",
+                    f"{self.name}: '{key}' stands in the structure and in its calculator, with different numbers; "
+                    "remove one of them",
+                )
+        return {**own, **results}
+
+    def _find(self, label: str) -> NamedLabel | None:
+        found = self.of_atoms if label == "forces" else self.of_frame
+        picked, decisions = names.pick(label, found, self.keys, self.name)
+        for sentence in decisions:
+            self.remarks.decide(sentence)
+        also = ("free energy",) if label == "energy" else ()
+        if getattr(self.keys, label) is None:
+            self.read |= {key for key in found if any(names.is_named(key, one) for one in (label, *also))}
+        if picked is None:
+            return None
+        self.read.add(picked.key)
+        self.remarks.seen.add((label, picked.key))
+        factor = self.factors.get(label, 1.0)
+        return NamedLabel(picked.key, factor * _numbers(picked.value, f"{self.name}: {_called(label, picked.key)}"))
+
+    def _source(self, label: str, key: str) -> None:
+        self.remarks.read_from(label, key)
+
+    def energy(self) -> np.ndarray | None:
+        """eV; refused by Frame where it is no single number."""
+        found = self._find("energy")
+        if found is None:
+            return None
+        self._source("energy", found.key)
+        return found.value
+
+    def forces(self) -> np.ndarray | None:
+        """(N, 3) eV/Angstrom; refused by Frame where the shape is another."""
+        found = self._find("forces")
+        if found is None:
+            return None
+        self._source("forces", found.key)
+        return found.value
+
+    def virial(self) -> np.ndarray | None:
+        """(3, 3) eV from the virial, or from the stress; both must agree where both are there."""
+        virial, stress = self._tensor("virial"), self._tensor("stress")
+        full = None if virial is None else tensors.full_virial(virial.value, virial.key, self.name)
+        if stress is not None:
+            if not (self.atoms.pbc.any() and self.atoms.cell.rank == 3):
+                self.remarks.decide(f"'{stress.key}' is not used: without a periodic cell there is no volume")
+                stress = None
+            else:
+                volume = self.atoms.get_volume()
+                of_stress = tensors.virial_of_stress(stress.value, volume, stress.key, self.name)
+                if virial is not None and full is not None:
+                    tensors.check_agreement(full, of_stress, (virial.key, stress.key), self.name)
+                else:
+                    full = of_stress
+        source = virial or stress
+        if full is None or source is None:
+            return None
+        if not self.atoms.pbc.all() and not full.any():
+            self.remarks.decide(f"'{source.key}' is zero and the structure not periodic in space: not used")
+            return None
+        self._source("virial", source.key)
+        return full
+
+    def _tensor(self, label: str) -> NamedLabel | None:
+        """Virial or stress; where the user named one of the two, the other is not read."""
+        other = "stress" if label == "virial" else "virial"
+        if getattr(self.keys, other) is not None and getattr(self.keys, label) is None:
+            return None
+        return self._find(label)
+
+    def remark_unread(self) -> None:
+        """Name everything that looks like a label and was not read."""
+        for key in (*self.of_frame, *self.of_atoms):
+            if key in self.read or unit_label(key) or weight_label(key) or not names.looks_like_label(key):
+                continue
+            self.remarks.decide(f"not read: '{key}'")
+
+
+def _called(label: str, key: str) -> str:
+    return label if key == label else f"{label} ('{key}')"
+
+
+def _numbers(value: Any, what: str) -> np.ndarray:
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError("label-not-numbers", f"{what} must hold numbers, got {value!r}; correct the label") from None

@@ -1,0 +1,126 @@
+"""Units that stand beside labels in a file (`energy-unit=hartree`), and what they are in eV and Angstrom."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ase import units as ase_units
+
+from dp_sim.datasets.label_reading.names import plain_name
+from dp_sim.errors import InputError
+
+#: Name of a unit, lower case -> (its size in eV and Angstrom, powers of energy and of length).
+_UNITS: dict[str, tuple[float, int, int]] = {
+    **dict.fromkeys(("ev", "electronvolt"), (1.0, 1, 0)),
+    "mev": (1e-3, 1, 0),
+    **dict.fromkeys(("hartree", "ha", "eh", "hartrees"), (ase_units.Hartree, 1, 0)),
+    **dict.fromkeys(("rydberg", "ry"), (ase_units.Rydberg, 1, 0)),
+    "kcal": (ase_units.kcal, 1, 0),
+    "kj": (ase_units.kJ, 1, 0),
+    "mol": (ase_units.mol, 0, 0),
+    **dict.fromkeys(("angstrom", "angstroms", "ang", "a", "å"), (1.0, 0, 1)),
+    **dict.fromkeys(("bohr", "a0", "bohrs"), (ase_units.Bohr, 0, 1)),
+    "nm": (10.0, 0, 1),
+    "gpa": (ase_units.GPa, 1, -3),
+    "mpa": (1e-3 * ase_units.GPa, 1, -3),
+    "pa": (ase_units.Pascal, 1, -3),
+    "kbar": (1e3 * ase_units.bar, 1, -3),
+    "bar": (ase_units.bar, 1, -3),
+}
+#: Powers of energy and length of each label.
+_DIMENSIONS = {"energy": (1, 0), "forces": (1, -1), "virial": (1, 0), "stress": (1, -3), "length": (0, 1)}
+_UNIT_KEY = re.compile(r"^(?:ref|dft)?(energy|forces?|virials?|stress(?:es)?|lengths?|positions?|coord|pos)units?$")
+_LABEL_OF = {"force": "forces", "virials": "virial", "stresses": "stress"}
+
+
+@functools.lru_cache(maxsize=4096)
+def unit_label(key: str) -> str | None:
+    """The label that a name such as `energy-unit` gives the unit of (`length` for positions); None for other names."""
+    match = _UNIT_KEY.match(plain_name(key))
+    if match is None:
+        return None
+    word = match.group(1)
+    return "length" if word.startswith(("length", "pos", "coord")) else _LABEL_OF.get(word, word)
+
+
+def scales(found: Mapping[str, Any], name: str) -> tuple[dict[str, float], list[str]]:
+    """Factors that bring labels to eV and Angstrom, from the units that stand beside them.
+
+    Parameters
+    ----------
+    found
+        What a frame holds, by name.
+    name
+        What messages call the frame.
+
+    Returns
+    -------
+    factors, decisions
+        label -> factor, for the labels whose unit is another than ours; and sentences that say so.
+
+    Raises
+    ------
+    InputError
+        A unit that is not known, one of another kind of quantity, two that differ, or lengths in another than Angstrom.
+    """
+    factors: dict[str, float] = {}
+    decisions = []
+    for key, unit in found.items():
+        label = unit_label(key)
+        if label is None:
+            continue
+        factor = in_ev_and_angstrom(str(unit), label, f"{name}: {key}={unit}")
+        if label == "length" and abs(factor - 1.0) > 1e-9:
+            raise InputError("unit-of-positions", f"{name}: {key}={unit}: positions must be in Angstrom; convert them")
+        if factors.setdefault(label, factor) != factor:
+            raise InputError("units-conflict", f"{name}: {key}={unit} differs from another unit of the {label}")
+        if label != "length" and abs(factor - 1.0) > 1e-9:
+            decisions.append(f"{label} is converted from {unit} ({key})")
+    return factors, decisions
+
+
+def in_ev_and_angstrom(unit: str, label: str, what: str) -> float:
+    """Size of a unit such as `kcal/mol/A` or `Ha/bohr^3`; `what` names it in messages.
+
+    Raises
+    ------
+    InputError
+        Not a unit that is known, or not one of `label` (energy, forces, virial, stress, length).
+    """
+    size, powers = 1.0, [0, 0]
+    for sign, factor in _factors(unit):
+        word, _, power = factor.partition("^")
+        known = _UNITS.get(word.lower())
+        try:
+            exponent = sign * int(power or 1)
+        except ValueError:
+            known = None
+        if known is None:
+            raise InputError(
+                "unit-unknown",
+                f"{what}: the unit '{factor}' is not known; known are {', '.join(_UNITS)}; convert the labels to eV "
+                "and Angstrom, or correct the name of the unit",
+            )
+        size *= known[0] ** exponent
+        powers = [powers[0] + exponent * known[1], powers[1] + exponent * known[2]]
+    if tuple(powers) != _DIMENSIONS[label]:
+        raise InputError("unit-of-another-quantity", f"{what}: '{unit}' is no unit of {label}; correct it")
+    return size
+
+
+def _factors(unit: str) -> list[tuple[int, str]]:
+    """`kcal/mol/A**2` -> [(1, kcal), (-1, mol), (-1, A^2)]; in `eV/(mol*A)` all of the brackets is divided by."""
+    text = unit.replace("**", "^").replace("³", "^3").replace("²", "^2").replace(" ", "")
+    text = re.sub(r"\(([^()]*)\)", lambda match: match.group(1).replace("*", "/"), text)
+    parts = [_with_power(part) for part in re.split(r"([*/])", text)]
+    signs = [1, *(-1 if sign == "/" else 1 for sign in parts[1::2])]
+    return list(zip(signs, parts[::2], strict=True))
+
+
+def _with_power(word: str) -> str:
+    """`A3` -> `A^3`; a0 is Bohr's radius."""
+    match = re.fullmatch(r"([A-Za-zÅå]+)(\d)", word)
+    return word if match is None or word.lower() in _UNITS else f"{match.group(1)}^{match.group(2)}"

@@ -1,0 +1,38 @@
+"""What is said where data have no energies or no forces: training does without them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dp_sim.datasets.label_reading.names import may_be_meant
+from dp_sim.datasets.remarks import Remarks
+
+_WITHOUT = {
+    "energy": "forces alone, and its energies have no zero",
+    "forces": "energies alone, and needs far more of them",
+}
+
+
+def state_missing(counts: Mapping[str, int], frames: int, remarks: Remarks) -> None:
+    """Add to `remarks` which of energy and forces are missing, and names that may have been meant for them.
+
+    Parameters
+    ----------
+    counts
+        Frames that have an energy, and that have forces.
+    frames
+        All of them.
+    """
+    for label in _WITHOUT:
+        if counts[label] == 0:
+            meant = _meant(label, remarks)
+            similar = f"; if it is {meant}, --{label}-key (data: keys) names it" if meant else ""
+            remarks.state(f"no frame has {label}: a model trained on them learns from {_WITHOUT[label]}{similar}")
+        elif counts[label] < frames:
+            remarks.decide(f"without {label}", frames - counts[label])
+
+
+def _meant(label: str, remarks: Remarks) -> str:
+    """Names that were not read and may have been meant for `label`."""
+    stem = "energ" if label == "energy" else "force"
+    return " or ".join(f"'{key}'" for key in remarks.unread() if may_be_meant(key) and stem in key.lower())

@@ -1,0 +1,50 @@
+"""The data of a training run, read and looked at before the first step."""
+
+from __future__ import annotations
+
+from dp_sim.config.training import TrainConfig
+from dp_sim.datasets.findings import FindingCollector, bond_share, refuse, trained_on_too
+from dp_sim.recipes.models.data_remarks import say
+from dp_sim.recipes.run.directory import RunDirectory
+from dp_sim.recipes.run.progress import progress_bar
+from dp_sim.training.data import Datasets, read_datasets
+from dp_sim.training.trainer import Trainer
+
+
+def prepare(
+    config: TrainConfig, run: RunDirectory, *, strict: bool, progress: bool
+) -> tuple[Trainer, Datasets, tuple[str, ...]]:
+    """Read the data, make the trainer, and say what is odd in the data.
+
+    Parameters
+    ----------
+    strict
+        Refuse data with anything odd in them.
+
+    Returns
+    -------
+    trainer, data, remarks
+        And all that was said, as sentences.
+
+    Raises
+    ------
+    InputError
+        Data that cannot be read or trained on, or, with `strict`, anything odd in them.
+    """
+    with progress_bar("read", total=None, show=progress) as advance:
+        data = read_datasets(config, on_frame=advance)
+    trainer = Trainer(config, data)
+    collector = FindingCollector()
+    for frame, pairs in zip(data.train, trainer.train.pairs, strict=True):
+        collector.add(frame, bond_share(pairs, trainer.config.model.species))
+    findings = [*trained_on_too(collector, data.valid), *collector.findings()]
+    for finding in findings:
+        data.remarks.state(finding.line())
+    untrained = [s for s in trainer.config.model.species if s not in trainer.trained_species]
+    if untrained:
+        data.remarks.state(
+            f"no training data for {', '.join(untrained)} of model.species: the model will refuse structures with it"
+        )
+    if strict:
+        refuse([], data.remarks.facts)
+    return trainer, data, say(data.remarks, run)
