@@ -1,4 +1,4 @@
-"""Which calculator a recipe runs on: an ASE calculator, a model file, a committee of files, or a SPEC in words."""
+"""The calculator that a recipe runs on: an ASE calculator, a model file, a committee of files, or a SPEC in words."""
 
 from __future__ import annotations
 
@@ -30,10 +30,14 @@ _settings_of: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 
 
 def as_calculator(calc: Any, *, device: str | None = None, dtype: str | None = None) -> Any:
-    """An ASE calculator from what users hand to a recipe.
+    """Make an ASE calculator of what users give to a recipe.
 
-    calc            an ASE calculator (returned as it is), a model file, or a list of model files (a committee)
-    device, dtype   for model files only: as in `DPCalculator`
+    Parameters
+    ----------
+    calc
+        An ASE calculator (returned as it is), a model file, a list of model files (a committee), or a loaded model.
+    device, dtype
+        For model files only: as in `DPCalculator`.
 
     Raises
     ------
@@ -62,7 +66,7 @@ def as_calculator(calc: Any, *, device: str | None = None, dtype: str | None = N
 
 
 def _is_loaded_model(calc: Any) -> bool:
-    """Whether this is what `load_model` returns; whoever holds one has imported its class."""
+    """Tell whether this is a model of `load_model`. Nobody has one without having imported its class."""
     module = sys.modules.get("dp_sim.model.evaluator")
     return module is not None and isinstance(calc, module.Model)
 
@@ -78,10 +82,16 @@ def _model_calculator(source: Model | Sequence[str | os.PathLike[str]], device: 
 
 
 def calculator_from_spec(spec: str, arguments: Mapping[str, Any] | None = None, *, may_import: bool = True) -> Any:
-    """An ASE calculator from a SPEC: `emt`, `tblite:GFN2-xTB`, or `package.module:Class`.
+    """Make an ASE calculator from a SPEC.
 
-    arguments    keyword arguments of the calculator
-    may_import   accept `package.module:Class`, which runs that module's code; false for a SPEC read from a file
+    Parameters
+    ----------
+    spec
+        `emt`, `tblite:GFN2-xTB`, or `package.module:Class`.
+    arguments
+        Keyword arguments of the calculator.
+    may_import
+        Accept `package.module:Class`, which runs that module's code; false for a SPEC that was read from a file.
 
     Raises
     ------
@@ -118,7 +128,7 @@ def calculator_from_spec(spec: str, arguments: Mapping[str, Any] | None = None, 
 
 
 def _named_class(name: str, method: str) -> tuple[type, dict[str, Any]]:
-    """The class behind a named SPEC and the arguments that the SPEC itself fixes."""
+    """Find the class behind a named SPEC, and the arguments that the SPEC itself fixes."""
     methods = NAMED_SPECS[name]
     if method and method not in methods:
         known = f"expected one of {', '.join(methods)}" if methods else "it takes none"
@@ -169,13 +179,13 @@ def _check_arguments(spec: str, calculator_class: type, arguments: dict[str, Any
 
 
 def given_arguments(calculator: Any) -> dict[str, Any] | None:
-    """The arguments that a SPEC came with; None for a calculator that was not made from a SPEC here."""
+    """Return the arguments that a SPEC came with; None for a calculator that was not made from a SPEC here."""
     settings = _settings_of.get(calculator, {}) if _is_referable(calculator) else {}
     return settings.get("calculator_arg", {}) if "calculator" in settings else None
 
 
 def _is_referable(calculator: Any) -> bool:
-    """Whether it can be a key of `_settings_of`: some calculators compare by value, or allow no weak references."""
+    """Tell whether it is a key of `_settings_of`: some calculators compare by value, or allow no weak references."""
     try:
         return calculator in _settings_of
     except TypeError:
@@ -183,7 +193,7 @@ def _is_referable(calculator: Any) -> bool:
 
 
 def calculator_settings(calculator: Any) -> dict[str, Any]:
-    """How to ask for this calculator again, as config.yaml keys: `model`, or `calculator` and `calculator_arg`."""
+    """Give the keys of config.yaml for this calculator: `model`, or `calculator` and `calculator_arg`."""
     if calculator is None:
         return {}
     if _is_referable(calculator):
@@ -203,9 +213,9 @@ def calculator_settings(calculator: Any) -> dict[str, Any]:
 
 
 def parameters_of(calculator: Any) -> dict[str, Any]:
-    """The parameters that an ASE calculator declares, as plain values; arrays and objects as a hash.
+    """Collect the parameters that an ASE calculator declares, as plain values; arrays and objects as a hash.
 
-    Empty for our models, which their files' hashes identify.
+    There are none for our models, which are identified by the hashes of their files.
     """
     declared = getattr(calculator, "parameters", None)
     if loaded_model(calculator) is not None or not isinstance(declared, Mapping):
@@ -214,7 +224,7 @@ def parameters_of(calculator: Any) -> dict[str, Any]:
 
 
 def _recordable(value: Any) -> Any:
-    """A value that YAML can hold and that is the same in every process."""
+    """Convert to a value that YAML can hold and that is the same in every process."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, np.generic):
@@ -234,12 +244,12 @@ def _recordable(value: Any) -> Any:
 
 
 def loaded_model(calculator: Any) -> Model | None:
-    """The Deep Potential (or committee) behind a `DPCalculator`; None for any other calculator."""
+    """Find the Deep Potential (or committee) behind a `DPCalculator`; None for any other calculator."""
     plugin = sys.modules.get("dp_sim.plugins.ase_calculator")  # not loaded: then the calculator is none of ours
     return calculator.model if plugin is not None and isinstance(calculator, plugin.DPCalculator) else None
 
 
 def model_sha256(calculator: Any) -> list[str]:
-    """SHA-256 of the file of each model behind `calculator`, in order; empty for a calculator that is not ours."""
+    """List the SHA-256 of the file of each model behind `calculator`; empty for a calculator that is not ours."""
     model = loaded_model(calculator)
     return [] if model is None else [member.sha256 for member in model.members]

@@ -1,4 +1,4 @@
-"""The charge and the spin that a structure states: handed to a calculator that takes them, else refused."""
+"""The charge and the spin that a structure states: given to a calculator that takes them, else refused."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _SAME_EV = 1e-6
 
 
 def accept_state(atoms: Atoms, calculator: Any, name: str = "the structure") -> None:
-    """See that the calculator computes the charge and the spin that the structure states.
+    """Check that the calculator computes the charge and the spin that the structure states.
 
-    A calculator made here from a SPEC is told of them; one that was handed in must have them among its parameters or
-    read them from the structure, which is tried out.
+    A calculator made here from a SPEC is given them. Any other must have them among its parameters, or read them from
+    the structure, which is tried out.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def accept_state(atoms: Atoms, calculator: Any, name: str = "the structure") -> 
 
 
 def _settled(calculator: Any, what: str, value: float | None, name: str) -> bool:
-    """Whether a parameter of the calculator settles the question; one that nobody set is set where we made it."""
+    """Tell whether a parameter of the calculator settles the question; where we made it, set one that nobody set."""
     parameters = {**getattr(calculator, "default_parameters", {}), **getattr(calculator, "parameters", {})}
     key = next((key for key in _PARAMETERS[what] if key in parameters), None)
     if key is None:
@@ -86,7 +86,7 @@ def _settled(calculator: Any, what: str, value: float | None, name: str) -> bool
 
 
 def _reads_structure(atoms: Atoms, calculator: Any) -> bool:
-    """Whether the calculator gives another energy without what the structure states: it is tried out."""
+    """Try out whether the calculator gives another energy without the charge and spin that the structure states."""
     bare = atoms.copy()
     for key in [key for key in bare.info if str(key).lower() in STATE_KEYS]:
         del bare.info[key]
@@ -109,7 +109,7 @@ STATE_KEYS = frozenset((*CHARGE_KEYS, *MULTIPLICITY_KEYS, *SPIN_KEYS, *UNPAIRED_
 
 
 def stated_state(atoms: Atoms) -> dict[str, Any]:
-    """What the comment line says of charge and spin, as it stands there."""
+    """Read what the comment line says of charge and spin, as it stands there."""
     return {str(key): atoms.info[key] for key in sorted(atoms.info, key=str) if str(key).lower() in STATE_KEYS}
 
 
@@ -132,7 +132,7 @@ def check_same_state(first: Atoms, second: Atoms, names: tuple[str, str] = ("the
 
 
 def remarks(structures: Sequence[Atoms], calculator: Any) -> list[str]:
-    """Sentences for log and page on what was read, and on what of the structures a run does not use or keep."""
+    """Write sentences for log and page on what was read, and on what of the structures a run does not use or keep."""
     sentences: dict[str, None] = {}
     ignored = getattr(calculator, "ignored_changes", ())
     for atoms in structures:

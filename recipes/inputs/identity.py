@@ -1,4 +1,4 @@
-"""What makes a run this run: hashes of all that its structures say, part by part, so that a difference has a name."""
+"""The identity of a run's structures: hashes of all that they say, part by part, so that a difference has a name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _floats(values: Any) -> bytes:
 
 
 def _constraints(atoms: Atoms) -> bytes:
-    """Each constraint by what it holds, or by its kind where it cannot say that."""
+    """Describe each constraint by its content, or by its kind where it has no `todict`."""
     entries = []
     for constraint in atoms.constraints:
         try:
@@ -45,7 +45,7 @@ PARTS: dict[str, Callable[[Atoms], bytes]] = {
 
 
 def structure_parts(structures: Sequence[Atoms]) -> dict[str, str]:
-    """SHA-256 (shortened) of each part over all structures, and how many there are."""
+    """Hash each part over all structures (SHA-256, shortened), and count them."""
     hashes = {
         name: hashlib.sha256(b"|".join(content(atoms) for atoms in structures)).hexdigest()[:16]
         for name, content in PARTS.items()
@@ -54,5 +54,5 @@ def structure_parts(structures: Sequence[Atoms]) -> dict[str, str]:
 
 
 def structures_sha256(structures: Sequence[Atoms]) -> str:
-    """SHA-256 over all that a run depends on (`PARTS`): equal structures, equal hash."""
+    """Hash all that a run depends on (`PARTS`): equal structures have equal hashes."""
     return hashlib.sha256(json.dumps(structure_parts(structures)).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Structures as recipes want them: checked, copied, with a calculator that has shown that it can evaluate them."""
+"""Structures for recipes: checked, copied, with a calculator that has been seen to evaluate them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ORDINARY_CUTOFF = 6.0
 
 
 def check_structure(atoms: Any, name: str = "the structure") -> Atoms:
-    """A copy of `atoms` without its calculator, with the constraints that a file of dp-sim holds for it.
+    """Check a structure; return a copy without calculator, with the constraints that a file of dp-sim holds for it.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def check_structure(atoms: Any, name: str = "the structure") -> Atoms:
 
 
 def _refuse_placeholder_cell(atoms: Atoms, name: str) -> None:
-    """1 x 1 x 1 Angstrom is what PDB files give where there is no cell; ASE's reader takes it for one."""
+    """Refuse a cell of 1 x 1 x 1 Angstrom, which PDB files give where there is none; ASE's reader takes it for one."""
     if len(atoms) > 1 and atoms.pbc.all() and np.array_equal(atoms.cell, np.eye(3)):
         raise InputError(
             "cell-placeholder",
@@ -58,10 +58,19 @@ def _refuse_placeholder_cell(atoms: Atoms, name: str) -> None:
 
 
 def prepare_atoms(atoms: Any, calc: Any, name: str = "the structure") -> Atoms:
-    """A checked copy of `atoms` with a calculator attached that has evaluated it once.
+    """Check a structure, attach a calculator to a copy, and evaluate it once.
 
-    The evaluation shows, before a recipe writes anything, that the calculator knows these elements; ASE calculators
-    keep it, so a recipe that starts with this structure does not pay for it again.
+    The evaluation shows, before a recipe writes anything, that the calculator knows these elements. ASE calculators
+    keep the result, so that the recipe does not compute it again.
+
+    Parameters
+    ----------
+    atoms
+        The structure.
+    calc
+        As for `as_calculator`.
+    name
+        What messages of errors call the structure.
 
     Raises
     ------

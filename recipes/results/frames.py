@@ -15,7 +15,7 @@ from dp_sim.structures.stated import NOTES
 
 
 def evaluated_copy(atoms: Atoms) -> Atoms:
-    """A copy that keeps energy, forces and (where it is known) stress, but not the calculator."""
+    """Copy an evaluated structure with its energy, forces and (where it is known) stress, without the calculator."""
     known = {name: value for name, value in atoms.calc.results.items() if name in ("energy", "forces", "stress")}
     copy = atoms.copy()
     copy.calc = SinglePointCalculator(copy, **known)
@@ -23,19 +23,19 @@ def evaluated_copy(atoms: Atoms) -> Atoms:
 
 
 def write_frames(file: Path, frames: Atoms | Sequence[Atoms]) -> None:
-    """One structure or several into an extended XYZ file, whole or not at all, with all their constraints."""
+    """Write one structure or several into an extended XYZ file, whole or not at all, with all their constraints."""
     several = [frames] if isinstance(frames, Atoms) else frames
     with atomic_path(file) as temporary:
         write(temporary, [_for_file(frame) for frame in several], format="extxyz")
 
 
 def append_frame(file: Path, frame: Atoms) -> None:
-    """One structure more at the end of an extended XYZ file."""
+    """Append a structure to an extended XYZ file."""
     write(file, _for_file(frame), format="extxyz", append=True)
 
 
 def _for_file(frame: Atoms) -> Atoms:
-    """The structure with its constraints where the format has no place for them, and without notes on its reading."""
+    """Add to the structure the constraints that the format has no place for, and leave out notes on its reading."""
     frame = with_constraints_written(frame)
     if NOTES not in frame.info:
         return frame
@@ -46,7 +46,7 @@ def _for_file(frame: Atoms) -> Atoms:
 
 
 def whole_frames(file: Path) -> list[Atoms]:
-    """The frames of an extended XYZ file, up to one that a killed process left unfinished."""
+    """Read the frames of an extended XYZ file, up to one that a killed process left unfinished."""
     frames: list[Atoms] = []
     try:
         for frame in iread(file, index=":", format="extxyz"):

@@ -36,18 +36,19 @@ class Manifest:
     files: list[str] = field(default_factory=list)
 
     def add(self, directory: Path, name: str) -> Path:
-        """The path of the file `name`, which is on record before it is written."""
+        """Record the file `name`, before it is written, and return its path."""
         if name not in self.files:
             self.files.append(name)
             self.save(directory)
         return directory / name
 
     def save(self, directory: Path) -> None:
+        """Write the manifest into the run's directory."""
         write_text(directory / MANIFEST, json.dumps(asdict(self), indent=1) + "\n")
 
 
 def read_manifest(directory: Path) -> Manifest | None:
-    """The manifest of a run directory, or None where it is absent or damaged: nothing there is then known as ours."""
+    """Read the manifest of a run directory; None where it is absent or damaged: nothing there is known as ours then."""
     try:
         manifest = Manifest(**json.loads((directory / MANIFEST).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

@@ -37,18 +37,36 @@ AnyResult = TypeVar("AnyResult", bound=Result)
 class RunDirectory(AbstractContextManager["RunDirectory"]):
     """A run of one recipe, with or without a directory.
 
-    recipe, settings    name of the recipe; every setting as used (numbers, strings, lists, dicts)
-    directory           where files go; None = no files
-    structures          the input structures, saved as input.extxyz; none for a run on data files
-    calculator          the ASE calculator that runs; None for a run that makes one
-    overwrite, resume   what may happen to a directory that holds an earlier run
-    resumable           false for a recipe that cannot continue: `resume` then starts over and says so
-    may_change          settings that may differ when a run is continued (`steps`, say)
-    data                sources of frames (dp_sim.datasets.reading) of a run on data files; their content is hashed
-    advice              what to do where a setting that may not differ does, if more is to say than in general: key ->
-                        words
+    Parameters
+    ----------
+    recipe
+        Name of the recipe.
+    directory
+        Where files go; None: no files.
+    settings
+        Every setting as used (numbers, strings, lists, dicts).
+    structures
+        The input structures, saved as input.extxyz; none for a run on data files.
+    calculator
+        The ASE calculator that runs; None for a run that makes one.
+    seed
+        Of all random numbers.
+    overwrite, resume
+        Whether an earlier run in the directory may be replaced, or continued.
+    resumable
+        False for a recipe that cannot continue: `resume` then starts over and says so.
+    may_change
+        Settings that may differ when a run is continued (`steps`, say).
+    data
+        Sources of frames (dp_sim.datasets.reading) of a run on data files; their content is hashed.
+    advice
+        Setting -> what to do where it differs from that of the run to be continued, if there is more to say than in
+        general.
 
-    `resumed` is true inside the block when an earlier run is being continued.
+    Attributes
+    ----------
+    resumed
+        Whether an earlier run is being continued; known inside the block.
 
     Raises
     ------
@@ -170,11 +188,11 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         return self._manifest.add(self.directory, name)
 
     def path(self, name: str) -> Path | None:
-        """Where the file `name` goes; None for a run without files. Every file of a run gets its name from here."""
+        """Give the place of a file; None for a run without files. Every file of a run gets its name from here."""
         return None if self.directory is None else self._file(name)
 
     def log(self, message: str) -> None:
-        """One line, with the time (UTC), in log.txt; on the screen too with -v."""
+        """Write one line, with the time (UTC), in log.txt; on the screen too with -v."""
         logger.info(message)
         self._write_log(message)
 
@@ -184,7 +202,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
                 file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}  {message}\n")
 
     def note(self, message: str) -> None:
-        """A line that the user should see: on the screen without -v, in log.txt and on the page."""
+        """Say something that the user should see: on the screen without -v, in log.txt and on the page."""
         if message not in self.notes:
             self.notes.append(message)
         logger.warning(message)
@@ -195,11 +213,11 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         self._hooks.append(save)
 
     def whole_steps(self) -> AbstractContextManager[None]:
-        """A block that Ctrl-C and SIGTERM do not cut: they wait for its end. A second Ctrl-C does not wait."""
+        """Open a block that Ctrl-C and SIGTERM do not cut: they wait for its end. A second Ctrl-C does not wait."""
         return whole_steps()
 
     def provenance(self) -> dict[str, Any]:
-        """Where the numbers come from. `wall_s` counts all sessions of a continued run."""
+        """Collect where the numbers come from. `wall_s` counts all sessions of a continued run."""
         return {
             "command": COMMAND.get() or f"{self.recipe}, called from Python",
             "settings": self.config,
@@ -217,7 +235,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         return self._manifest.wall_s + time.monotonic() - self._start
 
     def finish(self, result: AnyResult) -> AnyResult:
-        """The result with its provenance, once its data, plots, report.html and (last) result.json are written."""
+        """Give the result its provenance, and write its data, plots, report.html and (last) result.json."""
         result = replace(result, provenance=self.provenance())
         self.log(f"{self.recipe} ended: {'converged' if result.converged else result.cause}")
         if self.directory is not None:
@@ -256,5 +274,5 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tup
 
 
 def _bare(atoms: Atoms) -> Atoms:
-    """A copy without results, so that writing an input structure does not write the calculator's numbers as labels."""
+    """Copy without results, so that writing an input structure does not write the calculator's numbers as labels."""
     return atoms.copy()

@@ -17,8 +17,8 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM (a batch system's way to end a job), treated as Ctrl-C is."""
 
 
-#: Signals that nobody has answered: Python drops an exception raised inside a destructor or a callback of the
-#: garbage collector, and the signal must not be lost with it.
+#: Signals whose exception has not arrived yet: Python drops an exception that is raised inside a destructor or a
+#: callback of the garbage collector, and the signal must not be lost with it.
 _unanswered: list[int] = []
 _EXCEPTION = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 #: What stands in for a handler that the program has not set itself.
@@ -31,20 +31,20 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def answered() -> None:
-    """To be called where the exception arrives; until then the next `whole_steps` raises it again."""
+    """Forget the signal, where its exception has arrived; until then the next `whole_steps` raises it again."""
     _unanswered.clear()
 
 
 def _in_main_thread() -> bool:
-    """Python lets only the main thread set signal handlers; elsewhere the signals are left to whoever owns them."""
+    """Tell whether this is the main thread: only that may set signal handlers."""
     return threading.current_thread() is threading.main_thread()
 
 
 @contextmanager
 def signals_as_interrupts() -> Iterator[None]:
-    """Inside the block Ctrl-C raises `KeyboardInterrupt`, SIGTERM `Terminated`, and neither is lost.
+    """Let Ctrl-C raise `KeyboardInterrupt` and SIGTERM `Terminated` inside the block, without losing either.
 
-    A signal for which the program has a handler of its own is left to that.
+    A signal for which the program has its own handler keeps that. So do all signals outside the main thread.
     """
     if not _in_main_thread():
         yield
@@ -63,9 +63,9 @@ def signals_as_interrupts() -> Iterator[None]:
 
 @contextmanager
 def whole_steps() -> Iterator[None]:
-    """Ctrl-C and SIGTERM inside the block wait until it ends, so that the state they leave is that of a whole step.
+    """Let Ctrl-C and SIGTERM wait for the end of the block, so that they leave the state of a whole step.
 
-    A second signal does not wait: it interrupts at once, and what the block was doing is then lost.
+    A second signal does not wait: it interrupts at once, and the work of the block is lost.
     """
     if not _in_main_thread():
         yield

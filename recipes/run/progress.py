@@ -14,7 +14,22 @@ Advance = Callable[..., None]
 
 @contextmanager
 def progress_bar(name: str, *, total: int | None, show: bool) -> Iterator[Advance]:
-    """A bar on standard error; nothing where `show` is false or standard error is no terminal (a log, a pipe)."""
+    """Show a bar on standard error; nothing where `show` is false or standard error is no terminal (a log, a pipe).
+
+    Parameters
+    ----------
+    name
+        What stands before the bar.
+    total
+        Number of steps; None where it is not known.
+    show
+        False: no bar.
+
+    Yields
+    ------
+    Advance
+        Call it with the steps done since the last call, and a text for the end of the bar.
+    """
     console = Console(stderr=True)
     columns = (
         TextColumn("[bold]{task.description}"),
