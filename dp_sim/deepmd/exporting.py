@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,13 @@ import torch
 from dp_sim.config.model import DeepmdPart, ModelConfig
 from dp_sim.datasets.reading import read_frames
 from dp_sim.deepmd.reading.activations import ACTIVATIONS
-from dp_sim.deepmd.reading.content import DescriptorContent, FittingContent, Layer, ModelContent
+from dp_sim.deepmd.reading.content import (
+    DescriptorContent,
+    FittingContent,
+    Layer,
+    ModelContent,
+    skip_without_tensorflow,
+)
 from dp_sim.deepmd.writing import tree, write_hdf5, write_yaml
 from dp_sim.descriptors.deepmd_kit import DeepmdKitDescriptor, Hybrid
 from dp_sim.descriptors.smooth import SmoothDescriptor
@@ -70,6 +77,13 @@ def export_model(
     content = to_content(load_model(path), sel, str(path))
     with atomic_path(target) as temporary:
         writers[target.suffix](temporary, tree(content, __version__))
+    skip = skip_without_tensorflow(content.fitting.nets)
+    if skip:
+        warnings.warn(
+            f"{target} has a skip connection {skip}, which DeePMD-kit leaves out of a .pb without a word: convert it "
+            f"to .pth, or train with other widths",
+            stacklevel=2,
+        )
     return content
 
 

@@ -39,6 +39,7 @@ def same(first: Path, second: Path, atoms: Any, tolerance: float) -> None:
         assert_same(getattr(two, field), getattr(one, field), tolerance, field)
 
 
+@pytest.mark.filterwarnings("ignore:.*which DeePMD-kit leaves out of a .pb")
 @pytest.mark.parametrize("suffix", ["dp", "yaml"])
 @pytest.mark.parametrize("variant", list(VARIANTS))
 def test_there_and_back(variant: str, suffix: str, tmp_path: Path) -> None:
@@ -50,12 +51,21 @@ def test_there_and_back(variant: str, suffix: str, tmp_path: Path) -> None:
         same(path, tmp_path / "back.pt", structures()[name], 2e-5 if variant == "float32" else 1e-12)
 
 
+@pytest.mark.parametrize(
+    ("widths", "what"), [((48,), "48 to 48 neurons in layer 1"), ((10, 20), "10 to 20 neurons in")]
+)
+def test_skips_that_a_tensorflow_model_loses(widths: tuple[int, ...], what: str, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=rf"from {what} .*leaves out of a \.pb without a word: convert it to \.pth"):
+        export_model(written(tmp_path, fitting=widths), tmp_path / "m.dp", SEL)
+
+
 def test_statistics_differ_among_species() -> None:
     """Without this the factors k_c of the export would all be 1."""
     scale = random_model(random_config(), seed=3).descriptor.environment.scale[:, 0]
     assert float(scale.max() / scale.min()) > 1.05
 
 
+@pytest.mark.filterwarnings("ignore:.*which DeePMD-kit leaves out of a .pb")
 @pytest.mark.filterwarnings("ignore:.*excludes pairs of species and has a mean")
 @pytest.mark.parametrize("name", ["mean.dp", "zero_mean.dp", "two_sided.dp", "hybrid.dp", "excluded_in_model.dp"])
 def test_imported_models_go_back(name: str, tmp_path: Path) -> None:

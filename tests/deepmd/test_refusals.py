@@ -177,13 +177,13 @@ def test_what_is_not_understood_is_named(changed: Changed, keys: tuple[str, ...]
 
 @pytest.mark.parametrize(
     ("name", "what"),
-    [("skip_in_first_layer.dp", "12 to 12 neurons in layer 0"), ("two_sided.dp", "12 to 24 neurons in")],
+    [("skip_in_first_layer.dp", "12 to 12 neurons in layer 1"), ("two_sided.dp", "12 to 24 neurons in layer 3")],
 )
 def test_skips_that_the_conversion_from_tensorflow_adds(name: str, what: str, tmp_path: Path) -> None:
     """Where widths meet, DeePMD-kit's own numbers of a .pb and of the .dp made of it are several eV apart."""
     tree = read_hdf5(model_file(name, tmp_path))
     parse(tree, "file")
-    with pytest.raises(ModelFileError, match=f"no skip connection from {what}.*other numbers than the .pb"):
+    with pytest.raises(ModelFileError, match=f"no skip connection from {what} of.*other numbers than the .pb"):
         parse(tree | {"backend": "TensorFlow"}, "file")
 
 

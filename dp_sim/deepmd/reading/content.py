@@ -292,6 +292,19 @@ def refuse_attention(reader: Reader) -> None:
     reader.ignore("trainable_ln", "ln_eps")
 
 
+def skip_without_tensorflow(nets: Iterable[tuple[Layer, ...]]) -> str:
+    """The first skip connection of fitting nets that DeePMD-kit's TensorFlow backend does not have; or nothing.
+
+    It hands on the input of hidden layers as wide as the one before, and no other; its conversions say nothing of that.
+    """
+    for net in nets:
+        for index, layer in enumerate(net):
+            n_in, n_out = layer.w.shape
+            if layer.resnet and n_out in ((n_in, 2 * n_in) if index == 0 else (2 * n_in,)):
+                return f"from {n_in} to {n_out} neurons in layer {index + 1} of the fitting nets"
+    return ""
+
+
 def is_stripped(reader: Reader, second: bool) -> bool:
     """Whether types enter DPA-1 by a factor (tebd_input_mode strip, as always in se_atten_v2), or beside s (concat)."""
     mode = reader.text("tebd_input_mode", "strip" if second else "concat")

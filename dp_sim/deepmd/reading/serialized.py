@@ -23,6 +23,7 @@ from dp_sim.deepmd.reading.content import (
     pairs_of,
     refuse_attention,
     refuse_kind,
+    skip_without_tensorflow,
     types_of,
     vacuum_of,
 )
@@ -141,23 +142,15 @@ def parse(tree: dict[str, Any], file: str) -> ModelContent:
     variables.rest()
     model.rest()
     top.rest()
-    if origin["backend"].lower() == "tensorflow":
-        _refuse_added_skips(content.fitting, file)
+    skip = skip_without_tensorflow(content.fitting.nets)
+    if skip and origin["backend"].lower() == "tensorflow":
+        raise ModelFileError(
+            "deepmd-contradiction",
+            f"{file} was converted from a TensorFlow model, which has no skip connection {skip}; DeePMD-kit's "
+            f"conversion adds one, so this file gives other numbers than the .pb: train with other widths, or with the "
+            f"PyTorch backend",
+        )
     return content
-
-
-def _refuse_added_skips(fitting: FittingContent, file: str) -> None:
-    """TensorFlow's fitting nets hand on the input of hidden layers as wide as the one before, and no other."""
-    for net in fitting.nets:
-        for index, layer in enumerate(net):
-            n_in, n_out = layer.w.shape
-            if layer.resnet and n_out in ((n_in, 2 * n_in) if index == 0 else (2 * n_in,)):
-                raise ModelFileError(
-                    "deepmd-contradiction",
-                    f"{file} was converted from a TensorFlow model, whose fitting nets have no skip connection from "
-                    f"{n_in} to {n_out} neurons in layer {index}; DeePMD-kit's conversion adds one, so this file gives "
-                    f"other numbers than the .pb: train with other widths, or with the PyTorch backend",
-                )
 
 
 def _descriptors(reader: Reader, n_types: int) -> list[DescriptorContent]:
