@@ -55,7 +55,7 @@ def check_trained(index: Tensor, species: Sequence[str], trained: Sequence[str],
     without = [symbol for symbol in (species[i] for i in torch.unique(index).tolist()) if symbol not in trained]
     if without:
         raise InputError(
-            "element-untrained",
+            "species-untrained",
             f"{name}: the model lists {', '.join(without)} among its species and had no training data with it, so that "
             f"its energies there mean nothing; train on structures that have {', '.join(without)}",
         )

@@ -37,7 +37,7 @@ def read_ase(source: str, keys: LabelKeys, remarks: Remarks) -> Iterator[Frame]:
     converged = vasp.converged_steps(Path(path), index)
     for number, atoms in enumerate(_images(path, index, source, remarks)):
         if converged is not None and number < len(converged) and not converged[number]:
-            remarks.decide("left out: the electronic steps did not converge (NELM was reached)")
+            remarks.decide(vasp.LEFT_OUT)
             continue
         yield frame_from_atoms(atoms, f"{source}, frame {number}", keys, remarks)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dp_sim.datasets.formats import vasp
 from dp_sim.datasets.frames import Frame
 from dp_sim.datasets.remarks import Remarks
 from dp_sim.errors import InputError, first_line, import_optional
@@ -44,15 +47,26 @@ def read_dpdata(source: str, remarks: Remarks) -> Iterator[Frame]:
     dpdata = import_optional("dpdata", extra="dpdata", purpose=f"reading {source}")
     kind, path = parts(source)
     try:
-        systems = _load(dpdata, path, kind)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            systems = _load(dpdata, path, kind)
     except Exception as error:  # dpdata's readers raise whatever their parsing meets
         raise InputError(
             "file-unreadable",
             f"{path} cannot be read by dpdata as {kind} ({type(error).__name__}: {first_line(error)}); check the file "
             "and the name of the format",
         ) from error
+    for warning in said:
+        remarks.state(f"dpdata warns of {path}: {warning.message}")
+    converged = vasp.converged_steps(Path(path), ":") if Path(path).is_file() else None
     for system in systems:
-        for number in range(system.get_nframes()):
+        count = system.get_nframes()
+        if converged is not None and len(converged) > count:  # dpdata has left them out itself
+            remarks.decide(vasp.LEFT_OUT, len(converged) - count)
+        for number in range(count):
+            if converged is not None and len(converged) == count and not converged[number]:
+                remarks.decide(vasp.LEFT_OUT)
+                continue
             yield _frame(system.data, number, f"{source}, {system.formula}, frame {number}", remarks)
 
 
@@ -60,12 +74,14 @@ def _load(dpdata: Any, path: str, kind: str) -> list[Any]:
     """Labelled systems, or without labels where the format has none."""
     try:
         found = dpdata.LabeledSystem(path, fmt=kind)
+        if found.get_nframes():
+            return [found]
     except NotImplementedError:
-        try:
-            found = dpdata.MultiSystems.from_file(path, fmt=kind)
-        except NotImplementedError:
-            found = dpdata.System(path, fmt=kind)
-    return list(found.systems.values()) if hasattr(found, "systems") else [found]
+        pass
+    try:
+        return list(dpdata.MultiSystems.from_file(path, fmt=kind).systems.values())
+    except NotImplementedError:
+        return [dpdata.System(path, fmt=kind)]
 
 
 def _frame(data: dict[str, Any], i: int, name: str, remarks: Remarks) -> Frame:

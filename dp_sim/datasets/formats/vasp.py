@@ -11,6 +11,8 @@ from xml.etree.ElementTree import ParseError, iterparse
 
 #: Ends the electronic steps of an ionic step in an OUTCAR; ASE cuts the file there too.
 _STEP_END = "FREE ENERGIE OF THE ION-ELECTRON SYSTEM"
+#: Said of a step whose electronic steps did not converge.
+LEFT_OUT = "left out: the electronic steps did not converge (NELM was reached)"
 _NELM = re.compile(r"\bNELM\s*=\s*(\d+)")
 _ITERATION = re.compile(r"Iteration\s+\d+\(\s*(\d+)\)")
 #: dpdata's name of each format.
