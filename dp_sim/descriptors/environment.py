@@ -75,7 +75,7 @@ class Environment(torch.nn.Module):
 
 
 def geometry(environment: Any) -> Geometry:
-    """The rows of R~ of an Environment, scripted or not, for the compiled path: scaled, and not shifted."""
+    """Lay out the rows of R~ of an Environment, scripted or not, for the compiled path: scaled, and not shifted."""
     scale = 1.0 / environment.scale.to(torch.float64)
     switch = environment.switch
     return Geometry(bool(switch.cosine), float(switch.start), float(switch.cutoff), scale, torch.zeros(len(scale)))

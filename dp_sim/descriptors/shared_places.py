@@ -3,9 +3,9 @@
     T_i = sum over neighbours of R~_ij (x) G_cb(s_ij),     G_cb = N_cb(s) (1 + u g_cb),     u = 1, or the switch w(r)
 
 with c the species of the centre and b of the neighbour. An atom has n places for neighbours of all species together.
-Where rows of R~ are shifted by a mean, each place that is left adds R~_c(0) (x) G_cp(0), and p is the species of the
-first atom of the structure, for that is what DeePMD-kit finds in an empty place. So with a mean, unless u is the
-switch, the energy depends on which atom comes first; dp-sim says so at import and gives the same number.
+Where rows of R~ are shifted by a mean, each empty place adds R~_c(0) (x) G_cp(0). There p is the species of the first
+atom of the structure, because DeePMD-kit finds that one in an empty place. So with a mean, unless u is the switch, the
+energy depends on which atom comes first; dp-sim says so at import and gives the same number.
 
 Pairs that the descriptor excludes take a place and add nothing; those that a whole model excludes leave it empty.
 """
@@ -24,7 +24,13 @@ from dp_sim.structures.batch import AtomicBatch, NeighborList
 
 
 class GatedEmbedding(torch.nn.Module):
-    """G (P, M1) of pairs. `gates` g (T, T, M1), centre by neighbour; one net for all, for each b, or for each c, b."""
+    """G (P, M1) of pairs: one net for all species, for each b, or for each pair c, b, times the factors 1 + u g.
+
+    Attributes
+    ----------
+    gates
+        (T, T, M1) g, centre by neighbour.
+    """
 
     gates: Tensor
 
@@ -43,7 +49,7 @@ class GatedEmbedding(torch.nn.Module):
         self.register_buffer("gates", torch.zeros(n_species, n_species, part.embedding[-1]))
 
     def forward(self, net_input: Tensor, switch: Tensor, center_species: Tensor, neighbor_species: Tensor) -> Tensor:
-        """net_input (P, 1), w(r) (P,), species of both (P,) -> (P, M1)."""
+        """Compute G (P, M1) from net_input (P, 1), w(r) (P,) and the species of both atoms (P,)."""
         gates = self.gates[center_species, neighbor_species]
         factors = 1.0 + (switch[:, None] * gates if self.smooth else gates)
         which = neighbor_species if self.by_neighbor else torch.zeros_like(neighbor_species)
@@ -57,11 +63,20 @@ class GatedEmbedding(torch.nn.Module):
 
 
 class SharedPlaces(Descriptor):
-    """D (N, M1 * M2).
+    """D (N, M1 M2) of DPA-1 without attention.
 
-    allowed    (T, T) bool, centre by neighbour: False for pairs that do not see each other
-    taking     (T, T) bool: True for those among them that take a place nevertheless
-    reach      cutoff of the model, Angstrom: a neighbour inside it takes a place
+    Parameters
+    ----------
+    environment
+        Switch, mean and scale of R~.
+    part
+        The settings.
+    allowed
+        (T, T) centre by neighbour: False for pairs that are excluded.
+    taking
+        (T, T) True for the excluded pairs that take a place nevertheless.
+    reach
+        Cutoff of the model, Angstrom: a neighbour inside it takes a place.
     """
 
     allowed: Tensor
@@ -85,11 +100,12 @@ class SharedPlaces(Descriptor):
         self.register_buffer("taking", torch.tensor(taking))
 
     def rows(self, unit_vectors: Tensor, s: Tensor, center_species: Tensor) -> Tensor:
-        """R~ (P, 4), shifted by the mean and scaled."""
+        """Compute R~ (P, 4), shifted by the mean and scaled."""
         shifted = s - self.environment.mean[center_species]
         return torch.cat([shifted[:, None], s[:, None] * unit_vectors], dim=1) / self.environment.scale[center_species]
 
     def forward(self, batch: AtomicBatch, pairs: NeighborList) -> Tensor:
+        """Compute D (N, M1 M2)."""
         vectors = pair_vectors(batch, pairs).to(self.environment.mean.dtype)
         species, n_atoms = batch.species, batch.species.shape[0]
         distances = torch.linalg.vector_norm(vectors, dim=1)
@@ -111,7 +127,7 @@ class SharedPlaces(Descriptor):
         return self.contraction(total + free[:, None, None] * self.padding()[species, species[first]])
 
     def padding(self) -> Tensor:
-        """What a place that is left adds, by centre and by species in the place: (T, T, 4, M1)."""
+        """Compute the term of an empty place, by centre and by species in the place (T, T, 4, M1)."""
         each = torch.arange(self.n_species, device=self.allowed.device)
         center = each.repeat_interleave(self.n_species)
         zero = torch.zeros_like(self.environment.mean)[center]

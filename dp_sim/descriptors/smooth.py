@@ -18,7 +18,17 @@ from dp_sim.structures.batch import AtomicBatch, NeighborList
 
 
 class SmoothDescriptor(Descriptor):
-    """T = G^T R~ (N, 4, M1) from environment and embedding nets, and D (N, n_features) from T by the contraction."""
+    """T = G^T R~ (N, 4, M1) from environment and embedding nets, and D (N, n_features) from T.
+
+    Parameters
+    ----------
+    environment
+        Rows of R~ and the input of the nets.
+    embedding
+        The nets G and the sum over neighbours.
+    contraction
+        Makes D of T.
+    """
 
     def __init__(self, environment: Environment, embedding: EmbeddingSum, contraction: DeepPotSE | Radial) -> None:
         super().__init__()
@@ -26,6 +36,7 @@ class SmoothDescriptor(Descriptor):
         self.n_features = contraction.n_features
 
     def forward(self, batch: AtomicBatch, pairs: NeighborList) -> Tensor:
+        """Compute D (N, n_features)."""
         vectors = pair_vectors(batch, pairs).to(self.environment.mean.dtype)
         unit_vectors, s = self.environment.weights(vectors)
         center_species = batch.species[pairs.center]
@@ -35,21 +46,22 @@ class SmoothDescriptor(Descriptor):
         return self.contraction(total)
 
     def set_statistics(self, frames: Sequence[StructurePairs]) -> None:
+        """Set the statistics of the environment."""
         self.environment.set_statistics(frames)
 
     def compiled_layout(self) -> tuple[PartLayout, ...]:
-        """One part with embedding nets."""
+        """Lay out one part with embedding nets."""
         nets = nets_layout(self.embedding, self.environment)
         return (PartLayout(geometry(self.environment), nets, axis_of(self.contraction)),)
 
 
 def axis_of(contraction: Any) -> int:
-    """M2 of a contraction, scripted or not; 0 for the radial one."""
+    """Return M2 of a contraction, scripted or not; 0 for the radial one."""
     return int(getattr(contraction, "axis_width", 0))
 
 
 def smooth_descriptor(config: ModelConfig) -> SmoothDescriptor:
-    """DeepPot-SE or its radial variant, with fresh weights."""
+    """Make DeepPot-SE or its radial variant, with fresh weights."""
     n_species, width = len(config.species), config.embedding[-1]
     return SmoothDescriptor(
         Environment(config.cutoff, config.switch_start, config.switch, n_species, config.angular_weight),
