@@ -1,7 +1,7 @@
 """Infrared intensities of normal modes from the derivatives of the dipole, in the double harmonic approximation.
 
-A_k = N_A / (12 eps_0 c^2) |d mu / d Q_k|^2, with d mu / d Q_k the derivative along the mass-weighted mode: E. B. Wilson,
-J. C. Decius and P. C. Cross, Molecular Vibrations (1955), ch. 7; 1 (D/Angstrom)^2/amu is 42.2561 km/mol.
+A_k = N_A / (12 eps_0 c^2) |d mu / d Q_k|^2, with d mu / d Q_k the derivative along the mass-weighted mode:
+E. B. Wilson, J. C. Decius and P. C. Cross, Molecular Vibrations (1955), ch. 7; 1 (D/Angstrom)^2/amu is 42.2561 km/mol.
 """
 
 from __future__ import annotations

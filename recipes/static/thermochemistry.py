@@ -199,8 +199,8 @@ def _counted(frequencies_cm1: Array) -> tuple[Array, list[str]]:
     kept = frequencies_cm1[~imaginary]
     if (flat := kept < ZERO_CM1).any():
         notes.append(
-            f"{flat.sum()} vibration(s) within {ZERO_CM1:g} cm^-1 of zero count as {ZERO_CM1:g} cm^-1: what they add to "
-            "the entropy is not known"
+            f"{flat.sum()} vibration(s) within {ZERO_CM1:g} cm^-1 of zero count as {ZERO_CM1:g} cm^-1: what they add "
+            "to the entropy is not known"
         )
     return np.maximum(kept, ZERO_CM1), notes
 
