@@ -8,13 +8,13 @@ the spectral density of psi at zero frequency. With the statistical inefficiency
 
     standard error^2 = S / N = Var(psi) g / N,        n_effective = N / g.
 
-It is the inefficiency of psi that counts, not that of the samples: squared deviations forget at their own pace.
+It is the inefficiency of psi that counts, not that of the samples: squared deviations have another correlation time.
 
-S is the mean square of the lowest nu coefficients of the cosine transform of psi, which are independent and each of
-variance S if psi forgets within the period of the fastest of them: so the error has nu degrees of freedom, and the
-interval is Student's (E. Lazarus, D. J. Lewis, J. H. Stock and M. W. Watson, J. Bus. Econ. Stat. 36, 541 (2018); low
-frequencies for S: P. Heidelberger and P. D. Welch, Commun. ACM 24, 233 (1981)). No sum over noisy lags has to be cut
-off, and vibrations lie at higher frequencies than all of these.
+S is the mean square of the lowest nu coefficients of the cosine transform of psi. They are independent and each of
+variance S if the correlation time of psi is shorter than the period of the fastest of them. So the error has nu degrees
+of freedom, and the interval is Student's (E. Lazarus, D. J. Lewis, J. H. Stock and M. W. Watson, J. Bus. Econ. Stat.
+36, 541 (2018); low frequencies for S: P. Heidelberger and P. D. Welch, Commun. ACM 24, 233 (1981)). No sum over noisy
+lags has to be cut off, and vibrations lie at higher frequencies than all of these.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ Samples = NDArray[np.float64]
 
 #: Independent samples below which an average is withheld.
 NEEDED_FOR_MEAN = 20
-#: Independent samples of a quantity below which its fluctuations are withheld, which hang on its slowest motion.
+#: Independent samples of a quantity below which its fluctuations are withheld: they depend on its slowest motion.
 NEEDED_OF_FLUCTUATING = 30
 #: Independent squared (or mixed) deviations below which a variance or covariance is withheld: 50 give a relative
 #: standard error of about 20 %. At the least of samples intervals hold the truth in 87 to 91 of 100 runs, at twice as
 #: many in 91 to 96: benchmarks/validation/intervals.py.
 NEEDED_FOR_FLUCTUATION = 50
-#: Cosines that the spectral density at zero frequency is taken from: eight, or one for so many independent samples
-#: where that is more. So few lie below the width of the slowest mode even if it hides under faster noise.
+#: Cosines that the spectral density at zero frequency is computed from: eight, or one for so many independent samples
+#: where that is more. So few lie below the width of the slowest mode, even if it hides under faster noise.
 FEWEST_COSINES = 8
 SAMPLES_PER_COSINE = 16
 #: A run whose equilibration takes up more than this fraction of it is not equilibrated.
@@ -53,18 +53,18 @@ DRIFT_LEVEL = 0.01
 
 
 def equilibration(*series: Samples) -> int:
-    """Index of the first sample at which every one of the series is equilibrated; the latest of them counts.
+    """Find the first sample at which every one of the series is equilibrated.
 
-    For each, twice the cut d that leaves the smallest marginal standard error, Var(x_d, ..., x_N) / (N - d) (MSER:
-    K. P. White, Simulation 69, 323 (1997)). The variance is known well even from few independent samples, so noise
-    seldom moves this cut. The number of independent samples itself is not: the start that leaves most of them (J.
-    Chodera, J. Chem. Theory Comput. 12, 1799 (2016)) falls into the last third of one in three stationary series of 600
-    samples that are half white noise, half a mode of 25 samples.
+    For each series, twice the cut d that leaves the smallest marginal standard error, Var(x_d, ..., x_N) / (N - d)
+    (MSER: K. P. White, Simulation 69, 323 (1997)). The variance is known well even from few independent samples, so
+    noise seldom moves this cut. The number of independent samples itself is not: the start that leaves most of them
+    (J. Chodera, J. Chem. Theory Comput. 12, 1799 (2016)) falls into the last third of one in three stationary series
+    of 600 samples that are half white noise, half a mode of 25 samples.
 
     MSER cuts where a relaxation sinks into the noise of single samples, which is above that of their mean: early, as
     F. Clark, D. J. Cole and J. Michel find too (J. Chem. Theory Comput. 2024, doi:10.1021/acs.jctc.4c01359). As much
     again squares the share exp(-d / tau) that an exponential has left. Slower ones show in a start after LATEST_START
-    of the run, or in `drifts`. Fewer samples than NEEDED_FOR_MEAN tell nothing: the start is the first.
+    of the run, or in `drifts`. With fewer samples than NEEDED_FOR_MEAN nothing can be said: the start is the first.
     """
     return max((_start(values) for values in series if _can_tell(values)), default=0)
 
@@ -80,7 +80,7 @@ def _start(values: Samples) -> int:
 
 
 def drifts(values: Samples) -> bool:
-    """Whether a series has a trend that correlated noise explains once in 100 times.
+    """Tell whether a series has a trend that correlated noise explains once in 100 times.
 
     The slowest cosine, half a period over the series, against the eight above it: in equilibrium all have the same
     variance, so that the ratio follows Student's t (the module's docstring).
@@ -96,24 +96,24 @@ def _can_tell(values: Samples) -> bool:
 
 
 def statistical_inefficiency(values: Samples) -> float:
-    """g = 1 + 2 tau: how many successive samples are worth one independent sample; from 1 to the number of samples."""
+    """Estimate g = 1 + 2 tau, the number of successive samples worth one independent one, at most all of them."""
     density, _ = _zero_frequency_density(values)
     return float(np.clip(density / values.var(), 1.0, values.size))
 
 
 def standard_error(influence: Samples) -> float:
-    """Of an estimate with these influence values, or of the average of these values."""
+    """Estimate the standard error of an estimate with these influence values, or of the average of these values."""
     density, _ = _zero_frequency_density(influence)
     return math.sqrt(density / influence.size)
 
 
 def _cosine_power(values: Samples) -> Samples:
-    """Squares of the coefficients of the orthonormal cosine transform, from the slowest cosine up, without the mean."""
+    """Square the coefficients of the orthonormal cosine transform, from the slowest cosine up, without the mean."""
     return np.asarray(dct(values - values.mean(), norm="ortho")[1:] ** 2)
 
 
 def _zero_frequency_density(values: Samples) -> tuple[float, int]:
-    """The spectral density at zero frequency, sum over t of <x(0) x(t)>, and the number of cosines behind it."""
+    """Estimate the spectral density at zero frequency, sum over t of <x(0) x(t)>; give the number of cosines too."""
     power = _cosine_power(values)
     rough = max(float(power[:FEWEST_COSINES].mean()), float(np.finfo(np.float64).tiny))
     independent = values.size * min(1.0, float(values.var()) / rough)
@@ -122,9 +122,21 @@ def _zero_frequency_density(values: Samples) -> tuple[float, int]:
 
 
 def mean(values: Samples, *, unit: str, what: str, steps_per_sample: int) -> Estimate:
-    """The average with Student's interval. `what` names the quantity in the cause if it must be withheld."""
+    """Estimate the average, with Student's interval.
+
+    Parameters
+    ----------
+    values
+        The samples.
+    unit
+        Of the values.
+    what
+        The quantity's name, for the cause if the estimate must be withheld.
+    steps_per_sample
+        For the number of steps that a longer run would take.
+    """
     average = float(values.mean())
-    need = _Need(what, values, NEEDED_FOR_MEAN)
+    need = _Requirement(what, values, NEEDED_FOR_MEAN)
     return _estimate(average, values - average, unit, _student_interval, steps_per_sample, need)
 
 
@@ -137,13 +149,27 @@ def heat_capacity(
     what: str,
     steps_per_sample: int,
 ) -> Estimate:
-    """C = Var(U) / (k_B T^2) + f k_B / 2, in k_B, for the configurational energy (or enthalpy U + pV) U of each sample.
+    """Estimate C = Var(U) / (k_B T^2) + f k_B / 2, in k_B, from the configurational energy (or enthalpy U + pV) U.
 
     In the canonical ensemble momenta and positions are independent, so Var(E) = Var(U) + Var(K), and the momenta are
     Gaussian, so Var(K) = f (k_B T)^2 / 2 exactly (M. P. Allen and D. J. Tildesley, *Computer Simulation of Liquids*,
     2nd ed., eq. 2.82-2.83). The kinetic half is known and is not estimated: that halves the noise and keeps the time
-    step's error in K out of the result. `degrees_of_freedom` f counts every momentum that the thermostat drives.
-    `divide_by` gives the value per atom, `what` names the energy in the cause if it must be withheld.
+    step's error in K out of the result.
+
+    Parameters
+    ----------
+    energy_eV
+        U of each sample.
+    temperature_K
+        The thermostat's.
+    degrees_of_freedom
+        f: every momentum that the thermostat drives.
+    divide_by
+        Number of atoms, for the value per atom.
+    what
+        The energy's name, for the cause if the estimate must be withheld.
+    steps_per_sample
+        For the number of steps that a longer run would take.
     """
     kT = KB_EV_PER_K * temperature_K
     variance, influence = _variance(energy_eV)
@@ -156,13 +182,13 @@ def heat_capacity(
         unit,
         lambda value, error, cosines: _shifted(_chi_square_interval(value - kinetic, error, cosines), kinetic),
         steps_per_sample,
-        _Need(what, energy_eV, NEEDED_OF_FLUCTUATING),
-        _Need(f"{what}'s fluctuations", influence, NEEDED_FOR_FLUCTUATION),
+        _Requirement(what, energy_eV, NEEDED_OF_FLUCTUATING),
+        _Requirement(f"{what}'s fluctuations", influence, NEEDED_FOR_FLUCTUATION),
     )
 
 
 def compressibility(volume_A3: Samples, temperature_K: float, *, steps_per_sample: int) -> Estimate:
-    """kappa_T = Var(V) / (k_B T <V>), in 1/GPa (Allen and Tildesley, eq. 2.89)."""
+    """Estimate kappa_T = Var(V) / (k_B T <V>), in 1/GPa (Allen and Tildesley, eq. 2.89)."""
     per_GPa = 1 / (KB_EV_PER_K * temperature_K * EV_PER_A3_IN_GPA)
     variance, influence = _variance(volume_A3)
     average = float(volume_A3.mean())
@@ -173,15 +199,15 @@ def compressibility(volume_A3: Samples, temperature_K: float, *, steps_per_sampl
         "1/GPa",
         _chi_square_interval,
         steps_per_sample,
-        _Need("the volume", volume_A3, NEEDED_OF_FLUCTUATING),
-        _Need("the volume's fluctuations", influence, NEEDED_FOR_FLUCTUATION),
+        _Requirement("the volume", volume_A3, NEEDED_OF_FLUCTUATING),
+        _Requirement("the volume's fluctuations", influence, NEEDED_FOR_FLUCTUATION),
     )
 
 
 def thermal_expansion(
     volume_A3: Samples, configurational_enthalpy_eV: Samples, temperature_K: float, *, steps_per_sample: int
 ) -> Estimate:
-    """alpha_p = Cov(V, H) / (k_B T^2 <V>), in 1/K (Allen and Tildesley, eq. 2.91).
+    """Estimate alpha_p = Cov(V, H) / (k_B T^2 <V>), in 1/K (Allen and Tildesley, eq. 2.91).
 
     H = U + pV without the kinetic energy, which is independent of the volume and adds nothing but noise to the
     covariance.
@@ -197,20 +223,20 @@ def thermal_expansion(
         "1/K",
         _student_interval,
         steps_per_sample,
-        _Need("the volume", volume_A3, NEEDED_OF_FLUCTUATING),
-        _Need("the enthalpy", configurational_enthalpy_eV, NEEDED_OF_FLUCTUATING),
-        _Need("the fluctuations of volume and enthalpy", influence, NEEDED_FOR_FLUCTUATION),
+        _Requirement("the volume", volume_A3, NEEDED_OF_FLUCTUATING),
+        _Requirement("the enthalpy", configurational_enthalpy_eV, NEEDED_OF_FLUCTUATING),
+        _Requirement("the fluctuations of volume and enthalpy", influence, NEEDED_FOR_FLUCTUATION),
     )
 
 
 def slope(time: Samples, values: Samples, *, unit: str, what: str, steps_per_sample: int) -> Estimate:
-    """Least-squares slope of values against time; the residuals may be correlated."""
+    """Estimate the least-squares slope of values against time; the residuals may be correlated."""
     centred = time - time.mean()
     spread = float((centred**2).mean())
     gradient = float((centred * values).mean()) / spread
     residuals = values - values.mean() - gradient * centred
     influence = centred * residuals / spread
-    need = _Need(what, influence, NEEDED_FOR_MEAN)
+    need = _Requirement(what, influence, NEEDED_FOR_MEAN)
     return _estimate(gradient, influence, unit, _student_interval, steps_per_sample, need)
 
 
@@ -219,7 +245,7 @@ def _variance(values: Samples) -> tuple[float, Samples]:
 
 
 def _covariance(first: Samples, second: Samples) -> tuple[float, Samples]:
-    """Unbiased covariance of correlated samples, and its influence values.
+    """Compute the unbiased covariance of correlated samples, and its influence values.
 
     Deviations from the sample mean are too small by its own variance s^2 g / N; dividing by 1 - g / N undoes that.
     """
@@ -234,7 +260,7 @@ def _covariance(first: Samples, second: Samples) -> tuple[float, Samples]:
     return unbias * covariance, unbias * influence
 
 
-class _Need(NamedTuple):
+class _Requirement(NamedTuple):
     """A series, and how many independent samples of it an estimate needs."""
 
     what: str
@@ -246,7 +272,7 @@ _Interval = Callable[[float, float, int], tuple[float, float]]
 
 
 def _estimate(
-    value: float, influence: Samples, unit: str, interval: _Interval, steps_per_sample: int, *needs: _Need
+    value: float, influence: Samples, unit: str, interval: _Interval, steps_per_sample: int, *needs: _Requirement
 ) -> Estimate:
     size = influence.size
     most = max(needs, key=lambda need: need.needed)
@@ -279,9 +305,9 @@ def _student_interval(value: float, error: float, cosines: int) -> tuple[float, 
 
 
 def _chi_square_interval(variance: float, error: float, cosines: int) -> tuple[float, float]:
-    """Interval of a variance, which is positive and skewed: chi^2 with nu = 2 (variance / error)^2.
+    """Compute the interval of a variance, which is positive and skewed: chi^2 with nu = 2 (variance / error)^2.
 
-    The error is widened as Student's quantile is beside the normal one, for it is itself an estimate.
+    The error is itself an estimate. So it is widened by the ratio of Student's quantile to the normal one.
     """
     widened = error * float(student_t.ppf(0.975, cosines) / norm.ppf(0.975))
     nu = 2 * (variance / widened) ** 2
@@ -293,7 +319,7 @@ def _shifted(interval: tuple[float, float], by: float) -> tuple[float, float]:
 
 
 def _is_constant(values: Samples) -> bool:
-    """Whether the values differ by rounding only."""
+    """Tell whether the values differ by rounding only."""
     return bool(np.ptp(values) <= 1e-12 * max(float(np.abs(values).max()), 1e-300))
 
 
@@ -302,6 +328,6 @@ def _is_constant_zero(influence: Samples, value: float) -> bool:
 
 
 def _rounded_up(steps: int) -> str:
-    """Two significant figures are all that such a forecast is worth."""
+    """Round up to two significant figures: such a forecast has no more."""
     digits = 10 ** max(0, len(str(steps)) - 2)
     return f"{math.ceil(steps / digits) * digits:,}"

@@ -14,12 +14,18 @@ from dp_sim.recipes.dynamics.engines.molecules import BOND_FACTOR
 
 
 def with_hydrogen_mass(atoms: Atoms, hydrogen_mass_amu: float) -> Atoms:
-    """A copy whose hydrogens weigh `hydrogen_mass_amu`, taken from the nearest heavier atom; the total is the same.
-    Hydrogens that weigh so much already are left alone.
+    """Copy a structure with heavier hydrogens; their mass is taken from the nearest heavier atom.
 
     Classical averages of positions, and with them energy, heat capacity, density and compressibility, do not depend on
-    masses; the motion does: vibrations slow down, and the time step can grow with them (K. A. Feenstra et al., J.
+    masses. The motion does: vibrations slow down, and the time step can grow with them (K. A. Feenstra et al., J.
     Comput. Chem. 20, 786 (1999)).
+
+    Parameters
+    ----------
+    atoms
+        The structure. Hydrogens that weigh so much already stay as they are.
+    hydrogen_mass_amu
+        The new mass of the hydrogens; the total mass stays the same.
 
     Raises
     ------
@@ -50,7 +56,7 @@ def with_hydrogen_mass(atoms: Atoms, hydrogen_mass_amu: float) -> Atoms:
 
 
 def _nearest_heavy_atoms(atoms: Atoms, hydrogens: NDArray[np.int_]) -> dict[int, int]:
-    """Each of the hydrogens -> the heavier atom that it is bonded to."""
+    """Find the heavier atom that each of the hydrogens is bonded to."""
     wanted = set(hydrogens.tolist())
     first, second, distances = neighbor_list("ijd", atoms, natural_cutoffs(atoms, mult=BOND_FACTOR))
     nearest: dict[int, int] = {}

@@ -30,12 +30,24 @@ PLOTTED_POINTS = 2000
 
 @dataclass(frozen=True, kw_only=True)
 class DynamicsResult(Result):
-    """What every run of dynamics gives.
+    """The part of a result that all ensembles have.
 
-    atoms                 structure at the end, with velocities
-    rows                  the table: one Row for each sample, from step 0
-    production_start      index of the first row that the estimates use
-    degrees_of_freedom    momenta that move, as counted in the temperature
+    Attributes
+    ----------
+    atoms
+        The structure at the end, with velocities.
+    rows
+        The table: one Row for each sample, from step 0.
+    production_start
+        Index of the first row that the estimates use.
+    engine
+        "ase" or "openmm".
+    timestep_fs
+        As used.
+    degrees_of_freedom
+        Number of momenta that count in the temperature.
+    temperature_K, potential_energy_eV
+        Averages over the production part.
     """
 
     atoms: Atoms = field(repr=False)
@@ -48,11 +60,11 @@ class DynamicsResult(Result):
     potential_energy_eV: Estimate
 
     def series(self, name: str) -> NDArray[np.float64]:
-        """One column of the table, all samples: `step`, `time_ps`, `temperature_K`, `potential_eV`, `volume_A3`, ..."""
+        """Return one column of the table, all samples: `step`, `time_ps`, `temperature_K`, `volume_A3`, ..."""
         return column(self.rows, name)
 
     def run_quantities(self) -> dict[str, Quantity | Estimate]:
-        """How the run was made, for the end of `quantities()`."""
+        """Return how the run was made, for the end of `quantities()`."""
         start_ps = self.rows[self.production_start].time_ps if self.rows else None
         return {
             "temperature": self.temperature_K,
@@ -79,7 +91,7 @@ class DynamicsResult(Result):
         }
 
     def trace(self, name: str, label: str) -> Figure:
-        """A column against time, its running average over the production part, and the end of equilibration."""
+        """Draw a column against time, its running average over the production part, and the end of equilibration."""
         figure, axes = new_figure("time (ps)", label)
         time, values = self.series("time_ps"), self.series(name)
         stride = max(1, len(values) // PLOTTED_POINTS)

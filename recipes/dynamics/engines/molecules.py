@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 #: Two atoms closer than this times the sum of their covalent radii count as bonded: O-H up to 1.16 Angstrom, which
 #: holds for a stretched bond and leaves out hydrogen bonds (1.6 and more).
 BOND_FACTOR = 1.2
-#: Further apart than this times that sum they have parted: 1.9 Angstrom for O-H.
+#: Farther apart than this times that sum the bond has broken: 1.9 Angstrom for O-H.
 PARTED_FACTOR = 2.0
 
 
 def parted(atoms: Atoms, bonds: list[tuple[int, int]]) -> bool:
-    """Whether one of the bonds has come apart; positions must be those of whole molecules."""
+    """Tell whether one of the bonds has broken; positions must be those of whole molecules."""
     if not bonds:
         return False
     pairs = np.array(bonds)
@@ -27,10 +27,17 @@ def parted(atoms: Atoms, bonds: list[tuple[int, int]]) -> bool:
 
 
 def find_molecules(atoms: Atoms) -> tuple[list[tuple[int, int]], NDArray[np.float64]]:
-    """Bonds (i, j) that join the atoms of each finite molecule as a tree, and positions (N, 3) that make them whole.
+    """Find the molecules of a structure.
 
     A network that meets its own periodic image (a crystal, a polymer chain through the box) has no centre that could
     be moved: its atoms stay single, where they are.
+
+    Returns
+    -------
+    bonds
+        (i, j) that join the atoms of each finite molecule as a tree.
+    positions
+        (N, 3) of whole molecules.
     """
     first, second, offset = neighbor_list("ijS", atoms, natural_cutoffs(atoms, mult=BOND_FACTOR))
     partners: dict[int, list[tuple[int, NDArray[np.int_]]]] = defaultdict(list)
@@ -54,8 +61,8 @@ def _spanning_tree(
 ) -> tuple[list[tuple[int, int]], list[int], bool]:
     """Walk over the bonds from `start`, entering in `images` the cell that makes each atom adjoin the one before.
 
-    Returns the tree's bonds, its atoms, and whether every other bond agrees with it: if not, the walk has come back
-    to an atom in another cell, and the network has no end.
+    Returns the tree's bonds, its atoms, and whether every other bond agrees with it. If not, the walk has come back to
+    an atom in another cell, and the network is infinite.
     """
     images[start] = np.zeros(3, dtype=int)
     tree, members, finite, waiting = [], [start], True, deque([start])

@@ -12,13 +12,13 @@ from dp_sim.structures.stated import add_note
 
 
 def fixed_atoms(atoms: Atoms) -> list[int]:
-    """Indices of the atoms that do not move."""
+    """List the indices of the atoms that `FixAtoms` holds."""
     fixed = [constraint.get_indices() for constraint in atoms.constraints if isinstance(constraint, FixAtoms)]
     return sorted({int(index) for indices in fixed for index in indices})
 
 
 def stop_fixed_atoms(atoms: Atoms) -> None:
-    """Take the momenta of fixed atoms away, in place, with a note: they would count as heat and never move."""
+    """Set the momenta of fixed atoms to zero, in place, with a note: they would count in the temperature."""
     fixed = fixed_atoms(atoms)
     momenta = atoms.arrays.get("momenta")
     if momenta is not None and momenta[fixed].any():
@@ -32,7 +32,7 @@ def start_velocities(atoms: Atoms, conditions: Conditions, rng: np.random.Genera
     Constant temperature: momenta are drawn from the Maxwell-Boltzmann distribution. A Langevin thermostat drives the
     centre of mass as well, so all 3 N components (less those of fixed atoms) are drawn and counted. Constant energy:
     momenta that the structure carries are kept; without any they are drawn at `start_temperature_K`. The motion of
-    the centre of mass, which then would last for ever, is removed, and its 3 degrees of freedom are not counted.
+    the centre of mass is conserved then, so it is removed, and its 3 degrees of freedom are not counted.
     """
     fixed = fixed_atoms(atoms)
     degrees_of_freedom = 3 * (len(atoms) - len(fixed))
