@@ -48,13 +48,17 @@ class GatedEmbedding(torch.nn.Module):
         )
         self.register_buffer("gates", torch.zeros(n_species, n_species, part.embedding[-1]))
 
+    def net_index(self, center_species: Tensor, neighbor_species: Tensor) -> Tensor:
+        """Which net a pair goes through (P,)."""
+        if self.by_pair:
+            return center_species * self.n_species + neighbor_species
+        return neighbor_species if self.by_neighbor else torch.zeros_like(neighbor_species)
+
     def forward(self, net_input: Tensor, switch: Tensor, center_species: Tensor, neighbor_species: Tensor) -> Tensor:
         """Compute G (P, M1) from net_input (P, 1), w(r) (P,) and the species of both atoms (P,)."""
         gates = self.gates[center_species, neighbor_species]
         factors = 1.0 + (switch[:, None] * gates if self.smooth else gates)
-        which = neighbor_species if self.by_neighbor else torch.zeros_like(neighbor_species)
-        if self.by_pair:
-            which = center_species * self.n_species + neighbor_species
+        which = self.net_index(center_species, neighbor_species)
         values = torch.zeros_like(gates)
         for index, net in enumerate(self.nets):
             pairs = torch.nonzero(which == index)[:, 0]
@@ -98,6 +102,11 @@ class SharedPlaces(Descriptor):
         self.n_places, self.protection, self.reach = part.places[0], part.protection, reach
         self.register_buffer("allowed", torch.tensor(allowed))
         self.register_buffer("taking", torch.tensor(taking))
+
+    def is_sum_over_neighbors(self) -> bool:
+        """Whether T is a sum of functions of s alone: no mean, no excluded pairs, no protection, no switch in G."""
+        plain = not self.environment.mean.any() and bool(self.allowed.all()) and self.protection == 0.0
+        return plain and not self.embedding.smooth
 
     def rows(self, unit_vectors: Tensor, s: Tensor, center_species: Tensor) -> Tensor:
         """Compute R~ (P, 4), shifted by the mean and scaled."""

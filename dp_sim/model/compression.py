@@ -14,6 +14,7 @@ from dp_sim.config.model import ModelConfig
 from dp_sim.descriptors.deepmd_kit import DeepmdKitDescriptor, Hybrid
 from dp_sim.descriptors.descriptor import Descriptor
 from dp_sim.descriptors.environment import Environment
+from dp_sim.descriptors.shared_places import GatedEmbedding, SharedPlaces
 from dp_sim.descriptors.smooth import SmoothDescriptor
 from dp_sim.descriptors.tabulated import HermiteTable, TabulatedDeepmdKit, TabulatedDescriptor
 from dp_sim.errors import InputError
@@ -94,19 +95,21 @@ def _tabulated(descriptor: Descriptor, knots: Tensor) -> tuple[Descriptor, list[
     if isinstance(descriptor, Hybrid):
         done = [_tabulated(part, knots) for part in descriptor.parts.children()]  # type: ignore[arg-type]
         return Hybrid([part for part, _ in done]), [error for _, errors in done for error in errors]
-    if type(descriptor) not in (SmoothDescriptor, DeepmdKitDescriptor):
+    shared = isinstance(descriptor, SharedPlaces) and descriptor.is_sum_over_neighbors()
+    if not shared and type(descriptor) not in (SmoothDescriptor, DeepmdKitDescriptor):
         raise InputError(
             "model-not-compressible",
             f"this model cannot be compressed, because of its descriptor ({type(descriptor).__name__}): tables are "
             "made of embedding nets that see one distance (deeppot-se, radial, se_e2_a, se_e2_r), not of angles "
-            "(se_e3), of local frames, of DPA-1 with places for all species together, or of a compressed model",
+            "(se_e3), of local frames, of DPA-1 that is smooth, shifted by a mean or excludes pairs, or of a "
+            "compressed model",
         )
-    assert isinstance(descriptor, (SmoothDescriptor, DeepmdKitDescriptor))
+    assert isinstance(descriptor, (SmoothDescriptor, DeepmdKitDescriptor, SharedPlaces))
     functions, table_of = _functions(descriptor)
     values = torch.stack([torch.stack(function(knots), dim=1) for function in functions])
     table = HermiteTable(knots, values)
     errors = [_TableErrors(table, functions)]
-    if isinstance(descriptor, SmoothDescriptor):
+    if not isinstance(descriptor, DeepmdKitDescriptor):
         return TabulatedDescriptor(descriptor.environment, table, table_of, descriptor.contraction), errors
     zero_input = torch.zeros_like(descriptor.environment.mean)
     zero = descriptor.values(zero_input[:, None])
@@ -154,16 +157,19 @@ def knot_places(spacing: float, dense_end: float) -> Tensor:
 
 
 class _EmbeddingFunction:
-    """s (P,) -> G, dG/ds, d2G/ds2, each (P, M1), of one net behind the normalisation of one centre's species."""
+    """s (P,) -> G, dG/ds, d2G/ds2, each (P, M1), of one net behind the normalisation of one centre's species.
 
-    def __init__(self, net: Network, environment: Environment, center_species: int) -> None:
-        self.net, self.environment, self.species = net, environment, center_species
+    `factor` (M1,) multiplies what the net gives.
+    """
+
+    def __init__(self, net: Network, environment: Environment, center_species: int, factor: Tensor) -> None:
+        self.net, self.environment, self.species, self.factor = net, environment, center_species, factor
 
     def __call__(self, s: Tensor) -> list[Tensor]:
         center = torch.full_like(s, self.species, dtype=torch.int64)
 
         s = s.detach().requires_grad_(True)
-        g = self.net(self.environment.net_input(s, center))
+        g = self.net(self.environment.net_input(s, center)) * self.factor
         slope = _row_derivative(g, s)
         return [value.detach() for value in (g, slope, _row_derivative(slope, s))]
 
@@ -178,20 +184,24 @@ def _row_derivative(values: Tensor, s: Tensor) -> Tensor:
     return torch.autograd.grad(transposed.sum(), v, create_graph=True)[0]
 
 
-def _functions(descriptor: SmoothDescriptor | DeepmdKitDescriptor) -> tuple[list[_EmbeddingFunction], Tensor]:
+def _functions(
+    descriptor: SmoothDescriptor | DeepmdKitDescriptor | SharedPlaces,
+) -> tuple[list[_EmbeddingFunction], Tensor]:
     """The distinct functions, and which of them (T, T) serves a centre and a neighbour."""
     environment, embedding = descriptor.environment, descriptor.embedding
     n_species = embedding.n_species
-    known: dict[tuple[float, float, int], int] = {}
+    factors = 1.0 + embedding.gates if isinstance(embedding, GatedEmbedding) else None
+    known: dict[tuple[float, ...], int] = {}
     functions: list[_EmbeddingFunction] = []
     table_of = torch.zeros(n_species, n_species, dtype=torch.int64)
     for i in range(n_species):
         for j in range(n_species):
             net = int(embedding.net_index(torch.tensor(i), torch.tensor(j)))
-            key = (environment.mean[i].item(), environment.deviation[i].item(), net)
+            factor = torch.ones(1, dtype=torch.float64) if factors is None else factors[i, j]
+            key = (environment.mean[i].item(), environment.deviation[i].item(), net, *factor.tolist())
             if key not in known:
                 known[key] = len(functions)
-                functions.append(_EmbeddingFunction(embedding.nets[net], environment, i))  # type: ignore[arg-type]
+                functions.append(_EmbeddingFunction(embedding.nets[net], environment, i, factor))  # type: ignore[arg-type]
             table_of[i, j] = known[key]
     return functions, table_of
 

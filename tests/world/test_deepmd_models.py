@@ -18,10 +18,12 @@ from ase import Atoms
 from ase.io import read
 
 from dp_sim.cli.main import status
+from dp_sim.compiled.library import register_operators
 from dp_sim.deepmd.convert import to_model
 from dp_sim.deepmd.importing import import_model
 from dp_sim.deepmd.reading.serialized import parse, read_hdf5
-from dp_sim.errors import ModelFileError
+from dp_sim.errors import InputError, ModelFileError
+from dp_sim.model.compression import compress_file
 from dp_sim.model.evaluator import Model
 from dp_sim.model.model_file import load_model
 
@@ -127,6 +129,29 @@ def test_more_neighbours_than_shared_places(tmp_path: Path) -> None:
         UserWarning, match=r"an atom has \d\d neighbours, and this model was made for at most 50 \(sel\)"
     ):
         model.evaluate(cell)
+
+
+@pytest.mark.parametrize("name", ["plain", "dpa1_concat", "dpa1_strip", "tf_dpa1_strip"])
+def test_compressed(name: str, tmp_path: Path) -> None:
+    """Tables in place of nets, of DPA-1's factors too: the compiled path, and DeePMD-kit's numbers to 1e-6."""
+    version = "3.2-tf" if name.startswith("tf") else "3.2"
+    imported(unpacked(f"{name}-{version}.{'dp' if name.startswith('tf') else 'pth'}", tmp_path), tmp_path)
+    compress_file(tmp_path / "imported.pt", tmp_path / "fast.pt")
+    model, numbers = load_model(tmp_path / "fast.pt"), NUMBERS[version]
+    assert model.compiled[0] is not None or register_operators()
+    for where in ("molecule", "liquid"):
+        atoms = Atoms(**{field: numbers[f"{where}/{field}"] for field in ("numbers", "positions", "cell", "pbc")})
+        output = model.evaluate(atoms, virial=True)
+        assert np.abs(output.forces.numpy() - numbers[f"{name}/{where}/forces"]).max() < 1e-6
+        assert abs(float(output.energy) - numbers[f"{name}/{where}/energy"][0]) < 1e-6
+        assert_energy(model.evaluate(atoms, forces=False).energy, float(output.energy), atoms, "float64")
+
+
+@pytest.mark.parametrize("name", ["dpa1_strip_smooth", "dpa1_mean", "dpa1_strip_one_side"])
+def test_what_has_no_tables(name: str, tmp_path: Path) -> None:
+    imported(unpacked(f"{name}-3.2.pth", tmp_path), tmp_path)
+    with pytest.raises(InputError, match="DPA-1 that is smooth, shifted by a mean or excludes pairs"):
+        compress_file(tmp_path / "imported.pt", tmp_path / "fast.pt")
 
 
 def test_export_of_dpa1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
