@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import os
 import zipfile
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import iread, read
 from numpy.typing import NDArray
 
-from dp_sim.errors import InputError, import_optional
+from dp_sim.errors import InputError
 from dp_sim.files import atomic_path
 from dp_sim.recipes.dynamics.engines.protocol import State
 from dp_sim.recipes.results.frames import append_frame
@@ -123,22 +121,3 @@ def _format_row(row: Row) -> str:
 def _parse_row(line: str) -> Row:
     step, *fields = line.split(",")
     return Row(int(step), *(float(field) if field else None for field in fields))  # type: ignore[arg-type]
-
-
-def write_mdtraj_files(trajectory: Path, topology_file: Path, dcd_file: Path, timestep_ps: float) -> None:
-    """The frames as topology.pdb and trajectory.dcd, which carries the cell, for MDTraj, VMD and the like."""
-    app = import_optional("openmm.app", extra="openmm", purpose="a DCD trajectory")
-    unit = import_optional("openmm.unit", extra="openmm", purpose="a DCD trajectory")
-    from dp_sim.recipes.dynamics.engines.openmm_engine import topology_of, vectors_and_positions_nm
-
-    first = read(trajectory, index=0, format="extxyz")
-    topology = topology_of(first)
-    with atomic_path(topology_file) as temporary, temporary.open("w", encoding="utf-8") as file:
-        app.PDBFile.writeFile(topology, vectors_and_positions_nm(first)[1] * unit.nanometer, file)
-    with atomic_path(dcd_file) as temporary, temporary.open("w+b") as file:
-        dcd = app.DCDFile(file, topology, timestep_ps)
-        for frame in iread(trajectory, format="extxyz"):
-            vectors, positions = vectors_and_positions_nm(frame)
-            dcd.writeModel(
-                positions * unit.nanometer, periodicBoxVectors=None if vectors is None else vectors * unit.nanometer
-            )

@@ -10,6 +10,7 @@ from ase import Atoms, units
 
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine, UnstableError
 from dp_sim.recipes.dynamics.files import DynamicsFiles, Row
+from dp_sim.recipes.dynamics.settings import DynamicsSettings
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
 from dp_sim.units import KB_EV_PER_K
@@ -27,15 +28,6 @@ VOLUME_FACTOR = 10.0
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """How long, how often. All in steps: `sample_every` between lines of the table, `frame_every` between frames."""
-
-    steps: int
-    sample_every: int
-    frame_every: int
-
-
-@dataclass(frozen=True)
 class Recorded:
     """What a run has produced: the table, the last sound structure, and why it stopped early (empty: it did not)."""
 
@@ -46,21 +38,21 @@ class Recorded:
 
 
 def simulate(
-    engine: Engine, run: RunDirectory, schedule: Schedule, conditions: Conditions, *, progress: bool
+    engine: Engine, run: RunDirectory, settings: DynamicsSettings, conditions: Conditions, *, progress: bool
 ) -> Recorded:
     """Run the engine to the end of the schedule, or from the last checkpoint to it, writing as it goes.
 
     Step 0 is sampled too. An unstable run stops where it is found out, with the table and the frames up to there.
     """
-    recorder = _Recorder(engine, DynamicsFiles(run), schedule, conditions)
+    recorder = _Recorder(engine, DynamicsFiles(run), settings, conditions)
     done = recorder.begin()
     if run.resumed:
         run.log(f"continued from step {done:,}")
     run.on_interrupt(recorder.save)
     saved = time.monotonic()
-    with progress_bar(run.recipe, total=schedule.steps, show=progress) as advance:
+    with progress_bar(run.recipe, total=settings.steps, show=progress) as advance:
         advance(done)
-        while recorder.step < schedule.steps and not recorder.stopped:
+        while recorder.step < settings.steps and not recorder.stopped:
             with run.whole_steps():
                 block = recorder.advance()
                 if time.monotonic() - saved > CHECKPOINT_EVERY_S:
@@ -77,8 +69,10 @@ def simulate(
 class _Recorder:
     """The state of the loop: where the run is, what it has recorded, whether it is still sound."""
 
-    def __init__(self, engine: Engine, files: DynamicsFiles, schedule: Schedule, conditions: Conditions) -> None:
-        self._engine, self._files, self._schedule, self._conditions = engine, files, schedule, conditions
+    def __init__(
+        self, engine: Engine, files: DynamicsFiles, settings: DynamicsSettings, conditions: Conditions
+    ) -> None:
+        self._engine, self._files, self._settings, self._conditions = engine, files, settings, conditions
         self.step = 0
         self.rows: list[Row] = []
         self.stopped = ""
@@ -102,8 +96,8 @@ class _Recorder:
 
     def advance(self) -> int:
         """One block of steps up to the next sample; returns their number."""
-        every = self._schedule.sample_every
-        block = min(every - self.step % every, self._schedule.steps - self.step)
+        every = self._settings.sample_every
+        block = min(every - self.step % every, self._settings.steps - self.step)
         self._at_whole_step = False
         try:
             self._engine.run(block)
@@ -123,7 +117,7 @@ class _Recorder:
     def _record(self) -> None:
         try:
             sample = self._engine.sample()
-        except UnstableError as error:  # the last step may have left the numbers, which a sample is first to see
+        except UnstableError as error:  # the first sign of a non-finite last step may be a sample
             self._stop(f"{error} at step {self.step:,}")
             return
         temperature = 2 * sample.kinetic_eV / (self._engine.degrees_of_freedom * KB_EV_PER_K)
@@ -149,12 +143,12 @@ class _Recorder:
         self.rows.append(row)
         self.last_good = structure
         self._files.add_row(row)
-        if self.step % self._schedule.frame_every == 0:
+        if self.step % self._settings.frame_every == 0:
             self._files.add_frame(structure, sample.potential_eV)
 
     def _cause_to_stop(self, potential_eV: float, temperature_K: float, volume_A3: float | None) -> str:
         if not (math.isfinite(potential_eV) and math.isfinite(temperature_K)):
-            return "the energy is no longer finite"
+            return "the energy became non-finite"
         limit = (
             EXPLOSION_FACTOR * (self._conditions.temperature_K or self._conditions.start_temperature_K or 0.0)
             + EXPLOSION_K

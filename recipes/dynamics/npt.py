@@ -11,11 +11,13 @@ from ase import Atoms
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from dp_sim.config.recipe import documented
 from dp_sim.recipes.dynamics import estimators
 from dp_sim.recipes.dynamics.loop import Recorded
-from dp_sim.recipes.dynamics.plan import Plan, carry_out, make_plan
+from dp_sim.recipes.dynamics.plan import Plan, run_dynamics
 from dp_sim.recipes.dynamics.production import Production
 from dp_sim.recipes.dynamics.result import DynamicsResult
+from dp_sim.recipes.dynamics.settings import NPTSettings
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.units import EV_PER_A3_IN_BAR
 
@@ -78,6 +80,7 @@ class NPTResult(DynamicsResult):
         return figure
 
 
+@documented(NPTSettings)
 def run_npt(
     atoms: Atoms,
     calc: Any,
@@ -103,44 +106,31 @@ def run_npt(
 
     Parameters
     ----------
-    atoms: the structure, periodic along all three axes, without constraints
-    calc: an ASE calculator that gives the stress, or a model file or files; with engine="openmm" a dp-sim model
-    temperature_K, pressure_bar: of the thermostat and the barostat
-    steps: time steps in all, those of an earlier session counted when a run is resumed
-    timestep_fs: None: 0.5 fs with hydrogen below 3 amu, 1 fs with other atoms below 20 amu, else 2 fs
-    engine: "ase" (Langevin piston) or "openmm" (Monte Carlo barostat)
-    friction_per_ps: of the thermostat; averages do not depend on it, the speed of sampling and the dynamics do
-    hydrogen_mass_amu: mass of each hydrogen, taken from its heavy atom: averages stay, time steps may double at 4 amu
-    sample_every, frame_every: steps between lines of thermo.csv and between frames of trajectory.extxyz
-    backend, platform: of OpenMM: "torchscript", "python" or "auto"; "CUDA", "CPU", "Reference", ...
+    atoms
+        The structure, periodic along all three axes, without constraints.
+    calc
+        An ASE calculator that gives the stress, or a model file or files; with engine="openmm" a dp-sim model.
 
-    The part before equilibration is found and left out. `converged` is false when the run became unstable, missed the
-    temperature, or is too short for density or compressibility; an estimate that it does not support is withheld, with
-    the number of steps it would take. A resumed run repeats an uninterrupted one to the last digit with engine="ase",
-    and only in its averages with engine="openmm", whose checkpoints leave out the barostat.
+    Returns
+    -------
+    NPTResult
+        Density, compressibility, thermal expansion, heat capacity. The part before equilibration is found and left out.
+        `converged` is false when the run became unstable, missed the temperature, or is too short for density or
+        compressibility; an estimate that it does not support is withheld, with the number of steps that it would take.
 
     Raises
     ------
     InputError
         A setting out of range, a structure or calculator that the engine cannot use, an occupied output directory.
+
+    Notes
+    -----
+    The barostat is a Langevin piston in ASE, Monte Carlo in OpenMM. A resumed run repeats an uninterrupted one to the
+    last digit with engine="ase", and only in its averages with engine="openmm", whose checkpoints leave out the
+    barostat.
     """
-    plan = make_plan(
-        atoms,
-        calc,
-        temperature_K=temperature_K,
-        pressure_bar=pressure_bar,
-        steps=steps,
-        timestep_fs=timestep_fs,
-        engine=engine,
-        friction_per_ps=friction_per_ps,
-        hydrogen_mass_amu=hydrogen_mass_amu,
-        sample_every=sample_every,
-        frame_every=frame_every,
-        backend=backend,
-        platform=platform,
-        seed=seed,
-    )
-    return carry_out("npt", plan, analyse, out=out, overwrite=overwrite, resume=resume, progress=progress)
+    settings = NPTSettings.taken_from(locals())
+    return run_dynamics(settings, atoms, calc, analyse, out=out, overwrite=overwrite, resume=resume, progress=progress)
 
 
 def analyse(recorded: Recorded, plan: Plan) -> NPTResult:

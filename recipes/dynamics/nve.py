@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ase import Atoms
 from typing_extensions import override
 
-from dp_sim.errors import InputError
+from dp_sim.config.recipe import documented
 from dp_sim.recipes.dynamics import estimators
 from dp_sim.recipes.dynamics.loop import Recorded
-from dp_sim.recipes.dynamics.plan import Plan, carry_out, make_plan
+from dp_sim.recipes.dynamics.plan import Plan, run_dynamics
 from dp_sim.recipes.dynamics.production import Production
 from dp_sim.recipes.dynamics.result import DynamicsResult
+from dp_sim.recipes.dynamics.settings import NVESettings
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class NVEResult(DynamicsResult):
         return {"total_energy": self.trace("total_eV", "total energy (eV)"), **super().figures()}
 
 
+@documented(NVESettings)
 def run_nve(
     atoms: Atoms,
     calc: Any,
@@ -76,15 +78,15 @@ def run_nve(
 
     Parameters
     ----------
-    atoms: the structure, of any periodicity (with engine="openmm": none or all three axes); FixAtoms is respected
-    calc: an ASE calculator, or a model file or files; with engine="openmm" a dp-sim model
-    steps: time steps in all, those of an earlier session counted when a run is resumed
-    temperature_K: draw the velocities at this temperature; None: keep those that the structure has. Half of a relaxed
-        structure's kinetic energy goes into its vibrations, so start at twice the temperature that you want
-    timestep_fs: None: 0.5 fs with hydrogen, 1 fs with other atoms below 20 amu, else 2 fs
-    engine: "ase" or "openmm"
-    sample_every, frame_every: steps between lines of thermo.csv and between frames of trajectory.extxyz
-    backend, platform: of OpenMM: "torchscript", "python" or "auto"; "CUDA", "CPU", "Reference", ...
+    atoms
+        The structure, of any periodicity (with engine="openmm": none or all three axes). Fixed atoms (FixAtoms) stay.
+    calc
+        An ASE calculator, or a model file or files; with engine="openmm" a dp-sim model.
+
+    Returns
+    -------
+    NVEResult
+        The drift of the total energy. `converged` is false when the run became unstable or is too short for it.
 
     Raises
     ------
@@ -92,24 +94,8 @@ def run_nve(
         A setting out of range, no velocities and no temperature, a structure or calculator that the engine cannot use,
         an occupied output directory.
     """
-    plan = make_plan(
-        atoms,
-        calc,
-        temperature_K=temperature_K,
-        steps=steps,
-        timestep_fs=timestep_fs,
-        engine=engine,
-        sample_every=sample_every,
-        frame_every=frame_every,
-        backend=backend,
-        platform=platform,
-        seed=seed,
-    )
-    if temperature_K is None and not plan.atoms.get_momenta().any():
-        raise InputError(
-            "velocities-missing", "the structure has no velocities; give temperature_K, at which they are drawn"
-        )
-    return carry_out("nve", plan, analyse, out=out, overwrite=overwrite, resume=resume, progress=progress)
+    settings = NVESettings.taken_from(locals())
+    return run_dynamics(settings, atoms, calc, analyse, out=out, overwrite=overwrite, resume=resume, progress=progress)
 
 
 def analyse(recorded: Recorded, plan: Plan) -> NVEResult:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ase import Atoms
 from typing_extensions import override
 
+from dp_sim.config.recipe import documented
 from dp_sim.recipes.dynamics.loop import Recorded
-from dp_sim.recipes.dynamics.plan import Plan, carry_out, make_plan
+from dp_sim.recipes.dynamics.plan import Plan, run_dynamics
 from dp_sim.recipes.dynamics.production import Production
 from dp_sim.recipes.dynamics.result import DynamicsResult
+from dp_sim.recipes.dynamics.settings import NVTSettings
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class NVTResult(DynamicsResult):
         return figures
 
 
+@documented(NVTSettings)
 def run_nvt(
     atoms: Atoms,
     calc: Any,
@@ -75,42 +78,29 @@ def run_nvt(
 
     Parameters
     ----------
-    atoms: the structure, of any periodicity (with engine="openmm": none or all three axes); FixAtoms is respected
-    calc: an ASE calculator, or a model file or files; with engine="openmm" a dp-sim model
-    temperature_K: of the thermostat
-    steps: time steps in all, those of an earlier session counted when a run is resumed
-    timestep_fs: None: 0.5 fs with hydrogen below 3 amu, 1 fs with other atoms below 20 amu, else 2 fs
-    engine: "ase" or "openmm"
-    friction_per_ps: of the thermostat; averages do not depend on it, the speed of sampling and the dynamics do
-    hydrogen_mass_amu: mass of each hydrogen, taken from its heavy atom: averages stay, time steps may double at 4 amu
-    sample_every, frame_every: steps between lines of thermo.csv and between frames of trajectory.extxyz
-    backend, platform: of OpenMM: "torchscript", "python" or "auto"; "CUDA", "CPU", "Reference", ...
+    atoms
+        The structure, of any periodicity (with engine="openmm": none or all three axes). Fixed atoms (FixAtoms) stay.
+    calc
+        An ASE calculator, or a model file or files; with engine="openmm" a dp-sim model.
 
-    The part before equilibration is found and left out. `converged` is false when the run became unstable, missed the
-    temperature, or is too short for the heat capacity, which is then withheld with the number of steps it would take.
-    A resumed run repeats an uninterrupted one to the last digit, on the same machine.
+    Returns
+    -------
+    NVTResult
+        The heat capacity, and the pressure of a bulk system. The part before equilibration is found and left out.
+        `converged` is false when the run became unstable, missed the temperature, or is too short for the heat
+        capacity, which is then withheld with the number of steps that it would take.
 
     Raises
     ------
     InputError
         A setting out of range, a structure or calculator that the engine cannot use, an occupied output directory.
+
+    Notes
+    -----
+    On the same machine a resumed run repeats an uninterrupted one to the last digit.
     """
-    plan = make_plan(
-        atoms,
-        calc,
-        temperature_K=temperature_K,
-        steps=steps,
-        timestep_fs=timestep_fs,
-        engine=engine,
-        friction_per_ps=friction_per_ps,
-        hydrogen_mass_amu=hydrogen_mass_amu,
-        sample_every=sample_every,
-        frame_every=frame_every,
-        backend=backend,
-        platform=platform,
-        seed=seed,
-    )
-    return carry_out("nvt", plan, analyse, out=out, overwrite=overwrite, resume=resume, progress=progress)
+    settings = NVTSettings.taken_from(locals())
+    return run_dynamics(settings, atoms, calc, analyse, out=out, overwrite=overwrite, resume=resume, progress=progress)
 
 
 def analyse(recorded: Recorded, plan: Plan) -> NVTResult:

@@ -1,144 +1,105 @@
-"""A run of dynamics as asked for: checked, given its engine, carried out, and handed to the recipe that analyses it."""
+"""A run of dynamics as asked for: checked, given its engine, carried out, and passed to the recipe that analyses it."""
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from ase import Atoms
 from ase.constraints import FixAtoms
 
-from dp_sim.errors import InputError, nearest_name
-from dp_sim.recipes.dynamics.engines.ase_engine import ASEEngine
+from dp_sim.errors import InputError
+from dp_sim.recipes.dynamics.engines import ENGINES, engine_class
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine
 from dp_sim.recipes.dynamics.engines.velocities import stop_fixed_atoms
-from dp_sim.recipes.dynamics.files import TRAJECTORY, write_mdtraj_files
+from dp_sim.recipes.dynamics.files import TRAJECTORY
 from dp_sim.recipes.dynamics.hydrogen_mass import with_hydrogen_mass
-from dp_sim.recipes.dynamics.loop import Recorded, Schedule, simulate
+from dp_sim.recipes.dynamics.loop import Recorded, simulate
+from dp_sim.recipes.dynamics.settings import DynamicsSettings, NPTSettings, NVESettings, ThermostatSettings
 from dp_sim.recipes.inputs.calculators import as_calculator
 from dp_sim.recipes.inputs.charges import accept_state
 from dp_sim.recipes.inputs.structures import check_structure
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.directory import RunDirectory
 
-ENGINES = ("ase", "openmm")
 AnyResult = TypeVar("AnyResult", bound=Result)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A checked run: what moves, under what, how, and how long."""
+    """A checked run.
+
+    Attributes
+    ----------
+    atoms
+        The structure, hydrogens made heavier if asked for.
+    calculator
+        An ASE calculator.
+    settings
+        As used: the time step is filled in.
+    conditions
+        What the engine holds constant.
+    """
 
     atoms: Atoms
     calculator: Any
+    settings: DynamicsSettings
     conditions: Conditions
-    schedule: Schedule
-    engine: str
-    backend: str | None
-    platform: str | None
-    hydrogen_mass_amu: float | None = None
-
-    def settings(self) -> dict[str, Any]:
-        """The recipe's keywords as used; what the ensemble does not have is left out."""
-        conditions, schedule = self.conditions, self.schedule
-        constant_energy = conditions.temperature_K is None
-        temperature = conditions.start_temperature_K if constant_energy else conditions.temperature_K
-        return {
-            "temperature_K": temperature,
-            **({} if conditions.pressure_bar is None else {"pressure_bar": conditions.pressure_bar}),
-            "steps": schedule.steps,
-            "timestep_fs": conditions.timestep_fs,
-            "engine": self.engine,
-            **(
-                {}
-                if constant_energy
-                else {"friction_per_ps": conditions.friction_per_ps, "hydrogen_mass_amu": self.hydrogen_mass_amu}
-            ),
-            "sample_every": schedule.sample_every,
-            "frame_every": schedule.frame_every,
-            "backend": self.backend,
-            "platform": self.platform,
-        }
 
     def make_engine(self) -> Engine:
-        if self.engine == "ase":
-            return ASEEngine(self.atoms, self.calculator, self.conditions)
-        from dp_sim.plugins.openmm_force import create_force
-        from dp_sim.recipes.dynamics.engines.openmm_engine import OpenMMEngine
-
-        return OpenMMEngine(
-            self.atoms,
-            lambda topology: create_force(self.calculator.model, topology, backend=self.backend or "auto"),
-            self.conditions,
-            platform=self.platform,
-        )
+        """Set up the engine that the settings name."""
+        kind = engine_class(self.settings.engine)
+        options = {name: getattr(self.settings, name) for name in kind.options}
+        return kind.make(self.atoms, self.calculator, self.conditions, **options)
 
 
-def make_plan(
-    atoms: Any,
-    calc: Any,
-    *,
-    temperature_K: float | None,
-    steps: int,
-    timestep_fs: float | None,
-    engine: str,
-    sample_every: int,
-    frame_every: int,
-    backend: str | None,
-    platform: str | None,
-    seed: int,
-    friction_per_ps: float | None = None,
-    pressure_bar: float | None = None,
-    hydrogen_mass_amu: float | None = None,
-) -> Plan:
-    """Check every setting and put the plan together. Without a friction the run is one at constant energy.
+def make_plan(settings: DynamicsSettings, atoms: Any, calc: Any) -> Plan:
+    """Check structure, calculator and engine against the settings, and put the plan together.
 
     Raises
     ------
     InputError
-        A setting out of range, or a structure or calculator that cannot run so.
+        A structure or calculator that cannot run so.
     """
     atoms = check_structure(atoms)
     calculator = as_calculator(calc)
     accept_state(atoms, calculator)
     stop_fixed_atoms(atoms)
-    if hydrogen_mass_amu is not None:
-        atoms = with_hydrogen_mass(atoms, hydrogen_mass_amu)
-    timestep_fs = default_timestep_fs(atoms) if timestep_fs is None else timestep_fs
-    _check_positive(temperature_K=temperature_K, timestep_fs=timestep_fs, friction_per_ps=friction_per_ps)
-    if pressure_bar is not None and not math.isfinite(pressure_bar):
-        raise InputError("setting-out-of-range", f"pressure_bar must be a finite number, got {pressure_bar!r}")
-    _check_movable(atoms, constant_pressure=pressure_bar is not None)
-    _check_engine(engine, calculator, backend, platform)
-    if friction_per_ps is None:
-        conditions = Conditions(timestep_fs=timestep_fs, start_temperature_K=temperature_K, seed=seed)
-    else:
-        conditions = Conditions(
-            timestep_fs=timestep_fs,
-            temperature_K=temperature_K,
-            pressure_bar=pressure_bar,
-            friction_per_ps=friction_per_ps,
-            seed=seed,
+    if isinstance(settings, ThermostatSettings) and settings.hydrogen_mass_amu is not None:
+        atoms = with_hydrogen_mass(atoms, settings.hydrogen_mass_amu)
+    constant_pressure = isinstance(settings, NPTSettings)
+    _check_movable(atoms, constant_pressure=constant_pressure)
+    _check_engine(settings, atoms, calculator)
+    if isinstance(settings, NVESettings) and settings.temperature_K is None and not atoms.get_momenta().any():
+        raise InputError(
+            "velocities-missing", "the structure has no velocities; give temperature_K, at which they are drawn"
         )
-    return Plan(
-        atoms=atoms,
-        calculator=calculator,
-        conditions=conditions,
-        schedule=_checked_schedule(steps, sample_every, frame_every),
-        engine=engine,
-        backend=backend,
-        platform=platform,
-        hydrogen_mass_amu=hydrogen_mass_amu,
-    )
+    timestep_fs = default_timestep_fs(atoms) if settings.timestep_fs is None else settings.timestep_fs
+    settings = settings.model_copy(update={"timestep_fs": timestep_fs})
+    return Plan(atoms=atoms, calculator=calculator, settings=settings, conditions=_conditions(settings, timestep_fs))
 
 
-def carry_out(
-    recipe: str,
-    plan: Plan,
+def _conditions(settings: DynamicsSettings, timestep_fs: float) -> Conditions:
+    if isinstance(settings, ThermostatSettings):
+        return Conditions(
+            timestep_fs=timestep_fs,
+            temperature_K=settings.temperature_K,
+            pressure_bar=settings.pressure_bar if isinstance(settings, NPTSettings) else None,
+            friction_per_ps=settings.friction_per_ps,
+            seed=settings.seed,
+        )
+    start = settings.temperature_K if isinstance(settings, NVESettings) else None
+    return Conditions(timestep_fs=timestep_fs, start_temperature_K=start, seed=settings.seed)
+
+
+def run_dynamics(
+    settings: DynamicsSettings,
+    atoms: Any,
+    calc: Any,
     analyse: Callable[[Recorded, Plan], AnyResult],
     *,
     out: str | os.PathLike[str] | None,
@@ -146,65 +107,44 @@ def carry_out(
     resume: bool,
     progress: bool,
 ) -> AnyResult:
-    """Run the plan in its directory and finish with what `analyse` makes of the record."""
-    with RunDirectory(
-        recipe,
-        out,
-        settings=plan.settings(),
-        structures=[plan.atoms],
-        calculator=plan.calculator,
-        seed=plan.conditions.seed,
-        overwrite=overwrite,
-        resume=resume,
-        may_change=("steps",),
+    """Check, run in the run's directory, and analyse: what every ensemble shares.
+
+    Parameters
+    ----------
+    settings
+        Of the ensemble.
+    atoms, calc
+        As the recipe got them.
+    analyse
+        Makes the ensemble's result of what was recorded.
+    out, overwrite, resume, progress
+        As in every recipe.
+    """
+    plan = make_plan(settings, atoms, calc)
+    with RunDirectory.of(
+        plan.settings, out, structures=[plan.atoms], calculator=plan.calculator, overwrite=overwrite, resume=resume
     ) as run:
-        recorded = simulate(plan.make_engine(), run, plan.schedule, plan.conditions, progress=progress)
-        if plan.engine == "openmm":
-            _write_mdtraj_files(run, plan)
+        recorded = simulate(plan.make_engine(), run, plan.settings, plan.conditions, progress=progress)
+        frames = run.path(TRAJECTORY)
+        if frames is not None and frames.stat().st_size:
+            _write_trajectories(run, plan, frames)
         return run.finish(analyse(recorded, plan))
 
 
-def _write_mdtraj_files(run: RunDirectory, plan: Plan) -> None:
-    trajectory, topology, dcd = (run.path(name) for name in (TRAJECTORY, "topology.pdb", "trajectory.dcd"))
-    if trajectory is not None and topology is not None and dcd is not None and trajectory.stat().st_size:
-        with run.whole_steps():
-            frame_ps = plan.schedule.frame_every * plan.conditions.timestep_fs / 1000.0
-            write_mdtraj_files(trajectory, topology, dcd, frame_ps)
+def _write_trajectories(run: RunDirectory, plan: Plan, frames: Path) -> None:
+    frame_ps = plan.settings.frame_every * plan.conditions.timestep_fs / 1000.0
+    with run.whole_steps():
+        engine_class(plan.settings.engine).write_trajectories(frames, run.path, frame_ps)
 
 
 def default_timestep_fs(atoms: Atoms) -> float:
-    """A time step that resolves the fastest vibration, from the lightest atom: about 18 steps a period.
+    """Return a time step that resolves the fastest vibration, by the lightest atom: about 18 steps a period.
 
     Below 3 amu (hydrogen isotopes, 3700 cm^-1) 0.5 fs; below 20 amu (second row, up to N2's 2330 cm^-1) 1 fs; else 2
     fs.
     """
     lightest = float(atoms.get_masses().min())
     return 0.5 if lightest < 3.0 else 1.0 if lightest < 20.0 else 2.0
-
-
-def _check_positive(**values: float | None) -> None:
-    """Refuse settings that are given and are not finite numbers above zero, by name."""
-    for name, value in values.items():
-        if value is not None and (
-            isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 < value < math.inf
-        ):
-            raise InputError("setting-out-of-range", f"{name} must be a finite number above 0, got {value!r}")
-
-
-def _checked_schedule(steps: int, sample_every: int, frame_every: int) -> Schedule:
-    """Whole numbers of steps above zero, frames at samples."""
-    for name, value in {"steps": steps, "sample_every": sample_every, "frame_every": frame_every}.items():
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise InputError("setting-out-of-range", f"{name} must be a whole number of at least 1, got {value!r}")
-    if frame_every % sample_every:
-        raise InputError(
-            "setting-out-of-range",
-            f"frame_every must be a multiple of sample_every, got {frame_every} and {sample_every}; "
-            f"take {math.ceil(frame_every / sample_every) * sample_every}",
-        )
-    if steps < sample_every:
-        raise InputError("setting-out-of-range", f"steps must be at least sample_every ({sample_every}), got {steps}")
-    return Schedule(int(steps), int(sample_every), int(frame_every))
 
 
 def _check_movable(atoms: Atoms, *, constant_pressure: bool) -> None:
@@ -217,18 +157,7 @@ def _check_movable(atoms: Atoms, *, constant_pressure: bool) -> None:
             f"atom {index} ({atoms.symbols[index]}) has mass {masses[index]}; give every atom a mass above 0",
         )
     for constraint in atoms.constraints:
-        if not isinstance(constraint, FixAtoms):
-            raise InputError(
-                "constraint-unsupported",
-                f"dynamics knows fixed atoms (FixAtoms), but not the constraint {type(constraint).__name__}; remove it",
-            )
-        if constant_pressure:
-            raise InputError(
-                "constraint-unsupported",
-                "constant pressure moves every atom with the cell, but some are fixed (FixAtoms); release them",
-            )
-        if len(constraint.get_indices()) == len(atoms):
-            raise InputError("atoms-all-fixed", "every atom is fixed (FixAtoms); release at least one")
+        _check_constraint(constraint, len(atoms), constant_pressure)
     if constant_pressure and not atoms.pbc.all():
         raise InputError(
             "periodicity-unsupported",
@@ -237,27 +166,32 @@ def _check_movable(atoms: Atoms, *, constant_pressure: bool) -> None:
         )
 
 
-def _check_engine(engine: str, calculator: Any, backend: str | None, platform: str | None) -> None:
-    """The engine's name, and what belongs to one engine only."""
-    if engine not in ENGINES:
+def _check_constraint(constraint: Any, n_atoms: int, constant_pressure: bool) -> None:
+    if not isinstance(constraint, FixAtoms):
         raise InputError(
-            "engine-unknown",
-            f"engine must be one of {', '.join(ENGINES)}, got '{engine}'{nearest_name(engine, ENGINES)}",
+            "constraint-unsupported",
+            f"dynamics knows fixed atoms (FixAtoms), but not the constraint {type(constraint).__name__}; remove it",
         )
-    if engine == "openmm" and not _is_ours(calculator):
+    if constant_pressure:
         raise InputError(
-            "engine-needs-our-model",
-            f"engine='openmm' needs a dp-sim model, got the calculator {type(calculator).__name__}; "
-            "give a model file, or use engine='ase'",
+            "constraint-unsupported",
+            "constant pressure moves every atom with the cell, but some are fixed (FixAtoms); release them",
         )
-    if engine == "ase" and (backend is not None or platform is not None):
-        raise InputError(
-            "option-not-for-engine",
-            "backend and platform belong to engine='openmm'; leave them out, or choose that engine",
-        )
+    if len(constraint.get_indices()) == n_atoms:
+        raise InputError("atoms-all-fixed", "every atom is fixed (FixAtoms); release at least one")
 
 
-def _is_ours(calculator: Any) -> bool:
-    from dp_sim.plugins.ase_calculator import DPCalculator
-
-    return isinstance(calculator, DPCalculator)
+def _check_engine(settings: DynamicsSettings, atoms: Atoms, calculator: Any) -> None:
+    """Refuse what the engine cannot run, and settings of another engine."""
+    chosen = engine_class(settings.engine)
+    chosen.check(atoms, calculator)
+    for name in ENGINES:
+        others = sorted(
+            option for option in engine_class(name).options - chosen.options if getattr(settings, option) is not None
+        )
+        if others:
+            raise InputError(
+                "option-not-for-engine",
+                f"{' and '.join(others)} belong{'s' if len(others) == 1 else ''} to engine='{name}', not to "
+                f"'{settings.engine}'; leave out, or choose that engine",
+            )

@@ -35,7 +35,7 @@ class Production:
         self.unusable = recorded.stopped
         self._recorded = recorded
         self._conditions = plan.conditions
-        self.steps_per_sample = plan.schedule.sample_every
+        self.steps_per_sample = plan.settings.sample_every
         self.start = (
             0 if self.unusable else estimators.equilibration(*(column(recorded.rows, name) for name in watched))
         )
@@ -110,7 +110,7 @@ class Production:
             "atoms": self._recorded.atoms,
             "rows": self._recorded.rows,
             "production_start": self.start,
-            "engine": plan.engine,
+            "engine": plan.settings.engine,
             "timestep_fs": plan.conditions.timestep_fs,
             "degrees_of_freedom": self._recorded.degrees_of_freedom,
             "temperature_K": temperature,

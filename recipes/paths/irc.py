@@ -14,12 +14,14 @@ from ase.calculators.calculator import Calculator, all_changes
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from dp_sim.config.recipe import documented
 from dp_sim.errors import InputError
 from dp_sim.files import write_text
 from dp_sim.recipes.inputs.forces import largest_force, mobile_atoms
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.paths.ends import END_FMAX, relaxed
 from dp_sim.recipes.paths.saddle import saddle_verdict, stiffened_hessian
+from dp_sim.recipes.paths.settings import IRCSettings
 from dp_sim.recipes.paths.ts import TransitionStateResult
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
@@ -126,6 +128,7 @@ class IrcResult(Result):
         write_text(path("profile.csv"), csv_text(["image", "arc_amu1/2_A", "energy_eV"], rows))
 
 
+@documented(IRCSettings)
 def follow_irc(
     ts: Atoms | TransitionStateResult,
     calc: Any,
@@ -144,43 +147,39 @@ def follow_irc(
     The path is Fukui's (Acc. Chem. Res. 14, 363 (1981)): steepest descent in mass-weighted coordinates, integrated by
     Sella. Its Hessian is the calculator's exact one where it has `get_hessian`, else from 6N forces.
 
-    ts      a saddle point: exactly one imaginary frequency, no force above `fmax`; or what `refine_ts` returned
-    step    length of one step, amu^1/2 Angstrom; None: what is 0.1 Angstrom along the imaginary mode
-    fmax    a side ends where no force exceeds this, eV/Angstrom; its last point is then relaxed further
-    steps   limit on the steps of each side
-    seed    kept for the record: nothing here is random
+    Parameters
+    ----------
+    ts
+        A saddle point: exactly one imaginary frequency, no force above `fmax`; or what `refine_ts` returned.
+    calc
+        An ASE calculator, a model file, or a list of model files.
+
+    Returns
+    -------
+    IrcResult
+        The path and the minima at its ends.
 
     Raises
     ------
     InputError
         The start is not stationary or not a first-order saddle point; a constraint other than `FixAtoms`.
     """
+    settings = IRCSettings.taken_from(locals())
     start = ts.atoms if isinstance(ts, TransitionStateResult) else ts
     atoms = prepare_atoms(start, calc, "the saddle point")
     mobile_atoms(atoms)
-    for name, value in (("step", step), ("fmax", fmax), ("steps", steps)):
-        if value is not None and not (np.isfinite(value) and value > 0):
-            raise InputError("setting-out-of-range", f"{name} must be positive, got {value}")
-    with RunDirectory(
-        "irc",
-        out,
-        settings={"step": step, "fmax": fmax, "steps": steps},
-        structures=[start],
-        calculator=atoms.calc,
-        seed=seed,
-        overwrite=overwrite,
-        resume=resume,
-        resumable=False,
+    with RunDirectory.of(
+        settings, out, structures=[start], calculator=atoms.calc, overwrite=overwrite, resume=resume
     ) as run:
-        vib = _saddle_modes(atoms, fmax, progress)
-        length = STEP_A * np.sqrt(vib.reduced_masses_amu[0]) if step is None else step
+        vib = _saddle_modes(atoms, settings.fmax, progress)
+        length = STEP_A * np.sqrt(vib.reduced_masses_amu[0]) if settings.step is None else settings.step
         run.log(f"imaginary frequency {vib.frequencies_cm1[0]:.1f} cm^-1, steps of {length:.3f} {ARC_UNIT}")
-        sides, causes = _both_sides(atoms, vib, length, fmax, steps, run, progress)
+        sides, causes = _both_sides(atoms, vib, length, settings.fmax, settings.steps, run, progress)
         ends = []
         for name, side in zip(SIDES, sides, strict=True):
             end = side[-1].copy()
             end.calc = atoms.calc
-            ends.append(evaluated(relaxed(end, min(fmax, END_FMAX), run, f"{name} end")))
+            ends.append(evaluated(relaxed(end, min(settings.fmax, END_FMAX), run, f"{name} end")))
         return run.finish(_result(evaluated(atoms), vib, sides, ends, causes))
 
 

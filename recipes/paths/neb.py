@@ -13,12 +13,13 @@ from ase import Atoms
 from ase.utils.forcecurve import fit_images
 from typing_extensions import override
 
-from dp_sim.errors import InputError
+from dp_sim.config.recipe import documented
 from dp_sim.files import write_text
 from dp_sim.recipes.inputs.forces import largest_force
 from dp_sim.recipes.paths.band import BAND, Band, make_band, optimize_band, read_band
 from dp_sim.recipes.paths.ends import END_FMAX, displacement, is_free, place, prepare_ends, relaxed_ends
 from dp_sim.recipes.paths.first_path import check_interpolation, first_path
+from dp_sim.recipes.paths.settings import NEBSettings
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
@@ -131,6 +132,7 @@ class PathResult(Result):
         write_text(path("profile.csv"), csv_text(["image", "path_A", "energy_eV", "relative_eV"], rows))
 
 
+@documented(NEBSettings)
 def find_path(
     reactant: Atoms,
     product: Atoms,
@@ -148,59 +150,58 @@ def find_path(
     progress: bool = True,
     seed: int = 0,
 ) -> PathResult:
-    """The minimum-energy path from reactant to product and its highest point.
+    """Find the minimum-energy path from reactant to product and its highest point.
 
     Nudged elastic band with the improved tangent (Henkelman, Jonsson, J. Chem. Phys. 113, 9978 (2000)): first plain,
     then with a climbing image (Henkelman, Uberuaga, Jonsson, J. Chem. Phys. 113, 9901 (2000)), moved by the adaptive
     ODE solver of Makri, Ortner, Kermode, J. Chem. Phys. 150, 094109 (2019).
 
-    images          structures on the path, both ends included
-    fmax            largest force on an atom, perpendicular to the path, where the band has converged; eV/Angstrom
-    steps           limit on the optimiser's steps, both stages together
-    interpolation   the first path: "idpp", "linear", or "geodesic" (package geodesic-interpolate, isolated molecules)
-    relax_ends      relax reactant and product with this calculator first; the constraints of the reactant hold for all
-    align           isolated molecules: turn the product onto the reactant; false where orientation or place matters
-    resume          go on from band.extxyz in `out`
+    Parameters
+    ----------
+    reactant, product
+        The ends: the same atoms in the same order and cell.
+    calc
+        An ASE calculator, a model file, or a list of model files.
+
+    Returns
+    -------
+    PathResult
+        The band and its barrier.
 
     Raises
     ------
     InputError
-        The ends do not hold the same atoms in the same order and cell, are the same structure, or a keyword is wrong.
+        The ends do not hold the same atoms in the same order and cell, are the same structure, or a setting is wrong.
+
+    Notes
+    -----
+    `resume` goes on from band.extxyz in `out`.
     """
-    _check_numbers(images=(images, 3), fmax=(fmax, 1e-6), steps=(steps, 0))
+    settings = NEBSettings.taken_from(locals())
     ends = prepare_ends(reactant, product, calc)
-    check_interpolation(interpolation, ends[0])
-    calculator, rotate = ends[0].calc, align and is_free(ends[0])
+    check_interpolation(settings.interpolation, ends[0])
+    calculator, rotate = ends[0].calc, settings.align and is_free(ends[0])
     place(ends, rotate=rotate)
-    settings = {"images": images, "fmax": fmax, "steps": steps, "interpolation": interpolation}
-    with RunDirectory(
-        "neb",
-        out,
-        settings={**settings, "relax_ends": relax_ends, "align": align},
-        structures=[reactant, product],
-        calculator=calculator,
-        seed=seed,
-        overwrite=overwrite,
-        resume=resume,
-        may_change=("steps",),
+    with RunDirectory.of(
+        settings, out, structures=[reactant, product], calculator=calculator, overwrite=overwrite, resume=resume
     ) as run:
         saved = run.path(BAND)
         if run.resumed and saved is not None and saved.exists():
             band, climbing = read_band(saved, ends[0])
             run.log(f"goes on from {BAND}")
         else:
-            if relax_ends:
-                ends = relaxed_ends(ends, min(fmax, END_FMAX), run, rotate=rotate)
-            path = first_path(*ends, images=images, interpolation=interpolation, rotate=rotate, seed=seed)
+            if settings.relax_ends:
+                ends = relaxed_ends(ends, min(settings.fmax, END_FMAX), run, rotate=rotate)
+            path = first_path(
+                *ends,
+                images=settings.images,
+                interpolation=settings.interpolation,
+                rotate=rotate,
+                seed=settings.seed,
+            )
             band, climbing = make_band(path, calculator), False
-        taken = optimize_band(band, climbing, fmax, steps, run, progress)
-        return run.finish(_result(band, fmax, taken))
-
-
-def _check_numbers(**limits: tuple[float, float]) -> None:
-    for name, (value, least) in limits.items():
-        if not (np.isfinite(value) and value >= least):
-            raise InputError("setting-out-of-range", f"{name} must be at least {least:g}, got {value}")
+        taken = optimize_band(band, climbing, settings.fmax, settings.steps, run, progress)
+        return run.finish(_result(band, settings.fmax, taken))
 
 
 def _result(band: Band, fmax: float, steps: int) -> PathResult:

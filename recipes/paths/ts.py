@@ -12,10 +12,11 @@ from ase import Atoms
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from dp_sim.errors import InputError
+from dp_sim.config.recipe import documented
 from dp_sim.recipes.inputs.forces import largest_force, mobile_atoms
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.paths.saddle import saddle_verdict
+from dp_sim.recipes.paths.settings import TSSettings
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
@@ -85,6 +86,7 @@ class TransitionStateResult(Result):
         write_frames(path("mode.extxyz"), swing)
 
 
+@documented(TSSettings)
 def refine_ts(
     guess: Atoms,
     calc: Any,
@@ -97,43 +99,38 @@ def refine_ts(
     progress: bool = True,
     seed: int = 0,
 ) -> TransitionStateResult:
-    """The first-order saddle point near `guess`, such as `find_path(...).highest`.
+    """Find the first-order saddle point near `guess`, such as `find_path(...).highest`.
 
     Partitioned rational-function optimisation with Sella (Hermes, Sargsyan, Najm, Zador, J. Chem. Theory Comput. 15,
     6536 (2019)) on full Hessians: exact where the calculator has `get_hessian`, else from 6N forces. The normal modes
     at the end tell whether it is a saddle point; `converged` wants exactly one imaginary.
 
-    fmax    largest force on an atom where the search has converged, eV/Angstrom
-    steps   limit on the optimiser's steps
-    seed    kept for the record: nothing here is random
+    Parameters
+    ----------
+    guess
+        The structure to start from.
+    calc
+        An ASE calculator, a model file, or a list of model files.
+
+    Returns
+    -------
+    TransitionStateResult
+        The saddle point and its normal modes.
 
     Raises
     ------
     InputError
-        Bad structure, calculator or keyword; a constraint other than `FixAtoms`.
+        Bad structure, calculator or setting; a constraint other than `FixAtoms`.
     """
+    settings = TSSettings.taken_from(locals())
     atoms = prepare_atoms(guess, calc, "the guess")
     mobile = mobile_atoms(atoms)
-    if not fmax > 0:
-        raise InputError("setting-out-of-range", f"fmax must be positive, got {fmax}; 0.01 eV/Angstrom is usual")
-    if steps < 0:
-        raise InputError(
-            "setting-out-of-range", f"steps must not be negative, got {steps}; give the most steps to take"
-        )
-    with RunDirectory(
-        "ts",
-        out,
-        settings={"fmax": fmax, "steps": steps},
-        structures=[guess],
-        calculator=atoms.calc,
-        seed=seed,
-        overwrite=overwrite,
-        resume=resume,
-        resumable=False,
+    with RunDirectory.of(
+        settings, out, structures=[guess], calculator=atoms.calc, overwrite=overwrite, resume=resume
     ) as run:
-        taken = _search(atoms, mobile, fmax, steps, run, progress)
+        taken = _search(atoms, mobile, settings.fmax, settings.steps, run, progress)
         reached = evaluated_copy(atoms)
-        return run.finish(_result(reached, vibrations(atoms, atoms.calc, progress=progress), fmax, taken))
+        return run.finish(_result(reached, vibrations(atoms, atoms.calc, progress=progress), settings.fmax, taken))
 
 
 def _search(atoms: Atoms, mobile: NDArray[np.intp], fmax: float, steps: int, run: RunDirectory, progress: bool) -> int:

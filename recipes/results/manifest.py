@@ -69,17 +69,23 @@ def remove_run(directory: Path) -> None:
         directory.rmdir()
 
 
-def claim_directory(directory: Path, *, replace: bool, keep: bool = False) -> Manifest | None:
-    """Make sure that `directory` exists, is writable, and holds nothing but the run that may be replaced or kept.
+def check_directory(directory: Path, *, overwrite: bool, resume: bool) -> None:
+    """Check that a run may have `directory`, without changing anything.
 
-    replace   an earlier run may be removed
-    keep      an earlier run may stay; its manifest is returned
+    Parameters
+    ----------
+    directory
+        Where the run's files are to go.
+    overwrite, resume
+        Whether an earlier run in it may be replaced, or continued.
 
     Raises
     ------
     InputError
-        It holds an earlier run that may be neither replaced nor kept, holds only foreign files, or cannot be written.
+        It holds an earlier run and neither may be, it holds only foreign files, or it cannot be written.
     """
+    if overwrite and resume:
+        raise InputError("options-exclude-each-other", "overwrite and resume exclude each other; give one of them")
     if directory.exists() and not directory.is_dir():
         raise InputError("target-is-file", f"{directory} is a file; give the name of a directory for the run")
     try:
@@ -88,14 +94,13 @@ def claim_directory(directory: Path, *, replace: bool, keep: bool = False) -> Ma
         raise InputError(
             "target-not-writable", f"cannot read the directory {directory}: {error.strerror}; choose another"
         ) from error
-    manifest = read_manifest(directory)
-    if occupied and not (replace or keep):
+    if occupied and not (overwrite or resume):
         raise InputError(
             "target-occupied",
             f"the directory {directory} exists and is not empty; choose another one, or ask with --overwrite "
             "to replace the run in it or with --resume to continue it",
         )
-    if occupied and manifest is None:
+    if occupied and read_manifest(directory) is None:
         raise InputError(
             "target-occupied",
             f"the directory {directory} holds files that are not from a dp-sim run, which are left alone; "
@@ -103,7 +108,27 @@ def claim_directory(directory: Path, *, replace: bool, keep: bool = False) -> Ma
         )
     if not os.access(_nearest_existing(directory), os.W_OK | os.X_OK):
         raise InputError("target-not-writable", f"no permission to write {directory}; choose another directory")
-    if manifest is not None and not keep:
+
+
+def claim_directory(directory: Path, *, replace: bool, keep: bool = False) -> None:
+    """Make sure that `directory` exists, is writable, and holds nothing but the run that may be replaced or kept.
+
+    Parameters
+    ----------
+    directory
+        Where the run's files are to go.
+    replace
+        An earlier run may be removed.
+    keep
+        An earlier run may stay.
+
+    Raises
+    ------
+    InputError
+        From `check_directory`.
+    """
+    check_directory(directory, overwrite=replace and not keep, resume=keep)
+    if not keep:
         remove_run(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -111,7 +136,6 @@ def claim_directory(directory: Path, *, replace: bool, keep: bool = False) -> Ma
         raise InputError(
             "target-not-writable", f"cannot make the directory {directory}: {error.strerror}; choose another"
         ) from error
-    return manifest if keep else None
 
 
 def _nearest_existing(path: Path) -> Path:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import yaml
 from ase import Atoms
 
+from dp_sim.config.recipe import RecipeSettings
 from dp_sim.config.safe_yaml import load_yaml
 from dp_sim.datasets.file_hash import hash_sources
 from dp_sim.errors import InputError
@@ -25,10 +26,10 @@ from dp_sim.recipes.inputs.charges import remarks
 from dp_sim.recipes.inputs.identity import structure_parts, structures_sha256
 from dp_sim.recipes.results.formatting import plain
 from dp_sim.recipes.results.frames import write_frames
-from dp_sim.recipes.results.manifest import Manifest, claim_directory, read_manifest, remove_run
+from dp_sim.recipes.results.manifest import Manifest, check_directory, claim_directory, read_manifest, remove_run
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.interrupts import answered, signals_as_interrupts, whole_steps
-from dp_sim.recipes.run.provenance import COMMAND, package_versions
+from dp_sim.recipes.run.provenance import COMMAND, ON_START, package_versions
 
 logger = logging.getLogger("dp_sim")
 AnyResult = TypeVar("AnyResult", bound=Result)
@@ -113,10 +114,36 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         self._open = ExitStack()
         self._start = time.monotonic()
 
+    @classmethod
+    def of(
+        cls,
+        settings: RecipeSettings,
+        directory: str | os.PathLike[str] | None,
+        *,
+        structures: Sequence[Atoms],
+        calculator: Any,
+        overwrite: bool,
+        resume: bool,
+    ) -> RunDirectory:
+        """Make the directory of a run with these settings, which know what may change when it is resumed."""
+        return cls(
+            settings.recipe,
+            directory,
+            settings=settings.as_used(),
+            structures=structures,
+            calculator=calculator,
+            seed=settings.seed,
+            overwrite=overwrite,
+            resume=resume,
+            resumable=settings.resumable,
+            may_change=settings.may_change(),
+        )
+
     def __enter__(self) -> RunDirectory:
         self._start = time.monotonic()
         if self.directory is not None:
             self._claim(self.directory)
+            ON_START.get()(self.directory)
         self._open.enter_context(signals_as_interrupts())
         self.log(f"{self.recipe} {'continued' if self.resumed else 'started'}")
         for sentence in self.notes:
@@ -125,8 +152,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
 
     def _claim(self, directory: Path) -> None:
         """Make the directory this run's own; every check comes before the first file is removed or written."""
-        if self._overwrite and self._resume:
-            raise InputError("options-exclude-each-other", "overwrite and resume exclude each other; give one of them")
+        check_directory(directory, overwrite=self._overwrite, resume=self._resume)
         earlier = read_manifest(directory)
         self.resumed = self._resume and self._resumable and earlier is not None
         if self.resumed and earlier is not None:

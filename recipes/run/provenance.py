@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 from importlib import metadata
+from pathlib import Path
 
 #: The command line as typed; empty when a recipe is called from Python. The command line sets it.
 COMMAND: ContextVar[str] = ContextVar("command", default="")
+
+#: Called with the directory of a run once that is its own. The command line sets it, to say where files go.
+ON_START: ContextVar[Callable[[Path], object]] = ContextVar("on_start", default=lambda directory: None)
 
 #: Modules whose version is recorded once a process has loaded them.
 _MODULES = ("numpy", "ase", "torch", "vesin_torch", "openmm", "openmmtorch", "tblite", "sella")

@@ -17,6 +17,7 @@ import torch
 from ase import Atoms
 from typing_extensions import override
 
+from dp_sim.config.recipe import documented
 from dp_sim.errors import InputError
 from dp_sim.model.evaluator import Model
 from dp_sim.recipes.inputs.calculators import calculator_settings, loaded_model
@@ -28,6 +29,7 @@ from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import Advance, progress_bar
 from dp_sim.recipes.speed.programs import Program, Step, deepmd_interpreter, deepmd_program, own_program
+from dp_sim.recipes.speed.settings import BenchSettings
 from dp_sim.recipes.speed.shares import PARTS, measure_shares, path_of
 
 if TYPE_CHECKING:
@@ -159,6 +161,7 @@ class SpeedResult(Result):
                     writer.writerows([program, timing.atoms, i, s.seconds] for i, s in enumerate(timing.steps))
 
 
+@documented(BenchSettings)
 def measure_speed(
     atoms: Atoms,
     calc: Any,
@@ -178,20 +181,25 @@ def measure_speed(
 
     Every program runs in a process of its own, so that its memory is its own; the programs take turns in each round.
 
-    atoms         a structure; periodic ones are repeated `n` times along each periodic axis for every n of `repeat`
-    calc          model file, list of them, or DPCalculator
-    rounds        timed steps of each size, after three that are not counted (TorchScript optimises during them)
-    timestep_fs   for the conversion to ns/day
-    deepmd        Python interpreter of an environment with deepmd-kit, to compare with; None: this one, if it has it
-    deepmd_model  what runs there: a model of DeePMD-kit, or a model file of dp-sim, which is exported; None: the model
-                  of `calc`. A compressed model cannot be exported: give the one that it was made from
+    Parameters
+    ----------
+    atoms
+        A structure; a periodic one is repeated along each periodic axis.
+    calc
+        A model file, a list of them, or a DPCalculator.
+
+    Returns
+    -------
+    SpeedResult
+        Times, memory and the shares of the parts of a step.
 
     Raises
     ------
     InputError
         No model of ours, a setting out of range, or a comparison asked for that cannot be made.
     """
-    _check_settings(atoms, repeat, rounds, deepmd_model)
+    settings = BenchSettings.taken_from(locals())
+    _check_inputs(atoms, settings)
     atoms = prepare_atoms(atoms, calc)
     model = loaded_model(atoms.calc)
     if model is None:
@@ -200,34 +208,31 @@ def measure_speed(
             f"speed is measured for dp-sim models, got {type(atoms.calc).__name__}; give a model file",
         )
     # Sizes grow, because a process has one peak of memory.
-    sizes = [atoms.repeat([n if periodic else 1 for periodic in atoms.pbc]) for n in sorted(set(repeat))]
-    settings = {
-        "repeat": list(repeat), "rounds": rounds, "timestep_fs": timestep_fs,
-        "deepmd": deepmd, "deepmd_model": deepmd_model and str(deepmd_model),
-    }  # fmt: skip
+    sizes = [atoms.repeat([n if periodic else 1 for periodic in atoms.pbc]) for n in sorted(set(settings.repeat))]
     with (
-        RunDirectory(
-            "bench", out, settings=settings, structures=[atoms], calculator=atoms.calc, seed=seed,
-            overwrite=overwrite, resume=resume, resumable=False,
+        RunDirectory.of(
+            settings, out, structures=[atoms], calculator=atoms.calc, overwrite=overwrite, resume=resume
         ) as run,
-        progress_bar("bench", total=len(sizes) * (rounds + WARM_UP), show=progress) as advance,
+        progress_bar("bench", total=len(sizes) * (settings.rounds + WARM_UP), show=progress) as advance,
         ExitStack() as stack,
     ):  # fmt: skip
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         structures = folder / "sizes.extxyz"
         write_frames(structures, sizes)
-        other, note = _other_program(atoms.calc, model, deepmd, deepmd_model, structures, folder)
+        other, note = _other_program(atoms.calc, model, settings, structures, folder)
         programs = [stack.enter_context(own_program(model, structures, folder))]
         if other is not None:
             programs.append(stack.enter_context(other))
             note = Quantity(f"deepmd-kit {other.version}")
-        timings, gflops = time_programs(programs, [len(one) for one in sizes], rounds, seed, model, advance)
+        timings, gflops = time_programs(
+            programs, [len(one) for one in sizes], settings.rounds, settings.seed, model, advance
+        )
         return run.finish(
             SpeedResult(
                 converged=True,
                 timings=timings[0],
-                shares=tuple(measure_shares(model, one, min(rounds, 5)) for one in sizes),
-                timestep_fs=timestep_fs,
+                shares=tuple(measure_shares(model, one, min(settings.rounds, 5)) for one in sizes),
+                timestep_fs=settings.timestep_fs,
                 threads=torch.get_num_threads(),
                 device=_device_name(model.device),
                 dtype=model.metadata.dtype,
@@ -239,31 +244,23 @@ def measure_speed(
         )
 
 
-def _check_settings(
-    atoms: Atoms, repeat: Sequence[int], rounds: int, deepmd_model: str | os.PathLike[str] | None
-) -> None:
-    if rounds < 1 or min(repeat, default=0) < 1:
-        raise InputError(
-            "setting-out-of-range",
-            f"rounds and every entry of repeat must be at least 1, got {rounds} and {list(repeat)}",
-        )
-    if max(repeat) > 1 and not atoms.pbc.any():
+def _check_inputs(atoms: Atoms, settings: BenchSettings) -> None:
+    if max(settings.repeat) > 1 and not atoms.pbc.any():
         raise InputError("repeat-needs-cell", "repeat needs a periodic structure; leave it out for a molecule")
-    if deepmd_model is not None and not Path(deepmd_model).is_file():
-        raise InputError("file-missing", f"there is no model file {deepmd_model}; check the path")
+    if settings.deepmd_model is not None and not Path(settings.deepmd_model).is_file():
+        raise InputError("file-missing", f"there is no model file {settings.deepmd_model}; check the path")
 
 
 def _other_program(
     calculator: Any,
     model: Model,
-    deepmd: str | None,
-    deepmd_model: str | os.PathLike[str] | None,
+    settings: BenchSettings,
     structures: Path,
     folder: Path,
 ) -> tuple[Program | None, Quantity]:
     """DeePMD-kit; or none, and why. Why is an error where the comparison was asked for."""
-    python = deepmd_interpreter(deepmd)
-    asked = deepmd is not None or deepmd_model is not None
+    python, deepmd_model = deepmd_interpreter(settings.deepmd), settings.deepmd_model
+    asked = settings.deepmd is not None or deepmd_model is not None
     try:
         if python is None:
             raise InputError(

@@ -13,11 +13,13 @@ from ase import Atoms
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from dp_sim.config.recipe import documented
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.directory import RunDirectory
+from dp_sim.recipes.static.settings import EvalSettings
 from dp_sim.units import EV_PER_A3_IN_GPA
 
 
@@ -68,6 +70,7 @@ class EvalResult(Result):
         write_frames(path("evaluated.extxyz"), self.atoms)
 
 
+@documented(EvalSettings)
 def evaluate(
     atoms: Atoms,
     calc: Any,
@@ -80,29 +83,35 @@ def evaluate(
 ) -> EvalResult:
     """Evaluate one structure.
 
-    calc             ASE calculator, model file, or list of model files (a committee: means and spreads)
-    resume           evaluates again: there is nothing half-done
-    progress, seed   as every recipe has them: nothing here takes long or is random
+    Parameters
+    ----------
+    atoms
+        The structure.
+    calc
+        An ASE calculator, a model file, or a list of model files (a committee: means and spreads).
+
+    Returns
+    -------
+    EvalResult
+        Energy, forces and, of a bulk structure, the stress.
 
     Raises
     ------
     InputError
         From `prepare_atoms` and `RunDirectory`.
+
+    Notes
+    -----
+    `resume` evaluates again: there is nothing half-done. `seed` and `progress` stand for the record: nothing here takes
+    long or is random.
     """
+    settings = EvalSettings.taken_from(locals())
     atoms = prepare_atoms(atoms, calc)
     stress = None
     if atoms.pbc.all() and "stress" in atoms.calc.implemented_properties:
         stress = atoms.get_stress() * EV_PER_A3_IN_GPA
-    with RunDirectory(
-        "eval",
-        out,
-        settings={},
-        structures=[atoms],
-        calculator=atoms.calc,
-        seed=seed,
-        overwrite=overwrite,
-        resume=resume,
-        resumable=False,
+    with RunDirectory.of(
+        settings, out, structures=[atoms], calculator=atoms.calc, overwrite=overwrite, resume=resume
     ) as run:
         return run.finish(
             EvalResult(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,13 +17,15 @@ from ase.optimize.optimize import Optimizer
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from dp_sim.errors import InputError, nearest_name
+from dp_sim.config.recipe import documented
+from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.results.frames import append_frame, evaluated_copy, whole_frames, write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
+from dp_sim.recipes.static.settings import OptSettings
 from dp_sim.units import EV_PER_A3_IN_GPA
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class OptResult(Result):
         write_frames(path("optimized.extxyz"), self.atoms)
 
 
+@documented(OptSettings)
 def optimize(
     atoms: Atoms,
     calc: Any,
@@ -115,68 +117,35 @@ def optimize(
 ) -> OptResult:
     """Relax a structure until no force exceeds `fmax`.
 
-    atoms         the structure; its constraints are kept
-    calc          ASE calculator, model file, or list of model files
-    fmax          eV/Angstrom; with `cell` the bound holds for the generalised forces on the cell too
-    steps         most optimiser steps, counted over all sessions of a resumed run
-    optimizer     bfgs (steps downhill even where the energy curves the wrong way), lbfgs (cheaper for thousands of
-                  atoms), or fire
-    cell          relax the cell too, against `pressure_GPa`, in the exponential map of `ase.filters.FrechetCellFilter`
-    seed          kept for the record: nothing here is random
+    Parameters
+    ----------
+    atoms
+        The structure; its constraints are kept.
+    calc
+        An ASE calculator, a model file, or a list of model files.
 
-    Resuming starts the optimiser afresh (without its memory of the curvature) from the last structure written.
+    Returns
+    -------
+    OptResult
+        The last structure and the way to it.
 
     Raises
     ------
     InputError
         A setting out of range, `cell` without full periodicity, or from `prepare_atoms` and `RunDirectory`.
+
+    Notes
+    -----
+    A resumed run starts the optimiser afresh (without its memory of the curvature) from the last structure written.
     """
-    _check_settings(fmax, steps, optimizer, pressure_GPa)
+    settings = OptSettings.taken_from(locals())
     atoms = prepare_atoms(atoms, calc)
-    if pressure_GPa and not cell:
-        raise InputError(
-            "pressure-without-cell", f"pressure_GPa={pressure_GPa} acts on the cell, which is kept; give cell=True too"
-        )
-    if cell:
+    if settings.cell:
         _check_cell(atoms)
-    settings: dict[str, Any] = {
-        "fmax": fmax,
-        "steps": steps,
-        "optimizer": optimizer,
-        "cell": cell,
-        "pressure_GPa": pressure_GPa,
-    }
-    with RunDirectory(
-        "opt",
-        out,
-        settings=settings,
-        structures=[atoms],
-        calculator=atoms.calc,
-        seed=seed,
-        overwrite=overwrite,
-        resume=resume,
-        may_change=("fmax", "steps", "optimizer"),
+    with RunDirectory.of(
+        settings, out, structures=[atoms], calculator=atoms.calc, overwrite=overwrite, resume=resume
     ) as run:
-        return run.finish(_relax(atoms, run, progress, **settings))
-
-
-def _check_settings(fmax: float, steps: int, optimizer: str, pressure_GPa: float) -> None:
-    if not 0 < fmax < math.inf:
-        raise InputError(
-            "setting-out-of-range", f"fmax must be positive and finite, got {fmax}; 0.01 eV/Angstrom is usual"
-        )
-    if not math.isfinite(pressure_GPa):
-        raise InputError("setting-out-of-range", f"pressure_GPa must be finite, got {pressure_GPa}; 0 is no pressure")
-    if steps < 0:
-        raise InputError(
-            "setting-out-of-range", f"steps must not be negative, got {steps}; give the most steps to take"
-        )
-    if optimizer not in OPTIMIZERS:
-        known = ", ".join(OPTIMIZERS)
-        raise InputError(
-            "choice-unknown",
-            f"optimizer must be one of {known}, got '{optimizer}'{nearest_name(optimizer, OPTIMIZERS)}",
-        )
+        return run.finish(_relax(atoms, run, progress, settings))
 
 
 def _check_cell(atoms: Atoms) -> None:
@@ -224,27 +193,19 @@ class _Trace:
             append_frame(self.trajectory, frame)
 
 
-def _relax(
-    atoms: Atoms,
-    run: RunDirectory,
-    progress: bool,
-    *,
-    fmax: float,
-    steps: int,
-    optimizer: str,
-    cell: bool,
-    pressure_GPa: float,
-) -> OptResult:
-    target = FrechetCellFilter(atoms, scalar_pressure=pressure_GPa / EV_PER_A3_IN_GPA) if cell else atoms
+def _relax(atoms: Atoms, run: RunDirectory, progress: bool, settings: OptSettings) -> OptResult:
+    target = (
+        FrechetCellFilter(atoms, scalar_pressure=settings.pressure_GPa / EV_PER_A3_IN_GPA) if settings.cell else atoms
+    )
     trace = _Trace(atoms, target, run.path(TRAJECTORY))
     if run.resumed:
         trace.take_over()
-    left = max(0, steps - len(trace.energies))
-    optimiser = OPTIMIZERS[optimizer](target, logfile=None)
+    left = max(0, settings.steps - len(trace.energies))
+    optimiser = OPTIMIZERS[settings.optimizer](target, logfile=None)
     converged = False
-    with progress_bar("opt", total=steps, show=progress) as advance:
+    with progress_bar("opt", total=settings.steps, show=progress) as advance:
         advance(len(trace.energies))
-        for done in optimiser.irun(fmax=fmax, steps=left):
+        for done in optimiser.irun(fmax=settings.fmax, steps=left):
             converged = bool(done)
             trace.record()
             advance(1, f"fmax {trace.fmaxes[-1]:.3f} eV/Å")
@@ -255,8 +216,8 @@ def _relax(
     cause = (
         ""
         if converged
-        else f"fmax is {reached:.4g} eV/Angstrom after {len(trace.energies) - 1} steps and {fmax:.4g} was asked for; "
-        "continue with more steps, or start nearer to a minimum"
+        else f"fmax is {reached:.4g} eV/Angstrom after {len(trace.energies) - 1} steps and {settings.fmax:.4g} was "
+        "asked for; continue with more steps, or start nearer to a minimum"
     )
     return OptResult(
         converged=converged,
@@ -267,6 +228,6 @@ def _relax(
         steps=len(trace.energies) - 1,
         energies_eV=np.array(trace.energies),
         fmaxes_eV_A=np.array(trace.fmaxes),
-        volume_A3=atoms.get_volume() if cell else None,
-        stress_GPa=atoms.get_stress() * EV_PER_A3_IN_GPA if cell else None,
+        volume_A3=atoms.get_volume() if settings.cell else None,
+        stress_GPa=atoms.get_stress() * EV_PER_A3_IN_GPA if settings.cell else None,
     )

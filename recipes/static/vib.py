@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from dp_sim.errors import InputError, nearest_name
+from dp_sim.config.recipe import documented
 from dp_sim.files import atomic_path, write_text
 from dp_sim.recipes.inputs.forces import energies_and_forces, mobile_atoms
 from dp_sim.recipes.inputs.structures import prepare_atoms
@@ -27,10 +26,10 @@ from dp_sim.recipes.static.hessian import compute_hessian
 from dp_sim.recipes.static.molden import molden_text
 from dp_sim.recipes.static.normal_modes import NormalModes, normal_modes
 from dp_sim.recipes.static.rigid_motions import RigidMotions, find_rigid_motions
+from dp_sim.recipes.static.settings import VibSettings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-METHODS = ("auto", "exact", "differences")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +124,7 @@ class VibResult(Result):
         return frame
 
 
+@documented(VibSettings)
 def vibrations(
     atoms: Atoms,
     calc: Any,
@@ -138,59 +138,45 @@ def vibrations(
     progress: bool = True,
     seed: int = 0,
 ) -> VibResult:
-    """Normal modes, their frequencies and the zero-point energy.
+    """Compute the normal modes, their frequencies and the zero-point energy.
 
-    atoms     the structure, at a stationary point; atoms held by `FixAtoms` stay where they are
-    calc      ASE calculator, model file, or list of model files
-    hessian   "exact" (`get_hessian(atoms)` of the calculator), "differences" (central, of the forces), or "auto": exact
-              if the calculator has it; the result's `hessian_source` says which it was
-    delta     displacement of the differences, Angstrom
-    fmax      forces above this (eV/Angstrom) make the result not converged: away from a stationary point the
-              frequencies depend on the coordinates, and rotations do not separate
-    seed      kept for the record: nothing here is random
+    Parameters
+    ----------
+    atoms
+        The structure, at a stationary point; atoms held by `FixAtoms` stay where they are.
+    calc
+        An ASE calculator, a model file, or a list of model files.
 
-    Translations and rotations of the whole are taken out where they cost no energy, whatever the periodicity and the
-    fixed atoms; see `dp_sim.recipes.static.rigid_motions`. A Hessian by differences continues with `resume` at the
-    atom where it stopped.
+    Returns
+    -------
+    VibResult
+        Frequencies and modes. Translations and rotations of the whole are taken out where they cost no energy, whatever
+        the periodicity and the fixed atoms; see `dp_sim.recipes.static.rigid_motions`.
 
     Raises
     ------
     InputError
         A setting out of range, constraints other than `FixAtoms`, or from `prepare_atoms` and `RunDirectory`.
+
+    Notes
+    -----
+    A Hessian by differences continues with `resume` at the atom where it stopped.
     """
-    if hessian not in METHODS:
-        raise InputError(
-            "choice-unknown",
-            f"hessian must be one of {', '.join(METHODS)}, got '{hessian}'{nearest_name(hessian, METHODS)}",
-        )
-    if not 1e-4 <= delta <= 0.1:  # below, rounding of the forces; above, the next order of the energy
-        raise InputError(
-            "setting-out-of-range", f"delta must lie between 0.0001 and 0.1 Angstrom, got {delta}; 0.005 is usual"
-        )
-    if not 0 < fmax < math.inf:
-        raise InputError(
-            "setting-out-of-range", f"fmax must be positive and finite, got {fmax}; 0.02 eV/Angstrom is usual"
-        )
+    settings = VibSettings.taken_from(locals())
     atoms = prepare_atoms(atoms, calc)
     mobile = mobile_atoms(atoms)
-    with RunDirectory(
-        "vib",
-        out,
-        settings={"hessian": hessian, "delta": delta, "fmax": fmax},
-        structures=[atoms],
-        calculator=atoms.calc,
-        seed=seed,
-        overwrite=overwrite,
-        resume=resume,
-        may_change=("fmax",),
+    with RunDirectory.of(
+        settings, out, structures=[atoms], calculator=atoms.calc, overwrite=overwrite, resume=resume
     ) as run:
         gradient = -atoms.get_forces()  # of fixed atoms it is zero
         largest = float(np.linalg.norm(gradient, axis=1).max())
-        matrix, source = compute_hessian(atoms, method=hessian, delta=delta, mobile=mobile, run=run, progress=progress)
+        matrix, source = compute_hessian(
+            atoms, method=settings.hessian, delta=settings.delta, mobile=mobile, run=run, progress=progress
+        )
         rigid = _rigid(atoms, matrix, gradient[mobile], mobile, source == "exact")
         run.log(rigid.words)
         modes = normal_modes(matrix, atoms.get_masses()[mobile], rigid.columns)
-        return run.finish(_result(atoms, matrix, source, modes, rigid, mobile, largest, fmax))
+        return run.finish(_result(atoms, matrix, source, modes, rigid, mobile, largest, settings.fmax))
 
 
 def _rigid(

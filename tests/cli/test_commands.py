@@ -291,7 +291,7 @@ def test_any_other_error_is_status_1_and_a_traceback_on_request(dp_sim, water, m
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr("dp_sim.recipes.static.opt._relax", broken)
-    outcome = dp_sim("opt", water, "--calculator", "emt")
+    outcome = dp_sim("opt", water, "--calculator", "emt", "-o", "run")
     assert outcome == (1, "", "dp-sim: unexpected ZeroDivisionError: a bug; -vv shows where\n")
     assert "Traceback" in dp_sim("opt", water, "--calculator", "emt", "-vv").err
 

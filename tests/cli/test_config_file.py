@@ -59,7 +59,7 @@ def test_arguments_of_the_calculator_are_a_mapping_or_a_list(dp_sim, water, tmp_
         ("recipe: vib", "holds the settings of 'vib', not of 'opt'"),
         ("calculator: emt\nfmax: tight", "run.yaml: fmax: Input should be a valid number"),
         ("calculator: emt\nsteps: [1, 2]", "run.yaml: steps: "),
-        ("calculator: emt\nfmax: -1", "run.yaml: fmax must be positive"),
+        ("calculator: emt\nfmax: -1", "run.yaml: fmax must be a finite number above 0"),
         ("calculator: emt\noptimizer: bfg", "run.yaml: optimizer must be one of"),
         ("calculator: ent", "run.yaml: calculator 'ent' is not known"),
         ("calculator: ase.calculators.emt:EMT", "give it on the command line: --calculator ase.calculators.emt:EMT"),
@@ -86,7 +86,10 @@ def test_an_absent_file_is_one_sentence(dp_sim, water):
 
 def test_a_bad_flag_is_not_blamed_on_the_file(dp_sim, water, tmp_path):
     (tmp_path / "run.yaml").write_text("calculator: emt\nfmax: 0.1")
-    for flag, message in (("-1", "dp-sim: fmax must be positive"), ("tight", "dp-sim: Invalid value for '--fmax'")):
+    for flag, message in (
+        ("-1", "dp-sim: fmax must be a finite number above 0"),
+        ("tight", "dp-sim: Invalid value for '--fmax'"),
+    ):
         outcome = dp_sim("opt", water, "--config", "run.yaml", "--fmax", flag)
         assert outcome.code == 2
         assert outcome.err.startswith(message)

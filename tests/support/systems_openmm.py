@@ -10,11 +10,16 @@ import openmm as mm
 from ase import Atoms
 from systems_dynamics import dimers
 
+from dp_sim.recipes.dynamics import npt, nve, nvt
 from dp_sim.recipes.dynamics.engines.openmm_engine import OpenMMEngine
 from dp_sim.recipes.dynamics.loop import simulate
 from dp_sim.recipes.dynamics.plan import make_plan
+from dp_sim.recipes.dynamics.settings import NPTSettings, NVESettings, NVTSettings
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.units import EV_PER_ANGSTROM_IN_KJ_PER_MOL_NM
+
+#: Module of a recipe -> its settings.
+SETTINGS = {npt: NPTSettings, nve: NVESettings, nvt: NVTSettings}
 
 
 def springs(sites: np.ndarray, topology=None):
@@ -36,14 +41,12 @@ def run_with(
     recipe, atoms, calculator, make_force, out: Path | None = None, resume: bool = False, seed: int = 0, **settings
 ):
     """The recipe with a force of ours in place of a model's; the calculator only passes the checks."""
-    settings = {"timestep_fs": None, "sample_every": 10, "frame_every": 100, **settings}
-    plan = make_plan(atoms, calculator, engine="ase", backend=None, platform=None, seed=seed, **settings)
-    with RunDirectory(
-        "test", out, settings=plan.settings(), structures=[atoms], calculator=calculator, seed=seed, resume=resume,
-        may_change=("steps",),
-    ) as directory:  # fmt: skip
+    plan = make_plan(SETTINGS[recipe].check({"seed": seed, **settings}), atoms, calculator)
+    with RunDirectory.of(
+        plan.settings, out, structures=[atoms], calculator=calculator, overwrite=False, resume=resume
+    ) as directory:
         engine = OpenMMEngine(plan.atoms, make_force, plan.conditions, platform="Reference")
-        recorded = simulate(engine, directory, plan.schedule, plan.conditions, progress=False)
+        recorded = simulate(engine, directory, plan.settings, plan.conditions, progress=False)
         return recipe.analyse(recorded, plan)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from dp_sim.cli.support.run_place import say_where
 
 if TYPE_CHECKING:
     from dp_sim.recipes.results.result import Result
@@ -14,12 +17,24 @@ if TYPE_CHECKING:
 NOT_CONVERGED = 3
 
 
-def end(result: Result, *, quiet: bool = False) -> None:
-    """Print the result (not with -q) and, where it is not converged, the cause; then exit with the right status."""
+def end(result: Result, place: Path | None, *, quiet: bool = False) -> None:
+    """Print the result and where its files are (not with -q), and why it is not converged; exit with the right status.
+
+    Parameters
+    ----------
+    result
+        What the recipe returned.
+    place
+        Directory of the run; None: it wrote no files.
+    quiet
+        Print nothing but the cause.
+    """
     from rich.console import Console
 
     if not quiet:
         Console().print(_table(result))
+        if place is not None:
+            say_where(place)
     if not result.converged:
         typer.echo(f"not converged: {result.cause}", err=True)
         raise typer.Exit(NOT_CONVERGED)

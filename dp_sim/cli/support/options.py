@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +19,13 @@ StructureArgument = Annotated[
         show_default=False,
     ),
 ]
+
+
+def structure_argument(metavar: str, meaning: str) -> Any:
+    """Return the type of a positional argument that names a structure file."""
+    return Annotated[str, typer.Argument(metavar=metavar, help=meaning, show_default=False)]
+
+
 ModelOption = Annotated[
     list[Path] | None,
     typer.Option(

@@ -1,16 +1,16 @@
-"""From a function with a recipe's options to a command with every shared option, a summary and an exit status."""
+"""From the settings of a recipe to its command: options, files, a summary and an exit status."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, get_type_hints
+from pathlib import Path
+from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperCommand
 
 from dp_sim.cli.support.calculator_choice import CalculatorChoice
 from dp_sim.cli.support.config_file import ConfigOption, naming_config
@@ -26,147 +26,160 @@ from dp_sim.cli.support.options import (
     QuietOption,
     ResumeOption,
     SeedOption,
+    StructureArgument,
     ThreadsOption,
     VerboseOption,
     set_up,
 )
-from dp_sim.cli.support.structures import naming
+from dp_sim.cli.support.run_place import check_place, run_place, saying_where
+from dp_sim.cli.support.setting_options import flags_of, option_parameters
+from dp_sim.cli.support.structures import naming, read_structure
+from dp_sim.config.recipe import RecipeSettings
 from dp_sim.errors import InputError
 
-if TYPE_CHECKING:
-    from dp_sim.recipes.results.result import Result
+#: Name -> type and default of the options that every recipe's command has after its own, in the order of the help.
+SHARED: Mapping[str, tuple[Any, Any]] = {
+    "model": (ModelOption, None),
+    "calculator": (CalculatorOption, None),
+    "calculator_arg": (CalculatorArgOption, None),
+    "device": (DeviceOption, None),
+    "dtype": (DtypeOption, None),
+    "out": (OutOption, None),
+    "config": (ConfigOption, None),
+    "seed": (SeedOption, RecipeSettings.model_fields["seed"].default),
+    "threads": (ThreadsOption, None),
+    "resume": (ResumeOption, False),
+    "overwrite": (OverwriteOption, False),
+    "verbose": (VerboseOption, 0),
+    "quiet": (QuietOption, False),
+}
 
 
 @dataclass(frozen=True)
-class RecipeOptions:
-    """What a recipe's command hands to the recipe.
+class Inputs:
+    """What the positional arguments of a command named.
 
-    settings   the options that the user gave, by the recipe's own names, with out, overwrite, resume, progress and seed
-    choice     the calculator that was asked for
+    Attributes
+    ----------
+    structures
+        Structure files, in the order in which the recipe takes them.
+    models
+        Model files among the positional arguments.
     """
 
-    settings: dict[str, Any]
-    choice: CalculatorChoice
-
-    def calculator(self) -> Any:
-        """The ASE calculator that the user asked for; see `CalculatorChoice.make`."""
-        return self.choice.make()
+    structures: Sequence[str]
+    models: Sequence[str] = ()
 
 
-def _shared_options(
-    context: typer.Context,
-    model: ModelOption = None,
-    calculator: CalculatorOption = None,
-    calculator_arg: CalculatorArgOption = None,
-    device: DeviceOption = None,
-    dtype: DtypeOption = None,
-    out: OutOption = None,
-    config: ConfigOption = None,
-    seed: SeedOption = None,
-    threads: ThreadsOption = None,
-    resume: ResumeOption = False,
-    overwrite: OverwriteOption = False,
-    verbose: VerboseOption = 0,
-    quiet: QuietOption = False,
-) -> RecipeOptions:
-    """The options of every recipe; the body reads them."""
-    set_up(verbose, quiet, threads)
+def add_recipe(
+    app: typer.Typer,
+    settings: type[RecipeSettings],
+    *,
+    panel: str,
+    arguments: Mapping[str, Any] | None = None,
+    sort_inputs: Callable[[Mapping[str, Any]], Inputs] | None = None,
+) -> None:
+    """Add the command of a recipe: a keyword for each argument, setting and shared option, as typer reads them.
+
+    Parameters
+    ----------
+    app
+        The application.
+    settings
+        Of the recipe: the command's name, its help (the first line of the docstring), its own options.
+    panel
+        Under which the help shows it.
+    arguments
+        Name -> type of the positional arguments; one structure by default.
+    sort_inputs
+        Tells structures from models where the arguments may be either; by default all are structures.
+    """
+    arguments = {"structure": StructureArgument} if arguments is None else arguments
+
+    def command(**values: Any) -> None:
+        given = {name: values[name] for name in arguments}
+        inputs = Inputs([str(name) for name in given.values()]) if sort_inputs is None else sort_inputs(values)
+        _run(settings, inputs, values)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    command.__doc__ = inspect.getdoc(settings)
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter("context", keyword, annotation=typer.Context),
+            *(_argument(name, annotation) for name, annotation in arguments.items()),
+            *option_parameters(settings),
+            *(inspect.Parameter(name, keyword, default=d, annotation=t) for name, (t, d) in SHARED.items()),
+        ]
+    )
+    app.command(settings.recipe, cls=_RecipeCommand, rich_help_panel=panel)(command)
+
+
+def _argument(name: str, annotation: Any) -> inspect.Parameter:
+    default = None if type(None) in getattr(annotation.__origin__, "__args__", ()) else inspect.Parameter.empty
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _run(settings: type[RecipeSettings], inputs: Inputs, values: Mapping[str, Any]) -> None:
+    """Check, say where files go, call the recipe and end."""
+    context, quiet, resume, overwrite = (values[name] for name in ("context", "quiet", "resume", "overwrite"))
+    set_up(values["verbose"], quiet, values["threads"])
+    choice = _calculator_choice(context, values, inputs.models)
+    own = {name: values[name] for name in settings.model_fields}
+    place = run_place(values["out"], inputs.structures[0], settings.recipe, again=resume or overwrite)
+    with naming_config(context), naming(" and ".join(inputs.structures)):
+        _check_complete(settings, own)
+        settings.check(own)
+        check_place(place, overwrite=overwrite, resume=resume)
+        structures = [read_structure(name) for name in inputs.structures]
+        calculator = choice.make()
+        recipe = _load(settings.function)
+        with saying_where(values["out"], place, resumable=settings.resumable, quiet=quiet):
+            result = recipe(
+                *structures, calculator, out=place, overwrite=overwrite, resume=resume, progress=not quiet, **own
+            )
+    end(result, place, quiet=quiet)
+
+
+def _calculator_choice(context: Any, values: Mapping[str, Any], models: Sequence[str]) -> CalculatorChoice:
+    """Return what stands for the calculator; a model or calculator on the command line replaces both of the file's."""
 
     def typed(name: str) -> bool:
         source = context.get_parameter_source(name)
         return source is not None and source.name == "COMMANDLINE"
 
-    # A model or calculator on the command line replaces what the file says of either.
-    chosen: dict[str, Any] = {
-        "model": model,
-        "device": device,
-        "dtype": dtype,
-        "spec": calculator,
-        "arguments": calculator_arg,
-    }
-    flags = {"spec": "calculator", "arguments": "calculator_arg"}
-    if typed("model") or typed("calculator"):
-        chosen = {name: value if typed(flags.get(name, name)) else None for name, value in chosen.items()}
-    choice = CalculatorChoice(**chosen, may_import=typed("calculator"))
-    settings: dict[str, Any] = {"out": out, "overwrite": overwrite, "resume": resume, "progress": not quiet}
-    if seed is not None:
-        settings["seed"] = seed
-    return RecipeOptions(settings, choice)
+    names = ("model", "calculator", "calculator_arg", "device", "dtype")
+    chosen = {name: values[name] for name in names}
+    if models or typed("model") or typed("calculator"):
+        chosen = {name: value if typed(name) else None for name, value in chosen.items()}
+    return CalculatorChoice(
+        model=[*map(Path, models), *(chosen["model"] or [])] or None,
+        spec=chosen["calculator"],
+        arguments=chosen["calculator_arg"],
+        device=chosen["device"],
+        dtype=chosen["dtype"],
+        may_import=typed("calculator"),
+    )
 
 
-def recipe_command(app: typer.Typer, *, panel: str) -> Callable[..., None]:
-    """A function that adds commands to `app`, shown under `panel` in the help.
-
-    `add(function, recipe="module:function")` makes a command of `function(options, STRUCTURES..., settings...)`, which
-    calls the recipe and returns its result. The settings are named as the recipe's keywords and are None by default:
-    the recipe holds the defaults, and the help shows them from there.
-    """
-
-    def add(function: Callable[..., Result], *, recipe: str, name: str | None = None) -> None:
-        hints = {key: hint for key, hint in function.__annotations__.items() if key not in ("return", "options")}
-        hints = get_type_hints(SimpleNamespace(__annotations__=hints), function.__globals__, include_extras=True)
-        own = [p.replace(annotation=hints[p.name]) for p in list(inspect.signature(function).parameters.values())[1:]]
-        shared_hints = get_type_hints(_shared_options, include_extras=True)
-        shared = [
-            p.replace(annotation=shared_hints[p.name]) for p in inspect.signature(_shared_options).parameters.values()
-        ]
-        shared_names = {parameter.name for parameter in shared}
-
-        def command(**values: Any) -> None:
-            options = _shared_options(**{key: value for key, value in values.items() if key in shared_names})
-            given = {key: value for key, value in values.items() if key not in shared_names and value is not None}
-            arguments = {p.name: values[p.name] for p in own}
-            inputs = {p.name for p in own if p.default is p.empty}
-            options.settings.update({key: value for key, value in given.items() if key not in inputs})
-            _check_complete(recipe, options.settings, own)
-            structures = " and ".join(str(values[p.name]) for p in own if p.name in inputs)
-            with naming_config(values["context"]), naming(structures):
-                result = function(options, **arguments)
-            end(result, quiet=values["quiet"])
-
-        command.__doc__ = function.__doc__
-        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in [*own, *shared]]
-        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        command.__annotations__ = {p.name: p.annotation for p in parameters}
-        kind = type("RecipeCommand", (_RecipeCommand,), {"recipe": recipe})
-        app.command(name or function.__name__, cls=kind, rich_help_panel=panel)(command)
-
-    return add
-
-
-def _recipe_parameters(recipe: str) -> dict[str, inspect.Parameter]:
-    module, _, function = recipe.partition(":")
-    return dict(inspect.signature(getattr(importlib.import_module(module), function)).parameters)
-
-
-def _check_complete(recipe: str, settings: dict[str, Any], own: Sequence[inspect.Parameter]) -> None:
-    """Settings that the recipe has no default for must be given, by flag or by file."""
-    flags = {p.name: p for p in own if p.default is not p.empty}
-    for name, parameter in _recipe_parameters(recipe).items():
-        if name in flags and parameter.default is parameter.empty and name not in settings:
-            flag = next(iter(flags[name].annotation.__metadata__[0].param_decls or ()), "--" + name.replace("_", "-"))
+def _check_complete(settings: type[RecipeSettings], own: Mapping[str, Any]) -> None:
+    """Refuse a run without a setting that has no default; it may come by flag or by file."""
+    for name, info in settings.model_fields.items():
+        if info.is_required() and own[name] is None:
+            flag = flags_of(name, info)[0]
             raise InputError(
                 "setting-missing", f"the setting {name} is missing; give {flag}, or {name} in the --config file"
             )
 
 
-class _RecipeCommand(TyperCommand):
-    """A command whose help shows the recipe's own defaults."""
+def _load(function: str) -> Callable[..., Any]:
+    module, _, name = function.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found
 
-    recipe: str
+
+class _RecipeCommand(TyperCommand):
+    """A command whose errors about a value name the --config file that gave it."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         with naming_config(ctx):
             return super().parse_args(ctx, args)
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        defaults = _recipe_parameters(self.recipe)
-        for option in self.params:
-            parameter = defaults.get(option.name or "")
-            if parameter is None or not isinstance(option, TyperOption) or option.default is not None:
-                continue
-            if parameter.default is parameter.empty:
-                option.help = f"{option.help} (required)"
-            else:
-                option.default = parameter.default
-        super().format_help(ctx, formatter)

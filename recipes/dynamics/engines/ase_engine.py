@@ -14,7 +14,9 @@ Its restart is exact: the random generator, the barostat's momentum and its last
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms, units
@@ -33,6 +35,21 @@ BAROSTAT_TIME_FS = 500.0
 
 class ASEEngine:
     """Dynamics of `atoms` (copied) under `calculator`: Langevin BAOAB, or velocity Verlet at constant energy."""
+
+    options: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def check(cls, atoms: Atoms, calculator: Any) -> None:
+        """Accept every structure and calculator; whether the stress is there is seen when it is asked for."""
+
+    @classmethod
+    def make(cls, atoms: Atoms, calculator: Any, conditions: Conditions) -> ASEEngine:
+        """Set up the engine."""
+        return cls(atoms, calculator, conditions)
+
+    @classmethod
+    def write_trajectories(cls, frames: Path, path: Callable[[str], Path | None], frame_ps: float) -> None:
+        """Write nothing more: the frames are in ASE's form already."""
 
     def __init__(self, atoms: Atoms, calculator: Any, conditions: Conditions) -> None:
         self._atoms = atoms.copy()
@@ -80,6 +97,7 @@ class ASEEngine:
         )
 
     def run(self, steps: int) -> None:
+        """Advance by whole steps; raises UnstableError when a position becomes non-finite."""
         try:
             self._dynamics.run(steps)
         except Exception as error:
@@ -87,11 +105,12 @@ class ASEEngine:
             # calculator's.
             if np.isfinite(self._atoms.positions).all():
                 raise
-            raise UnstableError("motion-unstable", "a position is no longer finite") from error
+            raise UnstableError("motion-unstable", "a position became non-finite") from error
         if not np.isfinite(self._atoms.positions).all():
-            raise UnstableError("motion-unstable", "a position is no longer finite")
+            raise UnstableError("motion-unstable", "a position became non-finite")
 
     def sample(self) -> Sample:
+        """Return energies, volume and pressure now."""
         atoms = self._atoms
         pressure = None
         if self._gives_stress:
@@ -101,9 +120,11 @@ class ASEEngine:
         return Sample(float(atoms.get_potential_energy()), float(atoms.get_kinetic_energy()), volume, pressure)
 
     def structure(self) -> Atoms:
+        """Return a copy of the structure now."""
         return self._atoms.copy()
 
     def state(self) -> State:
+        """Return positions, momenta, cell, random generator and barostat."""
         state: State = {
             "positions": self._atoms.get_positions(),
             "momenta": self._atoms.get_momenta(),
@@ -115,6 +136,7 @@ class ASEEngine:
         return state
 
     def restore(self, state: State) -> None:
+        """Continue from a state of an engine made with the same arguments."""
         self._atoms.set_cell(state["cell"])
         self._atoms.set_positions(state["positions"], apply_constraint=False)
         self._atoms.set_momenta(state["momenta"], apply_constraint=False)
@@ -126,7 +148,7 @@ class ASEEngine:
 
 
 def _barostat_mass(atoms: int, temperature_K: float) -> float:
-    """W = 3 N k_B T tau^2 (form of Quigley and Probert 2004, eq. 17), in eV times ASE's time unit squared.
+    """Return W = 3 N k_B T tau^2 (form of Quigley and Probert 2004, eq. 17), in eV times ASE's time unit squared.
 
     The cell then breathes with a period of about 2 pi tau sqrt(N k_B T / 3 B V): 0.8 ps in water, 0.1 ps in a metal.
     A crystal near 0 K would breathe faster than the time step resolves, so the temperature counts as at least 300 K;

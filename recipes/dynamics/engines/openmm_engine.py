@@ -18,17 +18,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase import Atoms, units
-from numpy.typing import NDArray
 
 from dp_sim.errors import DPSimError, InputError, import_optional, nearest_name
 from dp_sim.plugins.openmm_module import model_message
 from dp_sim.recipes.dynamics.engines.molecules import find_molecules, parted
+from dp_sim.recipes.dynamics.engines.openmm_box import Box, topology_of, vectors_and_positions_nm
+from dp_sim.recipes.dynamics.engines.openmm_trajectory import write_pdb_and_dcd
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Sample, State, UnstableError
 from dp_sim.recipes.dynamics.engines.velocities import fixed_atoms, start_velocities
+from dp_sim.recipes.inputs.calculators import loaded_model
 from dp_sim.units import ANGSTROM_IN_NM, EV_IN_KJ_PER_MOL, EV_PER_A3_IN_BAR
 
 if TYPE_CHECKING:
@@ -45,10 +48,18 @@ _VELOCITY_IN_NM_PER_PS = ANGSTROM_IN_NM * 1000.0 * units.fs
 
 
 class OpenMMEngine:
-    """Dynamics of `atoms` under the force that `make_force` gives for their topology.
+    """Dynamics of `atoms` (copied) under the force that `make_force` gives for their topology.
 
-    platform   "CUDA", "OpenCL", "CPU" or "Reference"; None: CUDA where torch sees a GPU and OpenMM has the platform,
-    else CPU
+    Parameters
+    ----------
+    atoms
+        The structure, periodic along all three axes or along none.
+    make_force
+        From an OpenMM topology to the force.
+    conditions
+        What is held constant.
+    platform
+        "CUDA", "OpenCL", "CPU" or "Reference"; None: CUDA where torch sees a GPU and OpenMM has the platform, else CPU.
 
     Raises
     ------
@@ -57,6 +68,41 @@ class OpenMMEngine:
     MissingPackageError
         OpenMM is not installed.
     """
+
+    options: ClassVar[frozenset[str]] = frozenset({"backend", "platform"})
+
+    @classmethod
+    def check(cls, atoms: Atoms, calculator: Any) -> None:
+        """Refuse a calculator without a model of ours: OpenMM needs its force."""
+        if loaded_model(calculator) is None:
+            raise InputError(
+                "engine-needs-our-model",
+                f"engine='openmm' needs a dp-sim model, got the calculator {type(calculator).__name__}; "
+                "give a model file, or use engine='ase'",
+            )
+
+    @classmethod
+    def make(
+        cls,
+        atoms: Atoms,
+        calculator: Any,
+        conditions: Conditions,
+        *,
+        backend: str | None = None,
+        platform: str | None = None,
+    ) -> OpenMMEngine:
+        """Set up the engine with the force of the calculator's model."""
+        from dp_sim.plugins.openmm_force import create_force
+
+        def make_force(topology: openmm.app.Topology) -> Any:
+            return create_force(calculator.model, topology, backend=backend or "auto")
+
+        return cls(atoms, make_force, conditions, platform=platform)
+
+    @classmethod
+    def write_trajectories(cls, frames: Path, path: Callable[[str], Path | None], frame_ps: float) -> None:
+        """Write topology.pdb and trajectory.dcd."""
+        write_pdb_and_dcd(frames, path, frame_ps)
 
     def __init__(
         self,
@@ -74,7 +120,7 @@ class OpenMMEngine:
                 f"got pbc={atoms.pbc.tolist()}; use engine='ase'",
             )
         self._atoms = atoms.copy()
-        self._box = _Box(atoms) if atoms.pbc.all() else None
+        self._box = Box(atoms) if atoms.pbc.all() else None
         self._bonds: list[tuple[int, int]] = []
         if conditions.pressure_bar is not None:
             self._bonds, self._atoms.positions = find_molecules(atoms)
@@ -126,6 +172,7 @@ class OpenMMEngine:
         self._context.setVelocities(velocities if self._box is None else velocities @ self._box.rotation)
 
     def run(self, steps: int) -> None:
+        """Advance by whole steps; raises UnstableError when positions or energies become non-finite."""
         with self._plain_errors():
             self._context.getIntegrator().step(steps)
         if self._bonds:
@@ -141,12 +188,13 @@ class OpenMMEngine:
             # The model and OpenMM itself word it their own way; both name NaN.
             if re.search(r"\bnan\b", sentence or str(error), re.IGNORECASE):
                 what = "the energy" if "the model's energy" in sentence else "a position"
-                raise UnstableError("motion-unstable", f"{what} is no longer finite") from error
+                raise UnstableError("motion-unstable", f"{what} became non-finite") from error
             if sentence:
                 raise DPSimError("model-failed", sentence) from error
             raise
 
     def sample(self) -> Sample:
+        """Return energies, volume and pressure now."""
         with self._plain_errors():
             return self._sample()
 
@@ -193,9 +241,11 @@ class OpenMMEngine:
         return atoms
 
     def state(self) -> State:
+        """Return OpenMM's checkpoint."""
         return {"checkpoint": np.frombuffer(self._context.createCheckpoint(), dtype=np.uint8)}
 
     def restore(self, state: State) -> None:
+        """Continue from a state of an engine made with the same arguments, by the same OpenMM on the same platform."""
         try:
             self._context.loadCheckpoint(state["checkpoint"].tobytes())
         except self._mm.OpenMMException as error:
@@ -204,48 +254,6 @@ class OpenMMEngine:
                 f"the checkpoint does not fit OpenMM {self._mm.version.version} on platform {self.platform} ({error}); "
                 "continue with the version, platform and machine that began the run, or start over with --overwrite",
             ) from error
-
-
-class _Box:
-    """The cell in the form that OpenMM demands: a along x, b in the xy plane, all three reduced.
-
-    vectors_nm   (3, 3), rows a, b, c; another basis of the same lattice, turned
-    rotation     (3, 3): positions @ rotation are the positions in OpenMM's axes
-    """
-
-    def __init__(self, atoms: Atoms) -> None:
-        # (-a, -b, -c) span the same lattice: that makes a left-handed cell right-handed, so that c_z > 0.
-        cell = atoms.cell if atoms.cell.handedness > 0 else type(atoms.cell)(-atoms.cell.array)
-        lower, turn = cell.standard_form()
-        self.rotation: NDArray[np.float64] = turn.T
-        a, b, c = lower.array.copy()
-        c -= b * round(c[1] / b[1])
-        c -= a * round(c[0] / a[0])
-        b -= a * round(b[0] / a[0])
-        # OpenMM compares with a tolerance of nothing: rounding must not leave |b_x| a hair above a_x / 2.
-        b[0] = np.clip(b[0], -0.5 * a[0], 0.5 * a[0])
-        c[:2] = np.clip(c[:2], [-0.5 * a[0], -0.5 * b[1]], [0.5 * a[0], 0.5 * b[1]])
-        self.vectors_nm = np.array([a, b, c]) * ANGSTROM_IN_NM
-
-
-def topology_of(atoms: Atoms) -> openmm.app.Topology:
-    """One chain, one residue, each atom with its element, and the box where the structure is periodic."""
-    app = import_optional("openmm.app", extra="openmm", purpose="engine='openmm'")
-    topology = app.Topology()
-    residue = topology.addResidue("SYS", topology.addChain())
-    for number, symbol in zip(atoms.numbers, atoms.symbols, strict=True):
-        topology.addAtom(symbol, app.Element.getByAtomicNumber(int(number)), residue)
-    if atoms.pbc.all():
-        topology.setPeriodicBoxVectors(_Box(atoms).vectors_nm)
-    return topology
-
-
-def vectors_and_positions_nm(atoms: Atoms) -> tuple[NDArray[np.float64] | None, NDArray[np.float64]]:
-    """Box vectors (None: not periodic) and positions as OpenMM wants them."""
-    if not atoms.pbc.all():
-        return None, atoms.positions * ANGSTROM_IN_NM
-    box = _Box(atoms)
-    return box.vectors_nm, atoms.positions @ box.rotation * ANGSTROM_IN_NM
 
 
 def _joining_force(mm: Any, bonds: list[tuple[int, int]]) -> Any:

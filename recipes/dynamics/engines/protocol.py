@@ -1,9 +1,11 @@
-"""What an MD engine is to the recipes: something that steps, is sampled, and can be stopped and taken up again."""
+"""What an engine is to the recipes: it steps, is sampled, and can be stopped and continued."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 from ase import Atoms
@@ -13,17 +15,27 @@ from dp_sim.errors import DPSimError
 
 
 class UnstableError(DPSimError):
-    """The motion has left the numbers: a position or an energy is no longer finite."""
+    """Positions or energies became non-finite."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
     """What the engine holds constant.
 
-    timestep_fs       time step (fs) temperature_K     temperature of the thermostat (K); None = constant energy
-    pressure_bar      pressure of the barostat (bar); None = constant volume friction_per_ps   friction of the
-    Langevin thermostat (1/ps) start_temperature_K   at constant energy: draw the velocities at this temperature (K);
-    None = keep those of the structure seed              of the velocities and of every random force
+    Attributes
+    ----------
+    timestep_fs
+        Time step (fs).
+    temperature_K
+        Temperature of the thermostat (K); None: constant energy.
+    pressure_bar
+        Pressure of the barostat (bar); None: constant volume.
+    friction_per_ps
+        Friction of the Langevin thermostat (1/ps).
+    start_temperature_K
+        At constant energy: draw the velocities at this temperature (K). None: keep those of the structure.
+    seed
+        Seed of the velocities and of every random force.
     """
 
     timestep_fs: float
@@ -37,9 +49,14 @@ class Conditions:
 class Sample(NamedTuple):
     """One instant, at a whole step.
 
-    potential_eV, kinetic_eV   energies of the whole system (eV) volume_A3                  volume (Angstrom^3); None
-    unless periodic along all three axes pressure_bar               instantaneous pressure, kinetic part included
-    (bar); None without volume or without stress
+    Attributes
+    ----------
+    potential_eV, kinetic_eV
+        Energies of the whole system (eV).
+    volume_A3
+        Volume (Å³); None unless periodic along all three axes.
+    pressure_bar
+        Instantaneous pressure, kinetic part included (bar); None without a volume or without a stress.
     """
 
     potential_eV: float
@@ -53,21 +70,45 @@ State = dict[str, NDArray[np.generic]]
 
 
 class Engine(Protocol):
-    """An MD engine. `degrees_of_freedom` counts the momenta that move: the number behind the kinetic temperature."""
+    """A program that moves atoms.
 
+    Attributes
+    ----------
+    options
+        Settings that only this engine has, of those in `settings.DynamicsSettings`; others are refused.
+    degrees_of_freedom
+        Momenta that move: the number behind the kinetic temperature.
+    """
+
+    options: ClassVar[frozenset[str]]
     degrees_of_freedom: int
 
+    @classmethod
+    def check(cls, atoms: Atoms, calculator: Any) -> None:
+        """Raise an InputError where the engine cannot move this structure with this calculator."""
+
+    @classmethod
+    def make(cls, atoms: Atoms, calculator: Any, conditions: Conditions, **options: Any) -> Self:
+        """Set up the engine for a copy of `atoms`; `options` are those of its own, None where not given."""
+
+    @classmethod
+    def write_trajectories(cls, frames: Path, path: Callable[[str], Path | None], frame_ps: float) -> None:
+        """Write the frames of an extended XYZ file (`frame_ps` apart) in the forms that the engine's users expect.
+
+        `path(name)` says where the file `name` of the run goes.
+        """
+
     def run(self, steps: int) -> None:
-        """Advance by whole steps. Raises UnstableError when positions or energies cease to be finite."""
+        """Advance by whole steps; raises UnstableError when positions or energies become non-finite."""
 
     def sample(self) -> Sample:
-        """Energies, volume and pressure now."""
+        """Return energies, volume and pressure now."""
 
     def structure(self) -> Atoms:
-        """A copy of the structure now, with momenta and without a calculator."""
+        """Return a copy of the structure now, with momenta and without a calculator."""
 
     def state(self) -> State:
-        """Everything needed to continue."""
+        """Return everything needed to continue."""
 
     def restore(self, state: State) -> None:
         """Continue from a state of an engine made with the same arguments."""

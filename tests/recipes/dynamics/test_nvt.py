@@ -19,6 +19,7 @@ from dp_sim.recipes.dynamics.files import Row
 from dp_sim.recipes.dynamics.loop import Recorded
 from dp_sim.recipes.dynamics.nvt import analyse
 from dp_sim.recipes.dynamics.plan import make_plan
+from dp_sim.recipes.dynamics.settings import NVTSettings
 
 KT_300 = units.kB * 300.0
 
@@ -168,12 +169,12 @@ def test_heavy_atoms_take_two_femtoseconds():
         ({"temperature_K": -5}, ("setting-out-of-range", "temperature_K", "0", "-5")),
         ({"temperature_K": float("nan")}, ("setting-out-of-range", "temperature_K", "0")),
         ({"steps": 0}, ("setting-out-of-range", "1", "0")),
-        ({"steps": 10.5}, ("setting-out-of-range", "1", "10.5")),
+        ({"steps": 10.5}, ("setting-invalid", "steps", "10.5")),
         ({"steps": 5}, ("setting-out-of-range", "sample_every", "10", "5")),
         ({"timestep_fs": 0}, ("setting-out-of-range", "timestep_fs", "0")),
         ({"friction_per_ps": -1}, ("setting-out-of-range", "friction_per_ps", "0")),
         ({"frame_every": 15}, ("setting-out-of-range", "frame_every", "sample_every", "15")),
-        ({"engine": "opnmm"}, ("engine-unknown", "opnmm", "openmm")),
+        ({"engine": "opnmm"}, ("choice-unknown", "opnmm", "openmm")),
         ({"engine": "openmm"}, ("engine-needs-our-model", "openmm", "EinsteinCrystal")),
         ({"platform": "CPU"}, ("option-not-for-engine", "openmm")),
     ],
@@ -205,10 +206,7 @@ def test_bad_structures():
 def recorded_run(temperature_K: np.ndarray, potential_eV: np.ndarray):
     """What `analyse` makes of a run at 300 K with these samples, 10 fs apart."""
     atoms, calculator = einstein_crystal(2)
-    plan = make_plan(
-        atoms, calculator, temperature_K=300, steps=3000, timestep_fs=1, engine="ase", friction_per_ps=5,
-        sample_every=10, frame_every=100, backend=None, platform=None, seed=0,
-    )  # fmt: skip
+    plan = make_plan(NVTSettings.check({"temperature_K": 300, "steps": 3000, "timestep_fs": 1}), atoms, calculator)
     rows = [
         Row(10 * i, 0.01 * i, temperature, potential, 0.1, potential, None, None, None)
         for i, (temperature, potential) in enumerate(zip(temperature_K, potential_eV, strict=True))

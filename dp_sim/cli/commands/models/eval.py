@@ -2,53 +2,37 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
-from dp_sim.cli.support.options import (
-    DeviceOption,
-    DtypeOption,
-    ModelArgument,
-    OutOption,
-    OverwriteOption,
-    QuietOption,
-    StructureArgument,
-    ThreadsOption,
-    VerboseOption,
-    set_up,
-)
+from dp_sim.cli.support.either_order import ModelFirst, tell_model
 from dp_sim.cli.support.panels import MODELS
+from dp_sim.cli.support.recipe_command import Inputs, add_recipe
+from dp_sim.errors import InputError
+from dp_sim.recipes.static.settings import EvalSettings
+
+StructureAfter = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="STRUCTURE",
+        help="Structure file in any format ASE reads; FILE@INDEX picks one of several.",
+        show_default=False,
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
-    app.command("eval", rich_help_panel=MODELS)(evaluate)
+    """Add the command to the application."""
+    arguments = {"first": ModelFirst, "second": StructureAfter}
+    add_recipe(app, EvalSettings, panel=MODELS, arguments=arguments, sort_inputs=_sorted)
 
 
-def evaluate(
-    model: ModelArgument,
-    structure: StructureArgument,
-    more: Annotated[
-        list[Path] | None, typer.Option("-m", "--model", metavar="FILE", help="Further members of a committee.")
-    ] = None,
-    device: DeviceOption = None,
-    dtype: DtypeOption = None,
-    out: OutOption = None,
-    overwrite: OverwriteOption = False,
-    threads: ThreadsOption = None,
-    verbose: VerboseOption = 0,
-    quiet: QuietOption = False,
-) -> None:
-    """Energy, forces and stress of one structure; with several models their spread."""
-    set_up(verbose, quiet, threads)
-    from dp_sim.cli.support.ending import end
-    from dp_sim.cli.support.structures import naming, read_structure
-    from dp_sim.recipes.inputs.calculators import as_calculator
-    from dp_sim.recipes.static.evaluation import evaluate as evaluate_structure
-
-    atoms = read_structure(structure)
-    calculator = as_calculator([model, *(more or [])], device=device, dtype=dtype)
-    with naming(structure):
-        result = evaluate_structure(atoms, calculator, out=out, overwrite=overwrite)
-    end(result, quiet=quiet)
+def _sorted(values: Mapping[str, Any]) -> Inputs:
+    names = [name for name in (values["first"], values["second"]) if name is not None]
+    chosen = bool(values["model"] or values["calculator"])
+    models, structures = tell_model(names, chosen_by_option=chosen, needed="eval needs a model and a structure")
+    if len(structures) > 1:
+        raise InputError("argument-unexpected", f"eval takes one structure, got {' and '.join(structures)}")
+    return Inputs(structures, models)

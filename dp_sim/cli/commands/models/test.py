@@ -14,10 +14,10 @@ from dp_sim.cli.commands.models.label_keys import (
     VirialKeyOption,
     label_keys,
 )
+from dp_sim.cli.support.either_order import ModelFirst, tell_model
 from dp_sim.cli.support.options import (
     DeviceOption,
     DtypeOption,
-    ModelArgument,
     OutOption,
     OverwriteOption,
     QuietOption,
@@ -33,17 +33,18 @@ def register(app: typer.Typer) -> None:
 
 
 def measure(
-    model: ModelArgument,
+    model: ModelFirst,
     data: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="DATA...",
             help="Labelled files in any format ASE reads (FILE@INDEX for a part), or DeePMD-kit folders.",
             show_default=False,
         ),
-    ],
+    ] = None,
     more: Annotated[
-        list[Path] | None, typer.Option("-m", "--model", metavar="FILE", help="Further members of a committee.")
+        list[Path] | None,
+        typer.Option("-m", "--model", metavar="FILE", help="The model, or more of a committee."),
     ] = None,
     energy_key: EnergyKeyOption = None,
     forces_key: ForcesKeyOption = None,
@@ -60,10 +61,18 @@ def measure(
     """MAE and RMSE of energy per atom, forces and virial on labelled data, with a parity plot."""
     set_up(verbose, quiet, threads)
     from dp_sim.cli.support.ending import end
+    from dp_sim.cli.support.run_place import check_place, run_place, saying_where
     from dp_sim.recipes.inputs.calculators import as_calculator
     from dp_sim.recipes.models.accuracy import measure_accuracy
 
-    calculator = as_calculator([model, *(more or [])], device=device, dtype=dtype)
+    named, sources = tell_model(
+        [model, *(data or [])], chosen_by_option=bool(more), needed="test needs a model and labelled data"
+    )
+    files = [*named, *(str(path) for path in more or ())]
+    place = run_place(out, files[0], "test", again=overwrite)
+    check_place(place, overwrite=overwrite, resume=False)
     keys = label_keys(energy_key, forces_key, virial_key, stress_key)
-    result = measure_accuracy(calculator, data, keys=keys, out=out, overwrite=overwrite, progress=not quiet)
-    end(result, quiet=quiet)
+    calculator = as_calculator(files, device=device, dtype=dtype)
+    with saying_where(out, place, resumable=False, quiet=quiet):
+        result = measure_accuracy(calculator, sources, keys=keys, out=place, overwrite=overwrite, progress=not quiet)
+    end(result, place, quiet=quiet)

@@ -33,11 +33,12 @@ def demo(
     """Train on the shipped water data, relax and vibrate a molecule, run the liquid in OpenMM; one HTML page."""
     set_up(verbose, quiet, threads)
     from dp_sim.cli.support.ending import end
+    from dp_sim.cli.support.run_place import check_place, saying_where
     from dp_sim.recipes.demo import run_demo
 
     directory = out or Path("demo")
+    check_place(directory, overwrite=overwrite, resume=False)
     say = (lambda sentence: None) if quiet else typer.echo
-    result = run_demo(out=directory, overwrite=overwrite, progress=not quiet, seed=seed or 0, on_part=say)
-    if not quiet:
-        typer.echo(f"the page with the plots: {directory / 'report.html'}")
-    end(result, quiet=quiet)
+    with saying_where(out, directory, resumable=False, quiet=quiet):
+        result = run_demo(out=directory, overwrite=overwrite, progress=not quiet, seed=seed or 0, on_part=say)
+    end(result, directory, quiet=quiet)

@@ -1,0 +1,58 @@
+"""Command-line options from the settings of a recipe: name, type, default, help and choices."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from pydantic.fields import FieldInfo
+
+from dp_sim.config.recipe import RecipeSettings, described, phrase, plain_type
+
+
+def option_parameters(settings: type[RecipeSettings]) -> list[inspect.Parameter]:
+    """Return one keyword for each setting but the seed, which all recipes share, as typer reads them."""
+    return [_parameter(name, info) for name, info in settings.model_fields.items() if name != "seed"]
+
+
+def flags_of(name: str, info: FieldInfo) -> tuple[str, ...]:
+    """Return the names of a setting's option; those of a switch are one, with what turns it off."""
+    flags: tuple[str, ...] = described(info)["flags"] or ("--" + name.replace("_", "-"),)
+    if info.annotation is bool:
+        flags = (f"{flags[0]}/--no-{flags[0].removeprefix('--')}", *flags[1:])
+    return flags
+
+
+def _parameter(name: str, info: FieldInfo) -> inspect.Parameter:
+    extra = described(info)
+    kind, several, optional = plain_type(info.annotation)
+    choices = extra["choices"]
+    option = typer.Option(
+        *flags_of(name, info),
+        help=_help(info),
+        metavar=extra["metavar"] or "|".join(choices) or None,
+        autocompletion=_completion(choices) if choices else None,
+    )
+    typed: Any = list[kind] if several else kind  # type: ignore[valid-type]
+    required = info.is_required()
+    default = None if required else list(info.default) if several else info.default
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        # A setting that must be given may be given by the --config file too: no option is required by typer.
+        annotation=Annotated[typed | None if optional or required else typed, option],
+    )
+
+
+def _help(info: FieldInfo) -> str:
+    return f"{phrase(info)}. (required)" if info.is_required() else f"{phrase(info)}."
+
+
+def _completion(choices: tuple[str, ...]) -> Callable[[str], list[str]]:
+    def complete(incomplete: str) -> list[str]:
+        return [choice for choice in choices if choice.startswith(incomplete)]
+
+    return complete

@@ -1,0 +1,261 @@
+"""Settings of a recipe: name, type, default, unit, meaning and bounds of each, in one place.
+
+From a model of this kind come the checks of a recipe, its command-line options, what config.yaml holds and the
+Parameters section of its docstring. The recipe's own signature repeats names, types and defaults, so that editors and
+type checkers see them; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
+
+import annotated_types
+from pydantic import ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+
+from dp_sim.config.section import Section
+from dp_sim.errors import InputError, choose, nearest_name
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def setting(
+    default: Any,
+    meaning: str,
+    *,
+    unit: str = "",
+    detail: str = "",
+    choices: tuple[str, ...] = (),
+    flags: tuple[str, ...] = (),
+    metavar: str = "",
+    may_change: bool = False,
+    **bounds: float,
+) -> Any:
+    """Declare one setting of a recipe.
+
+    Parameters
+    ----------
+    default
+        Its default; `...` where it must be given.
+    meaning
+        What it is, as a phrase: the help text of the option.
+    unit
+        Unit of the value.
+    detail
+        Sentences that follow the meaning in the documentation.
+    choices
+        The values that a text may have.
+    flags
+        Names of the command-line option, where they are not `--name-of-the-setting`.
+    metavar
+        What the help shows in place of the type.
+    may_change
+        Whether a run may be resumed with another value.
+    **bounds
+        `gt`, `ge`, `lt`, `le`: above, at least, below, at most.
+
+    Returns
+    -------
+    A pydantic field.
+    """
+    extra: dict[str, Any] = {
+        "unit": unit,
+        "detail": detail,
+        "choices": choices,
+        "flags": flags,
+        "metavar": metavar,
+        "may_change": may_change,
+    }
+    return Field(default, description=meaning, json_schema_extra=extra, **bounds)  # type: ignore[call-overload]
+
+
+def described(info: FieldInfo) -> dict[str, Any]:
+    """Return what `setting` was told about a field beside its meaning."""
+    return dict(info.json_schema_extra) if isinstance(info.json_schema_extra, dict) else {}
+
+
+def phrase(info: FieldInfo) -> str:
+    """Return the meaning of a setting with its unit: `Time step (fs); chosen by the lightest atom if not given`."""
+    first, semicolon, rest = (info.description or "").partition(";")
+    unit = described(info)["unit"]
+    return f"{first} ({unit}){semicolon}{rest}" if unit else f"{first}{semicolon}{rest}"
+
+
+class RecipeSettings(Section):
+    """Base of the settings of every recipe; the first line of a subclass's docstring is the help of its command."""
+
+    model_config = ConfigDict(strict=True)
+
+    #: Name of the recipe: that of its command, and `recipe` in result.json.
+    recipe: ClassVar[str]
+    #: Where the recipe is, as module:function; a name, because importing it loads what it calculates with.
+    function: ClassVar[str]
+    #: Whether an interrupted run can go on half-way.
+    resumable: ClassVar[bool] = True
+
+    seed: int = setting(0, "Seed of every random number", ge=0)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain_value(cls, value: Any, info: ValidationInfo) -> Any:
+        """NumPy's numbers, paths and lists as what they stand for; one of the choices where there are some."""
+        if hasattr(value, "dtype") and hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+            value = value.item()
+        if isinstance(value, os.PathLike):
+            value = os.fspath(value)
+        if isinstance(value, list):
+            value = tuple(value)
+        choices = described(cls.model_fields[info.field_name or ""])["choices"]
+        if choices and value is not None:
+            choose(info.field_name or "", str(value), choices)
+        return value
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any]) -> Self:
+        """Make the settings of a run.
+
+        Raises
+        ------
+        InputError
+            A setting that is unknown, missing, of another type or out of its bounds: named, with what was expected
+            and what was got.
+        """
+        try:
+            return cls.model_validate(dict(settings))
+        except ValidationError as error:
+            raise _as_input_error(cls, error) from None
+
+    @classmethod
+    def taken_from(cls, keywords: Mapping[str, Any]) -> Self:
+        """`check` those of `keywords` that are settings: `locals()` at the start of a recipe, say."""
+        return cls.check({name: keywords[name] for name in cls.model_fields})
+
+    def as_used(self) -> dict[str, Any]:
+        """Return the settings as config.yaml holds them, without the seed, which stands beside them."""
+        return self.model_dump(mode="json", exclude={"seed"})
+
+    @classmethod
+    def may_change(cls) -> tuple[str, ...]:
+        """Names of the settings that may differ when a run is resumed."""
+        return tuple(name for name, info in cls.model_fields.items() if described(info)["may_change"])
+
+
+def _as_input_error(settings: type[RecipeSettings], error: ValidationError) -> InputError:
+    # A misspelt name that leaves a required one missing: the misspelt one is the cause.
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    told = first.get("ctx", {}).get("error")
+    if isinstance(told, InputError):
+        return told
+    name, kind = str(first["loc"][0]) if first["loc"] else "", first["type"]
+    if kind == "extra_forbidden":
+        known = tuple(settings.model_fields)
+        return InputError(
+            "setting-unknown",
+            f"{settings.recipe} has no setting '{name}'{nearest_name(name, known)} (it has: {', '.join(known)})",
+        )
+    info = settings.model_fields[name]
+    if kind == "missing":
+        return InputError("setting-missing", f"the setting {name} is missing; it must be {expectation(info)}")
+    usual = "" if info.is_required() or info.default is None else f"; the default is {info.default}"
+    sentence = f"{name} must be {expectation(info)}, got {first['input']!r}{usual}"
+    if kind.startswith(("greater", "less", "finite")):
+        return InputError("setting-out-of-range", sentence)
+    return InputError("setting-invalid", sentence)
+
+
+#: Type -> what a value of it is called.
+_KINDS: dict[Any, str] = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text"}
+_BOUNDS: tuple[tuple[type, str, str], ...] = (
+    (annotated_types.Gt, "gt", "above"),
+    (annotated_types.Ge, "ge", "of at least"),
+    (annotated_types.Lt, "lt", "below"),
+    (annotated_types.Le, "le", "of at most"),
+)
+
+
+def plain_type(annotation: Any) -> tuple[Any, bool, bool]:
+    """Take a setting's type apart.
+
+    Returns
+    -------
+    kind : type
+        int, float, bool or str.
+    several : bool
+        Whether it is a tuple of these.
+    optional : bool
+        Whether None is a value of it.
+    """
+    optional = False
+    if get_origin(annotation) in (Union, types.UnionType):
+        optional = types.NoneType in get_args(annotation)
+        (annotation,) = (one for one in get_args(annotation) if one is not types.NoneType)
+    if get_origin(annotation) is tuple:
+        return get_args(annotation)[0], True, optional
+    return annotation, False, optional
+
+
+def expectation(info: FieldInfo) -> str:
+    """Say what a setting may be: `a finite number above 0 (eV/Å)`."""
+    extra = described(info)
+    if extra["choices"]:
+        return f"one of {', '.join(extra['choices'])}"
+    kind, several, _ = plain_type(info.annotation)
+    limits = [
+        f"{word} {getattr(limit, attribute):g}"
+        for bound, attribute, word in _BOUNDS
+        for limit in info.metadata
+        if isinstance(limit, bound)
+    ]
+    unit = f" ({extra['unit']})" if extra["unit"] else ""
+    what = f"a list, each {_KINDS[kind]}" if several else _KINDS[kind]
+    return " ".join([what, " and ".join(limits)]).rstrip() + unit
+
+
+#: Keywords that every recipe takes beside its settings.
+CALL_KEYWORDS = """\
+out : path, default None
+    Directory for all files of the run; None: no files.
+overwrite : bool, default False
+    Replace an earlier run in `out`.
+resume : bool, default False
+    Continue the run in `out`.
+progress : bool, default True
+    Show a progress bar on a terminal."""
+
+
+def parameters_text(settings: type[RecipeSettings]) -> str:
+    """Return the numpydoc entries of all keywords of a recipe."""
+    entries = []
+    for name, info in settings.model_fields.items():
+        kind, several, optional = plain_type(info.annotation)
+        typed = f"sequence of {kind.__name__}" if several else kind.__name__
+        typed += " or None" if optional else ""
+        default = "" if info.is_required() else f", default {info.default!r}"
+        extra = described(info)
+        choices = f" One of {', '.join(extra['choices'])}." if extra["choices"] else ""
+        sentences = f"{phrase(info)}.{choices} {extra['detail']}".rstrip()
+        entries.append(f"{name} : {typed}{default}\n    {sentences}")
+    return "\n".join([*entries, CALL_KEYWORDS])
+
+
+def documented(settings: type[RecipeSettings]) -> Callable[[Function], Function]:
+    """Add the settings to the Parameters section of a recipe's docstring, which lists its structures and calculator.
+
+    Nothing else of the function changes: `help`, an editor and a type checker see its own signature.
+    """
+
+    def add(function: Function) -> Function:
+        text = inspect.cleandoc(function.__doc__ or "")
+        section = re.search(r"^Parameters\n-+\n(?:.+\n?)+", text, flags=re.MULTILINE)
+        if section is None:
+            raise TypeError(f"the docstring of {function.__name__} has no Parameters section")
+        end = section.end()
+        function.__doc__ = f"{text[:end].rstrip()}\n{parameters_text(settings)}\n{text[end:]}".rstrip() + "\n"
+        return function
+
+    return add

@@ -1,0 +1,62 @@
+"""A structure's cell, positions and topology in OpenMM's form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from dp_sim.errors import import_optional
+from dp_sim.units import ANGSTROM_IN_NM
+
+if TYPE_CHECKING:
+    import openmm
+    import openmm.app
+
+
+class Box:
+    """The cell in the form that OpenMM demands: a along x, b in the xy plane, all three reduced.
+
+    Attributes
+    ----------
+    vectors_nm
+        (3, 3), rows a, b, c (nm): another basis of the same lattice, turned.
+    rotation
+        (3, 3): positions @ rotation are the positions in OpenMM's axes.
+    """
+
+    def __init__(self, atoms: Atoms) -> None:
+        # (-a, -b, -c) span the same lattice: that makes a left-handed cell right-handed, so that c_z > 0.
+        cell = atoms.cell if atoms.cell.handedness > 0 else type(atoms.cell)(-atoms.cell.array)
+        lower, turn = cell.standard_form()
+        self.rotation: NDArray[np.float64] = turn.T
+        a, b, c = lower.array.copy()
+        c -= b * round(c[1] / b[1])
+        c -= a * round(c[0] / a[0])
+        b -= a * round(b[0] / a[0])
+        # OpenMM compares with a tolerance of nothing: rounding must not leave |b_x| a hair above a_x / 2.
+        b[0] = np.clip(b[0], -0.5 * a[0], 0.5 * a[0])
+        c[:2] = np.clip(c[:2], [-0.5 * a[0], -0.5 * b[1]], [0.5 * a[0], 0.5 * b[1]])
+        self.vectors_nm = np.array([a, b, c]) * ANGSTROM_IN_NM
+
+
+def topology_of(atoms: Atoms) -> openmm.app.Topology:
+    """Return one chain of one residue, each atom with its element, and the box where the structure is periodic."""
+    app = import_optional("openmm.app", extra="openmm", purpose="engine='openmm'")
+    topology = app.Topology()
+    residue = topology.addResidue("SYS", topology.addChain())
+    for number, symbol in zip(atoms.numbers, atoms.symbols, strict=True):
+        topology.addAtom(symbol, app.Element.getByAtomicNumber(int(number)), residue)
+    if atoms.pbc.all():
+        topology.setPeriodicBoxVectors(Box(atoms).vectors_nm)
+    return topology
+
+
+def vectors_and_positions_nm(atoms: Atoms) -> tuple[NDArray[np.float64] | None, NDArray[np.float64]]:
+    """Return box vectors (3, 3) (None: not periodic) and positions (N, 3) as OpenMM wants them, both in nm."""
+    if not atoms.pbc.all():
+        return None, atoms.positions * ANGSTROM_IN_NM
+    box = Box(atoms)
+    return box.vectors_nm, atoms.positions @ box.rotation * ANGSTROM_IN_NM

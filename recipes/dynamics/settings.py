@@ -1,0 +1,120 @@
+"""Settings of dynamics: those of every run, and what each ensemble adds."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Self
+
+from pydantic import model_validator
+
+from dp_sim.config.recipe import RecipeSettings, setting
+from dp_sim.errors import InputError
+from dp_sim.recipes.dynamics.engines import ENGINES
+
+
+class DynamicsSettings(RecipeSettings):
+    """Steps, output and engine: what every run of dynamics has."""
+
+    steps: int = setting(
+        ...,
+        "Time steps in all, earlier sessions included",
+        ge=1,
+        may_change=True,
+    )
+    timestep_fs: float | None = setting(
+        None,
+        "Time step; chosen by the lightest atom if not given",
+        unit="fs",
+        flags=("--timestep",),
+        gt=0,
+        detail="0.5 fs with atoms below 3 amu (hydrogen), 1 fs with atoms below 20 amu, else 2 fs.",
+    )
+    engine: str = setting(
+        "ase",
+        "Program that moves the atoms; openmm: dp-sim models only",
+        choices=tuple(ENGINES),
+    )
+    sample_every: int = setting(10, "Steps between lines of thermo.csv", ge=1)
+    frame_every: int = setting(
+        100, "Steps between frames of the trajectory", ge=1, detail="A multiple of `sample_every`."
+    )
+    backend: str | None = setting(
+        None,
+        "OpenMM: how the model enters",
+        choices=("torchscript", "python", "auto"),
+    )
+    platform: str | None = setting(None, "OpenMM: CUDA, OpenCL, CPU or Reference")
+
+    @model_validator(mode="after")
+    def _frames_at_samples(self) -> Self:
+        if self.frame_every % self.sample_every:
+            raise InputError(
+                "setting-out-of-range",
+                f"frame_every must be a multiple of sample_every, got {self.frame_every} and {self.sample_every}; "
+                f"take {math.ceil(self.frame_every / self.sample_every) * self.sample_every}",
+            )
+        if self.steps < self.sample_every:
+            raise InputError(
+                "setting-out-of-range",
+                f"steps must be at least sample_every ({self.sample_every}), got {self.steps}",
+            )
+        return self
+
+
+class ThermostatSettings(RecipeSettings):
+    """Temperature, friction and masses: what the thermostat adds."""
+
+    temperature_K: float = setting(..., "Temperature", unit="K", flags=("--temperature", "-T"), gt=0)
+    friction_per_ps: float = setting(
+        5.0,
+        "Friction of the thermostat",
+        unit="1/ps",
+        flags=("--friction",),
+        gt=0,
+        detail="Averages do not depend on it; the speed of sampling and the dynamics do.",
+    )
+    hydrogen_mass_amu: float | None = setting(
+        None,
+        "Mass of hydrogens; taken from their heavy atoms, 4 allows 2 fs",
+        unit="amu",
+        flags=("--hydrogen-mass",),
+        ge=1,
+        detail="Averages of positions do not depend on masses.",
+    )
+
+
+class BarostatSettings(RecipeSettings):
+    """Pressure: what the barostat adds."""
+
+    pressure_bar: float = setting(1.0, "Pressure", unit="bar", flags=("--pressure", "-p"))
+
+
+class NVESettings(DynamicsSettings):
+    """Dynamics at constant energy, with its drift."""
+
+    recipe: ClassVar[str] = "nve"
+    function: ClassVar[str] = "dp_sim.recipes.dynamics.nve:run_nve"
+
+    temperature_K: float | None = setting(
+        None,
+        "Temperature at which velocities are drawn; those of the structure if not given",
+        unit="K",
+        flags=("--temperature", "-T"),
+        gt=0,
+        detail="Half of a relaxed structure's kinetic energy goes into its vibrations: start at twice the temperature "
+        "that you want.",
+    )
+
+
+class NVTSettings(DynamicsSettings, ThermostatSettings):
+    """Dynamics at constant volume and temperature, with the heat capacity."""
+
+    recipe: ClassVar[str] = "nvt"
+    function: ClassVar[str] = "dp_sim.recipes.dynamics.nvt:run_nvt"
+
+
+class NPTSettings(DynamicsSettings, BarostatSettings, ThermostatSettings):
+    """Dynamics at constant pressure and temperature: density, compressibility, expansion, heat capacity."""
+
+    recipe: ClassVar[str] = "npt"
+    function: ClassVar[str] = "dp_sim.recipes.dynamics.npt:run_npt"

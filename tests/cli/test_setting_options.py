@@ -1,0 +1,65 @@
+"""Every setting of a recipe is an option of its command, with the same default."""
+
+import pytest
+import typer
+
+from dp_sim.cli.main import make_app
+from dp_sim.config.recipe import described, plain_type
+from dp_sim.recipes.dynamics.settings import NPTSettings, NVESettings, NVTSettings
+from dp_sim.recipes.paths.settings import IRCSettings, NEBSettings, TSSettings
+from dp_sim.recipes.speed.settings import BenchSettings
+from dp_sim.recipes.static.settings import EvalSettings, OptSettings, VibSettings
+
+#: The names that scripts use.
+FLAGS = {
+    BenchSettings: ["--repeat", "--rounds", "--timestep", "--deepmd", "--deepmd-model"],
+    EvalSettings: [],
+    IRCSettings: ["--step", "--fmax", "--steps"],
+    NEBSettings: ["--images", "--fmax", "--steps", "--interpolation", "--relax-ends", "--no-relax-ends", "--align",
+                  "--no-align"],
+    NVESettings: ["--temperature", "-T", "--steps", "--timestep", "--engine", "--sample-every", "--frame-every",
+                  "--backend", "--platform"],
+    OptSettings: ["--fmax", "--steps", "--optimizer", "--cell", "--no-cell", "--pressure"],
+    TSSettings: ["--fmax", "--steps"],
+    VibSettings: ["--hessian", "--delta", "--fmax"],
+}  # fmt: skip
+FLAGS[NVTSettings] = [*FLAGS[NVESettings], "--friction", "--hydrogen-mass"]
+FLAGS[NPTSettings] = [*FLAGS[NVTSettings], "--pressure", "-p"]
+SHARED = (
+    "-m", "--model", "--calculator", "--calculator-arg", "--device", "--dtype", "-o", "--out", "--config", "--seed",
+    "--threads", "--resume", "--overwrite", "-v", "--verbose", "-q", "--quiet",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def commands():
+    return typer.main.get_command(make_app()).commands
+
+
+@pytest.mark.parametrize("settings", FLAGS, ids=lambda one: one.recipe)
+def test_options(commands, settings):
+    options = {one.name: one for one in commands[settings.recipe].params if one.param_type_name == "option"}
+    flags = {flag for one in options.values() for flag in (*one.opts, *one.secondary_opts)}
+    assert flags - {"-h", "--help"} == {*FLAGS[settings], *SHARED}
+    for name, info in settings.model_fields.items():
+        default = None if info.is_required() else info.default
+        assert options[name].default == (list(default) if isinstance(default, tuple) else default)
+        assert options[name].multiple == plain_type(info.annotation)[1]
+        assert info.description.partition(";")[0] in options[name].help
+        if choices := described(info)["choices"]:
+            assert options[name].metavar == "|".join(choices)
+
+
+def test_the_help_of_every_command_loads_nothing_heavy(dp_sim, commands, monkeypatch):
+    """In a process of its own, because this one has loaded everything."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from dp_sim.cli.main import status; "
+        f"codes = [status([name, '--help']) for name in {sorted(commands)!r}]; "
+        "heavy = {'torch', 'ase', 'matplotlib', 'numpy', 'scipy', 'openmm', 'sella', 'yaml'} & set(sys.modules); "
+        "sys.exit(f'{codes} {heavy}' if any(codes) or heavy else 0)"
+    )
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert outcome.returncode == 0, outcome.stderr

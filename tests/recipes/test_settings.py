@@ -1,0 +1,145 @@
+"""One model of settings for each recipe: the signature, the checks and the documentation agree with it."""
+
+import inspect
+import os
+import typing
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from refusals import refused
+
+from dp_sim.config.recipe import RecipeSettings, expectation, phrase, plain_type
+from dp_sim.recipes.dynamics.settings import NPTSettings, NVESettings, NVTSettings
+from dp_sim.recipes.paths.settings import IRCSettings, NEBSettings, TSSettings
+from dp_sim.recipes.speed.settings import BenchSettings
+from dp_sim.recipes.static.settings import EvalSettings, OptSettings, VibSettings
+
+ALL = (
+    BenchSettings, EvalSettings, IRCSettings, NEBSettings, NPTSettings, NVESettings, NVTSettings, OptSettings,
+    TSSettings, VibSettings,
+)  # fmt: skip
+#: What each of them needs at least.
+NEEDED = {
+    "nve": {"steps": 100},
+    "nvt": {"steps": 100, "temperature_K": 300},
+    "npt": {"steps": 100, "temperature_K": 300},
+}
+RUN_KEYWORDS = {"out": None, "overwrite": False, "resume": False, "progress": True}
+
+
+def function_of(settings: type[RecipeSettings]):
+    module, _, name = settings.function.partition(":")
+    return getattr(import_module(module), name)
+
+
+def keywords_of(settings: type[RecipeSettings]) -> dict[str, inspect.Parameter]:
+    parameters = inspect.signature(function_of(settings)).parameters
+    return {name: one for name, one in parameters.items() if one.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def test_every_recipe_has_settings():
+    """A class that names a recipe, wherever it is, stands in the list above."""
+
+    def leaves(kind):
+        return {
+            one for below in kind.__subclasses__() for one in ({below} if "recipe" in vars(below) else leaves(below))
+        }
+
+    assert leaves(RecipeSettings) == set(ALL)
+
+
+@pytest.mark.parametrize("settings", ALL, ids=lambda one: one.recipe)
+def test_the_signature_is_that_of_the_settings(settings):
+    keywords = keywords_of(settings)
+    defaults = {
+        name: inspect.Parameter.empty if info.is_required() else info.default
+        for name, info in settings.model_fields.items()
+    }
+    assert {name: one.default for name, one in keywords.items()} == defaults | RUN_KEYWORDS
+    hints = typing.get_type_hints(function_of(settings))
+    for name, info in settings.model_fields.items():
+        kind, several, optional = plain_type(info.annotation)
+        given = set(typing.get_args(hints[name])) if optional else {hints[name]}
+        given -= {type(None), os.PathLike[str]}
+        assert given == ({typing.Sequence[kind]} if several else {kind}) or str(given).count("Sequence[int]") == several
+
+
+@pytest.mark.parametrize("settings", ALL, ids=lambda one: one.recipe)
+def test_the_docstring_explains_every_keyword(settings):
+    text = inspect.getdoc(function_of(settings))
+    section = text.partition("Parameters\n----------\n")[2].partition("\n\n")[0]
+    for name, info in settings.model_fields.items():
+        assert f"\n{name} : " in section
+        assert phrase(info) in section
+    for name in RUN_KEYWORDS:
+        assert f"\n{name} : " in section
+    assert "Raises\n------" in text.partition(section)[2]
+
+
+@pytest.mark.parametrize("settings", ALL, ids=lambda one: one.recipe)
+def test_every_setting_refuses_what_it_is_not(settings):
+    needed = NEEDED.get(settings.recipe, {})
+    settings.check(needed)
+    for name, info in settings.model_fields.items():
+        wrong = {int: 1.5, float: "much", bool: "maybe", str: 3}[plain_type(info.annotation)[0]]
+        with refused("choice-unknown" if info.json_schema_extra["choices"] else "setting-invalid", name, wrong):
+            settings.check({**needed, name: wrong})
+        if plain_type(info.annotation)[0] is float:
+            for value in (float("nan"), float("inf")):
+                with refused("setting-out-of-range", name, value, info.json_schema_extra["unit"]):
+                    settings.check({**needed, name: value})
+
+
+@pytest.mark.parametrize(
+    ("settings", "values", "named"),
+    [
+        (OptSettings, {"fmax": 0}, ("fmax", "above 0", "eV/Å", "0.01")),
+        (OptSettings, {"steps": -1}, ("steps", "at least 0", "-1")),
+        (OptSettings, {"seed": -1}, ("seed", "at least 0")),
+        (VibSettings, {"delta": 0.2}, ("delta", "at most 0.1", "0.2")),
+        (NEBSettings, {"images": 2}, ("images", "at least 3")),
+        (IRCSettings, {"steps": 0}, ("steps", "at least 1")),
+        (BenchSettings, {"repeat": [1, 0]}, ("repeat", "[1, 0]")),
+        (NVTSettings, {"temperature_K": 300, "steps": 100, "hydrogen_mass_amu": 0.5}, ("hydrogen_mass_amu", "amu")),
+    ],
+)
+def test_bounds(settings, values, named):
+    with refused("setting-out-of-range", *named):
+        settings.check(values)
+
+
+def test_true_is_no_number():
+    for name in ("fmax", "steps"):
+        with refused("setting-invalid", name, "True"):
+            OptSettings.check({name: True})
+
+
+def test_an_unknown_setting_is_refused_with_the_nearest_name():
+    with refused("setting-unknown", "fmx", "did you mean 'fmax'"):
+        OptSettings.check({"fmx": 0.1})
+    with refused("setting-unknown", "temprature_K", "did you mean 'temperature_K'"):
+        NVTSettings.check({"temprature_K": 300, "steps": 10})  # not "temperature_K is missing"
+    with refused("setting-missing", "temperature_K", "above 0", "K"):
+        NVTSettings.check({"steps": 10})
+
+
+def test_numbers_of_numpy_lists_and_paths_are_taken():
+    settings = NVTSettings.check({"temperature_K": np.float32(300), "steps": np.int64(100)})
+    assert (type(settings.temperature_K), type(settings.steps)) == (float, int)
+    bench = BenchSettings.check({"repeat": [1, 2], "deepmd_model": Path("model.pth")})
+    assert (bench.repeat, bench.deepmd_model) == ((1, 2), "model.pth")
+
+
+def test_what_is_kept_of_a_run():
+    used = OptSettings.check({"fmax": 0.3}).as_used()
+    assert used == {"fmax": 0.3, "steps": 500, "optimizer": "bfgs", "cell": False, "pressure_GPa": 0.0}
+    assert OptSettings.may_change() == ("fmax", "steps", "optimizer")
+    assert NPTSettings.may_change() == ("steps",)
+
+
+def test_what_is_expected_is_said_from_type_and_bounds():
+    fields = VibSettings.model_fields
+    assert expectation(fields["delta"]) == "a finite number of at least 0.0001 and of at most 0.1 (Å)"
+    assert expectation(fields["hessian"]) == "one of auto, exact, differences"
