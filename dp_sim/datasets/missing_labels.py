@@ -14,7 +14,7 @@ _WITHOUT = {
 
 
 def state_missing(counts: Mapping[str, int], frames: int, remarks: Remarks) -> None:
-    """Add to `remarks` which of energy and forces are missing, and names that may have been meant for them.
+    """Add to `remarks` which of energy and forces are missing or of mixed names, and names that may have been meant.
 
     Parameters
     ----------
@@ -30,6 +30,9 @@ def state_missing(counts: Mapping[str, int], frames: int, remarks: Remarks) -> N
             remarks.state(f"no frame has {label}: a model trained on them learns from {_WITHOUT[label]}{similar}")
         elif counts[label] < frames:
             remarks.decide(f"without {label}", frames - counts[label])
+    for label in ("energy", "forces"):
+        if len(remarks.sources.get(label, ())) > 1:
+            remarks.state(f"{label} under several names, {remarks.source_text(label)}: are they of one method?")
 
 
 def _meant(label: str, remarks: Remarks) -> str:

@@ -131,7 +131,8 @@ class NeighborCounter:
         t, n = len(self._species), len(centers)
         per_atom = np.bincount(near * t + species, minlength=n * t).reshape(n, t)
         missing = per_atom.max(initial=0) + 1 - self._counts.shape[2]
-        self._counts = np.pad(self._counts, ((0, 0), (0, 0), (0, max(0, missing))))
+        if missing > 0:
+            self._counts = np.pad(self._counts, ((0, 0), (0, 0), (0, missing)))
         np.add.at(self._counts, (centers[:, None], np.arange(t), per_atom), 1)
 
     def statistics(self) -> NeighborStatistics:

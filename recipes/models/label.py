@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 from ase import Atoms
 from ase.io import write
 
+from dp_sim.datasets.label_reading.of_atoms import drop_labels
 from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.calculators import as_calculator, calculator_settings, model_sha256
 from dp_sim.recipes.inputs.identity import structures_sha256
@@ -21,6 +23,7 @@ from dp_sim.recipes.results.frames import append_frame, evaluated_copy, whole_fr
 from dp_sim.recipes.run.interrupts import whole_steps
 from dp_sim.recipes.run.progress import progress_bar
 
+logger = logging.getLogger("dp_sim")
 #: Key under which an unfinished file says which structure a frame came from.
 _SOURCE = "dp_sim_source"
 
@@ -61,7 +64,7 @@ def label_structures(
     Parameters
     ----------
     structures
-        Structures; their own labels are replaced.
+        Structures; their own labels, under whatever well-known names, are replaced.
     calc
         An ASE calculator, a model file, or a list of model files.
     out
@@ -88,10 +91,12 @@ def label_structures(
     partial = out.with_name(f".{out.name}.partial")
     done = _earlier(out, partial, sources, overwrite=overwrite, resume=resume)
     continued, failed = len(done), dict[int, str]()
+    dropped: set[str] = set()
     with progress_bar("label", total=len(structures), show=progress) as advance:
         for number, (atoms, source) in enumerate(zip(structures, sources, strict=True)):
             if source not in done:
                 try:
+                    dropped.update(drop_labels(atoms := atoms.copy()))
                     frame = evaluated_copy(prepare_atoms(atoms, calculator, f"structure {number}"))
                 except InputError as error:
                     failed[number] = str(error)
@@ -103,6 +108,8 @@ def label_structures(
             advance()
     if not done:
         raise InputError("labels-failed", f"no structure could be labelled; the first says: {failed[0]}")
+    if dropped:
+        logger.warning("%s: labels that the structures had are not kept: %s", out, ", ".join(sorted(dropped)))
     frames = [done[source] for source in sources if source in done]
     for frame in frames:
         del frame.info[_SOURCE]

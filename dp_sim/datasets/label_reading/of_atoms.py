@@ -85,6 +85,21 @@ def without_weightless_labels(frame: Frame, remarks: Remarks) -> Frame:
     return dataclasses.replace(frame, weights=weights, weightless=True, **gone)
 
 
+def drop_labels(atoms: Any) -> list[str]:
+    """Remove labels under well-known names, and their units, from an `ase.Atoms`; the names that were there.
+
+    For structures that are labelled anew: the old ones would stand beside the new ones in the file.
+    """
+    known = ("energy", "free energy", "forces", "virial", "stress")
+    dropped = []
+    for place in (atoms.info, atoms.arrays):
+        for key in list(place):
+            if unit_label(key) not in (None, "length") or any(names.is_named(key, label) for label in known):
+                del place[key]
+                dropped.append(key)
+    return dropped
+
+
 class _Labels:
     """The labels of one ase.Atoms: what is there by name, what of it was read."""
 

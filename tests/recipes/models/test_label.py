@@ -8,6 +8,7 @@ from ase.calculators.emt import EMT
 from ase.io import read
 from refusals import refused
 
+from dp_sim.datasets.reading import read_frames
 from dp_sim.recipes import label_structures
 
 STRUCTURES = [molecule("H2O"), bulk("Cu", cubic=True), molecule("CO"), molecule("N2")]
@@ -84,3 +85,18 @@ def test_a_folder_that_is_absent_is_refused_before_the_work(tmp_path):
     with refused("target-not-writable"):
         label_structures(STRUCTURES, calculator, tmp_path / "absent" / "out.extxyz")
     assert calculator.calls == 0
+
+
+def test_labels_that_the_structures_had_do_not_stay_beside_the_new_ones(tmp_path, caplog):
+    """In hartree, under MACE's names: read back, the file has EMT's energies, and nothing to choose from."""
+    atoms = molecule("CO")
+    atoms.info.update({"REF_energy": -113.0, "energy-unit": "hartree", "config_weight": 2.0})
+    atoms.arrays["REF_forces"] = np.ones((2, 3))
+    label_structures([atoms], EMT(), tmp_path / "out.extxyz", progress=False)
+    (frame,) = read_frames(tmp_path / "out.extxyz")
+    expected = molecule("CO")
+    expected.calc = EMT()
+    assert frame.energy == pytest.approx(expected.get_potential_energy(), abs=1e-6)
+    assert frame.weights.energy == 2.0
+    assert all(name in caplog.text for name in ("REF_energy", "REF_forces", "energy-unit"))
+    assert "REF_energy" in atoms.info
