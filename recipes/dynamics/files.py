@@ -1,11 +1,12 @@
-"""What a run of dynamics writes as it goes, so that killing it loses nothing: a table, a trajectory, a checkpoint.
+"""The files that a run of dynamics writes as it goes: a table, a trajectory, a checkpoint.
 
-The checkpoint holds the engine's state and the lengths of the other two files at that step. Continuing cuts them back
-to these lengths, so that a run which died between two checkpoints repeats those steps instead of writing them twice.
+The checkpoint holds the engine's state and the lengths of the other two files at that step. A continued run cuts them
+back to these lengths: one that was killed between two checkpoints repeats those steps instead of writing them twice.
 """
 
 from __future__ import annotations
 
+import csv
 import os
 import zipfile
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from dp_sim.errors import InputError
 from dp_sim.files import atomic_path
 from dp_sim.recipes.dynamics.engines.protocol import State
 from dp_sim.recipes.results.frames import append_frame
+from dp_sim.recipes.results.tables import csv_lines, csv_text
 from dp_sim.recipes.run.directory import RunDirectory
 
 TABLE, TRAJECTORY, CHECKPOINT = "thermo.csv", "trajectory.extxyz", "checkpoint.npz"
@@ -39,7 +41,7 @@ class Row(NamedTuple):
 
 
 def column(rows: list[Row], name: str) -> NDArray[np.float64]:
-    """One column of the table as an array; it must not have gaps."""
+    """Return one column of the table as an array; it must not have gaps."""
     return np.array([getattr(row, name) for row in rows], dtype=np.float64)
 
 
@@ -52,18 +54,19 @@ class DynamicsFiles:
         self._checkpoint = run.path(CHECKPOINT)
 
     def begin(self) -> None:
-        """Empty files: whatever an earlier attempt that never reached a checkpoint has left is not part of this run."""
+        """Empty the files: an earlier session that reached no checkpoint may have left something in them."""
         if self._table is not None and self._trajectory is not None:
             self._table.write_text(table_text([]), encoding="utf-8")
             self._trajectory.write_bytes(b"")
 
     def add_row(self, row: Row) -> None:
+        """Append a line to the table."""
         if self._table is not None:
             with self._table.open("a", encoding="utf-8") as file:
-                file.write(_format_row(row))
+                file.write(csv_lines([_fields(row)]))
 
     def add_frame(self, atoms: Atoms, energy_eV: float) -> None:
-        """A frame with its energy, without velocities, which would double the file and serve no one at this spacing."""
+        """Append a frame with its energy; velocities would double the file, and are of no use at this spacing."""
         if self._trajectory is not None:
             frame = atoms.copy()
             frame.arrays.pop("momenta", None)
@@ -71,6 +74,7 @@ class DynamicsFiles:
             append_frame(self._trajectory, frame)
 
     def save_checkpoint(self, step: int, state: State) -> None:
+        """Write the engine's state and the lengths of the other files, whole or not at all."""
         if self._table is None or self._trajectory is None or self._checkpoint is None:
             return
         sizes = [self._table.stat().st_size, self._trajectory.stat().st_size]
@@ -79,7 +83,7 @@ class DynamicsFiles:
             np.savez(temporary, **arrays)
 
     def load_checkpoint(self) -> tuple[int, State] | None:
-        """The step and state of the last checkpoint, with the other files cut back to it; None if there is none yet.
+        """Read the step and state of the last checkpoint, and cut the other files back to it; None without one.
 
         Raises
         ------
@@ -102,22 +106,22 @@ class DynamicsFiles:
         return step, state
 
     def rows(self) -> list[Row]:
-        """The table so far."""
+        """Read the table so far."""
         if self._table is None:
             return []
-        lines = self._table.read_text(encoding="utf-8").splitlines()[1:]
-        return [_parse_row(line) for line in lines]
+        with self._table.open(newline="", encoding="utf-8") as file:
+            return [_parse_row(fields) for fields in list(csv.reader(file))[1:]]
 
 
 def table_text(rows: list[Row]) -> str:
-    """The whole table: CSV, one header line with the names and units."""
-    return ",".join(Row._fields) + "\n" + "".join(_format_row(row) for row in rows)
+    """Write the whole table as CSV, with names and units in one header line."""
+    return csv_text(Row._fields, [_fields(row) for row in rows])
 
 
-def _format_row(row: Row) -> str:
-    return ",".join("" if value is None else f"{value:.12g}" for value in row) + "\n"
+def _fields(row: Row) -> list[str | None]:
+    return [None if value is None else f"{value:.12g}" for value in row]
 
 
-def _parse_row(line: str) -> Row:
-    step, *fields = line.split(",")
-    return Row(int(step), *(float(field) if field else None for field in fields))  # type: ignore[arg-type]
+def _parse_row(fields: list[str]) -> Row:
+    step, *others = fields
+    return Row(int(step), *(float(field) if field else None for field in others))  # type: ignore[arg-type]

@@ -17,11 +17,10 @@ from dp_sim.units import KB_EV_PER_K
 
 #: One amu/Angstrom^3 in g/cm^3.
 AMU_PER_A3_IN_G_PER_CM3 = 1e27 / units.kg
-#: Wall time between two checkpoints (s). Ctrl-C and SIGTERM save one of their own; this is for a machine that goes
-#: down.
+#: Wall time between two checkpoints (s), for a machine that goes down. Ctrl-C and SIGTERM save one themselves.
 CHECKPOINT_EVERY_S = 60.0
-#: A kinetic temperature above `20 T + 10 000 K` is an explosion: no released strain, no fluctuation of a few atoms,
-#: comes near.
+#: A kinetic temperature above `20 T + 10 000 K` is an explosion: neither released strain nor a fluctuation of a few
+#: atoms comes near.
 EXPLOSION_FACTOR, EXPLOSION_K = 20.0, 10_000.0
 #: A volume that has grown or shrunk this many times is no longer the system that was asked for.
 VOLUME_FACTOR = 10.0
@@ -29,7 +28,19 @@ VOLUME_FACTOR = 10.0
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a run has produced: the table, the last sound structure, and why it stopped early (empty: it did not)."""
+    """The output of a run.
+
+    Attributes
+    ----------
+    rows
+        The table.
+    atoms
+        The last structure with finite positions and energy.
+    degrees_of_freedom
+        Number of momenta that count in the temperature.
+    stopped
+        Why it stopped early, as a sentence; empty if it did not.
+    """
 
     rows: list[Row]
     atoms: Atoms
@@ -42,7 +53,7 @@ def simulate(
 ) -> Recorded:
     """Run the engine to the end of the schedule, or from the last checkpoint to it, writing as it goes.
 
-    Step 0 is sampled too. An unstable run stops where it is found out, with the table and the frames up to there.
+    Step 0 is sampled too. A run that becomes unstable stops at that sample, with the table and the frames up to there.
     """
     recorder = _Recorder(engine, DynamicsFiles(run), settings, conditions)
     done = recorder.begin()
@@ -95,7 +106,7 @@ class _Recorder:
         return self.step
 
     def advance(self) -> int:
-        """One block of steps up to the next sample; returns their number."""
+        """Run the steps up to the next sample; return their number."""
         every = self._settings.sample_every
         block = min(every - self.step % every, self._settings.steps - self.step)
         self._at_whole_step = False
@@ -168,6 +179,6 @@ class _Recorder:
         )
 
     def save(self) -> None:
-        """A checkpoint of the present step; a run that is unstable, or cut within a step, keeps its last one."""
+        """Save a checkpoint of the present step; a run that is unstable, or cut within a step, keeps its last one."""
         if self._at_whole_step and not self.stopped:
             self._files.save_checkpoint(self.step, self._engine.state())

@@ -18,6 +18,7 @@ from dp_sim.recipes.dynamics.plan import Plan, run_dynamics
 from dp_sim.recipes.dynamics.production import Production
 from dp_sim.recipes.dynamics.result import DynamicsResult
 from dp_sim.recipes.dynamics.settings import NPTSettings
+from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.units import EV_PER_A3_IN_BAR
 
@@ -27,14 +28,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class NPTResult(DynamicsResult):
-    """The fields are Estimates.
+    """Estimates at constant pressure and temperature.
 
-    volume_A3                   mean volume (Angstrom^3)
-    density_g_cm3               mean density (g/cm^3)
-    compressibility_per_GPa     isothermal, kappa_T = Var(V) / (k_B T <V>) (1/GPa)
-    thermal_expansion_per_K     of the volume, at constant pressure (1/K)
-    heat_capacity_kB            C_p of the whole system (k_B), all momenta counted; _per_atom divided by the atoms
-    pressure_bar                mean of the instantaneous pressure (bar): agrees with the barostat's in equilibrium
+    Attributes
+    ----------
+    volume_A3, density_g_cm3
+        Means, Angstrom^3 and g/cm^3.
+    compressibility_per_GPa
+        Isothermal, kappa_T = Var(V) / (k_B T <V>), 1/GPa.
+    thermal_expansion_per_K
+        Of the volume, at constant pressure, 1/K.
+    heat_capacity_kB, heat_capacity_kB_per_atom
+        C_p, k_B, with all momenta: of the whole system, and divided by the number of atoms.
+    pressure_bar
+        Mean of the instantaneous pressure, bar: agrees with the barostat's in equilibrium.
     """
 
     recipe: ClassVar[str] = "npt"
@@ -73,8 +80,6 @@ class NPTResult(DynamicsResult):
         }
 
     def _density_histogram(self) -> Figure:
-        from dp_sim.recipes.results.figures import COLOURS, new_figure
-
         figure, axes = new_figure("density (g/cm³)", "probability density")
         axes.hist(self.series("density_g_cm3")[self.production_start :], bins=40, density=True, color=COLOURS[0])
         return figure
@@ -102,7 +107,7 @@ def run_npt(
     progress: bool = True,
     seed: int = 0,
 ) -> NPTResult:
-    """Langevin dynamics in the isothermal-isobaric ensemble; the cell keeps its shape and changes its volume.
+    """Run Langevin dynamics in the isothermal-isobaric ensemble; the cell keeps its shape and changes its volume.
 
     Parameters
     ----------
@@ -134,7 +139,7 @@ def run_npt(
 
 
 def analyse(recorded: Recorded, plan: Plan) -> NPTResult:
-    """The estimates from the table of a run."""
+    """Make the estimates from the table of a run."""
     temperature_K, pressure_bar = plan.conditions.temperature_K, plan.conditions.pressure_bar
     assert temperature_K is not None
     assert pressure_bar is not None

@@ -27,10 +27,14 @@ EV_PER_PS_IN_MEV_PER_NS = 1e6
 
 @dataclass(frozen=True, kw_only=True)
 class NVEResult(DynamicsResult):
-    """What constant energy shows.
+    """The conservation of energy.
 
-    drift_meV_per_atom_ns             slope of the total energy, by least squares (meV/atom/ns)
-    energy_fluctuation_meV_per_atom   standard deviation of the total energy (meV/atom); None if the run was unstable
+    Attributes
+    ----------
+    drift_meV_per_atom_ns
+        Slope of the total energy, by least squares, meV/atom/ns.
+    energy_fluctuation_meV_per_atom
+        Standard deviation of the total energy, meV/atom; None if the run was unstable.
     """
 
     recipe: ClassVar[str] = "nve"
@@ -99,7 +103,7 @@ def run_nve(
 
 
 def analyse(recorded: Recorded, plan: Plan) -> NVEResult:
-    """The estimates from the table of a run; every sample counts, from the first step."""
+    """Make the estimates from the table of a run; every sample counts, from the first step."""
     production = Production(recorded, plan, watched={})
     n_atoms = len(recorded.atoms)
     drift = production.estimate(

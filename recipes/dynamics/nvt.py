@@ -23,9 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class NVTResult(DynamicsResult):
-    """heat_capacity_kB            C_V of the whole system (k_B), vibrations and kinetic energy, all momenta counted
-    heat_capacity_kB_per_atom   the same divided by the number of atoms
-    pressure_bar                mean pressure (bar); withheld unless periodic along three axes with a stress
+    """Estimates at constant volume and temperature.
+
+    Attributes
+    ----------
+    heat_capacity_kB, heat_capacity_kB_per_atom
+        C_V, k_B, with all momenta: of the whole system, and divided by the number of atoms.
+    pressure_bar
+        Mean pressure, bar; withheld unless periodic along three axes with a stress.
     """
 
     recipe: ClassVar[str] = "nvt"
@@ -104,7 +109,7 @@ def run_nvt(
 
 
 def analyse(recorded: Recorded, plan: Plan) -> NVTResult:
-    """The estimates from the table of a run."""
+    """Make the estimates from the table of a run."""
     production = Production(recorded, plan, {"potential_eV": "potential energy"})
     heat_capacity, per_atom = production.heat_capacities(
         lambda: production.series("potential_eV"), "the potential energy"

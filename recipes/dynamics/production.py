@@ -15,20 +15,32 @@ from dp_sim.recipes.dynamics.loop import Recorded
 from dp_sim.recipes.dynamics.plan import Plan
 from dp_sim.recipes.results.quantities import Estimate
 
-#: A mean kinetic temperature further off than this, and than five standard errors, is not that of the thermostat.
+#: A mean kinetic temperature farther off than this, and than five standard errors, is not that of the thermostat.
 TEMPERATURE_TOLERANCE = 0.05
-#: Times of the thermostat (1 / friction) after which a temperature that stays off is the time step's fault.
+#: Times of the thermostat (1 / friction) after which a temperature that stays off comes from the time step.
 SETTLED = 10
 
 
 class Production:
     """The part of a run after equilibration, as series for the estimators.
 
-    watched             columns that tell whether the run is equilibrated -> their names in words
-    start               index of the first row that counts: that from which all of the watched are equilibrated
-    steps_per_sample    time steps between two rows
-    unusable            why nothing of the run is worth a number (unstable, not equilibrated); else empty
-    missed              why nothing but the temperature is: it is not the thermostat's; else empty
+    Parameters
+    ----------
+    recorded, plan
+        The run.
+    watched
+        Columns by which equilibration is judged -> their names in words.
+
+    Attributes
+    ----------
+    start
+        Index of the first row that counts, from which all of the watched are equilibrated.
+    steps_per_sample
+        Time steps between two rows.
+    unusable
+        Why no number can be given (unstable, not equilibrated); else empty.
+    missed
+        Why no number but the temperature can be given: it is not the thermostat's; else empty.
     """
 
     def __init__(self, recorded: Recorded, plan: Plan, watched: Mapping[str, str]) -> None:
@@ -44,7 +56,7 @@ class Production:
         self.missed = "" if self.unusable else self._missed_temperature()
 
     def _not_equilibrated(self, watched: Mapping[str, str]) -> str:
-        """Why no part of the run counts as equilibrium; empty if one does."""
+        """Say why no part of the run counts as equilibrium; empty if one does."""
         advice = "run at least as many steps again"
         steps, cut = self._recorded.rows[-1].step, self.start * self.steps_per_sample
         if self.start > estimators.LATEST_START * len(self._recorded.rows):
@@ -55,15 +67,16 @@ class Production:
         return ""
 
     def series(self, name: str) -> NDArray[np.float64]:
+        """Return one column of the production part."""
         return column(self._rows, name)
 
     def estimate(self, unit: str, compute: Callable[[], Estimate]) -> Estimate:
-        """`compute()`, unless the whole run is unusable or at another temperature."""
+        """Call `compute`, unless the whole run is unusable or at another temperature."""
         cause = self.unusable or self.missed
         return Estimate.withheld(unit, cause.partition(":")[0]) if cause else compute()
 
     def mean(self, name: str, unit: str, what: str) -> Estimate:
-        """The average of one column; withheld where the run does not have it."""
+        """Estimate the average of one column; withheld where the run does not have it."""
         if not self.unusable and any(getattr(row, name) is None for row in self._rows):
             return Estimate.withheld(
                 unit, f"this run has no {what}: it needs a cell periodic along all three axes, and a stress"
@@ -71,7 +84,7 @@ class Production:
         return self.estimate(unit, lambda: self._mean(name, unit, what))
 
     def temperature(self) -> Estimate:
-        """The average kinetic temperature, whether it is the thermostat's or not."""
+        """Estimate the average kinetic temperature, whether it is the thermostat's or not."""
         if self.unusable:
             return Estimate.withheld("K", self.unusable.partition(":")[0])
         return self._mean("temperature_K", "K", "temperature")
@@ -80,8 +93,15 @@ class Production:
         return estimators.mean(self.series(name), unit=unit, what=f"the {what}", steps_per_sample=self.steps_per_sample)
 
     def heat_capacities(self, energy: Callable[[], NDArray[np.float64]], what: str) -> tuple[Estimate, Estimate]:
-        """`estimators.heat_capacity` of the configurational energy or enthalpy (eV) that `energy` returns: of the
-        system, and per atom."""
+        """Estimate the heat capacity of the system, and per atom.
+
+        Parameters
+        ----------
+        energy
+            Returns the configurational energy or enthalpy of each sample, eV.
+        what
+            Its name in words.
+        """
         assert self._conditions.temperature_K is not None
         temperature_K = self._conditions.temperature_K
 
@@ -101,7 +121,7 @@ class Production:
         return of("k_B", 1), of("k_B/atom", len(self._recorded.atoms))
 
     def common_fields(self, plan: Plan, wanted: Mapping[str, Estimate]) -> dict[str, Any]:
-        """What `DynamicsResult` holds for every ensemble; the run has converged if it supports each of `wanted`."""
+        """Collect the fields of `DynamicsResult`; the run has converged if it supports each of `wanted`."""
         temperature = self.temperature()
         cause = self.unusable or self.missed or _missing(wanted)
         return {
@@ -118,10 +138,10 @@ class Production:
         }
 
     def _missed_temperature(self) -> str:
-        """What to do about a mean temperature that is not the thermostat's; else empty.
+        """Say what to do about a mean temperature that is not the thermostat's; else empty.
 
         A structure that still gives off heat (or takes it up) nears the thermostat's temperature as it relaxes; the
-        error of a time step stays. A run of few times of the thermostat cannot tell.
+        error of a time step stays. A run of few times of the thermostat is too short to decide.
         """
         target, values = self._conditions.temperature_K, self.series("temperature_K")
         if target is None or len(values) < estimators.NEEDED_FOR_MEAN:
@@ -138,7 +158,7 @@ class Production:
             )
         settled = self._steps_to_settle()
         if len(values) * self.steps_per_sample < settled:
-            return f"{missed}: the thermostat needs {settled:,} steps to show what it keeps, run longer"
+            return f"{missed}: the thermostat needs {settled:,} steps to settle, run longer"
         return f"{missed}, and stays off: take a smaller time step"
 
     def _steps_to_settle(self) -> int:
@@ -147,6 +167,6 @@ class Production:
 
 
 def _missing(wanted: Mapping[str, Estimate]) -> str:
-    """Why the first of the wanted estimates that is not given is not; empty if all are."""
+    """Say why one of the wanted estimates is not given; empty if all are."""
     causes = (f"{name} is not given: {estimate.cause}" for name, estimate in wanted.items() if estimate.value is None)
     return next(causes, "")

@@ -22,8 +22,11 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     str
         The file's content; lines end with a line feed.
     """
+    return csv_lines([header, *rows])
+
+
+def csv_lines(rows: Iterable[Sequence[object]]) -> str:
+    """Write lines of a table as CSV, without a header: what is added to the end of a file."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

@@ -20,6 +20,7 @@ from typing_extensions import override
 from dp_sim.config.recipe import documented
 from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.results.figures import COLOURS, new_panels
 from dp_sim.recipes.results.frames import append_frame, evaluated_copy, whole_frames, write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
@@ -84,8 +85,6 @@ class OptResult(Result):
     @override
     def figures(self) -> dict[str, Figure]:
         from matplotlib.ticker import MaxNLocator
-
-        from dp_sim.recipes.results.figures import COLOURS, new_panels
 
         figure, (energy, force) = new_panels([("step", "energy above the last (meV)"), ("step", "fmax (eV/Å)")])
         energy.plot(1000 * (self.energies_eV - self.energies_eV[-1]), ".-", color=COLOURS[0])

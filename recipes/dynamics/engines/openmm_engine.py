@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import torch
 from ase import Atoms, units
 
 from dp_sim.errors import DPSimError, InputError, import_optional, nearest_name
@@ -225,7 +226,7 @@ class OpenMMEngine:
         return (energies[0] - energies[1]) / (2 * PRESSURE_STRAIN * volume_A3)
 
     def structure(self) -> Atoms:
-        """A copy of the structure, in the orientation and with the lattice vectors of the structure that was given."""
+        """Return a copy of the structure, in the orientation and with the lattice vectors of the one that was given."""
         state = self._context.getState(positions=True, velocities=True)
         positions = state.getPositions(asNumpy=True)._value / ANGSTROM_IN_NM
         velocities = state.getVelocities(asNumpy=True)._value / _VELOCITY_IN_NM_PER_PS
@@ -281,8 +282,6 @@ def _openmm_seed(seed: int) -> int:
 def _find_platform(mm: Any, name: str | None) -> Any:
     known = [mm.Platform.getPlatform(index).getName() for index in range(mm.Platform.getNumPlatforms())]
     if name is None:
-        import torch
-
         name = "CUDA" if "CUDA" in known and torch.cuda.is_available() else "CPU"
     if name not in known:
         raise InputError(

@@ -1,4 +1,4 @@
-"""What an engine is to the recipes: it steps, is sampled, and can be stopped and continued."""
+"""The interface of engines: they make steps, are sampled, and can be stopped and continued."""
 
 from __future__ import annotations
 

@@ -262,7 +262,7 @@ def test_a_run_of_few_times_of_the_thermostat_does_not_blame_the_time_step():
     """Friction 5/ps: ten times of the thermostat are 2 ps, the run has 1."""
     potential, noise = np.random.default_rng(1).standard_normal((2, 101))
     result = recorded_run(250 + noise, 0.1 * potential)
-    assert result.cause.endswith("the thermostat needs 2,000 steps to show what it keeps, run longer")
+    assert "the thermostat needs 2,000 steps" in result.cause
 
 
 def test_a_temperature_that_moves_away_is_no_relaxation():
