@@ -79,16 +79,16 @@ class Thermochemistry:
         return self.entropy_eV_per_K * J_PER_MOL_IN_EV
 
     def rows(self) -> list[tuple[float, ...]]:
-        """The table's rows, in the order of `COLUMNS`."""
+        """Return the rows of the table, in the order of `COLUMNS`."""
         columns = (self.internal_energy_eV, self.enthalpy_eV, self.entropy_eV_per_K, self.gibbs_energy_eV)
         return [tuple(map(float, row)) for row in zip(self.temperatures_K, *columns, strict=True)]
 
     def to_csv(self) -> str:
-        """The table as CSV."""
+        """Write the table as CSV."""
         return csv_text(COLUMNS, self.rows())
 
     def __str__(self) -> str:
-        """The table for people, with what was assumed."""
+        """Return the table as text, with what was assumed."""
         head = f"{self.method} at {self.pressure_bar:g} bar, zero-point energy {self.zero_point_energy_eV:.4f} eV"
         lines = [f"{'T (K)':>8} {'U (eV)':>14} {'H (eV)':>14} {'S (eV/K)':>12} {'G (eV)':>14}"]
         lines += [f"{t:8.2f} {u:14.5f} {h:14.5f} {s:12.7f} {g:14.5f}" for t, u, h, s, g in self.rows()]
@@ -110,7 +110,7 @@ class Molecule:
 
 
 def electron_multiplicity(atoms: Atoms, given: int | None) -> int:
-    """The spin multiplicity 2 S + 1 that was given, else the lowest that the number of electrons allows.
+    """Return the spin multiplicity 2 S + 1 that was given, else the lowest that the number of electrons allows.
 
     The charge is that of `atoms.info["charge"]`, if there is one.
     """
