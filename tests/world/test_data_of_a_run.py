@@ -113,6 +113,8 @@ def test_isolated_atoms_fix_the_energy_bias(folder: Path) -> None:
     result = run(train=["co.extxyz", "atoms.extxyz"], energy_bias="isolated-atoms")
     bias = dict(zip(result.model.metadata.species, result.model.module.model.fitting.bias.tolist(), strict=True))
     assert bias == {"C": ISOLATED_EV["C"], "O": ISOLATED_EV["O"]}
+    half = run("half", train=["co.extxyz", "atoms.extxyz"], energy_bias="isolated-atoms", valid_fraction=0.9)
+    assert half.frames >= 2, "atoms alone are not held out"
     with refused("isolated-atoms-missing", "C"):
         run("missing", train=["co.extxyz", "atoms.extxyz@1"], energy_bias="isolated-atoms")
     ase.io.write("twice.extxyz", [alone("C", -37.0), alone("C", -37.5)])
