@@ -65,7 +65,7 @@ class Remarks:
     def lines(self) -> list[str]:
         """Everything but what goes without saying: a label under its own name is not mentioned."""
         renamed = [
-            f"{label} is read from {self.source_text(label)}"
+            f"{label}: read from {self.source_text(label)}"
             for label, keys in self.sources.items()
             if set(keys) - _OWN_NAMES[label]
         ]

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import vesin_torch  # noqa: F401 (registers the neighbour search that model files call)
 from torch import Tensor
@@ -86,8 +87,18 @@ class Model:
             raise ValueError(f"this is a committee of {len(self.modules)} models: use .modules")
         return self.modules[0]
 
-    def species_index(self, numbers: Any, name: str = "structure") -> Tensor:
+    def species_index(self, numbers: Any, name: str = "structure", alone: np.ndarray | None = None) -> Tensor:
         """Convert atomic numbers (N,) to species (N,) int64.
+
+        Parameters
+        ----------
+        numbers
+            Atomic numbers (N,).
+        name
+            What messages call the structure.
+        alone
+            (N,) bool, atoms with no other within reach: an element that was trained on in such atoms only is known
+            there, and nowhere else. None: none of them.
 
         Raises
         ------
@@ -96,9 +107,11 @@ class Model:
         """
         index = species_index(numbers, self.metadata.species, name)
         for member in self.members:
-            trained = member.training.get("trained_species")
-            if trained is not None and len(trained) < len(member.species):
+            trained, lonely = member.training.get("trained_species"), member.training.get("lonely_species", ())
+            if trained is not None and (lonely or len(trained) < len(member.species)):
                 check_trained(index, member.species, trained, name)
+                bound = index if alone is None else index[torch.from_numpy(~alone)]
+                check_trained(bound, member.species, [s for s in trained if s not in lonely], name)
         return index.to(self.device)
 
     def evaluate(
@@ -214,7 +227,9 @@ class Model:
     def _prepare(self, structures: Sequence[Structure], names: Sequence[str]) -> tuple[AtomicBatch, NeighborList]:
         arrays = check_structures(structures, names[0])
         check_density(arrays, self.metadata.cutoff, names[0])
-        species = self.species_index(arrays.numbers, names[0])
+        images = arrays.pbc & (np.linalg.norm(arrays.cell, axis=2) < self.metadata.cutoff)
+        alone = (arrays.sizes == 1) & ~images.any(axis=1)
+        species = self.species_index(arrays.numbers, names[0], alone[arrays.system])
         positions, cell, system, pbc = (
             torch.from_numpy(field).to(self.device)
             for field in (arrays.positions, arrays.cell, arrays.system, arrays.pbc)

@@ -38,14 +38,14 @@ def species_index(numbers: Any, known: tuple[str, ...], name: str = "structure")
 
 
 def check_trained(index: Tensor, species: Sequence[str], trained: Sequence[str], name: str = "structure") -> None:
-    """Refuse elements that stand in a model's list of species and that it has no training data of.
+    """Refuse elements that stand in a model's list of species and that it learnt nothing of.
 
     Parameters
     ----------
     index
         (N,) into `species`, the elements that the model lists.
     trained
-        Those of them that were in its training data.
+        Those of them that were in its training data, bound to others where these atoms are.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def check_trained(index: Tensor, species: Sequence[str], trained: Sequence[str],
     if without:
         raise InputError(
             "species-untrained",
-            f"{name}: the model lists {', '.join(without)} among its species and had no training data with it, so that "
+            f"{name}: the model lists {', '.join(without)} among its species and had no such training data, so that "
             f"its energies there mean nothing; train on structures that have {', '.join(without)}",
         )
 

@@ -34,6 +34,9 @@ class Trainer:
             config = config.model_copy(update={"model": config.model.model_copy(update={"species": found})})
         self.config = config
         self.trained_species = find_species(data.train)
+        bound = find_species([frame for frame in data.train if not frame.isolated])
+        #: In the training data as atoms alone only.
+        self.lonely_species = tuple(s for s in self.trained_species if s not in bound)
         self._check_held_out(data)
         device = torch.device(config.training.device)
         search = NeighborSearch(config.model.cutoff)
@@ -53,8 +56,9 @@ class Trainer:
 
     def _check_held_out(self, data: Datasets) -> None:
         """Refuse to measure on elements that nothing is trained on."""
+        bound = tuple(s for s in self.trained_species if s not in self.lonely_species)
         for frame in data.valid:
-            species_index(frame.numbers, self.trained_species, f"{frame.name} (held out)")
+            species_index(frame.numbers, self.trained_species if frame.isolated else bound, f"{frame.name} (held out)")
 
     def _pairs(self, frames: Sequence[Frame], search: NeighborSearch) -> list[StructurePairs]:
         known = self.config.model.species

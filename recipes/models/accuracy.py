@@ -16,7 +16,7 @@ from dp_sim.datasets.reading import read_all
 from dp_sim.datasets.remarks import Remarks
 from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.calculators import as_calculator, loaded_model
-from dp_sim.recipes.models.data_remarks import remark_quantities, say
+from dp_sim.recipes.models.data_remarks import say
 from dp_sim.recipes.results.figures import COLOURS, new_panels
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
@@ -60,7 +60,6 @@ class AccuracyResult(Result):
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
         quantities: dict[str, Quantity | Estimate] = {"frames": Quantity(self.total.frames)}
-        quantities.update(remark_quantities(self.remarks))
         shown = [self.total] if len(self.systems) == 1 else [self.total, *self.systems]
         for errors in shown:
             prefix = "" if errors is self.total else f"{errors.system}_"

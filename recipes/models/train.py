@@ -18,9 +18,10 @@ from dp_sim.files import write_text
 from dp_sim.model.evaluator import Model
 from dp_sim.model.model_file import load_model, save_model
 from dp_sim.recipes.models.accuracy import UNITS, error_quantities, parity_figure
-from dp_sim.recipes.models.data_remarks import remark_quantities
+from dp_sim.recipes.models.data_remarks import say
 from dp_sim.recipes.models.training_data import prepare
 from dp_sim.recipes.results.figures import COLOURS, new_panels
+from dp_sim.recipes.results.manifest import check_directory
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.results.tables import csv_text
@@ -81,7 +82,6 @@ class TrainResult(Result):
         quantities: dict[str, Quantity | Estimate] = {
             "species": Quantity(" ".join(self.model.metadata.species)),
             "training_frames": Quantity(self.frames),
-            **remark_quantities(self.remarks),
             "steps": Quantity(last.step),
             "training_time": Quantity(last.seconds, "s"),
         }
@@ -180,6 +180,8 @@ def train(
         sections = config.model_dump()
         config = parse_config({**sections, "training": {**sections["training"], **changed}})
     usable_device(config.training.device)
+    check_directory(out, overwrite=overwrite, resume=resume)  # before the data are read, and nothing of it removed yet
+    trainer, data = prepare(config, strict=strict, progress=progress)
     with RunDirectory(
         "train",
         out,
@@ -192,7 +194,7 @@ def train(
         advice={"training.steps": OTHER_STEPS},
         data=(*config.data.train, *config.data.valid),
     ) as run:
-        trainer, data, remarks = prepare(config, run, strict=strict, progress=progress)
+        remarks = say(data.remarks, run)
         run.log(
             f"{len(data.train)} frames to train on, {len(data.valid)} held out, species {trainer.config.model.species}"
         )
@@ -267,6 +269,7 @@ def _summary(trainer: Trainer, curve: list[CurvePoint]) -> dict[str, Any]:
         "settings": trainer.config.model_dump(mode="json", exclude={"data", "model"}),
         "training_frames": len(trainer.train.frames),
         "trained_species": trainer.trained_species,
+        "lonely_species": trainer.lonely_species,
         "last": curve[-1]._asdict(),
         "radial_distribution": radial_distribution(trainer.train.pairs, trainer.config.model),
     }

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from dp_sim.config.training import TrainConfig
 from dp_sim.datasets.findings import FindingCollector, bond_share, refuse, trained_on_too
-from dp_sim.recipes.models.data_remarks import say
-from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
 from dp_sim.training.data import Datasets, read_datasets
 from dp_sim.training.trainer import Trainer
 
 
-def prepare(
-    config: TrainConfig, run: RunDirectory, *, strict: bool, progress: bool
-) -> tuple[Trainer, Datasets, tuple[str, ...]]:
-    """Read the data, make the trainer, and say what is odd in the data.
+def prepare(config: TrainConfig, *, strict: bool, progress: bool) -> tuple[Trainer, Datasets]:
+    """Read the data, make the trainer, and add to the remarks on the data what is odd in them.
 
     Parameters
     ----------
     strict
         Refuse data with anything odd in them.
-
-    Returns
-    -------
-    trainer, data, remarks
-        And all that was said, as sentences.
 
     Raises
     ------
@@ -40,6 +31,11 @@ def prepare(
     findings = [*trained_on_too(collector, data.valid), *collector.findings()]
     for finding in findings:
         data.remarks.state(finding.line())
+    lonely = ", ".join(trainer.lonely_species)
+    if lonely:
+        data.remarks.state(
+            f"{lonely}: only as atoms alone, so that nothing is learnt of how they bind: refused in anything larger"
+        )
     untrained = [s for s in trainer.config.model.species if s not in trainer.trained_species]
     if untrained:
         data.remarks.state(
@@ -47,4 +43,4 @@ def prepare(
         )
     if strict:
         refuse([], data.remarks.facts)
-    return trainer, data, say(data.remarks, run)
+    return trainer, data

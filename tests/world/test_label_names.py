@@ -156,7 +156,7 @@ def test_the_free_energy_is_taken_where_the_two_differ(tmp_path: Path) -> None:
 def test_a_free_energy_alone_is_the_energy(tmp_path: Path) -> None:
     (frame,), remarks = read(tmp_path, copper({"free_energy": -14.95}, {"forces": FORCES}))
     assert frame.energy == -14.95
-    assert "energy is read from 'free_energy' (1 frame)" in remarks.lines()
+    assert "energy: read from 'free_energy' (1 frame)" in remarks.lines()
 
 
 def test_equal_energies_need_no_word(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_frames_without_some_labels(model_file: Path, tmp_path: Path) -> None:
     result = measure_accuracy(model_file, tmp_path / "energy.extxyz", progress=False)
     assert result.total.energy.mae is not None
     assert result.total.forces.mae is None
-    assert set(result.quantities()) == {"frames", "data", "energy_mae", "energy_rmse"}
+    assert set(result.quantities()) == {"frames", "energy_mae", "energy_rmse"}
     assert "no frame has forces" in result.remarks[0]
     result.plot()
 

@@ -106,7 +106,7 @@ def _findings_table(remarks: Remarks, findings: list[Finding]) -> Table:
     for label in remarks.sources:
         table.add_row(label, Text(f"from {remarks.source_text(label)}"))
     for line in remarks.lines():
-        if " is read from " not in line:
+        if ": read from " not in line:
             table.add_row("note", Text(line))
     for finding in findings:
         table.add_row("odd", Text(finding.line()))
