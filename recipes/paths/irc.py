@@ -19,6 +19,7 @@ from dp_sim.errors import InputError
 from dp_sim.files import write_text
 from dp_sim.recipes.inputs.forces import largest_force, mobile_atoms
 from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.paths.barriers import BarrierResult
 from dp_sim.recipes.paths.ends import END_FMAX, relaxed
 from dp_sim.recipes.paths.saddle import saddle_verdict, stiffened_hessian
 from dp_sim.recipes.paths.settings import IRCSettings
@@ -26,7 +27,6 @@ from dp_sim.recipes.paths.ts import TransitionStateResult
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
-from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.results.tables import csv_text
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
@@ -43,7 +43,7 @@ ARC_UNIT = "amu^1/2 Angstrom"
 
 
 @dataclass(frozen=True, kw_only=True)
-class IrcResult(Result):
+class IrcResult(BarrierResult):
     """The path downhill on both sides of a saddle point.
 
     Attributes
@@ -77,27 +77,15 @@ class IrcResult(Result):
         """Index of the saddle point."""
         return int(np.argmin(np.abs(self.arc_length)))
 
-    @property
-    def barrier_eV(self) -> float:
-        """Energy of the saddle point above the relaxed reactant, without zero-point energy."""
-        return float(self.energies[self.saddle_index] - self.reactant.get_potential_energy())
-
-    @property
-    def reverse_barrier_eV(self) -> float:
-        """Energy of the saddle point above the relaxed product."""
-        return float(self.energies[self.saddle_index] - self.product.get_potential_energy())
-
-    @property
-    def reaction_energy_eV(self) -> float:
-        """Energy of the relaxed product above the relaxed reactant."""
-        return float(self.product.get_potential_energy() - self.reactant.get_potential_energy())
+    @override
+    def levels_eV(self) -> tuple[float, float, float]:
+        saddle = float(self.energies[self.saddle_index])
+        return float(self.reactant.get_potential_energy()), saddle, float(self.product.get_potential_energy())
 
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
         return {
-            "barrier": Quantity(self.barrier_eV, "eV"),
-            "reverse_barrier": Quantity(self.reverse_barrier_eV, "eV"),
-            "reaction_energy": Quantity(self.reaction_energy_eV, "eV"),
+            **self.barrier_quantities(),
             "imaginary_frequency": Quantity(self.frequency_cm1, "cm^-1"),
             "arc_to_reactant": Quantity(float(self.arc_length[0]), ARC_UNIT),
             "arc_to_product": Quantity(float(self.arc_length[-1]), ARC_UNIT),
@@ -113,7 +101,7 @@ class IrcResult(Result):
         axes.plot(0.0, 0.0, "o", color=COLOURS[1])
         for barrier, colour in ((self.barrier_eV, COLOURS[2]), (self.reverse_barrier_eV, COLOURS[3])):
             axes.axhline(-barrier, color=colour, linewidth=0.8, linestyle="--")
-        axes.set_title(f"barrier {self.barrier_eV:.3f} eV, back {self.reverse_barrier_eV:.3f} eV", fontsize="medium")
+        axes.set_title(self.barrier_title(), fontsize="medium")
         return {"profile": figure}
 
     @override
@@ -179,8 +167,8 @@ def follow_irc(
         for name, side in zip(SIDES, sides, strict=True):
             end = side[-1].copy()
             end.calc = atoms.calc
-            ends.append(evaluated(relaxed(end, min(settings.fmax, END_FMAX), run, f"{name} end")))
-        return run.finish(_result(evaluated(atoms), vib, sides, ends, causes))
+            ends.append(_evaluated(relaxed(end, min(settings.fmax, END_FMAX), run, f"{name} end")))
+        return run.finish(_result(_evaluated(atoms), vib, sides, ends, causes))
 
 
 def _saddle_modes(atoms: Atoms, fmax: float, progress: bool) -> VibResult:
@@ -233,10 +221,10 @@ def _both_sides(
             ended = False
             try:
                 for ended in irc.irun(fmax=fmax, steps=steps, direction=name):  # noqa: B007 - read after the loop
-                    points.append(evaluated(moving))
+                    points.append(_evaluated(moving))
                     advance(1, f"{name}: {largest_force(moving):.3f} eV/Å")
             except IRCInnerLoopConvergenceFailure:
-                points.append(evaluated(moving))  # off the path, but in the right valley
+                points.append(_evaluated(moving))  # off the path, but in the right valley
                 causes.append(
                     f"the {name} side stopped at step {len(points) - 1}: its path bends too sharply; halve `step`"
                 )
@@ -272,7 +260,7 @@ class _Held(Calculator):
         self.results = {"energy": self._calculator.get_potential_energy(self.atoms), "forces": forces}
 
 
-def evaluated(atoms: Atoms) -> Atoms:
+def _evaluated(atoms: Atoms) -> Atoms:
     """Evaluate a structure; return a copy that keeps energy and forces, without the calculator."""
     atoms.get_forces()
     return evaluated_copy(atoms)

@@ -17,13 +17,13 @@ from dp_sim.config.recipe import documented
 from dp_sim.files import write_text
 from dp_sim.recipes.inputs.forces import largest_force
 from dp_sim.recipes.paths.band import BAND, Band, make_band, optimize_band, read_band
+from dp_sim.recipes.paths.barriers import BarrierResult
 from dp_sim.recipes.paths.ends import END_FMAX, displacement, is_free, place, prepare_ends, relaxed_ends
 from dp_sim.recipes.paths.first_path import check_interpolation, first_path
 from dp_sim.recipes.paths.settings import NEBSettings
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
-from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.results.tables import csv_text
 from dp_sim.recipes.run.directory import RunDirectory
 
@@ -34,7 +34,7 @@ DIP_EV = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
-class PathResult(Result):
+class PathResult(BarrierResult):
     """A band, converged or at its last step.
 
     Attributes
@@ -70,20 +70,9 @@ class PathResult(Result):
         """A copy of the highest image: the saddle point, to within `fmax`, where `converged`."""
         return evaluated_copy(self.images[self.highest_index])
 
-    @property
-    def barrier_eV(self) -> float:
-        """Energy of the highest image above the reactant, without zero-point energy."""
-        return float(self.energies.max() - self.energies[0])
-
-    @property
-    def reverse_barrier_eV(self) -> float:
-        """Energy of the highest image above the product."""
-        return float(self.energies.max() - self.energies[-1])
-
-    @property
-    def reaction_energy_eV(self) -> float:
-        """Energy of the product above the reactant."""
-        return float(self.energies[-1] - self.energies[0])
+    @override
+    def levels_eV(self) -> tuple[float, float, float]:
+        return float(self.energies[0]), float(self.energies.max()), float(self.energies[-1])
 
     @property
     def intermediates(self) -> tuple[int, ...]:
@@ -98,9 +87,7 @@ class PathResult(Result):
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
         return {
-            "barrier": Quantity(self.barrier_eV, "eV"),
-            "reverse_barrier": Quantity(self.reverse_barrier_eV, "eV"),
-            "reaction_energy": Quantity(self.reaction_energy_eV, "eV"),
+            **self.barrier_quantities(),
             "highest_image": Quantity(self.highest_index),
             "intermediate_images": Quantity(list(self.intermediates)),
             "largest_force": Quantity(self.largest_force, "eV/Angstrom"),
@@ -118,7 +105,7 @@ class PathResult(Result):
         axes.plot(fit.path, fit.energies, "o", color=COLOURS[0])
         top = self.highest_index
         axes.plot(fit.path[top], fit.energies[top], "o", color=COLOURS[1])
-        axes.set_title(f"barrier {self.barrier_eV:.3f} eV, back {self.reverse_barrier_eV:.3f} eV", fontsize="medium")
+        axes.set_title(self.barrier_title(), fontsize="medium")
         return {"profile": figure}
 
     @override

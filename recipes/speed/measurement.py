@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import tempfile
 import time
@@ -19,6 +18,7 @@ from typing_extensions import override
 
 from dp_sim.config.recipe import documented
 from dp_sim.errors import InputError
+from dp_sim.files import write_text
 from dp_sim.model.evaluator import Model
 from dp_sim.recipes.inputs.calculators import calculator_settings, loaded_model
 from dp_sim.recipes.inputs.structures import prepare_atoms
@@ -26,6 +26,7 @@ from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.results.tables import csv_text
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import Advance, progress_bar
 from dp_sim.recipes.speed.programs import Program, Step, deepmd_interpreter, deepmd_program, own_program
@@ -152,13 +153,15 @@ class SpeedResult(Result):
 
     @override
     def write_data(self, path: Callable[[str], Path]) -> None:
-        """timings.csv: every step that was counted."""
-        with path("timings.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["program", "atoms", "round", "seconds"])
-            for program, timings in (("dp-sim", self.timings), ("deepmd-kit", self.deepmd_timings)):
-                for timing in timings:
-                    writer.writerows([program, timing.atoms, i, s.seconds] for i, s in enumerate(timing.steps))
+        """Write timings.csv: every step that was counted."""
+        programs = {"dp-sim": self.timings, "deepmd-kit": self.deepmd_timings}
+        rows = [
+            (program, timing.atoms, number, step.seconds)
+            for program, timings in programs.items()
+            for timing in timings
+            for number, step in enumerate(timing.steps)
+        ]
+        write_text(path("timings.csv"), csv_text(["program", "atoms", "round", "seconds"], rows))
 
 
 @documented(BenchSettings)
