@@ -50,6 +50,7 @@ class Commands(TyperGroup):
     """The commands; tells SIGTERM from Ctrl-C before typer makes one of them."""
 
     def invoke(self, ctx: Any) -> Any:
+        """Run the command; SIGTERM ends it with its own status."""
         try:
             return super().invoke(ctx)
         except Terminated:
@@ -73,7 +74,7 @@ def _root(
 
 
 def make_app() -> typer.Typer:
-    """The application with every command."""
+    """Make the application with every command."""
     app = typer.Typer(
         cls=Commands,
         no_args_is_help=True,
@@ -94,6 +95,7 @@ def status(arguments: Sequence[str]) -> int:
     token = COMMAND.set(shlex.join(["dp-sim", *arguments]))
     logger, handler = logging.getLogger("dp_sim"), logging.StreamHandler()  # standard error; output is for results
     logger.addHandler(handler)
+    arguments = arguments or ["--help"]
     try:
         with signals_as_interrupts(), warnings.catch_warnings():
             warnings.showwarning = _log_warning
@@ -127,7 +129,7 @@ def _log_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """A warning as its sentence; python's form shows a line of our source, which helps nobody."""
+    """Log a warning as its sentence; Python's own form shows a line of our source."""
     logging.getLogger("dp_sim").warning("dp-sim: warning: %s", message)
 
 
@@ -139,7 +141,7 @@ def _show_traceback() -> bool:
 
 
 def run() -> None:
-    """The console script `dp-sim`."""
+    """Run the console script `dp-sim`."""
     sys.exit(status(sys.argv[1:]))
 
 

@@ -34,6 +34,7 @@ def setting(
     flags: tuple[str, ...] = (),
     metavar: str = "",
     may_change: bool = False,
+    is_path: bool = False,
     **bounds: float,
 ) -> Any:
     """Declare one setting of a recipe.
@@ -56,6 +57,8 @@ def setting(
         What the help shows in place of the type.
     may_change
         Whether a run may be resumed with another value.
+    is_path
+        Whether it names a file: config.yaml then holds its absolute path.
     **bounds
         `gt`, `ge`, `lt`, `le`: above, at least, below, at most.
 
@@ -70,6 +73,7 @@ def setting(
         "flags": flags,
         "metavar": metavar,
         "may_change": may_change,
+        "is_path": is_path,
     }
     return Field(default, description=meaning, json_schema_extra=extra, **bounds)  # type: ignore[call-overload]
 
@@ -136,8 +140,15 @@ class RecipeSettings(Section):
         return cls.check({name: keywords[name] for name in cls.model_fields})
 
     def as_used(self) -> dict[str, Any]:
-        """Return the settings as config.yaml holds them, without the seed, which stands beside them."""
-        return self.model_dump(mode="json", exclude={"seed"})
+        """Return the settings as config.yaml holds them, without the seed, which stands beside them.
+
+        Files have their absolute paths, so that config.yaml means the same in every directory.
+        """
+        used = self.model_dump(mode="json", exclude={"seed"})
+        for name, info in type(self).model_fields.items():
+            if described(info)["is_path"] and used[name] is not None and os.path.exists(used[name]):
+                used[name] = os.path.abspath(used[name])
+        return used
 
     @classmethod
     def may_change(cls) -> tuple[str, ...]:

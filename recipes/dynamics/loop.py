@@ -51,7 +51,7 @@ class Recorded:
 def simulate(
     engine: Engine, run: RunDirectory, settings: DynamicsSettings, conditions: Conditions, *, progress: bool
 ) -> Recorded:
-    """Run the engine to the end of the schedule, or from the last checkpoint to it, writing as it goes.
+    """Run the engine for all steps, or from the last checkpoint on, and write as it goes.
 
     Step 0 is sampled too. A run that becomes unstable stops at that sample, with the table and the frames up to there.
     """
@@ -78,7 +78,7 @@ def simulate(
 
 
 class _Recorder:
-    """The state of the loop: where the run is, what it has recorded, whether it is still sound."""
+    """The state of the loop: the step reached, what is recorded, and whether the motion is stable."""
 
     def __init__(
         self, engine: Engine, files: DynamicsFiles, settings: DynamicsSettings, conditions: Conditions
@@ -93,7 +93,7 @@ class _Recorder:
         self._at_whole_step = True
 
     def begin(self) -> int:
-        """Take up the checkpoint if there is one, else record step 0; return the step reached."""
+        """Continue from the checkpoint if there is one, else record step 0; return the step reached."""
         checkpoint = self._files.load_checkpoint()
         if checkpoint is None:
             self._files.begin()

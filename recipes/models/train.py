@@ -192,7 +192,8 @@ def train(
         overwrite=overwrite,
         resume=resume,
         advice={"training.steps": OTHER_STEPS},
-        data=(*config.data.train, *config.data.valid),
+        data=(data_files := (*config.data.train, *config.data.valid)),
+        repeated_by="dp-sim train config.yaml -o ANOTHER" if all(map(os.path.isabs, data_files)) else "",
     ) as run:
         remarks = say(data.remarks, run)
         run.log(

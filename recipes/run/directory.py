@@ -21,7 +21,7 @@ from dp_sim.config.safe_yaml import load_yaml
 from dp_sim.datasets.file_hash import hash_sources
 from dp_sim.errors import InputError
 from dp_sim.files import write_text
-from dp_sim.recipes.inputs.calculators import calculator_settings, model_sha256, parameters_of
+from dp_sim.recipes.inputs.calculators import NAMED_SPECS, calculator_settings, model_sha256, parameters_of
 from dp_sim.recipes.inputs.charges import remarks
 from dp_sim.recipes.inputs.identity import structure_parts, structures_sha256
 from dp_sim.recipes.results.formatting import plain
@@ -60,6 +60,8 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         Settings that may differ when a run is continued (`steps`, say).
     data
         Sources of frames (dp_sim.datasets.reading) of a run on data files; their content is hashed.
+    repeated_by
+        The command that repeats the run from its directory, for the head of config.yaml; empty where none does.
     advice
         Setting -> what to do where it differs from that of the run to be continued, if there is more to say than in
         general.
@@ -91,10 +93,12 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         may_change: Sequence[str] = (),
         advice: Mapping[str, str] | None = None,
         data: Sequence[str] = (),
+        repeated_by: str = "",
     ) -> None:
         self.recipe = recipe
         self.directory = None if directory is None else Path(directory)
-        self.config = plain({"recipe": recipe, **calculator_settings(calculator), "seed": seed, **settings})
+        self.config = plain({"recipe": recipe, **_calculator_settings(calculator), "seed": seed, **settings})
+        self._repeated_by = repeated_by
         self.resumed = False
         self._structures = structures
         input_hash, data_hashes = hash_sources(data) if data else (structures_sha256(structures), {})
@@ -137,6 +141,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
             resume=resume,
             resumable=settings.resumable,
             may_change=settings.may_change(),
+            repeated_by=_repeating_command(settings.recipe, len(structures), calculator),
         )
 
     def __enter__(self) -> RunDirectory:
@@ -162,7 +167,8 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
             self._manifest = earlier
         elif self._structures:
             write_frames(self._file("input.extxyz"), [_bare(atoms) for atoms in self._structures])
-        header = "# Every setting of this run as used; dp-sim COMMAND input.extxyz --config config.yaml repeats it.\n"
+        repeated = f"; from this directory, {self._repeated_by} repeats it" if self._repeated_by else ""
+        header = f"# Every setting of this run as used{repeated}.\n"
         write_text(self._file("config.yaml"), header + yaml.safe_dump(self.config, sort_keys=False))
         self._file("log.txt")
         if self._resume and not self.resumed:
@@ -182,6 +188,8 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
             )
         advice = "use the same one, another directory (-o), or start over with --overwrite"
         for key, before, now in _differences(old, self.config):
+            if key == "model" and earlier.model_sha256 == self._manifest.model_sha256:
+                continue  # the same model under another path
             if key not in self._may_change:
                 raise InputError(
                     "run-differs",
@@ -297,6 +305,25 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tup
             yield from ((f"{key}.{inner}", *values) for inner, *values in _differences(before, now))
         elif before != now:
             yield key, before, now
+
+
+def _calculator_settings(calculator: Any) -> dict[str, Any]:
+    """Return `calculator_settings` with absolute paths of models, so that config.yaml means the same everywhere."""
+    settings = calculator_settings(calculator)
+    files = {"model": [os.path.abspath(file) for file in settings["model"]]} if "model" in settings else {}
+    return {**settings, **files}
+
+
+def _repeating_command(recipe: str, n_structures: int, calculator: Any) -> str:
+    """Return the command that repeats a run from its own directory.
+
+    Empty for a calculator that a file cannot name: one made in Python, or one whose code a file must not start.
+    """
+    settings = calculator_settings(calculator)
+    if not (settings.get("model") or str(settings.get("calculator")).partition(":")[0] in NAMED_SPECS):
+        return ""
+    inputs = ["input.extxyz"] if n_structures == 1 else [f"input.extxyz@{number}" for number in range(n_structures)]
+    return f"dp-sim {recipe} {' '.join(inputs)} --config config.yaml -o ANOTHER"
 
 
 def _bare(atoms: Atoms) -> Atoms:

@@ -31,12 +31,14 @@ class BenchSettings(RecipeSettings):
         None,
         "Interpreter of an environment with deepmd-kit, to compare with",
         metavar="PYTHON",
+        is_path=True,
         detail="None: this one, if it has deepmd-kit.",
     )
     deepmd_model: str | None = setting(
         None,
         "What runs there: a frozen model, or one of ours, exported; by default MODEL",
         metavar="FILE",
+        is_path=True,
         detail="A compressed model cannot be exported: give the one that it was made from.",
     )
 

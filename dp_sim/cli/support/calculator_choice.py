@@ -22,7 +22,7 @@ class CalculatorChoice:
     may_import: bool
 
     def make(self) -> Any:
-        """The ASE calculator.
+        """Make the ASE calculator.
 
         Raises
         ------

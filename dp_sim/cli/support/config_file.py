@@ -33,7 +33,7 @@ def load_config(context: typer.Context, path: Path | None) -> Path | None:
                 "setting-unknown", f"{path}: unknown setting '{key}' for dp-sim {command}{nearest_name(key, options)}"
             )
     context.default_map = {
-        key: _as_option_value(value, multiple=getattr(options[key], "multiple", False))
+        key: _as_option_value(_found_beside(path, key, value), multiple=getattr(options[key], "multiple", False))
         for key, value in settings.items()
         if value is not None
     }
@@ -42,7 +42,7 @@ def load_config(context: typer.Context, path: Path | None) -> Path | None:
 
 @contextmanager
 def naming_config(context: typer.Context) -> Iterator[None]:
-    """Errors about a value that the file gave say so: neither the option's parser nor the recipe knows of the file.
+    """Name the file in errors about a value that it gave: neither the option's parser nor the recipe knows of it.
 
     A recipe's sentence about a setting begins with its name.
     """
@@ -66,7 +66,7 @@ def _from_file(context: typer.Context, name: str) -> bool:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
+    """Read the mapping in a YAML file.
 
     Raises
     ------
@@ -93,8 +93,16 @@ def read_config(path: Path) -> dict[str, Any]:
     return settings
 
 
+def _found_beside(path: Path, key: str, value: Any) -> Any:
+    """Take model files relative to the folder of the configuration file, if they are there."""
+    if key != "model":
+        return value
+    files = value if isinstance(value, list) else [value]
+    return [str(beside) if (beside := path.parent / str(file)).exists() else file for file in files]
+
+
 def _as_option_value(value: Any, *, multiple: bool) -> Any:
-    """A YAML value as the option's parser wants it: a list for a repeatable option, key=value for a mapping in it."""
+    """Turn a YAML value into what the option's parser reads: a list where it repeats, key=value for a mapping."""
     if not multiple:
         return value
     if isinstance(value, dict):

@@ -18,7 +18,7 @@ _INDEX = re.compile(r"-?\d+|(-?\d+)?:(-?\d+)?(:-?\d+)?")
 
 @contextmanager
 def naming(names: str) -> Iterator[None]:
-    """Errors about "the structure" say which file it came from: a recipe sees atoms and no file."""
+    """Name the file in errors about "the structure": a recipe sees atoms and no file."""
     try:
         yield
     except InputError as error:
@@ -28,7 +28,7 @@ def naming(names: str) -> Iterator[None]:
 
 
 def read_structure(name: str) -> Atoms:
-    """The one structure that `name` names: the last in the file unless an index says another.
+    """Read the one structure that `name` names: the last in the file unless an index says another.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def read_structure(name: str) -> Atoms:
 
 
 def read_structures(name: str) -> list[Atoms]:
-    """Every structure that `name` names: all in the file unless an index or slice says which."""
+    """Read every structure that `name` names: all in the file unless an index or slice says which."""
     return _read(name, default=":")
 
 

@@ -12,6 +12,7 @@ from dp_sim.cli.support.panels import MODELS
 
 
 def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
     app.command(rich_help_panel=MODELS)(compress)
 
 
@@ -25,7 +26,7 @@ def compress(
     verbose: VerboseOption = 0,
     quiet: QuietOption = False,
 ) -> None:
-    """A model with tables for embedding nets: the same numbers, several times faster. It cannot be trained further."""
+    """Replace embedding nets by tables: the same numbers, several times faster. The result cannot be trained."""
     set_up(verbose, quiet)
     from dp_sim.model.compression import SPACING, compress_file
 

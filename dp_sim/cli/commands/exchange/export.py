@@ -12,6 +12,7 @@ from dp_sim.cli.support.panels import MODELS
 
 
 def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
     app.command(rich_help_panel=MODELS)(export)
 
 
@@ -33,7 +34,7 @@ def export(
     verbose: VerboseOption = 0,
     quiet: QuietOption = False,
 ) -> None:
-    """A model in DeePMD-kit's form, with the same numbers; `dp convert-backend` makes .pth and .pb of it."""
+    """Write a model in DeePMD-kit's form, with the same numbers; `dp convert-backend` makes .pth and .pb of it."""
     set_up(verbose, quiet)
     from dp_sim.deepmd.exporting import export_model, places_for
     from dp_sim.errors import InputError, choose

@@ -12,6 +12,7 @@ from dp_sim.cli.support.panels import MODELS
 
 
 def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
     app.command("import", rich_help_panel=MODELS)(import_)
 
 
@@ -28,7 +29,7 @@ def import_(
     verbose: VerboseOption = 0,
     quiet: QuietOption = False,
 ) -> None:
-    """A DeePMD-kit model as a dp-sim model, with the same numbers; deepmd-kit is not needed."""
+    """Make a dp-sim model of a DeePMD-kit model, with the same numbers; deepmd-kit is not needed."""
     set_up(verbose, quiet)
     from dp_sim.deepmd.importing import import_model
 

@@ -30,6 +30,7 @@ _DERIVED_UNITS = {"forces": "eV/Angstrom", "virial": "eV", "stress (ASE)": "eV/A
 
 
 def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
     app.command(rich_help_panel=MODELS)(info)
 
 
@@ -67,7 +68,7 @@ def info(
     verbose: VerboseOption = 0,
     quiet: QuietOption = False,
 ) -> None:
-    """What is in a model file (species, networks, training), or in data (labels, neighbours, suggested settings)."""
+    """Show what is in a model file (species, networks, training) or in data (labels, neighbours, first settings)."""
     set_up(verbose, quiet)
     from dp_sim.errors import InputError
     from dp_sim.model.model_file import DEEPMD_SUFFIXES, is_archive

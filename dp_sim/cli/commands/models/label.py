@@ -26,6 +26,7 @@ from dp_sim.cli.support.panels import MODELS
 
 
 def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
     app.command(rich_help_panel=MODELS)(label)
 
 

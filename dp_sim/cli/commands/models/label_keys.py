@@ -31,7 +31,7 @@ StressKeyOption = Annotated[
 
 
 def label_keys(energy: str | None, forces: str | None, virial: str | None, stress: str | None) -> LabelKeys:
-    """The names given as settings; InputError for an empty one."""
+    """Return the names given as settings; InputError for an empty one."""
     from dp_sim.config.training import LabelKeys
     from dp_sim.errors import InputError
 

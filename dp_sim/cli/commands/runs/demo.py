@@ -19,6 +19,7 @@ from dp_sim.cli.support.panels import START
 
 
 def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
     app.command(rich_help_panel=START)(demo)
 
 

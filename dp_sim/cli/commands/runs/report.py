@@ -12,6 +12,7 @@ from dp_sim.cli.support.panels import REPORTS
 
 
 def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
     app.command(rich_help_panel=REPORTS)(report)
 
 
