@@ -28,6 +28,8 @@ def register_operators() -> str:
     str
         Why it cannot be used; empty if it can.
     """
+    import torch  # noqa: F401 - the library looks for torch among what the process has loaded
+
     spec = importlib.util.find_spec("dp_sim.compiled._kernels")
     if spec is None or spec.origin is None:
         return "dp-sim was installed without a C++ compiler"
