@@ -131,7 +131,13 @@ class Result:
     @property
     def _headline(self) -> str:
         """The title and whether it converged, with the cause where it did not."""
-        return f"{self.title}: " + ("converged" if self.converged else f"not converged: {self.cause}")
+        state = "converged" if self.converged else f"not converged: {self.cause}"
+        return f"{self.title}: {state}" + (f"; {self.outcome}" if self.outcome and self.converged else "")
+
+    @property
+    def outcome(self) -> str:
+        """What was found, as a phrase beside the verdict on convergence, where a recipe has one; else empty."""
+        return ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Keep the short `repr` below: `dataclass` would give each subclass one that prints every array."""
@@ -159,6 +165,7 @@ class Result:
             "title": self.title,
             "converged": self.converged,
             "cause": self.cause,
+            **({"outcome": self.outcome} if self.outcome else {}),
             "values": {name: quantity.to_dict() for name, quantity in self.quantities().items()},
             "provenance": plain(self.provenance),
         }

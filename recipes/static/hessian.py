@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -17,13 +17,31 @@ from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
 
 Hessian = NDArray[np.float64]
-#: Finished rows of a Hessian by differences, (3n, 3N), NaN where not done yet: what an interrupted run continues from.
+
+
+class SecondDerivatives(NamedTuple):
+    """Derivatives over the n mobile atoms of N.
+
+    hessian               (3n, 3n) of the energy, eV/Angstrom^2; symmetric
+    source                how it was computed, in words
+    exact                 whether without differences
+    dipole_derivatives    (n, 3, 3) of the dipole's components (last axis) by each coordinate, e; None where the
+                          calculator gives no dipole, or the structure, being periodic, has none
+    """
+
+    hessian: Hessian
+    source: str
+    exact: bool
+    dipole_derivatives: NDArray[np.float64] | None
+
+
+#: Finished differences, (n, 3, 3N) and 3 more with a dipole, NaN where not done yet: an interrupted run continues here.
 PARTIAL = "hessian_rows.npy"
 
 
 def compute_hessian(
     atoms: Atoms, *, method: str, delta: float, mobile: NDArray[np.intp], run: RunDirectory, progress: bool
-) -> tuple[Hessian, str]:
+) -> SecondDerivatives:
     """Compute the second derivatives of the energy over the mobile atoms.
 
     Parameters
@@ -40,13 +58,6 @@ def compute_hessian(
     run, progress
         Where finished rows of the differences are kept, and whether the progress is shown.
 
-    Returns
-    -------
-    hessian
-        (3n, 3n) eV/Angstrom^2, symmetric.
-    source
-        How it was computed, in words.
-
     Raises
     ------
     InputError
@@ -56,16 +67,23 @@ def compute_hessian(
         exact = exact_hessian(atoms)
         if exact is not None:
             rows = (3 * mobile[:, None] + np.arange(3)).ravel()
-            return _symmetric(exact[np.ix_(rows, rows)], run), "exact"
+            dipoles = _dipole_differences(atoms, mobile, delta) if has_dipole(atoms) else None
+            return SecondDerivatives(_symmetric(exact[np.ix_(rows, rows)], run), "exact", True, dipoles)
         if method == "exact":
             raise InputError(
                 "hessian-missing",
                 f"hessian='exact' was asked for and {type(atoms.calc).__name__} has no get_hessian(atoms); "
                 "use 'differences' or 'auto'",
             )
-    full = difference_hessian(atoms, delta=delta, mobile=mobile, partial=run.path(PARTIAL), progress=progress)
+    full, dipoles = difference_rows(atoms, delta=delta, mobile=mobile, partial=run.path(PARTIAL), progress=progress)
     columns = (3 * mobile[:, None] + np.arange(3)).ravel()
-    return _symmetric(full[:, columns], run), f"central differences of the forces, {delta:g} Angstrom"
+    source = f"central differences of the forces, {delta:g} Angstrom"
+    return SecondDerivatives(_symmetric(full[:, columns], run), source, False, dipoles)
+
+
+def has_dipole(atoms: Atoms) -> bool:
+    """Whether the calculator gives a dipole and the structure, being finite, has one."""
+    return "dipole" in getattr(atoms.calc, "implemented_properties", ()) and not atoms.pbc.any()
 
 
 def exact_hessian(atoms: Atoms) -> Hessian | None:
@@ -83,7 +101,14 @@ def exact_hessian(atoms: Atoms) -> Hessian | None:
 def difference_hessian(
     atoms: Atoms, *, delta: float, mobile: NDArray[np.intp], partial: Path | None, progress: bool
 ) -> Hessian:
-    """Compute the Hessian by central differences: H_ij = -[F_j(x_i + delta) - F_j(x_i - delta)] / (2 delta).
+    """Compute rows of the Hessian by central differences: the first part of `difference_rows`, (3n, 3N)."""
+    return difference_rows(atoms, delta=delta, mobile=mobile, partial=partial, progress=progress)[0]
+
+
+def difference_rows(
+    atoms: Atoms, *, delta: float, mobile: NDArray[np.intp], partial: Path | None, progress: bool
+) -> tuple[Hessian, NDArray[np.float64] | None]:
+    """Differentiate forces and dipole: H_ij = -[F_j(x_i + delta) - F_j(x_i - delta)] / (2 delta).
 
     Parameters
     ----------
@@ -100,30 +125,54 @@ def difference_hessian(
 
     Returns
     -------
-    (3n, 3N) array
-        Rows of the mobile atoms, columns of all, eV/Angstrom^2.
+    hessian
+        (3n, 3N): rows of the mobile atoms, columns of all, eV/Angstrom^2.
+    dipole_derivatives
+        (n, 3, 3), e; None where there is no dipole. They cost nothing: the forces were asked for.
     """
-    rows = np.full((len(mobile), 3, 3 * len(atoms)), np.nan)
+    dipole = has_dipole(atoms)
+    columns = 3 * len(atoms)
+    rows = np.full((len(mobile), 3, columns + 3 * dipole), np.nan)
     if partial is not None and partial.is_file():
-        rows = np.load(partial, allow_pickle=False)
+        earlier = np.load(partial, allow_pickle=False)
+        if earlier.shape == rows.shape:
+            rows = earlier
     with progress_bar("hessian", total=len(mobile), show=progress) as advance:
         for number, atom in enumerate(mobile):
             if np.isnan(rows[number]).any():
-                rows[number] = _differences(atoms, atom, delta)
+                rows[number] = _differences(atoms, atom, delta, dipole)
                 if partial is not None:
                     with atomic_path(partial) as temporary:
                         np.save(temporary, rows)
             advance()
-    return rows.reshape(3 * len(mobile), 3 * len(atoms))
+    hessian = rows[:, :, :columns].reshape(3 * len(mobile), columns)
+    return hessian, rows[:, :, columns:] if dipole else None
 
 
-def _differences(atoms: Atoms, atom: int, delta: float) -> NDArray[np.float64]:
-    """Compute the three rows of one atom (3, 3N), from six structures."""
+def _differences(atoms: Atoms, atom: int, delta: float, dipole: bool) -> NDArray[np.float64]:
+    """Differentiate the gradient, and the dipole if asked, along the coordinates of one atom: (3, 3N [+ 3])."""
+    displaced = _displaced(atoms, atom, delta)
+    values = []
+    for moved, (_, forces) in zip(displaced, energies_and_forces(displaced, atoms.calc), strict=True):
+        values.append([-forces.ravel(), atoms.calc.get_dipole_moment(moved)] if dipole else [-forces.ravel()])
+    rows = np.array([np.concatenate(value) for value in values])
+    return (rows[0::2] - rows[1::2]) / (2 * delta)
+
+
+def _dipole_differences(atoms: Atoms, mobile: NDArray[np.intp], delta: float) -> NDArray[np.float64]:
+    """Differentiate the dipole alone, (n, 3, 3)."""
+    dipoles = np.array(
+        [[atoms.calc.get_dipole_moment(moved) for moved in _displaced(atoms, atom, delta)] for atom in mobile]
+    )
+    return np.asarray((dipoles[:, 0::2] - dipoles[:, 1::2]) / (2 * delta))
+
+
+def _displaced(atoms: Atoms, atom: int, delta: float) -> list[Atoms]:
+    """Displace one atom along x, y and z, each to both sides: six structures."""
     displaced = [atoms.copy() for _ in range(6)]
     for number, moved in enumerate(displaced):
         moved.positions[atom, number // 2] += -delta if number % 2 else delta
-    forces = np.array([own.ravel() for _, own in energies_and_forces(displaced, atoms.calc)])
-    return -(forces[0::2] - forces[1::2]) / (2 * delta)
+    return displaced
 
 
 def _symmetric(hessian: Hessian, run: RunDirectory) -> Hessian:

@@ -9,6 +9,9 @@ from pydantic import model_validator
 from dp_sim.config.recipe import RecipeSettings, setting
 from dp_sim.errors import InputError
 
+#: Ways to count vibrations in thermochemistry; see `dp_sim.recipes.static.thermochemistry`.
+THERMO_METHODS = ("auto", "ideal-gas", "quasi-rrho", "raised", "harmonic")
+
 
 class EvalSettings(RecipeSettings):
     """Energy, forces and stress of one structure; with several models their spread."""
@@ -62,7 +65,7 @@ class OptSettings(RecipeSettings):
 
 
 class VibSettings(RecipeSettings):
-    """Normal modes, frequencies and zero-point energy of a relaxed structure."""
+    """Normal modes: minimum or saddle point, frequencies, infrared spectrum, thermochemistry."""
 
     recipe: ClassVar[str] = "vib"
     function: ClassVar[str] = "dp_sim.recipes.static.vib:vibrations"
@@ -84,3 +87,65 @@ class VibSettings(RecipeSettings):
         detail="Above it the result is not converged: away from a stationary point the frequencies depend on the "
         "coordinates, and rotations do not separate.",
     )
+    relax: bool = setting(False, "Relax the structure first, to a tenth of fmax")
+    isotopes: tuple[str, ...] = setting(
+        (),
+        "Isotopes: element or index of an atom, and name or mass",
+        flags=("--isotope",),
+        metavar="H=D|3=13C|O=17.999",
+        may_change=True,
+        detail="Masses in amu, indices from 0; later ones override earlier ones.",
+    )
+    thermo: str = setting(
+        "auto",
+        "Thermochemistry",
+        choices=THERMO_METHODS,
+        may_change=True,
+        detail="auto: ideal-gas of a molecule that moves and turns freely, harmonic of anything else.",
+    )
+    temperature_min_K: float = setting(
+        100.0, "First temperature of its table", unit="K", gt=0, flags=("--temperature-min",), may_change=True
+    )
+    temperature_max_K: float = setting(
+        1000.0,
+        "Last temperature of its table",
+        unit="K",
+        gt=0,
+        flags=("--temperature-max",),
+        may_change=True,
+        detail="The table has 298.15 K too.",
+    )
+    temperature_step_K: float = setting(
+        100.0, "Step between its temperatures", unit="K", ge=0.1, flags=("--temperature-step",), may_change=True
+    )
+    pressure_bar: float = setting(
+        1.0, "Pressure of the ideal gas", unit="bar", gt=0, flags=("--pressure",), may_change=True
+    )
+    symmetry_number: int | None = setting(
+        None, "Symmetry number of the molecule; found from the structure if not given", ge=1, may_change=True
+    )
+    spin_multiplicity: int | None = setting(
+        None,
+        "Spin multiplicity 2 S + 1; the lowest that the number of electrons allows if not given",
+        ge=1,
+        may_change=True,
+    )
+    width_cm1: float = setting(
+        10.0,
+        "Full width at half maximum of infrared lines",
+        unit="cm⁻¹",
+        gt=0,
+        flags=("--width",),
+        may_change=True,
+        detail="There is a spectrum where the calculator gives dipoles.",
+    )
+
+    @model_validator(mode="after")
+    def _temperatures_rise(self) -> Self:
+        if self.temperature_max_K < self.temperature_min_K:
+            raise InputError(
+                "setting-out-of-range",
+                f"temperature_max_K ({self.temperature_max_K:g}) is below temperature_min_K "
+                f"({self.temperature_min_K:g}); exchange them",
+            )
+        return self

@@ -27,7 +27,6 @@ from dp_sim.recipes.static.normal_modes import ZERO_CM1
 
 Array = NDArray[np.float64]
 
-METHODS = ("auto", "ideal-gas", "quasi-rrho", "raised", "harmonic")
 #: Where a vibration is half a rotor (quasi-rrho), and what low frequencies are raised to, cm^-1.
 LOW_CM1 = 100.0
 #: Moment of inertia of Grimme's rotor, 1e-44 kg m^2, in ASE's units (amu Angstrom^2).
@@ -138,7 +137,7 @@ def thermochemistry(
     energy_eV
         Potential energy.
     method
-        One of `METHODS` but `auto`.
+        One of `THERMO_METHODS` but `auto`.
     molecule
         For all methods but `harmonic`.
 

@@ -21,7 +21,9 @@ FLAGS = {
                   "--backend", "--platform"],
     OptSettings: ["--fmax", "--steps", "--optimizer", "--cell", "--no-cell", "--pressure"],
     TSSettings: ["--fmax", "--steps"],
-    VibSettings: ["--hessian", "--delta", "--fmax"],
+    VibSettings: ["--hessian", "--delta", "--fmax", "--relax", "--no-relax", "--isotope", "--thermo",
+                  "--temperature-min", "--temperature-max", "--temperature-step", "--pressure",
+                  "--symmetry-number", "--spin-multiplicity", "--width"],
 }  # fmt: skip
 FLAGS[NVTSettings] = [*FLAGS[NVESettings], "--friction", "--hydrogen-mass"]
 FLAGS[NPTSettings] = [*FLAGS[NVTSettings], "--pressure", "-p"]
