@@ -37,6 +37,14 @@ def test_every_template_is_listed() -> None:
     assert listed == {file for file in (results / "templates").iterdir() if file.is_file()}
 
 
+def test_mapped_folders_are_found_without_an_installed_copy() -> None:
+    """Links in dp_sim/ show type checkers and editors what setuptools maps there."""
+    for name, folder in SETTINGS["tool"]["setuptools"]["package-dir"].items():
+        link = ROOT / name.replace(".", "/")
+        assert link.is_symlink(), f"{link} must be a link to {folder}"
+        assert link.resolve() == ROOT / folder
+
+
 def test_where_there_is_a_compiler_there_are_operators() -> None:
     """A library that fails to compile is left out without an error, and tests of the compiled path skipped."""
     if shutil.which("g++") is None and find_spec("ziglang") is None:
@@ -79,10 +87,9 @@ def test_linter_refuses_a_slow_import_at_the_top_of_a_module() -> None:
 
 
 def lint_imports(folder: Path, extra: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Lint a copy of the tree as it is installed, where import-linter finds plugins and recipes inside dp_sim."""
-    sources = shutil.ignore_patterns("__pycache__", "*.so", "kernels")
-    for name, source in (("dp_sim", "dp_sim"), ("dp_sim/plugins", "plugins"), ("dp_sim/recipes", "recipes")):
-        shutil.copytree(ROOT / source, folder / name, ignore=sources)
+    """Lint a copy of the tree, with folders in place of links."""
+    ignored = shutil.ignore_patterns("__pycache__", "*.so", "kernels", "example_systems")
+    shutil.copytree(ROOT / "dp_sim", folder / "dp_sim", ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", folder)
     for file, line in extra.items():
         with (folder / file).open("a") as module:
