@@ -2,16 +2,19 @@
 
 From a model of this kind come the checks of a recipe, its command-line options, what config.yaml holds and the
 Parameters section of its docstring. The recipe's own signature repeats names, types and defaults, so that editors and
-type checkers see them; a test holds the two together.
+type checkers see them; a test holds the two together. A new setting is a field in the settings.py of its room and a
+keyword of the recipe, and nothing else.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import re
+import textwrap
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
 
 import annotated_types
@@ -227,31 +230,33 @@ def expectation(info: FieldInfo) -> str:
     return " ".join([what, " and ".join(limits)]).rstrip() + unit
 
 
-#: Keywords that every recipe takes beside its settings.
-CALL_KEYWORDS = """\
-out : path, default None
-    Directory for all files of the run; None: no files.
-overwrite : bool, default False
-    Replace an earlier run in `out`.
-resume : bool, default False
-    Continue the run in `out`.
-progress : bool, default True
-    Show a progress bar on a terminal."""
+#: Keywords that every recipe takes beside its settings: name -> type, default and meaning.
+CALL_KEYWORDS = {
+    "out": ("path or None, default None", "Directory for all files of the run; None: no files."),
+    "overwrite": ("bool, default False", "Replace an earlier run in `out`."),
+    "resume": ("bool, default False", "Continue the run in `out`."),
+    "progress": ("bool, default True", "Show a progress bar on a terminal."),
+}
+#: Width of the lines of a docstring.
+DOCSTRING_WIDTH = 116
 
 
-def parameters_text(settings: type[RecipeSettings]) -> str:
-    """Return the numpydoc entries of all keywords of a recipe."""
-    entries = []
-    for name, info in settings.model_fields.items():
-        kind, several, optional = plain_type(info.annotation)
-        typed = f"sequence of {kind.__name__}" if several else kind.__name__
-        typed += " or None" if optional else ""
-        default = "" if info.is_required() else f", default {info.default!r}"
-        extra = described(info)
-        choices = f" One of {', '.join(extra['choices'])}." if extra["choices"] else ""
-        sentences = f"{phrase(info)}.{choices} {extra['detail']}".rstrip()
-        entries.append(f"{name} : {typed}{default}\n    {sentences}")
-    return "\n".join([*entries, CALL_KEYWORDS])
+def _documentation(info: FieldInfo) -> tuple[str, str]:
+    """Return type with default, and the meaning in sentences."""
+    kind, several, optional = plain_type(info.annotation)
+    typed = f"sequence of {kind.__name__}" if several else kind.__name__
+    typed += " or None" if optional else ""
+    extra = described(info)
+    choices = f" One of {', '.join(extra['choices'])}." if extra["choices"] else ""
+    default = "" if info.is_required() else f", default {info.default!r}"
+    return typed + default, f"{phrase(info)}.{choices} {extra['detail']}".rstrip()
+
+
+def parameters_text(settings: type[RecipeSettings], order: Sequence[str]) -> str:
+    """Return the numpydoc entries of the keywords of a recipe, in the order given."""
+    entries = {name: _documentation(info) for name, info in settings.model_fields.items()} | CALL_KEYWORDS
+    wrap = functools.partial(textwrap.fill, width=DOCSTRING_WIDTH, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join(f"{name} : {entries[name][0]}\n{wrap(entries[name][1])}" for name in order if name in entries)
 
 
 def documented(settings: type[RecipeSettings]) -> Callable[[Function], Function]:
@@ -266,7 +271,8 @@ def documented(settings: type[RecipeSettings]) -> Callable[[Function], Function]
         if section is None:
             raise TypeError(f"the docstring of {function.__name__} has no Parameters section")
         end = section.end()
-        function.__doc__ = f"{text[:end].rstrip()}\n{parameters_text(settings)}\n{text[end:]}".rstrip() + "\n"
+        entries = parameters_text(settings, tuple(inspect.signature(function).parameters))
+        function.__doc__ = f"{text[:end].rstrip()}\n{entries}\n{text[end:]}".rstrip() + "\n"
         return function
 
     return add

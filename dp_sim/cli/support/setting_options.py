@@ -13,8 +13,12 @@ from dp_sim.config.recipe import RecipeSettings, described, phrase, plain_type
 
 
 def option_parameters(settings: type[RecipeSettings]) -> list[inspect.Parameter]:
-    """Return one keyword for each setting but the seed, which all recipes share, as typer reads them."""
-    return [_parameter(name, info) for name, info in settings.model_fields.items() if name != "seed"]
+    """Return one keyword for each setting but the seed, which all recipes share, as typer reads them.
+
+    What must be given stands first.
+    """
+    own = [(name, info) for name, info in settings.model_fields.items() if name != "seed"]
+    return [_parameter(name, info) for name, info in sorted(own, key=lambda one: not one[1].is_required())]
 
 
 def flags_of(name: str, info: FieldInfo) -> tuple[str, ...]:
