@@ -88,7 +88,7 @@ def label_structures(
     out = Path(out)
     calculator = as_calculator(calc)
     sources = [_source(number, atoms, calculator) for number, atoms in enumerate(structures)]
-    partial = out.with_name(f".{out.name}.partial")
+    partial = unfinished_file(out)
     done = _earlier(out, partial, sources, overwrite=overwrite, resume=resume)
     continued, failed = len(done), dict[int, str]()
     dropped: set[str] = set()
@@ -116,6 +116,11 @@ def label_structures(
     write_frames(out, frames)
     partial.unlink()
     return Labelled(frames, continued, failed)
+
+
+def unfinished_file(out: Path) -> Path:
+    """Return the hidden file beside `out` in which labels gather until all are there."""
+    return out.with_name(f".{out.name}.partial")
 
 
 def _source(number: int, atoms: Atoms, calculator: Any) -> str:

@@ -4,12 +4,11 @@ import json
 import os
 import shlex
 import signal
-import threading
 
 import pytest
 import yaml
 from ase.build import bulk
-from ase.io import read
+from ase.io import read, write
 
 EMT = ("--calculator", "emt")
 
@@ -50,23 +49,41 @@ def test_python_writes_nothing_without_out(water, tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["water.xyz"]
 
 
-def test_ctrl_c_says_what_continues_the_run(dp_sim, tmp_path, monkeypatch):
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Ctrl-C at a given evaluation of EMT: interrupted(30)."""
     from ase.calculators.emt import EMT as Calculator
 
-    bulk("Cu").write(tmp_path / "cu.extxyz")
     calls = []
     original = Calculator.calculate
 
-    def counted(self, *arguments, **options):
-        calls.append(1)
-        if len(calls) == 30:
-            os.kill(os.getpid(), signal.SIGINT)
-        return original(self, *arguments, **options)
+    def interrupt_at(evaluation: int) -> list[int]:
+        def counted(self, *arguments, **options):
+            calls.append(1)
+            if len(calls) == evaluation:
+                os.kill(os.getpid(), signal.SIGINT)
+            return original(self, *arguments, **options)
 
-    assert threading.current_thread() is threading.main_thread()
-    monkeypatch.setattr(Calculator, "calculate", counted)
-    command = ("nvt", "cu.extxyz", *EMT, "-T", "300", "--steps", "1000")
-    outcome = dp_sim(*command)
+        monkeypatch.setattr(Calculator, "calculate", counted)
+        return calls
+
+    return interrupt_at
+
+
+def test_ctrl_c_in_labelling_says_what_continues_it(dp_sim, tmp_path, interrupted):
+    write(tmp_path / "many.extxyz", [bulk("Cu", a=3.5 + 0.02 * number) for number in range(9)])
+    calls = interrupted(5)
+    outcome = dp_sim("label", "many.extxyz", *EMT, "-o", "labelled.extxyz")
+    assert len(calls) < 9
+    assert "the same command with --resume goes on with labelled.extxyz" in outcome.err
+    assert dp_sim("label", "many.extxyz", *EMT, "-o", "labelled.extxyz", "--resume").code == 0
+    assert len(read(tmp_path / "labelled.extxyz", index=":")) == 9
+
+
+def test_ctrl_c_says_what_continues_the_run(dp_sim, tmp_path, interrupted):
+    bulk("Cu").write(tmp_path / "cu.extxyz")
+    calls = interrupted(30)
+    outcome = dp_sim("nvt", "cu.extxyz", *EMT, "-T", "300", "--steps", "1000")
     assert len(calls) < 1000
     assert "the run is in cu-nvt; the same command with -o cu-nvt --resume continues it" in outcome.err
     assert (tmp_path / "cu-nvt" / "checkpoint.npz").exists()

@@ -53,11 +53,16 @@ def label(
     """Label structures with energy, forces and stress from a reference calculator."""
     set_up(verbose, quiet, threads)
     from dp_sim.cli.support.structures import read_structures
-    from dp_sim.recipes.models.label import label_structures
+    from dp_sim.recipes.models.label import label_structures, unfinished_file
 
     frames = [atoms for name in structures for atoms in read_structures(name)]
     choice = CalculatorChoice(model, calculator, calculator_arg, device, dtype, may_import=True)
-    labelled = label_structures(frames, choice.make(), out, overwrite=overwrite, resume=resume, progress=not quiet)
+    try:
+        labelled = label_structures(frames, choice.make(), out, overwrite=overwrite, resume=resume, progress=not quiet)
+    except KeyboardInterrupt:
+        if unfinished_file(out).exists():
+            typer.echo(f"interrupted: the same command with --resume goes on with {out}", err=True)
+        raise
     if not quiet:
         earlier = f" ({labelled.continued} of them before)" if labelled.continued else ""
         typer.echo(f"{len(labelled.frames)} of {len(frames)} structures labelled{earlier}: {out}")
