@@ -120,6 +120,7 @@ class TestDPA1Contract(TestHybridContract):
     """DPA-1 with a mean, excluded pairs and a factor that the switch takes to zero: smooth, whichever atom is first."""
 
     file = "dpa1_smooth.dp"
+    compiled = False
 
 
 def test_angles_of_a_water_molecule(tmp_path: Path) -> None:
