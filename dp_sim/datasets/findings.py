@@ -61,6 +61,7 @@ class FindingCollector:
     def __init__(self) -> None:
         self._compositions: dict[str, _Composition] = {}
         self._found: dict[str, list[str]] = {}
+        self._frames_with_forces = 0
         self.structures: dict[bytes, tuple[str, float | None]] = {}
 
     def add(self, frame: Frame, bond_share: float | None = None) -> None:
@@ -70,8 +71,8 @@ class FindingCollector:
             self._add_structure(frame)
         if bond_share is not None and bond_share < _BOND_SHARE:
             self._find("close-atoms", frame)
-        if frame.forces is not None:
-            self._check_net_force(frame, frame.forces)
+        if frame.forces is not None and not frame.isolated:
+            self._check_forces(frame, frame.forces)
         if frame.virial is not None and frame.pbc.all():
             volume = abs(float(np.linalg.det(frame.cell)))
             if np.abs(frame.virial).max() > _STRESS * volume:
@@ -101,7 +102,12 @@ class FindingCollector:
         same = energy is None or frame.energy is None or abs(energy - frame.energy) < 1e-4 * len(frame.numbers)
         self._find("repeated" if same else "repeated-other-energy", frame)
 
-    def _check_net_force(self, frame: Frame, forces: np.ndarray) -> None:
+    def _check_forces(self, frame: Frame, forces: np.ndarray) -> None:
+        self._frames_with_forces += 1
+        if not forces.any():
+            self._find("zero-forces", frame)
+        elif frame.energy == 0.0:
+            self._find("zero-energy", frame)
         net = float(np.linalg.norm(forces.sum(axis=0)))
         lengths = float(np.linalg.norm(forces, axis=1).sum())
         if net > max(_NET_SHARE * lengths, _NET_FORCE * len(forces)):
@@ -115,6 +121,11 @@ class FindingCollector:
             "energy-offset": self._offsets(),
             **self._found,
         }
+        # a crystal at rest has no forces, and one energy may be the zero: many frames of either are none
+        if len(found.get("zero-forces", ())) < max(2, self._frames_with_forces):
+            found.pop("zero-forces", None)
+        if len(found.get("zero-energy", ())) < 2:
+            found.pop("zero-energy", None)
         return [Finding(kind, text, tuple(found[kind])) for kind, text in _TEXTS.items() if found.get(kind)]
 
     def _outliers(self, what: str, floor: float) -> list[str]:
@@ -151,6 +162,8 @@ _TEXTS = {
     "energy-outlier": "energy far from all others of its composition: another unit or zero, or a failed calculation",
     "force-outlier": "forces many times those of its composition: another unit, or a failed calculation",
     "energy-offset": "energies of compositions do not fit one energy per element: different zeros, or methods",
+    "zero-energy": "energy exactly zero: rather not computed, and the label is under another name or missing",
+    "zero-forces": "forces exactly zero in every frame: rather not computed",
     "large-stress": "virial of a stress above 80 GPa: rather another unit",
     "zero-virial": "virial exactly zero in a periodic structure with forces: rather not computed",
     "close-atoms": "atoms nearer than half a bond (the sum of covalent radii)",

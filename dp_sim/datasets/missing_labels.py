@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dp_sim.datasets.label_reading.names import may_be_meant
-from dp_sim.datasets.remarks import Remarks
+from dp_sim.datasets.remarks import Remarks, frames_text
 
 _WITHOUT = {
     "energy": "forces alone, and its energies have no zero",
@@ -14,7 +14,7 @@ _WITHOUT = {
 
 
 def state_missing(counts: Mapping[str, int], frames: int, remarks: Remarks) -> None:
-    """Add to `remarks` which of energy and forces are missing or of mixed names, and names that may have been meant.
+    """Add to `remarks` which of energy and forces are missing or of mixed names, and what else frames differ in.
 
     Parameters
     ----------
@@ -30,6 +30,10 @@ def state_missing(counts: Mapping[str, int], frames: int, remarks: Remarks) -> N
             remarks.state(f"no frame has {label}: a model trained on them learns from {_WITHOUT[label]}{similar}")
         elif counts[label] < frames:
             remarks.decide(f"without {label}", frames - counts[label])
+    for key, values in remarks.untold.items():
+        shown = ", ".join(f"{value} ({frames_text(n)})" for value, n in values.items())
+        if len(values) > 1:
+            remarks.state(f"'{key}' is {shown}: a model does not know it, and cannot tell these frames apart")
     for label in ("energy", "forces"):
         if len(remarks.sources.get(label, ())) > 1:
             remarks.state(f"{label} under several names, {remarks.source_text(label)}: are they of one method?")

@@ -27,6 +27,8 @@ class Remarks:
         sentence about a frame -> frames that it is true of.
     facts
         sentences about the data as a whole.
+    untold
+        property that a model does not know (a charge) -> its value -> frames.
     seen
         (label, name) of the names given by the user that a frame had.
     """
@@ -35,6 +37,7 @@ class Remarks:
         self.sources: dict[str, Counter[str]] = {}
         self.decisions: Counter[str] = Counter()
         self.facts: list[str] = []
+        self.untold: dict[str, Counter[str]] = {}
         self.seen: set[tuple[str, str]] = set()
 
     def read_from(self, label: str, key: str) -> None:
@@ -44,6 +47,10 @@ class Remarks:
     def decide(self, sentence: str, frames: int = 1) -> None:
         """Count `frames` more that `sentence` is true of."""
         self.decisions[sentence] += frames
+
+    def tell_apart(self, key: str, value: str) -> None:
+        """Count a frame with a property that no model here knows; it matters once it differs between frames."""
+        self.untold.setdefault(key, Counter())[value] += 1
 
     def unread(self) -> list[str]:
         """Names that look like labels and were not read."""

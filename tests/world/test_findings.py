@@ -97,6 +97,15 @@ def test_stress_in_gpa_and_stress_never_computed() -> None:
     assert set(kinds([dataclasses.replace(good, virial=np.zeros((3, 3)))])) == {"zero-virial"}
 
 
+def test_labels_of_zeros() -> None:
+    """One energy may be the zero, and one structure at rest; not two energies, nor all forces."""
+    frames = argon(3)
+    assert kinds([dataclasses.replace(frames[0], energy=0.0), *frames[1:]]) == {}
+    assert kinds([dataclasses.replace(frames[0], forces=np.zeros((5, 3))), *frames[1:]]) == {}
+    assert set(kinds([*(dataclasses.replace(one, energy=0.0) for one in frames[:2]), frames[2]])) == {"zero-energy"}
+    assert set(kinds([dataclasses.replace(one, forces=np.zeros((5, 3))) for one in frames])) == {"zero-forces"}
+
+
 def test_repeated_structures_and_held_out_ones_that_are_trained_on() -> None:
     frames = argon(3)
     again = dataclasses.replace(frames[1], name="again")

@@ -220,6 +220,16 @@ def test_other_quantities_are_named_and_neither_read_nor_advised(tmp_path: Path,
     assert bool(advised) == (extra == "mace_energy")
 
 
+def test_charges_that_differ_and_units_of_everything_are_named(tmp_path: Path) -> None:
+    """A model knows no charge: one for all frames is a property of the model, two are frames of different surfaces."""
+    same = [copper({"energy": 1.0, "charge": 1}), copper({"energy": 2.0, "charge": 1})]
+    assert not any("charge" in line for line in read(tmp_path, same)[1].lines())
+    other = [copper({"energy": 1.0, "charge": 1}), copper({"energy": 2.0, "charge": 0, "units": "real"})]
+    lines = read(tmp_path, other)[1].lines()
+    assert any("'charge' is 1 (1 frame), 0 (1 frame)" in line for line in lines)
+    assert any("'units' = real" in line for line in lines)
+
+
 def test_what_may_be_meant() -> None:
     assert may_be_meant("pbe_energy")
     assert may_be_meant("xtb_forces")

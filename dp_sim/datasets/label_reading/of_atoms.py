@@ -16,6 +16,7 @@ from dp_sim.datasets.label_reading.units import scales, unit_label
 from dp_sim.datasets.label_reading.weights import read_weights, weight_label
 from dp_sim.datasets.remarks import Remarks
 from dp_sim.errors import InputError
+from dp_sim.structures import stated
 
 #: Names under which files say that a frame is one atom alone (config_type).
 _ISOLATED = ("isolatedatom", "isolatedatoms")
@@ -199,6 +200,11 @@ class _Labels:
             if key in self.read or unit_label(key) or weight_label(key) or not names.looks_like_label(key):
                 continue
             self.remarks.decide(f"not read: '{key}'")
+        for key, value in self.of_frame.items():
+            if names.plain_name(key) in ("unit", "units"):
+                self.remarks.decide(f"not read: '{key}' = {value}: labels are taken for eV and Angstrom")
+            elif key.lower() in (*stated.CHARGE_KEYS, *stated.MULTIPLICITY_KEYS):
+                self.remarks.tell_apart(key, str(value))
 
 
 def _called(label: str, key: str) -> str:
