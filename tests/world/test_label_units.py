@@ -17,7 +17,8 @@ from dp_sim.datasets.remarks import Remarks
 
 def read(path: Path, info: dict[str, object]) -> tuple[Frame, Remarks]:
     atoms: Atoms = bulk("Cu", cubic=True)
-    atoms.info.update({"energy": 2.0, "stress": np.eye(3), **info})
+    given = {"energy": 2.0, "stress": np.eye(3), **info}
+    atoms.info.update({key: value for key, value in given.items() if value is not None})
     atoms.arrays["forces"] = np.tile([1.0, 2.0, -3.0], (4, 1))
     ase.io.write(path / "a.extxyz", atoms)
     remarks = Remarks()
@@ -56,6 +57,9 @@ def test_hartree_bohr_and_gpa_are_converted_and_named(tmp_path: Path) -> None:
         ("eV/A3", "stress", 1.0),
         ("kbar", "stress", 1 / 1602.17663),
         ("Ha/bohr^3", "stress", 183.63153),
+        ("au", "energy", 27.211386),  # dpdata
+        ("a.u.", "forces", 51.42207),
+        ("au/bohr^3", "stress", 183.63153),
         ("bohr", "length", units.Bohr),
     ],
 )
@@ -76,3 +80,19 @@ def test_units_by_value(unit: str, label: str, value: float) -> None:
 def test_refused_by_name(tmp_path: Path, info: dict[str, object], code: str, word: str) -> None:
     with refused(code, word):
         read(tmp_path, info)
+
+
+def test_a_virial_has_the_unit_of_the_energy_and_nothing_else_has(tmp_path: Path) -> None:
+    """As dpdata takes it; forces without a unit beside energies in hartree could be in either."""
+    frame, remarks = read(
+        tmp_path, {"virial": 2 * np.eye(3), "stress": None, "energy-unit": "Ha", "force-unit": "Ha/a0"}
+    )
+    assert frame.virial is not None
+    assert frame.virial[0, 0] == pytest.approx(2 * 27.211386, rel=1e-6)
+    assert any("'virial' is converted as the energy is" in line for line in remarks.lines())
+    with refused("unit-missing", "forces", "force-unit"):
+        read(tmp_path, {"energy-unit": "Ha"})
+    with refused("unit-missing", "stress", "stress-unit"):
+        read(tmp_path, given)
+    frame, _ = read(tmp_path, {"energy-unit": "eV"})
+    assert frame.energy == 2.0

@@ -12,7 +12,7 @@ from dp_sim.config.training import LabelKeys
 from dp_sim.datasets.frames import Frame
 from dp_sim.datasets.label_reading import names, tensors
 from dp_sim.datasets.label_reading.names import NamedLabel
-from dp_sim.datasets.label_reading.units import scales, unit_label
+from dp_sim.datasets.label_reading.units import scale_of, scales, unit_label
 from dp_sim.datasets.label_reading.weights import read_weights, weight_label
 from dp_sim.datasets.remarks import Remarks
 from dp_sim.errors import InputError
@@ -141,7 +141,9 @@ class _Labels:
             return None
         self.read.add(picked.key)
         self.remarks.seen.add((label, picked.key))
-        factor = self.factors.get(label, 1.0)
+        factor, decision = scale_of(label, self.factors, picked.key, self.name)
+        if decision is not None:
+            self.remarks.decide(decision)
         return NamedLabel(picked.key, factor * _numbers(picked.value, f"{self.name}: {_called(label, picked.key)}"))
 
     def _source(self, label: str, key: str) -> None:

@@ -16,7 +16,7 @@ from dp_sim.errors import InputError
 _UNITS: dict[str, tuple[float, int, int]] = {
     **dict.fromkeys(("ev", "electronvolt"), (1.0, 1, 0)),
     "mev": (1e-3, 1, 0),
-    **dict.fromkeys(("hartree", "ha", "eh", "hartrees"), (ase_units.Hartree, 1, 0)),
+    **dict.fromkeys(("hartree", "ha", "eh", "hartrees", "au", "a.u."), (ase_units.Hartree, 1, 0)),
     **dict.fromkeys(("rydberg", "ry"), (ase_units.Rydberg, 1, 0)),
     "kcal": (ase_units.kcal, 1, 0),
     "kj": (ase_units.kJ, 1, 0),
@@ -30,6 +30,8 @@ _UNITS: dict[str, tuple[float, int, int]] = {
     "kbar": (1e3 * ase_units.bar, 1, -3),
     "bar": (ase_units.bar, 1, -3),
 }
+#: What atomic units are where no more is said.
+_ATOMIC_UNITS = {"forces": "hartree/bohr", "stress": "hartree/bohr^3", "length": "bohr"}
 #: Powers of energy and length of each label.
 _DIMENSIONS = {"energy": (1, 0), "forces": (1, -1), "virial": (1, 0), "stress": (1, -3), "length": (0, 1)}
 _UNIT_KEY = re.compile(r"^(?:ref|dft)?(energy|forces?|virials?|stress(?:es)?|lengths?|positions?|coord|pos)units?$")
@@ -59,7 +61,7 @@ def scales(found: Mapping[str, Any], name: str) -> tuple[dict[str, float], list[
     Returns
     -------
     factors, decisions
-        label -> factor, for the labels whose unit is another than ours; and sentences that say so.
+        label -> factor, for the labels whose unit is given; and sentences about those that are not eV and Angstrom.
 
     Raises
     ------
@@ -91,7 +93,8 @@ def in_ev_and_angstrom(unit: str, label: str, what: str) -> float:
         Not a unit that is known, or not one of `label` (energy, forces, virial, stress, length).
     """
     size, powers = 1.0, [0, 0]
-    for sign, factor in _factors(unit):
+    atomic = unit.strip().lower() in ("au", "a.u.") and label in _ATOMIC_UNITS
+    for sign, factor in _factors(_ATOMIC_UNITS[label] if atomic else unit):
         word, _, power = factor.partition("^")
         known = _UNITS.get(word.lower())
         try:
@@ -124,3 +127,25 @@ def _with_power(word: str) -> str:
     """`A3` -> `A^3`; a0 is Bohr's radius."""
     match = re.fullmatch(r"([A-Za-zÅå]+)(\d)", word)
     return word if match is None or word.lower() in _UNITS else f"{match.group(1)}^{match.group(2)}"
+
+
+def scale_of(label: str, factors: Mapping[str, float], key: str, name: str) -> tuple[float, str | None]:
+    """Factor of a label, given the units that stand in its frame; and a sentence where it had to be decided.
+
+    A virial is an energy. Anything else without a unit, beside one that is not ours, could be in either.
+
+    Raises
+    ------
+    InputError
+        `label`, called `key` in the frame `name`, has no unit and another label has one that is not eV and Angstrom.
+    """
+    if label in factors or all(abs(factor - 1.0) < 1e-9 for factor in factors.values()):
+        return factors.get(label, 1.0), None
+    if label == "virial" and "energy" in factors:
+        return factors["energy"], f"'{key}' is converted as the energy is: it has no unit of its own"
+    others = ", ".join(sorted(factors))
+    raise InputError(
+        "unit-missing",
+        f"{name}: units are given of {others} and not of '{key}', which could be in theirs or in eV and Angstrom; "
+        f"write {label.removesuffix('s') if label == 'forces' else label}-unit beside it",
+    )
