@@ -93,6 +93,6 @@ def test_a_virial_has_the_unit_of_the_energy_and_nothing_else_has(tmp_path: Path
     with refused("unit-missing", "forces", "force-unit"):
         read(tmp_path, {"energy-unit": "Ha"})
     with refused("unit-missing", "stress", "stress-unit"):
-        read(tmp_path, given)
+        read(tmp_path, {"energy-unit": "Ha", "force-unit": "Ha/a0"})
     frame, _ = read(tmp_path, {"energy-unit": "eV"})
     assert frame.energy == 2.0
