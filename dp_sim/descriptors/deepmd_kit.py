@@ -73,7 +73,7 @@ class DeepmdKitDescriptor(Descriptor):
         self.register_buffer("taking", torch.tensor(taking))
 
     def rows(self, unit_vectors: Tensor, s: Tensor, center_species: Tensor) -> Tensor:
-        """R~, shifted and scaled (P, 4); 1/scale (P, 1) of a radial descriptor."""
+        """Compute R~, shifted and scaled (P, 4); 1/scale (P, 1) of a radial descriptor."""
         scale = self.environment.scale[center_species]
         if not self.angular:
             return 1.0 / scale[:, :1]
@@ -99,12 +99,12 @@ class DeepmdKitDescriptor(Descriptor):
         return self.rows(torch.zeros_like(zero)[:, None].expand(-1, 3), zero, center_species)
 
     def free_terms(self) -> Tensor:
-        """What a free place adds to T, by species of centre and neighbour: (T, T, A, M1)."""
+        """Compute what a free place adds to T, by species of centre and neighbour (T, T, A, M1)."""
         each = torch.arange(self.n_species, device=self.environment.mean.device)
         return self.padding(each, self.environment.net_input(torch.zeros_like(self.environment.mean), each))
 
     def blocked_terms(self) -> Tensor:
-        """What a place adds that an excluded neighbour takes (T, T, A, M1): its row is zero, but G(0) is not.
+        """Compute what a place adds that an excluded neighbour takes (T, T, A, M1): its row is zero, but G(0) is not.
 
         So where D sums G alone there is a term; where a row multiplies G there is none.
         """
@@ -112,16 +112,17 @@ class DeepmdKitDescriptor(Descriptor):
         return self.padding(each, torch.zeros_like(self.environment.mean)[:, None])
 
     def embed(self, rows: Tensor, s: Tensor, center: Tensor, neighbor: Tensor, species: Tensor) -> Tensor:
-        """T (N, A, M1) of the pairs: rows (P, A), s (P,), center and neighbor (P,), species (N,)."""
+        """Compute T (N, A, M1) from rows (P, A), s (P,), center and neighbor (P,) of the pairs, and species (N,)."""
         net_input = self.environment.net_input(s, species[center])
         return self.embedding(rows, net_input, center, neighbor, species)
 
     def counts(self, center: Tensor, neighbor_species: Tensor, n_atoms: int) -> Tensor:
-        """Neighbours of each species (N, T), in the precision of the weights."""
+        """Count the neighbours of each species (N, T), in the precision of the weights."""
         found = torch.bincount(center * self.n_species + neighbor_species, minlength=n_atoms * self.n_species)
         return found.view(n_atoms, self.n_species).to(self.environment.mean.dtype)
 
     def forward(self, batch: AtomicBatch, pairs: NeighborList) -> Tensor:
+        """Compute D (N, n_features)."""
         vectors = pair_vectors(batch, pairs).to(self.environment.mean.dtype)
         center, neighbor, species = pairs.center, pairs.neighbor, batch.species
         n_atoms = species.shape[0]
@@ -141,7 +142,7 @@ class DeepmdKitDescriptor(Descriptor):
         return self.contraction(self.add_padding(total, free, blocked, species))
 
     def add_padding(self, total: Tensor, free: Tensor, blocked: Tensor, species: Tensor) -> Tensor:
-        """T (N, A, M1) with the terms of free and of blocked places, (N, T) of each neighbour species."""
+        """Add to T (N, A, M1) the terms of free and of blocked places, (N, T) of each neighbour species."""
         padded, zero_row = self.free_terms(), self.blocked_terms()
         for center in range(self.n_species):
             atoms = torch.nonzero(species == center)[:, 0]
@@ -152,14 +153,14 @@ class DeepmdKitDescriptor(Descriptor):
         return total
 
     def compiled_layout(self) -> tuple[PartLayout, ...]:
-        """One part with embedding nets and padding."""
+        """Lay out one part with embedding nets and padding."""
         # by the class: modules scripted by earlier versions have no methods of these names
         free, blocked = DeepmdKitDescriptor.free_terms(self), DeepmdKitDescriptor.blocked_terms(self)
         return (padded_part(self, nets_layout(self.embedding, self.environment), free, blocked),)
 
 
 def padded_part(descriptor: Any, embedding: EmbeddingLayout, free: Tensor, blocked: Tensor) -> PartLayout:
-    """A DeepmdKitDescriptor, scripted or not, with the terms (T, T, A, M1) of places without a neighbour."""
+    """Lay out a DeepmdKitDescriptor, scripted or not, with the terms (T, T, A, M1) of places without a neighbour."""
     environment, contraction = descriptor.environment, descriptor.contraction
     plain = geometry(environment)
     mean, scale, offset = environment.mean.to(torch.float64), plain.scale.clone(), plain.offset
@@ -191,20 +192,21 @@ class Hybrid(Descriptor):
         self.n_features = sum(part.n_features for part in parts)
 
     def forward(self, batch: AtomicBatch, pairs: NeighborList) -> Tensor:
+        """Compute D (N, n_features)."""
         described = []
         for part in self.parts:
             described.append(part(batch, pairs))
         return torch.cat(described, dim=1)
 
     def compiled_layout(self) -> tuple[PartLayout, ...] | None:
-        """The parts of all; None where one of them has no compiled form."""
+        """Lay out the parts of all; None where one of them has no compiled form."""
         layouts = [compiled_layout(part) for part in self.parts.children()]
         known = [layout for layout in layouts if layout is not None]
         return tuple(part for layout in known for part in layout) if len(known) == len(layouts) else None
 
 
 def deepmd_kit(config: ModelConfig) -> Descriptor:
-    """The parts that the settings list; one alone as it is, several side by side."""
+    """Make the parts that the settings list; one alone as it is, several side by side."""
     parts = [_part(part, len(config.species), config.cutoff) for part in config.parts]
     return parts[0] if len(parts) == 1 else Hybrid(parts)
 
