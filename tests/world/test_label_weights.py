@@ -113,4 +113,4 @@ def test_atom_pref_of_deepmd_folders_weighs_forces(tmp_path: Path) -> None:
     assert np.asarray(frame.weights.forces).tolist() == [2.0, 0.5]
     said = " ".join(remarks.lines())
     assert "atom_pref.npy" in said
-    assert "atom_ener.npy" in said
+    assert "not read: 'atom_ener.npy' (1 frame)" in said

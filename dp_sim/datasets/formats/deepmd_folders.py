@@ -12,7 +12,7 @@ import numpy as np
 
 from dp_sim.datasets.frames import Frame, Weights
 from dp_sim.datasets.label_reading.of_atoms import without_weightless_labels
-from dp_sim.datasets.remarks import Remarks
+from dp_sim.datasets.remarks import UNREAD, Remarks
 from dp_sim.errors import InputError
 
 #: Arrays that are read; any other is named.
@@ -51,8 +51,10 @@ def _read_system(folder: Path, remarks: Remarks) -> Iterator[Frame]:
             f"dpdata: dpdata:deepmd/raw:{folder} (pip install 'dp-sim[dpdata]')",
         )
     for part in parts:
-        _check_arrays(part, remarks)
+        unread = _unread_arrays(part)
         arrays = _Arrays.load(part, len(types), periodic=not (folder / "nopbc").exists())
+        for name in unread:
+            remarks.decide(f"{UNREAD}{name}'", len(arrays.coordinates))
         for i in range(len(arrays.coordinates)):
             yield _frame(f"{part}, frame {i}", arrays, i, types, elements, remarks)
 
@@ -81,7 +83,9 @@ def _types(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     return types, elements
 
 
-def _check_arrays(part: Path, remarks: Remarks) -> None:
+def _unread_arrays(part: Path) -> list[str]:
+    """Names of the arrays that are not read; those that change what the energies mean are refused."""
+    unread = []
     for file in sorted(part.glob("*.npy")):
         if file.stem in _REFUSED:
             raise InputError(
@@ -90,7 +94,8 @@ def _check_arrays(part: Path, remarks: Remarks) -> None:
                 "them; leave these data out, or train with DeePMD-kit",
             )
         if file.stem not in _READ:
-            remarks.decide(f"not read: '{file.name}'", 0)
+            unread.append(file.name)
+    return unread
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dp_sim.datasets.label_reading import names, tensors
 from dp_sim.datasets.label_reading.names import NamedLabel
 from dp_sim.datasets.label_reading.units import scale_of, scales, unit_label
 from dp_sim.datasets.label_reading.weights import read_weights, weight_label
-from dp_sim.datasets.remarks import Remarks
+from dp_sim.datasets.remarks import UNREAD, Remarks
 from dp_sim.errors import InputError
 from dp_sim.structures import stated
 
@@ -201,7 +201,7 @@ class _Labels:
         for key in (*self.of_frame, *self.of_atoms):
             if key in self.read or unit_label(key) or weight_label(key) or not names.looks_like_label(key):
                 continue
-            self.remarks.decide(f"not read: '{key}'")
+            self.remarks.decide(f"{UNREAD}{key}'")
         for key, value in self.of_frame.items():
             if names.plain_name(key) in ("unit", "units"):
                 self.remarks.decide(f"not read: '{key}' = {value}: labels are taken for eV and Angstrom")
