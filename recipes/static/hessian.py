@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 from dp_sim.errors import InputError
 from dp_sim.files import atomic_path
 from dp_sim.recipes.inputs.forces import energies_and_forces
-from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
 
 Hessian = NDArray[np.float64]
+#: Finished differences, (n, 3, 3N) and 3 more with a dipole, NaN where not done yet: an interrupted run continues here.
+PARTIAL = "hessian_rows.npy"
 
 
 class SecondDerivatives(NamedTuple):
@@ -35,12 +37,15 @@ class SecondDerivatives(NamedTuple):
     dipole_derivatives: NDArray[np.float64] | None
 
 
-#: Finished differences, (n, 3, 3N) and 3 more with a dipole, NaN where not done yet: an interrupted run continues here.
-PARTIAL = "hessian_rows.npy"
-
-
 def compute_hessian(
-    atoms: Atoms, *, method: str, delta: float, mobile: NDArray[np.intp], run: RunDirectory, progress: bool
+    atoms: Atoms,
+    *,
+    method: str,
+    delta: float,
+    mobile: NDArray[np.intp],
+    partial: Path | None,
+    log: Callable[[str], object],
+    progress: bool,
 ) -> SecondDerivatives:
     """Compute the second derivatives of the energy over the mobile atoms.
 
@@ -55,8 +60,12 @@ def compute_hessian(
         Displacement of the differences, Angstrom.
     mobile
         (n,) indices of the atoms that may move.
-    run, progress
-        Where finished rows of the differences are kept, and whether the progress is shown.
+    partial
+        File that keeps finished rows of the differences.
+    log
+        Takes a line on the accuracy.
+    progress
+        Show a progress bar.
 
     Raises
     ------
@@ -68,17 +77,17 @@ def compute_hessian(
         if exact is not None:
             rows = (3 * mobile[:, None] + np.arange(3)).ravel()
             dipoles = _dipole_differences(atoms, mobile, delta) if has_dipole(atoms) else None
-            return SecondDerivatives(_symmetric(exact[np.ix_(rows, rows)], run), "exact", True, dipoles)
+            return SecondDerivatives(_symmetric(exact[np.ix_(rows, rows)], log), "exact", True, dipoles)
         if method == "exact":
             raise InputError(
                 "hessian-missing",
                 f"hessian='exact' was asked for and {type(atoms.calc).__name__} has no get_hessian(atoms); "
                 "use 'differences' or 'auto'",
             )
-    full, dipoles = difference_rows(atoms, delta=delta, mobile=mobile, partial=run.path(PARTIAL), progress=progress)
+    full, dipoles = difference_rows(atoms, delta=delta, mobile=mobile, partial=partial, progress=progress)
     columns = (3 * mobile[:, None] + np.arange(3)).ravel()
     source = f"central differences of the forces, {delta:g} Angstrom"
-    return SecondDerivatives(_symmetric(full[:, columns], run), source, False, dipoles)
+    return SecondDerivatives(_symmetric(full[:, columns], log), source, False, dipoles)
 
 
 def has_dipole(atoms: Atoms) -> bool:
@@ -175,8 +184,8 @@ def _displaced(atoms: Atoms, atom: int, delta: float) -> list[Atoms]:
     return displaced
 
 
-def _symmetric(hessian: Hessian, run: RunDirectory) -> Hessian:
+def _symmetric(hessian: Hessian, log: Callable[[str], object]) -> Hessian:
     """Take the symmetric part; the antisymmetric part is an error of the differences or of rounding, and is logged."""
     if hessian.size:
-        run.log(f"largest asymmetry of the Hessian: {np.abs(hessian - hessian.T).max():.1e} eV/Angstrom^2")
+        log(f"largest asymmetry of the Hessian: {np.abs(hessian - hessian.T).max():.1e} eV/Angstrom^2")
     return (hessian + hessian.T) / 2

@@ -53,6 +53,12 @@ class OptSettings(RecipeSettings):
         False, "Relax the cell too", detail="In the exponential map of `ase.filters.FrechetCellFilter`."
     )
     pressure_GPa: float = setting(0.0, "Pressure on the cell", unit="GPa", flags=("--pressure",))
+    check_minimum: bool = setting(
+        False,
+        "Compute the normal modes at the end; from a saddle point go on downhill",
+        may_change=True,
+        detail="At most three times. The cell is not part of this check.",
+    )
 
     @model_validator(mode="after")
     def _pressure_needs_a_cell(self) -> Self:

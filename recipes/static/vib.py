@@ -13,16 +13,15 @@ from ase.io import read
 from numpy.typing import NDArray
 
 from dp_sim.config.recipe import documented
-from dp_sim.recipes.inputs.forces import energies_and_forces, mobile_atoms
+from dp_sim.recipes.inputs.forces import mobile_atoms
 from dp_sim.recipes.inputs.isotopes import with_isotopes
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.run.directory import RunDirectory
-from dp_sim.recipes.static.hessian import SecondDerivatives, compute_hessian
+from dp_sim.recipes.static.hessian import PARTIAL
 from dp_sim.recipes.static.infrared import intensities_km_mol
-from dp_sim.recipes.static.normal_modes import normal_modes
+from dp_sim.recipes.static.mode_analysis import ModeAnalysis, analyse_modes
 from dp_sim.recipes.static.opt import optimize
-from dp_sim.recipes.static.rigid_motions import RigidMotions, find_rigid_motions
 from dp_sim.recipes.static.settings import VibSettings
 from dp_sim.recipes.static.vib_result import STANDARD_K, GasOptions, VibResult
 
@@ -92,13 +91,17 @@ def vibrations(
             _relax(weighed, RELAX_TO * settings.fmax, run, progress)
         gradient = -weighed.get_forces()  # of fixed atoms it is zero
         energy = float(weighed.get_potential_energy())
-        second = compute_hessian(
-            weighed, method=settings.hessian, delta=settings.delta, mobile=mobile, run=run, progress=progress
+        found = analyse_modes(
+            weighed,
+            mobile,
+            method=settings.hessian,
+            delta=settings.delta,
+            partial=run.path(PARTIAL),
+            log=run.log,
+            progress=progress,
         )
-        rigid = _rigid(weighed, second, gradient[mobile], mobile)
-        run.log(rigid.words)
         largest = float(np.linalg.norm(gradient, axis=1).max())
-        result = _result(weighed, energy, second, rigid, mobile, largest, settings.fmax)
+        result = _result(weighed, energy, found, mobile, largest, settings.fmax)
         return run.finish(replace(result, gas=_gas_options(settings), width_cm1=settings.width_cm1))
 
 
@@ -129,29 +132,15 @@ def _relax(atoms: Atoms, fmax: float, run: RunDirectory, progress: bool) -> None
         write_frames(file, evaluated_copy(atoms))
 
 
-def _rigid(
-    atoms: Atoms, second: SecondDerivatives, gradient: NDArray[np.float64], mobile: NDArray[np.intp]
-) -> RigidMotions:
-    """Find the motions of the whole that cost nothing; the forces are asked again where the Hessian is not exact."""
-
-    def forces(positions: NDArray[np.float64]) -> NDArray[np.float64]:
-        moved = atoms.copy()
-        moved.positions[mobile] = positions
-        return next(energies_and_forces([moved], atoms.calc))[1][mobile]
-
-    return find_rigid_motions(atoms, second.hessian, gradient, mobile, None if second.exact else forces)
-
-
 def _result(
     atoms: Atoms,
     energy_eV: float,
-    second: SecondDerivatives,
-    rigid: RigidMotions,
+    found: ModeAnalysis,
     mobile: NDArray[np.intp],
     largest: float,
     fmax: float,
 ) -> VibResult:
-    modes = normal_modes(second.hessian, atoms.get_masses()[mobile], rigid.columns)
+    second, rigid, modes = found
     displacements = np.zeros((len(modes.frequencies_cm1), len(atoms), 3))
     displacements[:, mobile] = modes.displacements
     intensities = None
