@@ -46,7 +46,7 @@ def class_name(module: Any) -> str:
 
 def tables_layout(table: Any, table_of: Tensor) -> EmbeddingLayout:
     """A dp_sim.descriptors.tabulated.HermiteTable; `table_of` (T, T) says which table serves a pair of species."""
-    knots = table.places.to(torch.float64)
+    knots = table.knots.to(torch.float64)
     widths = knots[1:] - knots[:-1]
     return EmbeddingLayout(
         columns=int(table.values.shape[3]),

@@ -191,7 +191,7 @@ def _fitting_state(fitting: FittingContent, content: ModelContent) -> State:
 def _load(model: DeepPotential, state: State, file: str) -> None:
     """Every weight comes from the file; what the settings fix (places, excluded pairs, no gates) is there already."""
     own = model.state_dict()
-    fixed = {name for name in own if name.rpartition(".")[2] in ("places", "allowed", "taking", "gates")}
+    fixed = {name for name in own if name.rpartition(".")[2] in ("sel", "allowed", "taking", "gates")}
     if set(state) | fixed != set(own):
         odd = sorted(set(state) ^ (set(own) - fixed))[0]
         raise ModelFileError(

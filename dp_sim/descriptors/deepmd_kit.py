@@ -39,14 +39,14 @@ class DeepmdKitDescriptor(Descriptor):
 
     environment   switch, mean and deviation of s; scale: deviation of the columns times sum(sel), of which `angular`
                   descriptors (se_e2_a) use four, and radial ones (se_e2_r: D = sum_j G_ij / scale) the first
-    places        sel_b (T,)
+    sel           places for neighbours of each species (T,)
     allowed       (T, T) bool, centre by neighbour: False for pairs that do not see each other
     taking        (T, T) bool: True for those among them that take a place nevertheless
     protection    added to r in 1/r, Angstrom
     reach         cutoff of the model, Angstrom: an excluded neighbour inside it takes a place away
     """
 
-    places: Tensor
+    sel: Tensor
     allowed: Tensor
     taking: Tensor
 
@@ -56,7 +56,7 @@ class DeepmdKitDescriptor(Descriptor):
         embedding: EmbeddingSum,
         contraction: DeepPotSE | Radial,
         *,
-        places: list[int],
+        sel: list[int],
         allowed: list[list[bool]],
         taking: list[list[bool]],
         protection: float,
@@ -65,10 +65,10 @@ class DeepmdKitDescriptor(Descriptor):
         super().__init__()
         self.environment, self.embedding, self.contraction = environment, embedding, contraction
         self.angular = isinstance(contraction, DeepPotSE)
-        self.n_features, self.n_species = contraction.n_features, len(places)
+        self.n_features, self.n_species = contraction.n_features, len(sel)
         self.protection, self.reach = protection, reach
         self.excludes = not all(all(row) for row in allowed)
-        self.register_buffer("places", torch.tensor(places, dtype=torch.float64))
+        self.register_buffer("sel", torch.tensor(sel, dtype=torch.float64))
         self.register_buffer("allowed", torch.tensor(allowed))
         self.register_buffer("taking", torch.tensor(taking))
 
@@ -138,7 +138,7 @@ class DeepmdKitDescriptor(Descriptor):
         s = self.environment.switch(distances) * (distances / guarded)
         rows = self.rows(vectors / guarded[:, None], s, species[center])
         total = self.embed(rows, s, center, neighbor, species)
-        free = self.places.to(vectors.dtype) - self.counts(center, species[neighbor], n_atoms) - blocked
+        free = self.sel.to(vectors.dtype) - self.counts(center, species[neighbor], n_atoms) - blocked
         return self.contraction(self.add_padding(total, free, blocked, species))
 
     def add_padding(self, total: Tensor, free: Tensor, blocked: Tensor, species: Tensor) -> Tensor:
@@ -179,7 +179,7 @@ def padded_part(descriptor: Any, embedding: EmbeddingLayout, free: Tensor, block
     if not descriptor.excludes:
         shifted = shifted._replace(exclusion=excluded[:0].flatten())
     no_term = torch.zeros_like(free[:, :, 0])
-    padding = PaddingLayout(descriptor.places, free[:, :, 0], no_term if descriptor.angular else blocked[:, :, 0])
+    padding = PaddingLayout(descriptor.sel, free[:, :, 0], no_term if descriptor.angular else blocked[:, :, 0])
     return PartLayout(shifted, embedding, axis_of(contraction), padding)
 
 
@@ -221,7 +221,7 @@ def _part(part: DeepmdPart, n_species: int, reach: float) -> Descriptor:
             part.embedding,
             part.activation,
             timestep=part.residual_timestep,
-            places=list(part.places),
+            sel=list(part.places),
             allowed=allowed,
             protection=part.protection,
         )
@@ -239,7 +239,7 @@ def _part(part: DeepmdPart, n_species: int, reach: float) -> Descriptor:
         environment,
         embedding,
         contraction,
-        places=list(part.places),
+        sel=list(part.places),
         allowed=allowed,
         taking=taking,
         protection=part.protection,

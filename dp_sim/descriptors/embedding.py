@@ -9,8 +9,8 @@ from dp_sim.networks.dense import Network
 def sum_over_neighbors(rows: Tensor, embedded: Tensor, center: Tensor, n_atoms: int) -> Tensor:
     """Sum T_i = sum_j R~_ij (x) G_ij over neighbours.
 
-    Each atom gets as many places as the atom with most neighbours needs, so that the sum is one batched matrix product;
-    empty places hold zeros and add nothing.
+    Each atom gets as many slots as the atom with most neighbours needs, so that the sum is one batched matrix product;
+    empty slots hold zeros and add nothing.
 
     Parameters
     ----------
@@ -28,14 +28,13 @@ def sum_over_neighbors(rows: Tensor, embedded: Tensor, center: Tensor, n_atoms: 
     (N, 4, M1) tensor
     """
     counts = torch.bincount(center, minlength=n_atoms)
-    places = int(counts.max()) if n_atoms > 0 else 0
+    slots = int(counts.max()) if n_atoms > 0 else 0
     first = torch.cumsum(counts, 0) - counts
-    place = torch.arange(center.shape[0], device=center.device) - first[center]
-    slot = center * places + place
-    r = torch.zeros(n_atoms * places, rows.shape[1], dtype=rows.dtype, device=rows.device)
-    g = torch.zeros(n_atoms * places, embedded.shape[1], dtype=rows.dtype, device=rows.device)
-    r = r.index_copy(0, slot, rows).view(n_atoms, places, rows.shape[1])
-    g = g.index_copy(0, slot, embedded).view(n_atoms, places, embedded.shape[1])
+    slot = center * slots + torch.arange(center.shape[0], device=center.device) - first[center]
+    r = torch.zeros(n_atoms * slots, rows.shape[1], dtype=rows.dtype, device=rows.device)
+    g = torch.zeros(n_atoms * slots, embedded.shape[1], dtype=rows.dtype, device=rows.device)
+    r = r.index_copy(0, slot, rows).view(n_atoms, slots, rows.shape[1])
+    g = g.index_copy(0, slot, embedded).view(n_atoms, slots, embedded.shape[1])
     return torch.bmm(r.transpose(1, 2), g)
 
 

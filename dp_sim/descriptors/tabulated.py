@@ -27,28 +27,28 @@ from dp_sim.structures.batch import AtomicBatch, NeighborList
 
 
 class HermiteTable(torch.nn.Module):
-    """Functions G(s) (M1 columns each) on common knots: `places` (K,), 1/Angstrom, ascending from zero.
+    """Functions G(s) (M1 columns each) on common `knots` (K,), 1/Angstrom, ascending from zero.
 
     values (tables, K, 3, M1)    G, dG/ds, d2G/ds2 at the knots
     """
 
-    places: Tensor
+    knots: Tensor
     values: Tensor
 
-    def __init__(self, places: Tensor, values: Tensor) -> None:
+    def __init__(self, knots: Tensor, values: Tensor) -> None:
         super().__init__()
         self.width = values.shape[3]
-        self.register_buffer("places", places)
+        self.register_buffer("knots", knots)
         self.register_buffer("values", values)
 
     def forward(self, s: Tensor, table: Tensor) -> Tensor:
         """s (P,) in 1/Angstrom and the number of each pair's table (P,) -> G (P, M1), twice differentiable in s."""
-        knots = self.places.shape[0]
-        segment = (torch.searchsorted(self.places, s.detach(), right=True) - 1).clamp(0, knots - 2)
-        left = self.places[segment]
-        weights = hermite_weights(s - left, self.places[segment + 1] - left)
+        count = self.knots.shape[0]
+        segment = (torch.searchsorted(self.knots, s.detach(), right=True) - 1).clamp(0, count - 2)
+        left = self.knots[segment]
+        weights = hermite_weights(s - left, self.knots[segment + 1] - left)
         rows = self.values.view(-1, self.width)
-        first = 3 * (table * knots + segment)
+        first = 3 * (table * count + segment)
         g = weights[0][:, None] * rows[first]
         for k in range(1, 6):
             g = g + weights[k][:, None] * rows[first + k]
@@ -130,7 +130,7 @@ class TabulatedDeepmdKit(DeepmdKitDescriptor):
             exact.environment,
             exact.embedding,
             exact.contraction,
-            places=exact.places.int().tolist(),
+            sel=exact.sel.int().tolist(),
             allowed=exact.allowed.tolist(),
             taking=exact.taking.tolist(),
             protection=exact.protection,
@@ -179,7 +179,7 @@ def tabulated_like(descriptor: Descriptor, state: dict[str, Tensor], prefix: str
     def empty(name: str) -> Tensor:
         return torch.zeros_like(state[f"{prefix}.{name}"])
 
-    table, table_of = HermiteTable(empty("table.places"), empty("table.values")), empty("table_of")
+    table, table_of = HermiteTable(empty("table.knots"), empty("table.values")), empty("table_of")
     if isinstance(descriptor, DeepmdKitDescriptor):
         return TabulatedDeepmdKit(descriptor, table, table_of, empty("padded"), empty("zero"))
     assert isinstance(descriptor, (SmoothDescriptor, SharedPlaces))

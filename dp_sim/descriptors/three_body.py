@@ -39,7 +39,7 @@ class ThreeBody(Descriptor):
         Switch and scale: the deviations, of which the last three columns are used.
     widths, activation, timestep
         Shape of the nets; the last width is M1.
-    places
+    sel
         (T,) sel_b.
     allowed
         (T, T) centre by neighbour: False for pairs that are excluded.
@@ -47,7 +47,7 @@ class ThreeBody(Descriptor):
         Added to r in 1/r, Angstrom.
     """
 
-    places: Tensor
+    sel: Tensor
     allowed: Tensor
 
     def __init__(
@@ -57,18 +57,18 @@ class ThreeBody(Descriptor):
         activation: str,
         *,
         timestep: bool,
-        places: list[int],
+        sel: list[int],
         allowed: list[list[bool]],
         protection: float,
     ) -> None:
         super().__init__()
         self.environment, self.protection = environment, protection
-        self.n_species, self.n_features = len(places), widths[-1]
+        self.n_species, self.n_features = len(sel), widths[-1]
         n_nets = self.n_species * (self.n_species + 1) // 2
         self.nets = torch.nn.ModuleList(
             [Network(1, widths, activation, timestep=timestep, bias_deviation=1.0) for _ in range(n_nets)]
         )
-        self.register_buffer("places", torch.tensor(places, dtype=torch.float64))
+        self.register_buffer("sel", torch.tensor(sel, dtype=torch.float64))
         self.register_buffer("allowed", torch.tensor(allowed))
 
     def directions(self, vectors: Tensor, center_species: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ class ThreeBody(Descriptor):
         # (j, k) and (k, j) are equal: one of them, twice
         once = torch.nonzero((kind[j] < kind[k]) | ((kind[j] == kind[k]) & (j <= k)))[:, 0]
         j, k = j[once], k[once]
-        weight = (1 + ((kind[j] == kind[k]) & (j < k)).to(h.dtype)) / (self.places[kind[j]] * self.places[kind[k]])
+        weight = (1 + ((kind[j] == kind[k]) & (j < k)).to(h.dtype)) / (self.sel[kind[j]] * self.sel[kind[k]])
         weight, x = weight.to(h.dtype), (h[j] * h[k]).sum(dim=1)
         total = torch.zeros(species.shape[0], self.n_features, dtype=h.dtype, device=h.device)
         # where the row of b begins in the list of nets, less b

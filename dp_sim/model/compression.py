@@ -80,7 +80,7 @@ def compress(
         )
     fine_to = MARGIN * closest_approach(training or {})
     precision = next(model.fitting.nets.parameters()).dtype
-    knots = knot_places(spacing, 1.0 / fine_to)
+    knots = make_knots(spacing, 1.0 / fine_to)
     compressed = copy.deepcopy(model)
     compressed.descriptor, errors = _tabulated(compressed.descriptor.to(torch.float64).requires_grad_(False), knots)
     set_precision(compressed, precision)
@@ -146,14 +146,14 @@ def closest_approach(training: dict[str, Any]) -> float:
     return min(occupied, default=CLOSEST_ANGSTROM)
 
 
-def knot_places(spacing: float, dense_end: float) -> Tensor:
+def make_knots(spacing: float, dense_end: float) -> Tensor:
     """Knots in s (1/Angstrom): equal segments from zero to `dense_end` at least, then ever wider ones."""
     uniform = torch.arange(int(-(-dense_end // spacing)) + 1, dtype=torch.float64) * spacing
-    places = uniform.tolist()
-    ratio = max(RATIO, 1.0 + spacing / places[-1])
-    while places[-1] < 1.0 / COINCIDENT_ANGSTROM:
-        places.append(places[-1] * ratio)
-    return torch.tensor(places, dtype=torch.float64)
+    knots = uniform.tolist()
+    ratio = max(RATIO, 1.0 + spacing / knots[-1])
+    while knots[-1] < 1.0 / COINCIDENT_ANGSTROM:
+        knots.append(knots[-1] * ratio)
+    return torch.tensor(knots, dtype=torch.float64)
 
 
 class _EmbeddingFunction:

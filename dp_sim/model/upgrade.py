@@ -9,7 +9,7 @@ from torch import Tensor
 State = dict[str, Tensor]
 
 #: Version of the weights in model files and in checkpoints.
-STATE_VERSION = 2
+STATE_VERSION = 3
 
 
 def _descriptor_in_one_module(state: State) -> State:
@@ -24,10 +24,20 @@ def _descriptor_in_one_module(state: State) -> State:
     return upgraded
 
 
+def _places_named_by_what_they_are(state: State) -> State:
+    """2 -> 3: what was called `places` is the knots of a table, or sel of an imported descriptor."""
+    renamed = {}
+    for name, value in state.items():
+        owner, _, last = name.rpartition(".")
+        today = ("knots" if owner.endswith(".table") else "sel") if last == "places" else last
+        renamed[f"{owner}.{today}"] = value
+    return renamed
+
+
 #: Signs of local frames under reflection, which follow from the settings; some files of version 2 hold them.
 _NO_LONGER_SAVED = ("fitting.hand",)
 #: From version n to n + 1.
-_STEPS: dict[int, Callable[[State], State]] = {1: _descriptor_in_one_module}
+_STEPS: dict[int, Callable[[State], State]] = {1: _descriptor_in_one_module, 2: _places_named_by_what_they_are}
 
 
 def upgraded_state(state: State, version: int) -> State:

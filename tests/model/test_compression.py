@@ -11,7 +11,7 @@ from systems import CUTOFF, random_config, random_model
 
 from dp_sim.compiled import library
 from dp_sim.descriptors.tabulated import HermiteTable
-from dp_sim.model.compression import CLOSEST_ANGSTROM, MARGIN, closest_approach, compress, compress_file, knot_places
+from dp_sim.model.compression import CLOSEST_ANGSTROM, MARGIN, closest_approach, compress, compress_file, make_knots
 from dp_sim.model.evaluator import Model, eager_model
 from dp_sim.model.model_file import load_model, save_model
 from dp_sim.model.potential import DeepPotential, Potential
@@ -84,20 +84,20 @@ def test_error_falls_with_the_sixth_power_of_the_spacing() -> None:
 
 
 def test_polynomials_of_fifth_degree_are_exact() -> None:
-    places = knot_places(0.05, 1.0)
-    x = places.clone()
+    knots = make_knots(0.05, 1.0)
+    x = knots.clone()
     values = torch.stack([x**5 - x**2, 5 * x**4 - 2 * x, 20 * x**3 - 2], dim=1)[None, :, :, None]
     s = torch.tensor([0.0, 0.013, 0.5, 0.999, 3.7, 99.0], dtype=torch.float64)
-    got = HermiteTable(places, values)(s, torch.zeros(6, dtype=torch.int64))
+    got = HermiteTable(knots, values)(s, torch.zeros(6, dtype=torch.int64))
     torch.testing.assert_close(got[:, 0], s**5 - s**2, rtol=1e-12, atol=1e-12)
 
 
 def test_knots_reach_from_the_cutoff_to_coincident_atoms() -> None:
-    places = knot_places(0.01, 1.5)
-    widths = places.diff()
-    assert places[0] == 0
-    assert places[-1] >= 100
-    assert bool((widths[places[1:] <= 1.5] < 0.010001).all())
+    knots = make_knots(0.01, 1.5)
+    widths = knots.diff()
+    assert knots[0] == 0
+    assert knots[-1] >= 100
+    assert bool((widths[knots[1:] <= 1.5] < 0.010001).all())
     assert bool((widths[1:] <= 1.03 * widths[:-1].clamp_min(0.03)).all()), "segments grow gently"
 
 

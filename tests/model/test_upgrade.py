@@ -1,15 +1,18 @@
 """Files of earlier versions: the same numbers from their weights, put into the modules of today."""
 
+import re
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 import torch
 from ase import Atoms
+from deepmd_random import ANGULAR, RADIAL, deepmd_model, part
 from model_contract import assert_same, open_model
 from systems import CUTOFF, random_config, random_model
 
 from dp_sim.compiled.library import register_operators
+from dp_sim.model.compression import compress
 from dp_sim.model.evaluator import eager_model
 from dp_sim.model.model_file import load_model
 from dp_sim.model.potential import DeepPotential, Potential
@@ -62,6 +65,20 @@ def test_checkpoints_of_the_first_version(tmp_path: Path) -> None:
 def test_todays_state_is_left_alone() -> None:
     state = random_model(random_config()).state_dict()
     assert upgraded_state(state, STATE_VERSION) == state
+
+
+def test_places_of_version_2() -> None:
+    """They are the knots of tables, and sel of imported descriptors, also within a hybrid."""
+    trained = deepmd_model(part(ANGULAR), part(RADIAL))
+    for model in (
+        trained,
+        compress(trained, spacing=0.05)[0],
+        compress(random_model(random_config()), spacing=0.05)[0],
+    ):
+        state = model.state_dict()
+        old = {re.sub(r"\.(knots|sel)$", ".places", name): value for name, value in state.items()}
+        assert old.keys() != state.keys()
+        assert upgraded_state(old, 2) == state
 
 
 def test_local_frames_with_saved_mirror_signs(tmp_path: Path) -> None:

@@ -84,6 +84,8 @@ ModelArrays<Real> unpack(PackedModel<Real> packed) {
 #define FIELD(name, stream) arrays.fitting.name = take(packed.stream, #name);
 #include "fitting_fields.inc"
 #undef FIELD
+  if (packed.sizes.size || packed.integers.size || packed.doubles.size || packed.numbers.size)
+    throw std::runtime_error("dp_sim: the model's arrays hold more values than its fields");
   return arrays;
 }
 

@@ -53,7 +53,7 @@ INLINE void in_tiles(const Architecture<Real>& a, const Real* net, const Inputs&
   const int64_t width = a.layers.back().stride, columns = width / Vector<Real>::lanes;
   for (int64_t begin = 0; begin < inputs.count; begin += values) {
     const int64_t* order = inputs.order + begin;
-    const int64_t last = inputs.count - begin - 1;  // fills the places that are left in the last tile
+    const int64_t last = inputs.count - begin - 1;  // fills the rows that are left in the last tile
     Real *x = room.data(), *z = x + rows * a.widest;
     for (int64_t r = 0; r < values; ++r) {
       const double s = inputs.s[order[r < last ? r : last]];

@@ -29,10 +29,10 @@ constexpr int64_t CHUNK = 64;  // distances at a time
 
 // Squared distances. The count and the list must agree to the last bit, so both call the same machine code: a function
 // chosen when the library loads is never inlined.
-EACH_PROCESSOR void squares(const double* x, const double* y, const double* z, int64_t count, const double* place,
+EACH_PROCESSOR void squares(const double* x, const double* y, const double* z, int64_t count, const double* point,
                             double* __restrict out) {
   for (int64_t k = 0; k < count; ++k) {
-    const double dx = x[k] - place[0], dy = y[k] - place[1], dz = z[k] - place[2];
+    const double dx = x[k] - point[0], dy = y[k] - point[1], dz = z[k] - point[2];
     out[k] = dx * dx + dy * dy + dz * dz;
   }
 }
@@ -47,7 +47,7 @@ Cells::Cells(const System& system, double cutoff) : cutoff_(cutoff), start_(syst
   complete();
   invert(box_, inverse_);
   wrapped_.resize(3 * system.count), turns_.assign(3 * system.count, 0.0), cell_.resize(system.count);
-  place(system.positions + 3 * system.start);
+  wrap(system.positions + 3 * system.start);
   divide();
   sort();
 }
@@ -74,7 +74,7 @@ void Cells::complete() {
 }
 
 // Fractional coordinates f = r @ inverse, wrapped into 0..1 along periodic axes; along open ones they are in Angstrom.
-void Cells::place(const double* positions) {
+void Cells::wrap(const double* positions) {
   for (int k = 0; k < 3; ++k) low_[k] = INFINITY, high_[k] = -INFINITY;
   for (size_t p = 0; p < wrapped_.size(); p += 3) {
     const double* r = positions + p;
@@ -142,8 +142,8 @@ void Cells::sort() {
   }
 }
 
-// visit(image, from, to, place): atoms from..to (in the order of cells) of an image of the box that may be near atom i,
-// which then lies at `place` as they see it.
+// visit(image, from, to, point): atoms from..to (in the order of cells) of an image of the box that may be near atom i,
+// which then lies at `point` as they see it.
 template <typename Visit>
 void Cells::segments(int64_t i, const Visit& visit) const {
   const int64_t at[3] = {cell_[i] / (cells_[1] * cells_[2]), cell_[i] / cells_[2] % cells_[1], cell_[i] % cells_[2]};
@@ -161,12 +161,12 @@ void Cells::segments(int64_t i, const Visit& visit) const {
         image[2] = floor_divide(c, cells_[2]);
         const int64_t start = c - image[2] * cells_[2];
         length = std::min(high[2] - c + 1, cells_[2] - start);
-        double place[3];
+        double point[3];
         for (int k = 0; k < 3; ++k) {
-          place[k] = 0;
-          for (int l = 0; l < 3; ++l) place[k] += (wrapped_[3 * i + l] - image[l]) * box_[l][k];
+          point[k] = 0;
+          for (int l = 0; l < 3; ++l) point[k] += (wrapped_[3 * i + l] - image[l]) * box_[l][k];
         }
-        visit(image, first_[row + start], first_[row + start + length], place);
+        visit(image, first_[row + start], first_[row + start + length], point);
       }
     }
   }
@@ -174,27 +174,27 @@ void Cells::segments(int64_t i, const Visit& visit) const {
 
 int64_t Cells::count(int64_t atom) const {
   int64_t found = -1;  // the atom itself is among them
-  segments(atom - start_, [&](const int64_t*, int64_t from, int64_t end, const double* place) {
+  segments(atom - start_, [&](const int64_t*, int64_t from, int64_t end, const double* point) {
     double square[CHUNK];
     for (int64_t begin = from; begin < end; begin += CHUNK) {
       const int64_t count = std::min(CHUNK, end - begin);
-      squares(x_.data() + begin, y_.data() + begin, z_.data() + begin, count, place, square);
+      squares(x_.data() + begin, y_.data() + begin, z_.data() + begin, count, point, square);
       for (int64_t k = 0; k < count; ++k) found += square[k] < cutoff_ * cutoff_;
     }
   });
   return found;
 }
 
-double Cells::write(int64_t atom, const Place& to) const {
+double Cells::write(int64_t atom, const PairTarget& to) const {
   const int64_t i = atom - start_;
   int64_t found = 0;
   double closest = INFINITY;
-  segments(i, [&](const int64_t* image, int64_t from, int64_t end, const double* place) {
+  segments(i, [&](const int64_t* image, int64_t from, int64_t end, const double* point) {
     const bool home = !image[0] && !image[1] && !image[2];
     double square[CHUNK];
     for (int64_t begin = from; begin < end; begin += CHUNK) {
       const int64_t count = std::min(CHUNK, end - begin);
-      squares(x_.data() + begin, y_.data() + begin, z_.data() + begin, count, place, square);
+      squares(x_.data() + begin, y_.data() + begin, z_.data() + begin, count, point, square);
       for (int64_t k = 0; k < count; ++k) {
         const int64_t j = order_[begin + k];
         if (square[k] >= cutoff_ * cutoff_ || (home && j == i)) continue;

@@ -16,7 +16,7 @@ struct System {
 };
 
 // Where the pairs of one atom go, numbered among all systems' atoms: r_ij = r_j - r_i + shift @ box.
-struct Place {
+struct PairTarget {
   int64_t *center, *neighbor;
   double* shift;  // (pairs, 3)
 };
@@ -26,11 +26,11 @@ class Cells {
  public:
   Cells(const System& system, double cutoff);
   int64_t count(int64_t atom) const;                  // neighbours of an atom, numbered among all systems'
-  double write(int64_t atom, const Place& to) const;  // them, and the squared distance of the nearest
+  double write(int64_t atom, const PairTarget& to) const;  // them, and the squared distance of the nearest
 
  private:
   void complete();
-  void place(const double* positions);
+  void wrap(const double* positions);
   void close_gaps(int k);
   void divide();
   void sort();
@@ -39,9 +39,9 @@ class Cells {
 
   double cutoff_, box_[3][3], inverse_[3][3];
   bool periodic_[3];
-  double low_[3], high_[3];           // fractional places of the outermost atoms
+  double low_[3], high_[3];           // fractional coordinates of the outermost atoms
   int64_t start_, cells_[3], reach_[3];  // how many cells, and how many of them the cutoff spans
-  std::vector<double> wrapped_, turns_;  // (N, 3): fractional places in the box, and what was taken off them
+  std::vector<double> wrapped_, turns_;  // (N, 3): fractional coordinates in the box, and what was taken off them
   std::vector<int64_t> cell_, first_, order_;
   std::vector<double> x_, y_, z_;     // Angstrom, in the order of cells
 };
