@@ -76,7 +76,8 @@ def create_force(
     species
         Chemical symbols or atomic numbers, one for each particle of the System, in place of a topology.
     periodic
-        Use the periodic box of the Context, as it changes; None: if the topology has a box. Without a topology: no.
+        Use the periodic box of the Context, as it changes. None: yes, if the topology has a box; where it has none, or
+        there is no topology, it must be given, because a System may have a box all the same.
     device
         For files: where a PythonForce runs the model, "cpu" by default. A TorchForce runs on the platform's device.
     dtype
@@ -93,7 +94,7 @@ def create_force(
     ------
     InputError
         No element for a particle, or one that the model does not know; atoms out of range or twice; unknown backend,
-        device or dtype; device or dtype together with a loaded model.
+        device or dtype; device or dtype together with a loaded model; `periodic` not given where nothing tells it.
     MissingPackageError
         OpenMM, or the plugin of the backend asked for, is not installed or does not load.
     """
@@ -101,10 +102,13 @@ def create_force(
     choose("backend", backend, BACKENDS)
     model = as_model(model, device=device, dtype=dtype)
     elements, in_box = _read_elements(topology, species)
-    if periodic is None:
-        periodic = in_box
-        if topology is None:
-            logger.warning("no topology: the force is not periodic; pass periodic=True (or False) to choose")
+    if periodic is None and not in_box:
+        raise InputError(
+            "periodic-unsaid",
+            "periodic must be given where no topology with a box tells it: periodic=True takes the box of the System, "
+            "periodic=False evaluates the atoms as a cluster, whatever box the System has",
+        )
+    periodic = in_box if periodic is None else periodic
     part = None if atoms is None else _checked_part(atoms, len(elements))
     index = model.species_index(_numbers(elements, range(len(elements)) if part is None else part))
     content = scripted_potential(model, index, None if part is None else torch.tensor(part), portable=portable)

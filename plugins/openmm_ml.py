@@ -69,10 +69,14 @@ class DPSimPotentialImpl:
     ) -> None:
         """Add the force for createSystem and createMixedSystem; backend and periodic as in `create_force`.
 
+        The force is periodic where the topology has a box or another force of the System is periodic.
+
         `linkAtomDistances` is an option of the embedding, which passes it on. The model does not use it.
         """
         from dp_sim.plugins.openmm_force import create_force
 
+        if periodic is None and topology.getPeriodicBoxVectors() is None and system.getNumParticles():
+            periodic = system.usesPeriodicBoundaryConditions()  # the empty System of interpolate=True tells nothing
         force = create_force(self.model, topology, backend=backend, atoms=atoms, periodic=periodic)
         force.setForceGroup(forceGroup)
         system.addForce(force)
@@ -84,3 +88,24 @@ class DPSimPotentialImpl:
     def getSupportedEmbeddings(self) -> list[str]:
         """Return an empty list: OpenMM-ML's mechanical embedding works, there is none of our own."""
         return []
+
+
+def mend_interpolation(system: openmm.System) -> None:
+    """Give the periodic images back to a System from `createMixedSystem(interpolate=True)`, in place.
+
+    OpenMM-ML (1.7) computes the force field between the atoms of the ML subset with bonds that know no periodic
+    images, so that at `lambda_interpolate` below 1 molecules that face each other across the box do not see each other.
+    This makes these bonds, and the exceptions of the nonbonded force, periodic. Call it before making a Context.
+    """
+    import openmm as mm
+
+    for force in system.getForces():
+        if isinstance(force, mm.NonbondedForce):
+            force.setExceptionsUsePeriodicBoundaryConditions(force.usesPeriodicBoundaryConditions())
+    periodic = system.usesPeriodicBoundaryConditions()
+    for force in system.getForces():
+        if isinstance(force, mm.CustomCVForce):
+            for index in range(force.getNumCollectiveVariables()):
+                inner = force.getCollectiveVariable(index)
+                if isinstance(inner, mm.CustomBondForce):
+                    inner.setUsesPeriodicBoundaryConditions(periodic)

@@ -76,7 +76,11 @@ def test_numbers_are_those_of_the_ase_calculator(platform_name, backend, system,
     model = dp_sim.load_model(either_file, dtype=dtype)
     atoms.calc = DPCalculator(model)
     energy, forces = energy_and_forces(
-        context_of(atoms, create_force(model, topology_of(atoms), backend=backend), platform_name=platform_name)
+        context_of(
+            atoms,
+            create_force(model, topology_of(atoms), backend=backend, periodic=bool(atoms.pbc.all())),
+            platform_name=platform_name,
+        )
     )
     rounded = dtype == "float32" or platform_name == "CUDA"
     assert energy == pytest.approx(atoms.get_potential_energy(), rel=1e-6 if rounded else 1e-12)
@@ -361,10 +365,12 @@ def test_loading_the_plugin_logs_no_foreign_warning(model_file, ethanol, caplog)
 # --- bad input
 
 
-def test_periodicity_is_never_guessed_in_silence(model_file, ethanol, caplog):
-    force = create_force(model_file, species=ethanol.get_chemical_symbols(), backend="python")
-    assert not force.usesPeriodicBoundaryConditions()
-    assert "pass periodic=True" in caplog.text
+def test_periodicity_is_never_guessed(model_file, ethanol):
+    """A liquid was evaluated as a cluster: neither species nor a topology without a box tells of the System's box."""
+    for source in ({"species": ethanol.get_chemical_symbols()}, {"topology": topology_of(ethanol)}):
+        with refused("periodic-unsaid", "periodic=True", "periodic=False"):
+            create_force(model_file, **source, backend="python")
+        assert not create_force(model_file, **source, backend="python", periodic=False).usesPeriodicBoundaryConditions()
 
 
 @pytest.mark.parametrize(
@@ -388,12 +394,12 @@ def test_bad_options_are_refused_by_name(options, refusal, model_file, ethanol):
 def test_topology_with_an_unknown_or_absent_element(model_file, ethanol):
     ethanol.symbols[4] = "Xe"
     with refused("species-unknown"):
-        create_force(model_file, topology_of(ethanol))
+        create_force(model_file, topology_of(ethanol), periodic=False)
     topology = topology_of(ethanol[:3])
     topology.addAtom("M", None, next(topology.residues()))
     with refused("species-missing", "3"):
-        create_force(model_file, topology)
-    create_force(model_file, topology, atoms=[0, 1, 2], backend="python")
+        create_force(model_file, topology, periodic=False)
+    create_force(model_file, topology, atoms=[0, 1, 2], backend="python", periodic=False)
 
 
 def test_topology_of_another_kind(model_file, ethanol):

@@ -136,7 +136,7 @@ def test_interpolation_runs_from_the_force_field_to_the_model(backend, model_fil
     mm_system = force_field.createSystem(dipeptide.topology, constraints=None)
     everything = list(range(22))
     mixed = openmmml.MLPotential("dp-sim", modelPath=model_file).createMixedSystem(
-        dipeptide.topology, mm_system, everything, interpolate=True, backend=backend
+        dipeptide.topology, mm_system, everything, interpolate=True, backend=backend, periodic=False
     )
     positions = positions_of(dipeptide)
     mm, ml = energy_and_forces(mm_system, positions)[0], ml_energy(dipeptide, everything, model_file, periodic=False)

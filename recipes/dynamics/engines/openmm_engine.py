@@ -96,7 +96,8 @@ class OpenMMEngine:
         from dp_sim.plugins.openmm_force import create_force
 
         def make_force(topology: openmm.app.Topology) -> Any:
-            return create_force(calculator.model, topology, backend=backend or "auto")
+            periodic = topology.getPeriodicBoxVectors() is not None  # the topology is made from the structure
+            return create_force(calculator.model, topology, backend=backend or "auto", periodic=periodic)
 
         return cls(atoms, make_force, conditions, platform=platform)
 
@@ -186,6 +187,12 @@ class OpenMMEngine:
             yield
         except self._mm.OpenMMException as error:
             sentence = model_message(error)
+            if "periodic box vector" in str(error):  # its step was longer than the volume
+                raise DPSimError(
+                    "barostat-too-few-molecules",
+                    "OpenMM's barostat tried a volume below zero: so few molecules fluctuate more than it can follow; "
+                    "use engine='ase', or more molecules",
+                ) from error
             # The model and OpenMM itself word it their own way; both name NaN.
             if re.search(r"\bnan\b", sentence or str(error), re.IGNORECASE):
                 what = "the energy" if "the model's energy" in sentence else "a position"

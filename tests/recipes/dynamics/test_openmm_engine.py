@@ -175,7 +175,7 @@ def test_the_structure_comes_back_as_it_went_in(model_file):
     model = load_model(model_file)
     engine = OpenMMEngine(
         atoms,
-        lambda topology: create_force(model, topology, backend="python"),
+        lambda topology: create_force(model, topology, backend="python", periodic=True),
         Conditions(timestep_fs=0.5, temperature_K=300),
         platform="Reference",
     )
@@ -256,3 +256,12 @@ def test_the_model_s_sentence_without_openmm_s_trace(model_file, tmp_path, backe
     for act in (lambda: started.run(1), started.sample):
         with refused("motion-unstable"):
             act()
+
+
+def test_volumes_that_the_barostat_cannot_follow_are_withheld():
+    """Ideal gases: V is gamma-distributed with N + 1; of 8 molecules OpenMM's mean was 6 % too small, of 16 right."""
+    from dp_sim.recipes.dynamics.npt import barostat_bias
+
+    rng = np.random.default_rng(0)
+    assert "engine='ase'" in barostat_bias(rng.gamma(9, size=5000))
+    assert barostat_bias(rng.gamma(17, size=5000)) == ""
