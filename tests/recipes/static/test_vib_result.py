@@ -41,9 +41,15 @@ def four_point(atoms: Atoms, calculator) -> tuple[np.ndarray, np.ndarray]:
     return frequencies, absorbed
 
 
-@pytest.mark.parametrize("name", ["H2", "H2O", "CO2", "NH3", "CH3CH2OH"])
+def start(name: str) -> Atoms:
+    if name == "HC6H":
+        return Atoms(name, [[0, 0, z] for z in np.cumsum([0, 1.06, 1.21, 1.36, 1.21, 1.36, 1.21, 1.06])])
+    return molecule(name)
+
+
+@pytest.mark.parametrize("name", ["H2", "H2O", "CO2", "NH3", "HC6H", "CH3CH2OH"])
 def test_against_differences_of_fourth_order_at_gfn2(name):
-    atoms = optimize(molecule(name), gfn2(), fmax=0.002).atoms
+    atoms = optimize(start(name), gfn2(), fmax=0.002).atoms
     result = vibrations(atoms, gfn2(accuracy=0.01))
     frequencies, absorbed = four_point(atoms, gfn2(accuracy=0.01))
     modes = len(result.frequencies_cm1)
