@@ -6,7 +6,7 @@ For every pair there is G(s), from an embedding net or, in a compressed model (d
 table; then an outer product, a sum over neighbours (T, eq. 10), and a contraction to the features D (eq. 11). dG/ds is
 taken forward through the embedding net, dE/dD backward through the fitting net. A descriptor may have several parts,
 each with a cutoff of its own, whose features lie side by side. A thread takes a few atoms of one species all the way
-(kernels/evaluation.h): memory stays bounded, intermediate results stay in its cache, and threads wait for each other
+(kernels/evaluation.cpp): memory stays bounded, intermediate results stay in its cache, and threads wait for each other
 twice a step.
 
 A descriptor says what its compiled form is (`compiled_layout`, a PartLayout for each part). That of se_e3 has none, nor
