@@ -1,4 +1,4 @@
-"""The neighbour search of the compiled path: the compiled operator torch.ops.dp_sim.neighbors (kernels/search/search.h).
+"""The neighbour search of the compiled path: the operator torch.ops.dp_sim.neighbors (kernels/search/search.h).
 
 It stands beside vesin's (dp_sim.neighbors.search) because on processors it is 4 to 50 times faster, where a search with
 vesin would cost more than the model: benchmarks/speed/README.md has the figures. vesin's is its oracle in the tests.
