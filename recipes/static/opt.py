@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.calculator import CalculatorError
 from ase.filters import FrechetCellFilter
 from ase.io import write
 from ase.optimize import BFGS, FIRE, LBFGS
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from dp_sim.config.recipe import documented
-from dp_sim.errors import InputError
+from dp_sim.errors import InputError, first_line
 from dp_sim.recipes.inputs.forces import mobile_atoms
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.results.figures import COLOURS, new_panels
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"bfgs": BFGS, "lbfgs": LBFGS, "fire": FIRE}
 TRAJECTORY = "trajectory.extxyz"
+#: A step to where the calculator fails is halved so often, at most.
+MOST_HALVINGS = 4
 #: How far from a saddle point the search goes on (Angstrom, the atom that moves most), and how many are left.
 LEAVE_A = 0.1
 MOST_SADDLES = 3
@@ -203,6 +206,7 @@ class _Trace:
         self.atoms, self.target, self.trajectory = atoms, target, trajectory
         self.energies: list[float] = []
         self.fmaxes: list[float] = []
+        self.failed = ""
 
     def take_over(self) -> None:
         """Go on from an earlier session: its frames are the trace so far, its last frame is the structure."""
@@ -273,22 +277,44 @@ def _relax(atoms: Atoms, run: RunDirectory, progress: bool, settings: OptSetting
 
 
 def _descend(target: Any, trace: _Trace, run: RunDirectory, progress: bool, settings: OptSettings) -> bool:
-    """Take steps until no force exceeds the bound, as far as the number of steps allows; whether it came so far."""
-    optimiser = OPTIMIZERS[settings.optimizer](target, logfile=None)
-    converged = False
+    """Take steps until no force exceeds the bound, as far as the number of steps allows; whether it came so far.
+
+    Where the calculator fails (an SCF that does not converge), the step that led there is halved, a few times.
+    """
     with progress_bar("opt", total=settings.steps, show=progress) as advance:
         advance(len(trace.energies))
-        for done in optimiser.irun(fmax=settings.fmax, steps=max(0, settings.steps - len(trace.energies))):
-            converged = bool(done)
-            trace.record()
-            advance(1, f"fmax {trace.fmaxes[-1]:.3f} eV/Å")
-            run.log(f"step {len(trace.energies) - 1}: {trace.energies[-1]:.6f} eV, fmax {trace.fmaxes[-1]:.5f} eV/Å")
-            if not np.isfinite(trace.fmaxes[-1]):
-                break
-    return converged
+        good, halvings = None, 0
+        while True:
+            optimiser = OPTIMIZERS[settings.optimizer](target, logfile=None)
+            converged = False
+            try:
+                for done in optimiser.irun(fmax=settings.fmax, steps=max(0, settings.steps - len(trace.energies))):
+                    converged = bool(done)
+                    trace.record()
+                    good, halvings = target.get_positions(), 0
+                    advance(1, f"fmax {trace.fmaxes[-1]:.3f} eV/Å")
+                    run.log(
+                        f"step {len(trace.energies) - 1}: {trace.energies[-1]:.6f} eV, fmax {trace.fmaxes[-1]:.5f} eV/Å"
+                    )
+                    if not np.isfinite(trace.fmaxes[-1]):
+                        break
+                return converged
+            except CalculatorError as error:
+                if good is None:
+                    raise
+                trace.failed = f"the calculator failed after step {len(trace.energies) - 1} ({first_line(error)})"
+                if halvings == MOST_HALVINGS:
+                    target.set_positions(good)
+                    target.get_forces()
+                    return False
+                halvings += 1
+                run.log(f"{trace.failed}: the step is halved")
+                target.set_positions((good + target.get_positions()) / 2)
 
 
 def _cause(trace: _Trace, settings: OptSettings) -> str:
+    if trace.failed and len(trace.energies) - 1 < settings.steps:
+        return f"{trace.failed}, in {MOST_HALVINGS} shorter steps too; check its settings, or start elsewhere"
     return (
         f"fmax is {trace.fmaxes[-1]:.4g} eV/Angstrom after {len(trace.energies) - 1} steps and {settings.fmax:.4g} was "
         "asked for; continue with more steps, or start nearer to a minimum"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
+from ase.calculators.calculator import CalculationFailed
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from ase.constraints import FixAtoms
@@ -102,3 +103,32 @@ def test_bad_settings_are_refused_before_any_file(tmp_path, options, refusal):
     with refused(*refusal):
         optimize(molecule("H2O"), EMT(), out=tmp_path / "opt", **options)
     assert not (tmp_path / "opt").exists()
+
+
+class FailsFarAway(LennardJones):
+    """Fails wherever the two atoms are nearer or farther than it can compute, as an SCF does."""
+
+    nearest, farthest = 0.0, np.inf
+
+    def calculate(self, atoms=None, *args, **keywords):
+        if not self.nearest <= atoms.get_distance(0, 1) <= self.farthest:
+            raise CalculationFailed("SCF not converged in 250 cycles")
+        super().calculate(atoms, *args, **keywords)
+
+
+def test_a_failed_evaluation_shortens_the_step():
+    calculator = FailsFarAway(sigma=1.0, epsilon=1.0, rc=100.0)
+    calculator.nearest = 1.115  # the minimum is at 1.1225; the first steps go past it
+    result = optimize(Atoms("Ar2", [[0, 0, 0], [0, 0, 1.25]]), calculator, fmax=0.05)
+    assert result.converged
+    assert result.atoms.get_distance(0, 1) == pytest.approx(2 ** (1 / 6), abs=2e-3)
+
+
+def test_a_calculator_that_goes_on_failing_ends_the_run_with_its_files(tmp_path):
+    calculator = FailsFarAway(sigma=1.0, epsilon=1.0, rc=100.0)
+    calculator.nearest = 1.3
+    result = optimize(Atoms("Ar2", [[0, 0, 0], [0, 0, 1.31]]), calculator, fmax=1e-3, out=tmp_path / "opt")
+    assert not result.converged
+    assert "SCF not converged in 250 cycles" in result.cause
+    assert result.atoms.get_distance(0, 1) >= 1.3
+    assert (tmp_path / "opt" / "optimized.extxyz").exists()
