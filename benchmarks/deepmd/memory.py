@@ -16,7 +16,7 @@ from pathlib import Path
 from ase.io import read, write
 from validate import run
 
-from dp_sim.deepmd.exporting import export_model, places_for
+from dp_sim.deepmd.exporting import export_model, sel_from_structures
 from dp_sim.model.model_file import load_model
 
 LAMMPS = """
@@ -67,7 +67,7 @@ def main() -> None:
     environment = options.deepmd.absolute()
     with tempfile.TemporaryDirectory() as name:
         folder, converted = Path(name), f"model.{options.backend}"
-        sel = places_for(options.model, [str(options.structure)])
+        sel = sel_from_structures(options.model, [str(options.structure)])
         export_model(options.model, folder / "model.dp", sel)
         run([str(environment / "bin" / "dp"), "convert-backend", "model.dp", converted], folder)
         write(folder / "structure.lmp", atoms, format="lammps-data", specorder=list(species), masses=True)

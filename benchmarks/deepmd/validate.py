@@ -20,7 +20,7 @@ import numpy as np
 from ase import Atoms
 from ase.io import read, write
 
-from dp_sim.deepmd.exporting import export_model, places_for
+from dp_sim.deepmd.exporting import export_model, sel_from_structures
 from dp_sim.model.model_file import load_model
 
 EVALUATE = """
@@ -100,7 +100,7 @@ def main() -> None:
     environment = options.deepmd.absolute()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        export_model(options.model, folder / "model.dp", places_for(options.model, [str(options.structure)]))
+        export_model(options.model, folder / "model.dp", sel_from_structures(options.model, [str(options.structure)]))
         converted = f"model.{options.backend}"
         run([str(environment / "bin" / "dp"), "convert-backend", "model.dp", converted], folder)
         np.savez(

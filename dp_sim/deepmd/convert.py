@@ -1,4 +1,4 @@
-"""Content of a DeePMD-kit model -> settings and network of dp-sim, with the same numbers."""
+"""Convert the content of a DeePMD-kit model to settings and network of dp-sim, with the same numbers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,28 @@ State = dict[str, Tensor]
 
 
 def to_model(content: ModelContent, species: tuple[str, ...], file: str) -> tuple[ModelConfig, DeepPotential]:
-    """Settings and network; `species` are the element symbols of the types, in their order.
+    """Make settings and network from the content of a DeePMD-kit model.
+
+    Parameters
+    ----------
+    content
+        What the file holds.
+    species
+        Element symbols of the types, in their order.
+    file
+        Its name, for errors.
+
+    Returns
+    -------
+    ModelConfig
+        Settings.
+    DeepPotential
+        The network, in the precision of the file.
 
     Raises
     ------
     ModelFileError
-        What the file says cannot be followed by dp-sim, or contradicts itself.
+        The file holds what dp-sim does not support, or contradicts itself.
     """
     content = without_types(content, file)
     fitting = content.fitting
@@ -101,7 +117,7 @@ def _has_steps(net: tuple[Layer, ...]) -> bool:
 
 
 def _shared_activation(nets: list[tuple[Layer, ...]], file: str) -> str:
-    """The one activation of all layers; skip connections must be there wherever the widths allow them."""
+    """Return the activation that all layers share; check that no skip connection that the widths allow is missing."""
     names = {layer.activation for net in nets for layer in net}
     if len(names) > 1:
         raise ModelFileError(
@@ -129,7 +145,7 @@ def _net_state(net: tuple[Layer, ...], prefix: str) -> State:
 
 
 def _descriptor_state(d: DescriptorContent, prefix: str, n_species: int, file: str) -> State:
-    """Statistics and embedding nets; the division by the number of places goes into the scale of the rows."""
+    """Collect statistics and embedding nets; the division by sum(sel) goes into the scale of the rows."""
     mean, deviation = _per_species(d.mean, "mean", file), _per_species(d.deviation, "deviation", file)
     scale = np.ones((n_species, 4))
     if d.kind != "se_e2_r":
@@ -162,7 +178,7 @@ def _descriptor_state(d: DescriptorContent, prefix: str, n_species: int, file: s
 
 
 def _cleared(nets: tuple[tuple[Layer, ...], ...]) -> tuple[Layer, ...]:
-    """In place of a net that the file leaves out, as it may for an excluded pair: widths of the others, no weights."""
+    """Make a net of zeros, as wide as the others, in place of one that the file leaves out (for an excluded pair)."""
     alike = next(net for net in nets if net)
     return tuple(
         replace(layer, w=0 * layer.w, b=0 * layer.b, idt=None if layer.idt is None else 0 * layer.idt)
@@ -171,7 +187,7 @@ def _cleared(nets: tuple[tuple[Layer, ...], ...]) -> tuple[Layer, ...]:
 
 
 def _per_species(values: np.ndarray, what: str, file: str) -> np.ndarray:
-    """(T, places, columns) -> (T, columns): all places of a species share their statistics."""
+    """Take one row per species, (T, sum(sel), columns) -> (T, columns); slots of a species have equal statistics."""
     if np.ptp(values, axis=1).max(initial=0.0) > 1e-12 * np.abs(values).max(initial=1e-300):
         raise ModelFileError(
             "deepmd-contradiction", f"{file}: the {what} of its environment differs among places of one species"
@@ -189,7 +205,7 @@ def _fitting_state(fitting: FittingContent, content: ModelContent) -> State:
 
 
 def _load(model: DeepPotential, state: State, file: str) -> None:
-    """Every weight comes from the file; what the settings fix (places, excluded pairs, no gates) is there already."""
+    """Load every weight from the file; what the settings fix (sel, excluded pairs, no gates) is there already."""
     own = model.state_dict()
     fixed = {name for name in own if name.rpartition(".")[2] in ("sel", "allowed", "taking", "gates")}
     if set(state) | fixed != set(own):
@@ -208,7 +224,7 @@ def _load(model: DeepPotential, state: State, file: str) -> None:
 
 @torch.no_grad()
 def _fix_bias(model: DeepPotential, content: ModelContent) -> None:
-    """Vacuum energies and species without energy: both are constants of a species."""
+    """Set the bias for vacuum energies and for species without energy: both are constants of a species."""
     fitting = content.fitting
     empty = torch.zeros(len(content.types), model.descriptor.n_features, dtype=torch.float64)
     vacuum = model.fitting.net_energies(empty, torch.arange(len(content.types)))

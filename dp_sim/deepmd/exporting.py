@@ -1,14 +1,15 @@
-"""A dp-sim model -> DeePMD-kit's form, the same numbers.
+"""Export a dp-sim model to DeePMD-kit's form, with the same numbers.
 
-There rows of R~ are (s/d0, s x/r/d1, ...) with deviations d per species c of the centre, sums over neighbours are
-divided by n = sum(sel), and the nets see s/d0. Ours are (s/a0, s x/r/a1, ...), undivided, and the nets see (s - m)/v:
+There the rows of R~ are (s/d0, s x/r/d1, ...) with deviations d per species c of the centre, sums over neighbours are
+divided by n = sum(sel), and the nets take s/d0. Here the rows are (s/a0, s x/r/a1, ...), the sums are not divided, and
+the nets take (s - m)/v. With
 
     d0_c = q v_c,     d1_c = a1_c / (n k_c),     first embedding layer:  w' = q w,  b' = b - w m/v
     k_c = a0_c / (n d0_c),   T' = k_c T,   D' = k_c^2 D,   first fitting layer:  w' = w / k_c^2
 
-give the same energy for any q; q is chosen such that the k_c are near 1. With nets of their own for each centre q may
-depend on it, and all k_c are 1. Skip connections hand their input on unchanged: where the first layer of a net has one,
-its input must not change either (q = 1 and m = 0; k_c = 1).
+the energy is the same for any q. It is chosen such that the k_c are near 1. If each centre has nets of its own, q may
+depend on c, and all k_c are 1. A skip connection adds its input to its output. So where the first layer of a net has
+one, the input of that net must not change (embedding: q = 1 and m = 0; fitting: k_c = 1).
 """
 
 from __future__ import annotations
@@ -57,14 +58,26 @@ def export_model(
 ) -> ModelContent:
     """Write a dp-sim model file as DeePMD-kit's `.dp` or `.yaml`.
 
-    `sel`: places for neighbours of each species. An imported model has its own; others are possible where they do not
-    bear on its numbers.
+    Parameters
+    ----------
+    path
+        The model file.
+    target
+        The file to write; its suffix selects the form.
+    sel
+        Largest number of neighbours of each species. An imported model has its own; others are possible where the
+        energy does not depend on them.
+
+    Returns
+    -------
+    ModelContent
+        What was written.
 
     Raises
     ------
     InputError
-        The model has what DeePMD-kit does not (the sentence says what), `sel` is missing or of another length, or the
-        target has another suffix.
+        The model uses what DeePMD-kit does not have (the message says what), `sel` is missing or of the wrong length,
+        or the target has another suffix.
     """
     from dp_sim import __version__
 
@@ -87,8 +100,16 @@ def export_model(
     return content
 
 
-def places_for(path: str | os.PathLike[str], files: Sequence[str]) -> tuple[int, ...]:
-    """`sel` for these structures: the most neighbours of each species that an atom has there, and a third more."""
+def sel_from_structures(path: str | os.PathLike[str], files: Sequence[str]) -> tuple[int, ...]:
+    """Choose `sel` from structures: the most neighbours of each species that an atom has there, and a third more.
+
+    Parameters
+    ----------
+    path
+        The model file, for its cutoff and species.
+    files
+        Files of structures, as dense as those to be simulated.
+    """
     metadata = read_metadata(Path(path))
     frames = [frame for file in files for frame in read_frames(file, labelled=False)]
     search = NeighborSearch(metadata.cutoff)
@@ -103,7 +124,22 @@ def places_for(path: str | os.PathLike[str], files: Sequence[str]) -> tuple[int,
 
 
 def to_content(model: Model, sel: tuple[int, ...], file: str) -> ModelContent:
-    """An opened model in DeePMD-kit's terms; errors as export_model."""
+    """Describe an opened model in DeePMD-kit's terms.
+
+    Parameters
+    ----------
+    model
+        The model, trained here or imported.
+    sel
+        Largest number of neighbours of each species; empty to keep that of an imported model.
+    file
+        Name of the model file, for errors.
+
+    Raises
+    ------
+    InputError
+        As `export_model`.
+    """
     if model.metadata.config.get("switch") == "cosine":
         raise InputError(
             "export-unsupported",
@@ -143,7 +179,7 @@ def to_content(model: Model, sel: tuple[int, ...], file: str) -> ModelContent:
 
 
 def _resized(part: DeepmdPart, sel: tuple[int, ...], file: str) -> DeepmdPart:
-    """A part of an imported model with other places, which are only room where an empty place adds nothing."""
+    """Give a part of an imported model another `sel`, where empty slots contribute nothing to the energy."""
     if not sel:
         return part
     if len(sel) != len(part.places) or min(sel) < 1:
@@ -159,7 +195,7 @@ def _resized(part: DeepmdPart, sel: tuple[int, ...], file: str) -> DeepmdPart:
 
 
 def _own_part(config: ModelConfig, sel: tuple[int, ...], file: str) -> DeepmdPart:
-    """The settings of a model trained here, by DeePMD-kit's names."""
+    """Write the settings of a model trained here under DeePMD-kit's names."""
     if len(sel) != len(config.species) or min(sel, default=0) < 1:
         raise InputError(
             "sel-missing",
@@ -180,7 +216,7 @@ def _own_part(config: ModelConfig, sel: tuple[int, ...], file: str) -> DeepmdPar
 
 
 def _activation(name: str, file: str) -> str:
-    """DeePMD-kit's name of an activation of ours."""
+    """Return DeePMD-kit's name of an activation."""
     names = {ours: theirs for theirs, ours in ACTIVATIONS.items() if theirs not in ("gelu_tf", "linear")}
     if name.startswith("silut:"):
         return name
@@ -193,7 +229,7 @@ def _activation(name: str, file: str) -> str:
 
 
 def _layers(net: Any, activation: str) -> Net:
-    """The layers of a dp_sim.networks.dense.Network."""
+    """Copy the layers of a dp_sim.networks.dense.Network."""
     return tuple(
         Layer(
             layer.weight.detach().numpy().copy(),
@@ -223,7 +259,7 @@ def _skips(layer: Layer) -> bool:
 def _descriptor(
     module: torch.nn.Module, part: DeepmdPart, fitting: list[Net], precision: str, file: str
 ) -> tuple[DescriptorContent, np.ndarray]:
-    """A part in DeePMD-kit's terms, and 1/k_c^2 (T,) for the first fitting layers."""
+    """Describe a part in DeePMD-kit's terms; return it with 1/k_c^2 (T,), for the first fitting layers."""
     compressed = isinstance(module, TabulatedDeepmdKit)
     if compressed or not isinstance(module, (SmoothDescriptor, DeepmdKitDescriptor)):
         raise InputError("export-unsupported", f"{file} is compressed; export the model that it was compressed from")
@@ -268,7 +304,10 @@ def _descriptor(
 def _rescaled(
     nets: list[Net], mean: np.ndarray, deviation: np.ndarray, ratio: np.ndarray, fixed: bool, n_types: int, file: str
 ) -> tuple[list[Net], np.ndarray]:
-    """Embedding nets that see s/(q v) in place of (s - m)/v, and q (T,); `fixed`: k_c must be 1, q = ratio."""
+    """Make embedding nets that take s/(q v) in place of (s - m)/v; return them with q (T,).
+
+    With `fixed`, the fitting nets allow only k_c = 1, so q = ratio.
+    """
     if _skips(nets[0][0]):
         if mean.any():
             raise InputError(
@@ -292,7 +331,7 @@ def _rescaled(
 
 
 def _their_order(nets: list[Net], n_types: int) -> list[Net]:
-    """Nets of pairs of species: ours by centre, theirs by neighbour."""
+    """Reorder nets of pairs of species: dp-sim sorts them by centre, DeePMD-kit by neighbour."""
     if len(nets) == n_types:
         return nets
     return [nets[c * n_types + b] for b in range(n_types) for c in range(n_types)]

@@ -1,4 +1,4 @@
-"""A DeePMD-kit model file -> a dp-sim model file."""
+"""Import a DeePMD-kit model file as a dp-sim model file."""
 
 from __future__ import annotations
 
@@ -24,12 +24,18 @@ CONVERT = "convert it with deepmd-kit: dp convert-backend"
 
 
 def read_deepmd(path: str | os.PathLike[str]) -> ModelContent:
-    """A `.dp`, `.yaml`, frozen `.pth` or checkpoint `.pt` of DeePMD-kit 3 -> its content.
+    """Read the content of a `.dp`, `.yaml`, frozen `.pth` or checkpoint `.pt` of DeePMD-kit 3.
+
+    Parameters
+    ----------
+    path
+        The model file.
 
     Raises
     ------
     ModelFileError
-        The file is absent, is of another kind (the message says how to convert it), or holds what dp-sim cannot follow.
+        The file does not exist, is of another kind (the message says how to convert it), or holds what dp-sim does not
+        support.
     """
     path = Path(path)
     if not path.is_file():
@@ -76,12 +82,21 @@ def _refuse_our_own(path: Path) -> None:
 
 
 def elements(types: tuple[str, ...], given: tuple[str, ...], file: str) -> tuple[str, ...]:
-    """Element symbols of the types of the file: its own names, or the ones `given` for them in their order.
+    """Find the element symbols of the types of a file.
+
+    Parameters
+    ----------
+    types
+        Names in the file.
+    given
+        Symbols that the user names, in the order of the types; empty to take the names in the file.
+    file
+        Name of the file, for errors.
 
     Raises
     ------
     InputError
-        A name is no element, an element occurs twice, or the number of names is another.
+        A name is no element, an element occurs twice, or the number of names differs from the number of types.
     """
     from ase.data import chemical_symbols
 
@@ -108,7 +123,31 @@ def elements(types: tuple[str, ...], given: tuple[str, ...], file: str) -> tuple
 def load_deepmd(
     path: str | os.PathLike[str], species: tuple[str, ...] = ()
 ) -> tuple[ModelConfig, DeepPotential, dict[str, Any]]:
-    """A DeePMD-kit file -> settings, network and what to say of its origin; errors as read_deepmd and `elements`."""
+    """Load a DeePMD-kit file.
+
+    Parameters
+    ----------
+    path
+        The model file.
+    species
+        Element symbols of its types; empty to take the names in the file.
+
+    Returns
+    -------
+    ModelConfig
+        Settings.
+    DeepPotential
+        The network.
+    dict
+        Origin of the model, for its metadata.
+
+    Raises
+    ------
+    ModelFileError
+        As `read_deepmd` and `to_model`.
+    InputError
+        As `elements`.
+    """
     content = read_deepmd(path)
     config, model = to_model(content, elements(content.types, species, str(path)), str(path))
     for doubt in dict.fromkeys(_doubts(config)):
@@ -117,7 +156,7 @@ def load_deepmd(
 
 
 def _doubts(config: ModelConfig) -> Iterator[str]:
-    """What a user should know of a model before trusting it."""
+    """List what a user should know of a model before trusting it."""
     for part in config.parts:
         if part.shifted and part.excluded:
             yield (
@@ -134,7 +173,22 @@ def _doubts(config: ModelConfig) -> Iterator[str]:
 def import_model(
     path: str | os.PathLike[str], target: str | os.PathLike[str], species: tuple[str, ...] = ()
 ) -> ModelConfig:
-    """Read a DeePMD-kit model and write it as a dp-sim model file; errors as load_deepmd."""
+    """Read a DeePMD-kit model and write it as a dp-sim model file.
+
+    Parameters
+    ----------
+    path
+        The model file of DeePMD-kit.
+    target
+        The file to write.
+    species
+        Element symbols of its types; empty to take the names in the file.
+
+    Raises
+    ------
+    ModelFileError, InputError
+        As `load_deepmd`.
+    """
     config, model, origin = load_deepmd(path, species)
     save_model(target, model, config, origin)
     return config

@@ -1,12 +1,12 @@
-"""DPA-1 without attention, told without its type vectors: nets and factors for each pair of species.
+"""Fold the type vectors of DPA-1 without attention into nets and factors for each pair of species.
 
-DPA-1 has one embedding net and one fitting net for all species, and hands them a vector v_c of each species c. For
-given species these are constants, so they fold into what the nets are made of. With c the centre and b the neighbour:
+DPA-1 has one embedding net and one fitting net for all species; they take a vector v_c of each species c. For given
+species these vectors are constants, so they fold into the weights. With c the centre and b the neighbour:
 
-    concat   the net sees (s, v_b, v_c): its first layer f(s w + v_b W_b + v_c W_c + B) is one of s alone, with the bias
-             v_b W_b + v_c W_c + B, for each pair
-    strip    G = net(s) (1 + g(v_b, v_c)): a factor for each pair; where it is smooth, the switch multiplies g
-    fitting  the net sees (D, v_c): again a bias of the first layer, for each c
+    concat   the net takes (s, v_b, v_c): its first layer f(s w + v_b W_b + v_c W_c + B) is one of s alone, with the
+             bias v_b W_b + v_c W_c + B, for each pair
+    strip    G = net(s) (1 + g(v_b, v_c)): a factor for each pair; if it is smooth, the switch multiplies g
+    fitting  the net takes (D, v_c): again a bias of the first layer, for each c
 """
 
 from __future__ import annotations
@@ -25,12 +25,19 @@ Net = tuple[Layer, ...]
 
 
 def without_types(content: ModelContent, file: str) -> ModelContent:
-    """The same model, nets for each species in place of vectors of the species.
+    """Replace type vectors by nets for each species.
+
+    Parameters
+    ----------
+    content
+        The model.
+    file
+        Name of its file, for errors.
 
     Raises
     ------
     ModelFileError
-        A skip connection hands a vector on, which no bias can stand for.
+        A skip connection passes a type vector on, which cannot be written as a bias.
     """
     n_types = len(content.types)
     descriptors, columns, start = [], [], 0
@@ -46,7 +53,7 @@ def without_types(content: ModelContent, file: str) -> ModelContent:
 
 
 def applied(net: Net, x: np.ndarray, file: str) -> np.ndarray:
-    """What a net of DeePMD-kit makes of rows x."""
+    """Compute the output of a net of DeePMD-kit for rows x."""
     for layer in net:
         n_in, n_out = layer.w.shape
         y = make_activation(activation_name(layer.activation, file))(torch.from_numpy(x @ layer.w + layer.b)).numpy()
@@ -61,7 +68,7 @@ def _skips(layer: Layer) -> bool:
 
 
 def _width(d: DescriptorContent) -> int:
-    """How many numbers a descriptor hands to the fitting net."""
+    """Count the features of a descriptor."""
     width = next((net[-1].w.shape[1] for net in d.nets if net), 0)
     return width * d.axis_width if d.kind == "se_e2_a" else width
 
@@ -83,7 +90,7 @@ def _descriptor(d: DescriptorContent, typed: TypedNets, vectors: np.ndarray, fil
 
 
 def _with_bias(net: Net, rows: slice, vector: np.ndarray, where: str, file: str) -> Net:
-    """A net that is not handed `vector` as those rows of its input, for its first layer has it in the bias."""
+    """Fold a constant `vector`, those rows of a net's input, into the bias of its first layer."""
     first = net[0]
     if _skips(first):
         raise ModelFileError(
@@ -102,7 +109,7 @@ def _with_bias(net: Net, rows: slice, vector: np.ndarray, where: str, file: str)
 
 
 def _fitting(fitting: FittingContent, columns: list[tuple[int, np.ndarray]], n_types: int, file: str) -> FittingContent:
-    """One net for each species, without the vectors that stand at `columns` of its input."""
+    """Make one net for each species, without the type vectors at `columns` of its input."""
     shared = len(fitting.nets) == 1
     nets = fitting.nets * n_types if shared else fitting.nets
     bias = fitting.bias.copy()

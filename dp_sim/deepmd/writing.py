@@ -1,4 +1,4 @@
-"""Content of a model -> DeePMD-kit's serialised form, as `.dp` or `.yaml`: what `dp convert-backend` reads."""
+"""Write the content of a model in DeePMD-kit's serialised form, `.dp` or `.yaml`, as `dp convert-backend` reads it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Nets = tuple[tuple[Layer, ...], ...]
 
 
 def tree(content: ModelContent, version: str) -> dict[str, Any]:
-    """The whole file as nested mappings, arrays under the keys "@variables"."""
+    """Make the whole file as nested mappings, with arrays under the keys "@variables"."""
     descriptors = [_descriptor(d, content.types) for d in content.descriptors]
     hybrid = {"@class": "Descriptor", "type": "hybrid", "@version": 1, "list": descriptors}
     n_types = len(content.types)
@@ -63,7 +63,7 @@ def _descriptor(d: DescriptorContent, types: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _descriptor_settings(d: DescriptorContent, n_types: int) -> dict[str, Any]:
-    """What the training input calls by the same names."""
+    """List the settings that have the same names in a training input."""
     return {
         "rcut": d.cutoff,
         "rcut_smth": d.switch_start,
@@ -163,7 +163,7 @@ def _layer(layer: Layer, precision: str) -> dict[str, Any]:
 
 
 def _definition(content: ModelContent) -> dict[str, Any]:
-    """The model section of a training input that makes a model of this form."""
+    """Make the model section of a training input for a model of this form."""
     parts = []
     for d in content.descriptors:
         angular = {"axis_neuron": d.axis_width} if d.kind == "se_e2_a" else {}
@@ -185,7 +185,7 @@ def _definition(content: ModelContent) -> dict[str, Any]:
 
 
 def write_hdf5(path: Path, data: dict[str, Any]) -> None:
-    """A `.dp` file: arrays as data sets, the rest as one JSON attribute that points to them."""
+    """Write a `.dp` file: arrays as data sets, the rest as one JSON attribute that points to them."""
     with h5py.File(path, "w") as file:
 
         def store(value: Any) -> Any:
@@ -201,7 +201,7 @@ def write_hdf5(path: Path, data: dict[str, Any]) -> None:
 
 
 def write_yaml(path: Path, data: dict[str, Any]) -> None:
-    """A `.yaml` file: arrays as lists with their type."""
+    """Write a `.yaml` file: arrays as lists with their type."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from dp_sim.deepmd.exporting import export_model, places_for
+from dp_sim.deepmd.exporting import export_model, sel_from_structures
 from dp_sim.errors import InputError
 from dp_sim.model.evaluator import Model
 from dp_sim.model.model_file import read_metadata
@@ -207,7 +207,7 @@ def _exported(python: str, model: Path, dtype: str, structures: Path, folder: Pa
         )
     neutral, frozen = folder / "deepmd.dp", folder / "deepmd.pth"
     imported = bool(metadata.config.get("parts"))
-    export_model(model, neutral, () if imported else places_for(model, [str(structures)]))
+    export_model(model, neutral, () if imported else sel_from_structures(model, [str(structures)]))
     command = [python, "-m", "deepmd", "convert-backend", str(neutral), str(frozen)]
     done = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
     if done.returncode != 0 or not frozen.exists():

@@ -1,1 +1,1 @@
-"""Readers of DeePMD-kit's files: all give the same content, and refuse what they would pass unread."""
+"""Readers of DeePMD-kit's files: all return the same content, and refuse a file with anything they did not read."""

@@ -20,7 +20,13 @@ ACTIVATIONS = {
 
 
 def activation_name(name: str, file: str) -> str:
-    """Our name of an activation of DeePMD-kit; ModelFileError for one that is not known."""
+    """Return dp-sim's name of an activation of DeePMD-kit.
+
+    Raises
+    ------
+    ModelFileError
+        The activation is not known.
+    """
     lowered = name.lower()
     if lowered.startswith(("silut", "custom_silu")) and (place := _place(lowered)) is not None:
         return f"silut:{place}"
@@ -32,7 +38,7 @@ def activation_name(name: str, file: str) -> str:
 
 
 def _place(name: str) -> float | None:
-    """Where silut turns into tanh, the number behind the colon; 3 without one, None for what is no number."""
+    """Read where silut turns into tanh: the number behind the colon, 3 without one, None for anything else."""
     try:
         return float(name.partition(":")[2] or 3.0)
     except ValueError:

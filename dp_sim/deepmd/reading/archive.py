@@ -1,8 +1,8 @@
-"""The data of a TorchScript archive (`.pth`), read without its code.
+"""Read the data of a TorchScript archive (`.pth`) without running its code.
 
-An archive is a zip file: `data.pkl` holds the modules, each a mapping of its attributes, `data/N` the numbers of the
-tensors, `code/` the program. The program is never parsed, so an archive opens whichever operators it calls, and of the
-pickle's instructions to build objects those alone are followed that make tensors, lists and mappings.
+An archive is a zip file. `data.pkl` holds the modules, each a mapping of its attributes; `data/N` holds the numbers of
+the tensors, and `code/` the program. The program is never parsed, so an archive opens whichever operators it calls. Of
+the pickle's instructions, only those that build tensors, lists and mappings are followed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,13 @@ _DTYPES = {
 
 
 class Module:
-    """A module of the archive: its attributes by name."""
+    """A module of the archive.
+
+    Attributes
+    ----------
+    attributes
+        Its attributes by name.
+    """
 
     attributes: dict[str, Any]
 
@@ -48,7 +54,13 @@ class Module:
 
 
 def read_archive(path: Path) -> Module:
-    """The outermost module; ModelFileError for what is no complete TorchScript archive."""
+    """Read the outermost module of an archive.
+
+    Raises
+    ------
+    ModelFileError
+        The file is not a complete TorchScript archive.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -81,7 +93,7 @@ def read_archive(path: Path) -> Module:
 
 
 def tensors_of(module: Module) -> dict[str, torch.Tensor]:
-    """All tensors below a module, named as in its state_dict."""
+    """Collect all tensors below a module, named as in its state_dict."""
     found: dict[str, torch.Tensor] = {}
 
     def visit(node: Any, name: str) -> None:
@@ -109,7 +121,7 @@ def _as_it_is(value: Any, *rest: Any) -> Any:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Follows no name of the pickle but these; modules of the archive become `Module`, whatever their class."""
+    """Unpickler that allows only the names below; modules of the archive become `Module`, whatever their class."""
 
     known: Mapping[str, Callable[..., Any]] = {
         "torch._utils._rebuild_tensor_v2": _tensor,
@@ -125,6 +137,7 @@ class _Unpickler(pickle.Unpickler):
         self.storages: dict[str, torch.Tensor] = {}
 
     def find_class(self, module: str, name: str) -> Any:
+        """Return what stands for a class of the pickle; refuse any that is not known."""
         if module == "torch" and name in _DTYPES:
             return _DTYPES[name]
         if module == "__torch__" or module.startswith("__torch__."):
@@ -134,6 +147,7 @@ class _Unpickler(pickle.Unpickler):
         return self.known[f"{module}.{name}"]
 
     def persistent_load(self, pid: Any) -> torch.Tensor:
+        """Load the numbers of a tensor from `data/N`."""
         kind, dtype, key, _, count = pid
         if kind != "storage" or not isinstance(dtype, torch.dtype):
             raise pickle.UnpicklingError("it refers to something else than numbers")

@@ -1,8 +1,8 @@
-"""PyTorch models of DeePMD-kit, read without running them: frozen ones (`.pth`) and checkpoints of a training (`.pt`).
+"""Read PyTorch models of DeePMD-kit without running them: frozen ones (`.pth`) and checkpoints of a training (`.pt`).
 
-Both hold the same tensors, and the model section of the training input. Nothing of either file is executed: of a `.pth`
-the data are read and the code is not (dp_sim.deepmd.reading.archive), of a checkpoint torch takes tensors and plain
-values alone.
+Both hold the same tensors, and the model section of the training input. Nothing in either file is executed: of a
+`.pth` only the data are read (dp_sim.deepmd.reading.archive), and from a checkpoint torch loads only tensors and plain
+values.
 """
 
 from __future__ import annotations
@@ -18,13 +18,9 @@ import numpy as np
 import torch
 
 from dp_sim.deepmd.reading.archive import DAMAGED, read_archive, tensors_of
-from dp_sim.deepmd.reading.content import (
-    DescriptorContent,
-    FittingContent,
-    Layer,
-    ModelContent,
+from dp_sim.deepmd.reading.content import DescriptorContent, FittingContent, Layer, ModelContent, TypedNets
+from dp_sim.deepmd.reading.reader import (
     Reader,
-    TypedNets,
     is_stripped,
     pairs_of,
     refuse_attention,
@@ -42,7 +38,13 @@ _DERIVED = ("emask.type_mask", "pair_excl.type_mask", "atom_excl.type_mask", "se
 
 
 def read_frozen(path: Path) -> ModelContent:
-    """A `.pth` file -> its content; ModelFileError for what is no such file, or is not understood."""
+    """Read the content of a `.pth` file.
+
+    Raises
+    ------
+    ModelFileError
+        The file is not a frozen model of DeePMD-kit, or holds what dp-sim does not support.
+    """
     module = read_archive(path)
     definition = module.attributes.get("model_def_script")
     if not isinstance(definition, str) or not definition:
@@ -59,7 +61,13 @@ def read_frozen(path: Path) -> ModelContent:
 
 
 def read_checkpoint(path: Path) -> ModelContent:
-    """A checkpoint of `dp --pt train` (`model.ckpt.pt`) -> the content of its model; errors as read_frozen."""
+    """Read the content of a checkpoint of `dp --pt train` (`model.ckpt.pt`).
+
+    Raises
+    ------
+    ModelFileError
+        The file is not a checkpoint of DeePMD-kit, or holds what dp-sim does not support.
+    """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:  # what torch says here advises to execute it
@@ -174,7 +182,7 @@ def _refuse_tables(tensors: Tensors, prefix: str) -> None:
 
 
 def _ended(reader: Reader, content: DescriptorContent) -> DescriptorContent:
-    """The content of a descriptor, when nothing of its settings is left."""
+    """Return the content of a descriptor after checking that none of its settings is left unread."""
     reader.expect("spin", None, hint="models with spins are not there in dp-sim")
     reader.ignore("precision", "trainable", "set_davg_zero", "seed", "ntypes", "type_map")
     reader.rest()
@@ -182,7 +190,7 @@ def _ended(reader: Reader, content: DescriptorContent) -> DescriptorContent:
 
 
 def _typed(reader: Reader, tensors: Tensors, prefix: str, n_types: int) -> DescriptorContent:
-    """DPA-1 without attention; se_atten_v2 is DPA-1 with two of its options fixed."""
+    """Read DPA-1 without attention; se_atten_v2 is DPA-1 with two of its options fixed."""
     refuse_attention(reader)
     second = reader.text("type") == "se_atten_v2"
     reader.ignore("neuron", "resnet_dt", "tebd_dim", "use_tebd_bias")
@@ -248,9 +256,9 @@ def _fitting(reader: Reader, tensors: Tensors, n_types: int) -> FittingContent:
 def _nets(
     tensors: Tensors, prefix: str, activation: str, numbers: tuple[int, ...], last: bool = False
 ) -> tuple[tuple[Layer, ...], ...]:
-    """Nets, as many as one of `numbers`, by their tensors `prefix.networks.NET.layers.LAYER.matrix`.
+    """Read nets from the tensors `prefix.networks.NET.layers.LAYER.matrix`; there must be as many as one of `numbers`.
 
-    With `last` the last layer of each is linear.
+    With `last`, the last layer of each is linear.
     """
     tensors.twins(f"{prefix}._networks.", of=f"{prefix}.networks.")
     nets: list[tuple[Layer, ...]] = []
@@ -269,7 +277,7 @@ def _nets(
 
 
 def _layers(tensors: Tensors, prefix: str, activation: str) -> tuple[Layer, ...]:
-    """The layers `prefix.LAYER`, which have skip connections wherever their widths allow them."""
+    """Read the layers `prefix.LAYER`, which have skip connections wherever their widths allow them."""
     layers: list[Layer] = []
     while f"{prefix}.{len(layers)}.matrix" in tensors:
         name = f"{prefix}.{len(layers)}"

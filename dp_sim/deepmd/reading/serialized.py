@@ -1,4 +1,4 @@
-"""DeePMD-kit's serialised models: `.dp` (HDF5 with a JSON attribute that points to data sets) and `.yaml`."""
+"""Read DeePMD-kit's serialised models: `.dp` (HDF5 with a JSON attribute that points to data sets) and `.yaml`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from dp_sim.deepmd.reading.content import (
     FittingContent,
     Layer,
     ModelContent,
-    Reader,
     TypedNets,
+    skip_without_tensorflow,
+)
+from dp_sim.deepmd.reading.reader import (
+    Reader,
     changes_nothing,
     is_stripped,
     pairs_of,
     refuse_attention,
     refuse_kind,
-    skip_without_tensorflow,
     types_of,
     vacuum_of,
 )
@@ -50,9 +52,14 @@ COMPRESSED = (
 
 
 def read_hdf5(path: Path) -> dict[str, Any]:
-    """The tree of a `.dp` file, data sets in place of their names.
+    """Read the tree of a `.dp` file, with data sets in place of their names.
 
-    What the tree does not point to becomes a key of its own at the top, where nobody will know it.
+    What the tree does not point to becomes a key of its own at the top, where it is refused as unknown.
+
+    Raises
+    ------
+    ModelFileError
+        The file is not complete.
     """
     try:
         with h5py.File(path, "r") as file:
@@ -72,7 +79,13 @@ def read_hdf5(path: Path) -> dict[str, Any]:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The tree of a `.yaml` file, arrays made of their lists."""
+    """Read the tree of a `.yaml` file, with arrays in place of their lists.
+
+    Raises
+    ------
+    ModelFileError
+        The file is not valid YAML, or not complete.
+    """
     try:
         tree = load_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -88,7 +101,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _listed(value: Any) -> np.ndarray:
-    """An array of a `.yaml` file; a mapping with other keys than its type and its values is none."""
+    """Make an array of a `.yaml` file; refuse a mapping with other keys than its type and its values."""
     strange = set(value) - {"@class", "@is_variable", "@version", "dtype", "value"}
     if strange:
         raise ValueError(f"with the unknown key '{min(map(str, strange))}'")
@@ -96,7 +109,7 @@ def _listed(value: Any) -> np.ndarray:
 
 
 def _resolved(node: Any, load: Any, variable: bool = False) -> Any:
-    """A copy of the tree in which `load` has turned whatever stands under "@variables" into arrays."""
+    """Copy the tree; `load` turns what stands under "@variables" into arrays."""
     if isinstance(node, dict) and not node.get("@is_variable", False):
         return {key: _resolved(value, load, variable or key == "@variables") for key, value in node.items()}
     if isinstance(node, list):
@@ -107,7 +120,13 @@ def _resolved(node: Any, load: Any, variable: bool = False) -> Any:
 
 
 def parse(tree: dict[str, Any], file: str) -> ModelContent:
-    """The tree -> its content; ModelFileError names the key that is not understood."""
+    """Read the content of a model from the tree of its file.
+
+    Raises
+    ------
+    ModelFileError
+        A key that is not supported; the message names it.
+    """
     top = Reader(tree, "", file)
     # when, with which settings and with what it was made, and the shortest distance of the training data, which
     # dp compress wants: all that decides on numbers is in the model itself
@@ -207,13 +226,13 @@ def _descriptor(reader: Reader, n_types: int) -> DescriptorContent:
 
 
 def _of_all_species(reader: Reader) -> tuple[int, ...]:
-    """sel of DPA-1, of which the sum counts; a number, or a list of any length."""
+    """Read `sel` of DPA-1, of which only the sum counts: a number, or a list of any length."""
     sel = reader.get("sel")
     return reader.counts("sel", len(sel)) if isinstance(sel, list) else (reader.count("sel"),)
 
 
 def _typed(reader: Reader) -> TypedNets:
-    """DPA-1 without attention."""
+    """Read DPA-1 without attention."""
     refuse_attention(reader)
     reader.ignore("tebd_dim", "use_tebd_bias", "attention_layers")  # those of no attention are empty
     second = reader.text("type") == "se_atten_v2"
@@ -269,7 +288,7 @@ def _fitting(reader: Reader, n_types: int) -> FittingContent:
 
 
 def _nets(reader: Reader, numbers: tuple[int, ...]) -> tuple[tuple[Layer, ...], ...]:
-    """The nets of a collection, as many as one of `numbers`; an absent one (of an excluded pair) has no layers."""
+    """Read the nets of a collection, as many as one of `numbers`; an absent one (of an excluded pair) has no layers."""
     reader.expect("@class", "NetworkCollection", hint="expected nets")
     reader.expect("@version", 1, hint="this version of the form is not known to dp-sim")
     reader.ignore("ndim", "ntypes", "network_type")
@@ -302,7 +321,7 @@ def _net(reader: Reader) -> tuple[Layer, ...]:
 
 
 def _some_weight(collection: Any) -> Any:
-    """An array of nets that have been read, in their precision."""
+    """Return an array of nets that have been read, for its precision."""
     nets = [network for network in collection["networks"] if network]
     return nets[0]["layers"][0]["@variables"]["w"]
 

@@ -1,4 +1,4 @@
-"""The tensors of a frozen model, and the check that none of them passes unread."""
+"""Tensors of a PyTorch model, and the check that none is left unread."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ from dp_sim.errors import ModelFileError
 
 
 class Tensors:
-    """Tensors by name, every one of which must be read: `rest` refuses what nobody asked for, by name.
+    """Tensors by name, of which every one must be read: `rest` refuses a tensor that was not, by name.
+
+    Parameters
+    ----------
+    state
+        The tensors.
+    file
+        Name of the file, for errors.
 
     Raises
     ------
     ModelFileError
-        A tensor that is missing, has another shape, holds NaN, or is not known.
+        A tensor is missing, has another shape, holds NaN, or is unknown.
     """
 
     def __init__(self, state: Mapping[str, torch.Tensor], file: str) -> None:
@@ -27,6 +34,7 @@ class Tensors:
         return name in self.state
 
     def get(self, name: str) -> torch.Tensor:
+        """Return a tensor, which must be there."""
         if name not in self.state:
             raise ModelFileError(
                 "deepmd-incomplete",
@@ -36,7 +44,7 @@ class Tensors:
         return self.state[name]
 
     def array(self, name: str, size: int | None = None, ndim: int | None = None) -> np.ndarray:
-        """Finite values, float64; of so many values or dimensions where they are given."""
+        """Return finite values, float64; with `size` values and `ndim` dimensions where these are given."""
         tensor = self.get(name).detach()
         if tensor.is_complex():
             raise ModelFileError(
@@ -56,14 +64,15 @@ class Tensors:
         return value
 
     def precision(self, name: str) -> str:
-        """float32, float64, ..."""
+        """Return the precision of a tensor: float32, float64, ..."""
         return str(self.get(name).dtype).removeprefix("torch.")
 
     def below(self, prefix: str) -> list[str]:
+        """List the names that begin with a prefix."""
         return [name for name in self.state if name.startswith(prefix)]
 
     def twins(self, prefix: str, of: str) -> None:
-        """Tensors that the file holds a second time, under `prefix` in place of `of`; they must be the same."""
+        """Check that tensors stored a second time, under `prefix` instead of `of`, are the same."""
         for name in self.below(prefix):
             first = of + name.removeprefix(prefix)
             if first not in self.state or not torch.equal(self.get(name), self.get(first)):
@@ -73,11 +82,11 @@ class Tensors:
                 )
 
     def ignore(self, *names: str) -> None:
-        """Tensors that do not bear on the numbers that the model gives."""
+        """Mark tensors as read that do not affect the energy."""
         self.seen.update(names)
 
     def rest(self) -> None:
-        """Refuse what has not been read, unless it is empty."""
+        """Refuse tensors that were not read, unless they are empty."""
         unknown = [name for name, tensor in self.state.items() if name not in self.seen and tensor.numel()]
         if unknown:
             raise ModelFileError(

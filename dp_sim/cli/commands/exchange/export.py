@@ -36,7 +36,7 @@ def export(
 ) -> None:
     """Write a model in DeePMD-kit's form, with the same numbers; `dp convert-backend` makes .pth and .pb of it."""
     set_up(verbose, quiet)
-    from dp_sim.deepmd.exporting import export_model, places_for
+    from dp_sim.deepmd.exporting import export_model, sel_from_structures
     from dp_sim.errors import InputError, choose
 
     check_target(out, model, overwrite)
@@ -51,7 +51,7 @@ def export(
         raise InputError(
             "sel-not-whole-numbers", f"--sel takes whole numbers with commas between them, like 46,92; got '{sel}'"
         ) from None
-    content = export_model(model, out, places_for(model, [str(file) for file in data]) if data else places)
+    content = export_model(model, out, sel_from_structures(model, [str(file) for file in data]) if data else places)
     if not quiet:
         listed = " ".join(f"{t} {n}" for t, n in zip(content.types, content.descriptors[0].sel, strict=True))
         typer.echo(f"{out}: at most so many neighbours: {listed}; dp convert-backend {out} model.pth (or .pb) next")
