@@ -91,7 +91,7 @@ def compress(
 
 
 def _tabulated(descriptor: Descriptor, knots: Tensor) -> tuple[Descriptor, list[_TableErrors]]:
-    """A float64 descriptor with tables for nets, and how far each of its tables is from the nets."""
+    """Make a float64 descriptor with tables for nets, and how far each of its tables is from the nets."""
     if isinstance(descriptor, Hybrid):
         done = [_tabulated(part, knots) for part in descriptor.parts.children()]  # type: ignore[arg-type]
         return Hybrid([part for part, _ in done]), [error for _, errors in done for error in errors]
@@ -117,7 +117,7 @@ def _tabulated(descriptor: Descriptor, knots: Tensor) -> tuple[Descriptor, list[
 
 
 def compress_file(source: Path, target: Path, spacing: float = SPACING) -> dict[str, Any]:
-    """The model file `source`, compressed, as `target`; returns the fields of Compression.
+    """Compress the model file `source` into `target`; return the fields of Compression.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def compress_file(source: Path, target: Path, spacing: float = SPACING) -> dict[
 
 
 def closest_approach(training: dict[str, Any]) -> float:
-    """The shortest distance (Angstrom) in the radial distribution of the training data, or CLOSEST_ANGSTROM."""
+    """Find the shortest distance (Angstrom) in the radial distribution of the training data, or CLOSEST_ANGSTROM."""
     distribution = training.get("radial_distribution", {})
     densities = [density for name, density in distribution.items() if name != "r"]
     occupied = [r for r, *column in zip(distribution.get("r", []), *densities, strict=True) if any(column)]
@@ -175,7 +175,7 @@ class _EmbeddingFunction:
 
 
 def _row_derivative(values: Tensor, s: Tensor) -> Tensor:
-    """d values (P, M1) / d s (P,), where each row depends on its own s alone.
+    """Differentiate: d values (P, M1) / d s (P,), where each row depends on its own s alone.
 
     Reverse differentiation gives J^T v, linear in v; differentiating that by v gives every column of J at once.
     """
@@ -187,7 +187,7 @@ def _row_derivative(values: Tensor, s: Tensor) -> Tensor:
 def _functions(
     descriptor: SmoothDescriptor | DeepmdKitDescriptor | SharedPlaces,
 ) -> tuple[list[_EmbeddingFunction], Tensor]:
-    """The distinct functions, and which of them (T, T) serves a centre and a neighbour."""
+    """Find the distinct functions, and which of them (T, T) serves a centre and a neighbour."""
     environment, embedding = descriptor.environment, descriptor.embedding
     n_species = embedding.n_species
     factors = 1.0 + embedding.gates if isinstance(embedding, GatedEmbedding) else None

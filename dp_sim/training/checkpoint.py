@@ -16,12 +16,13 @@ FORMAT = "dp-sim checkpoint"
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write the state of a run, with the version of the weights, whole or not at all."""
     with atomic_path(path) as temporary:
         torch.save({"format": FORMAT, "version": STATE_VERSION, **state}, temporary)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The state that save_checkpoint was given.
+    """Read the state that `save_checkpoint` wrote.
 
     Raises
     ------

@@ -29,7 +29,7 @@ from dp_sim.training.loss import Labels, Prediction
 
 
 def layer_blocks(sizes: Sequence[int], block_size: int) -> list[tuple[int, int]]:
-    """Layers of these sizes, one after another -> bounds (start, stop) of blocks of at most `block_size` weights.
+    """Divide layers of these sizes into blocks (start, stop) of at most `block_size` weights.
 
     A larger layer is cut into pieces of nearly equal size; smaller neighbours share a block while it holds them.
     """
@@ -51,7 +51,7 @@ def layer_blocks(sizes: Sequence[int], block_size: int) -> list[tuple[int, int]]
 
 
 def check_memory(blocks: Sequence[tuple[int, int]]) -> None:
-    """InputError where the covariance of these blocks would not fit into the memory of this machine."""
+    """Refuse blocks whose covariance would not fit into the memory of this machine."""
     needed = 8 * sum((stop - start) ** 2 for start, stop in blocks)
     here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > here:
@@ -80,34 +80,36 @@ class BlockFilter:
         self.forgetting, self.forgetting_rate, self.count = forgetting, forgetting_rate, len(blocks)
         sizes = sorted({stop - start for start, stop in blocks})
         starts = [[start for start, stop in blocks if stop - start == size] for size in sizes]
-        self.places = [  # (blocks, size) in the vector, for each size
+        self.indices = [  # (blocks, size) in the vector, for each size
             (torch.tensor(first)[:, None] + torch.arange(size)).to(device)
             for first, size in zip(starts, sizes, strict=True)
         ]
         self.covariances = [
-            torch.eye(p.shape[1], dtype=torch.float64, device=device).repeat(len(p), 1, 1) for p in self.places
+            torch.eye(p.shape[1], dtype=torch.float64, device=device).repeat(len(p), 1, 1) for p in self.indices
         ]
 
     def update(self, jacobian: Tensor, residual: Tensor) -> Tensor:
         """Take in m measurements: jacobian (m, n), label less prediction (m,), float64 -> the state's change (n,)."""
         step = torch.zeros_like(jacobian[0])
-        rows = [jacobian[:, place].permute(1, 2, 0) for place in self.places]  # H^T (blocks, size, m)
+        rows = [jacobian[:, index].permute(1, 2, 0) for index in self.indices]  # H^T (blocks, size, m)
         gains = [p @ h for p, h in zip(self.covariances, rows, strict=True)]  # P H^T
         noise = self.forgetting * self.count * torch.eye(len(residual), dtype=step.dtype, device=step.device)
         spread = noise + sum(torch.einsum("bsm,bsn->mn", h, g) for h, g in zip(rows, gains, strict=True))  # S
         root = torch.linalg.cholesky(spread)
         weighed = torch.cholesky_solve(residual[:, None], root)  # S^-1 r
-        for place, covariance, gain in zip(self.places, self.covariances, gains, strict=True):
-            step[place] = (gain @ weighed)[:, :, 0]
+        for index, covariance, gain in zip(self.indices, self.covariances, gains, strict=True):
+            step[index] = (gain @ weighed)[:, :, 0]
             half = torch.linalg.solve_triangular(root.T, gain, upper=True, left=False)  # P H^T S^-1/2
             covariance.baddbmm_(half, half.transpose(1, 2), beta=1 / self.forgetting, alpha=-1 / self.forgetting)
         self.forgetting = self.forgetting_rate * self.forgetting + 1 - self.forgetting_rate
         return step
 
     def state_dict(self) -> dict[str, Any]:
+        """Return what `load_state_dict` continues from."""
         return {"forgetting": self.forgetting, "covariances": self.covariances}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state."""
         self.forgetting = state["forgetting"]
         for own, saved in zip(self.covariances, state["covariances"], strict=True):
             own.copy_(saved)
@@ -145,7 +147,7 @@ class KalmanFilter:
         self.filter = BlockFilter(blocks, settings.forgetting, settings.forgetting_rate, self.parameters[0].device)
 
     def residuals(self, prediction: Prediction, labels: Labels) -> Tensor:
-        """The terms (m,) of the loss (dp_sim.training.loss.mean_square_errors), |error| for its square.
+        """Compute the terms (m,) of the loss (dp_sim.training.loss.mean_square_errors), |error| for its square.
 
         Energy / sqrt(N), forces / sqrt(3), virial / (3 sqrt(N)), each times the root of its weight. All times
         sqrt(batch size) (Hu et al., PPoPP 2024, for batches).
@@ -162,15 +164,17 @@ class KalmanFilter:
         return torch.cat(parts) * len(sizes) ** 0.5
 
     def learning_rate(self, done: float) -> None:
+        """Return None: the filter has no learning rate."""
         return None
 
     def jacobian(self, residuals: Tensor) -> Tensor:
-        """H = -d(residuals)/d(weights), (m, n); all rows at once. The weights into one neuron stand side by side."""
+        """Compute H = -d(residuals)/d(weights), (m, n), all rows; weights into one neuron stand side by side."""
         each = torch.eye(len(residuals), dtype=residuals.dtype, device=residuals.device)
         gradients = torch.autograd.grad(residuals, self.parameters, each, is_grads_batched=True, materialize_grads=True)
         return torch.cat([-g.movedim(-1, 1).flatten(1) for g in gradients], dim=1)
 
     def step(self, prediction: Prediction, labels: Labels, done: float) -> None:
+        """Change the weights by the measurements of one batch."""
         residuals = self.residuals(prediction, labels)
         step = self.filter.update(self.jacobian(residuals).double(), residuals.detach().double())
         with torch.no_grad():
@@ -178,7 +182,9 @@ class KalmanFilter:
                 parameter += part.view(parameter.movedim(-1, 0).shape).movedim(0, -1)
 
     def state_dict(self) -> dict[str, Any]:
+        """Return what `load_state_dict` continues from."""
         return self.filter.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state."""
         self.filter.load_state_dict(state)

@@ -38,11 +38,27 @@ def fit(
     on_point: Callable[[list[CurvePoint]], None] = lambda curve: None,
     whole_steps: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> list[CurvePoint]:
-    """Train to the last step, going on from `checkpoint` where it exists. Returns the whole learning curve, which
-    `on_point` is given too whenever it has grown.
+    """Train to the last step.
 
-    An interrupted run (KeyboardInterrupt) leaves a checkpoint of the last whole step; `whole_steps` is a context that
-    holds interrupts back while a step is under way.
+    An interrupted run (KeyboardInterrupt) leaves a checkpoint of the last whole step.
+
+    Parameters
+    ----------
+    trainer
+        State of the run.
+    checkpoint
+        Continue from this file where it exists, and save to it.
+    on_step
+        Called with the number of each step.
+    on_point
+        Called with the learning curve whenever it has grown.
+    whole_steps
+        Context that holds interrupts back during a step.
+
+    Returns
+    -------
+    list of CurvePoint
+        The whole learning curve.
 
     Raises
     ------

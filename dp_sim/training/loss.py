@@ -30,6 +30,8 @@ class Labels(NamedTuple):
 
 
 class Prediction(NamedTuple):
+    """Predictions for a batch of S frames."""
+
     energy: Tensor  # (S,) eV, less the energy bias
     forces: Tensor  # (N, 3)
     virial: Tensor | None  # (S, 3, 3)
@@ -60,7 +62,7 @@ def mean_square_errors(prediction: Prediction, labels: Labels) -> Errors:
 
 @torch.no_grad()
 def square_sums(prediction: Prediction, labels: Labels) -> Tensor:
-    """What the learning curve is made of (2, 3), float64; weights do not count here.
+    """Sum squared errors for the learning curve, (2, 3) float64; weights do not count here.
 
     Sums of squared errors of energy per atom (eV), force components (eV/Angstrom) and virial components per atom (eV);
     below them, how many labels each sum runs over.

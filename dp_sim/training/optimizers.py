@@ -13,27 +13,32 @@ from dp_sim.training.loss import Labels, Prediction, mean_square_errors, total_l
 
 
 class Optimizer(Protocol):
-    """`done` is the share of the steps of the run that were made before, from 0 to 1."""
+    """An optimiser of training; `done` is the share of the steps of the run made before, from 0 to 1."""
 
     #: What to change where training diverges.
     remedy: ClassVar[str]
 
     def learning_rate(self, done: float) -> float | None:
-        """None where there is none."""
+        """Return the learning rate, None where there is none."""
         ...
 
     def step(self, prediction: Prediction, labels: Labels, done: float) -> None:
         """Change the weights that `prediction` was made with; its graph is used up."""
         ...
 
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Any]:
+        """Return what `load_state_dict` continues from."""
+        ...
 
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state."""
+        ...
 
 
 class GradientDescent:
-    """Down the gradient of the loss, with Adam (Kingma & Ba, ICLR 2015) or SOAP (Vyas et al., ICLR 2025), both with
-    decoupled weight decay.
+    """Gradient descent by Adam (Kingma & Ba, ICLR 2015) or SOAP (Vyas et al., ICLR 2025).
+
+    Both have decoupled weight decay.
 
     SOAP runs Adam in the eigenbasis of each weight matrix's gradient covariance. Nets as smooth as these are
     ill-conditioned in the plain basis: it needs several times fewer steps (benchmarks/accuracy has figures).
@@ -53,9 +58,11 @@ class GradientDescent:
             self.optimizer = SOAP(self.parameters, lr=rate, weight_decay=decay)
 
     def learning_rate(self, done: float) -> float:
+        """Return the learning rate, which falls exponentially."""
         return self.settings.learning_rate * (self.settings.learning_rate_end / self.settings.learning_rate) ** done
 
     def step(self, prediction: Prediction, labels: Labels, done: float) -> None:
+        """Change the weights by the gradient of the loss of one batch."""
         rate = self.learning_rate(done)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -68,14 +75,16 @@ class GradientDescent:
         self.optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:
+        """Return what `load_state_dict` continues from."""
         return self.optimizer.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state."""
         self.optimizer.load_state_dict(state)
 
 
 def make_optimizer(model: DeepPotential, config: TrainConfig) -> Optimizer:
-    """What `config.training.optimizer` names."""
+    """Make the optimiser that `config.training.optimizer` names."""
     if config.training.optimizer == "rlekf":
         return KalmanFilter(list(model.parameters()), config.loss, config.training)
     return GradientDescent(model, config.loss, config.training)

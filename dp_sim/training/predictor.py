@@ -1,4 +1,4 @@
-"""Prediction in training: prepared frames -> energies, forces and virial through the features, beside their labels."""
+"""Prediction in training: energies, forces and virials of prepared frames through the features, and their labels."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class PreparedFrames:
         self._left = cache_bytes
 
     def features(self, index: int, make: Callable[[StructurePairs], PreparedFrame]) -> PreparedFrame:
+        """Return the features of a frame, from memory or by `make`."""
         if index in self._cache:
             return self._cache[index]
         features = make(self.pairs[index])
@@ -35,11 +36,16 @@ class PreparedFrames:
 
 
 class Predictor:
-    """Predictions and labels of a batch of frames, both less the energy bias, on the device and in the precision of
-    training.
+    """Predictions and labels of a batch of frames, both less the energy bias.
 
-    features   the descriptor's split into geometry and weights (dp_sim.descriptors.descriptor)
-    bias       (T,) eV, energy of an atom of each species, on the CPU
+    Parameters
+    ----------
+    features
+        The descriptor's split into geometry and weights.
+    bias
+        (T,) eV, energy of an atom of each species, on the CPU.
+    device, dtype
+        Of training.
     """
 
     def __init__(self, features: TrainingFeatures, bias: Tensor, device: torch.device, dtype: torch.dtype) -> None:
@@ -48,14 +54,19 @@ class Predictor:
     def __call__(
         self, data: PreparedFrames, indices: Sequence[int], model: DeepPotential, *, training: bool
     ) -> tuple[Prediction, Labels]:
-        """What `model` says of the frames `indices` of `data`, and their labels; `training` keeps the graph of the
-        forces, so that their error can be differentiated by the weights."""
+        """Predict the frames `indices` of `data`.
+
+        Parameters
+        ----------
+        training
+            Keep the graph of the forces, so that their error can be differentiated by the weights.
+        """
         batch = self._features.join([data.features(i, self._features.prepare) for i in indices])
         labels = Labels(*(t.to(self._device) for t in self._labels([data.frames[i] for i in indices], batch.species)))
         return self._predict(model, batch, labels, training), labels
 
     def _predict(self, model: DeepPotential, batch: FeatureBatch, labels: Labels, training: bool) -> Prediction:
-        """Energies less the bias (S,), forces (N, 3), and the virial (S, 3, 3) where there is a label for it."""
+        """Predict energies less the bias (S,), forces (N, 3), and virials (S, 3, 3) where there is a label for one."""
         n_systems = len(labels.sizes)
         features = batch.features()
         descriptors = self._features.descriptors(model.descriptor, features, batch.species)

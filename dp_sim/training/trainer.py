@@ -67,11 +67,11 @@ class Trainer:
     # ---- one step -------------------------------------------------------------------------------------------------
 
     def learning_rate(self, step: int) -> float | None:
-        """None for an optimiser that has none."""
+        """Return the learning rate at a step; None for an optimiser that has none."""
         return self.optimizer.learning_rate(step / self.config.training.steps)
 
     def frames_of_step(self, step: int) -> list[int]:
-        """Each pass over the data has its own order, fixed by the seed: a resumed run sees the same frames."""
+        """Choose the frames of a step; each pass has its own order, fixed by the seed, for resumed runs too."""
         n, size = len(self.train.frames), self.config.training.batch_size
         chosen = []
         for position in range(step * size, (step + 1) * size):
@@ -112,7 +112,7 @@ class Trainer:
         return self.average if self.average is not None else self.model
 
     def validation_sums(self) -> Tensor:
-        """Sums of squared errors over the held-out frames of the learning curve (dp_sim.training.loss.square_sums)."""
+        """Sum squared errors over the held-out frames of the learning curve (dp_sim.training.loss.square_sums)."""
         total = torch.zeros(2, 3, dtype=torch.float64)
         for i in range(len(self.valid.frames)):
             total += square_sums(*self.predictor(self.valid, [i], self.result, training=False))
@@ -121,6 +121,7 @@ class Trainer:
     # ---- checkpoints -----------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
+        """Return all that `restore` continues from."""
         return {
             "config": self.config.model_dump(mode="json"),
             "step": self.step_number,

@@ -26,7 +26,9 @@ from dp_sim.neighbors.pairs import StructurePairs
 class PreparedFrame(Protocol):
     """A of one frame with its Jacobian, in any form; kept between steps as long as memory lasts."""
 
-    def nbytes(self) -> int: ...
+    def nbytes(self) -> int:
+        """Return the memory that it takes, bytes."""
+        ...
 
 
 class FeatureBatch(ABC):
@@ -37,19 +39,19 @@ class FeatureBatch(ABC):
 
     @abstractmethod
     def features(self) -> Tensor:
-        """A, a leaf that records gradients; the first axis is the atom."""
+        """Return A, a leaf that records gradients; its first axis is the atom."""
 
     @abstractmethod
     def pair_gradients(self, gradient: Tensor) -> Tensor:
-        """dE/dA -> dE/dr_ij (P, 3), eV/Angstrom; linear, differentiable in its argument."""
+        """Convert dE/dA to dE/dr_ij (P, 3), eV/Angstrom; linear and differentiable in its argument."""
 
     def forces(self, pair_gradients: Tensor) -> Tensor:
-        """F_i = sum_j dE/dr_ij - dE/dr_ji, (N, 3): r_ij = r_j - r_i pulls at both its ends."""
+        """Compute F_i = sum_j dE/dr_ij - dE/dr_ji, (N, 3) eV/Angstrom: r_ij = r_j - r_i acts on both its ends."""
         zero = torch.zeros(len(self.species), 3, dtype=pair_gradients.dtype, device=pair_gradients.device)
         return zero.index_add(0, self.center, pair_gradients).index_add(0, self.neighbor, pair_gradients, alpha=-1)
 
     def virial(self, pair_gradients: Tensor, system: Tensor, n_systems: int) -> Tensor:
-        """W = -sum of r_ij (x) dE/dr_ij over the pairs of each system, (S, 3, 3), eV; system (N,) of each atom."""
+        """Compute W = -sum of r_ij (x) dE/dr_ij over the pairs of each system, (S, 3, 3) eV; system (N,)."""
         products = self.vectors[:, :, None] * pair_gradients[:, None, :]
         zero = torch.zeros(n_systems, 9, dtype=products.dtype, device=products.device)
         return -zero.index_add(0, system[self.center], products.flatten(1)).view(n_systems, 3, 3)
@@ -60,15 +62,15 @@ class TrainingFeatures(ABC):
 
     @abstractmethod
     def prepare(self, pairs: StructurePairs) -> Any:
-        """One frame -> PreparedFrame, on the CPU: all that does not depend on the weights."""
+        """Compute all of a frame that does not depend on the weights, a PreparedFrame on the CPU."""
 
     @abstractmethod
     def join(self, frames: Sequence[Any]) -> FeatureBatch:
-        """Frames that `prepare` made, one after another, on the device of training."""
+        """Concatenate frames that `prepare` made, on the device of training."""
 
     @abstractmethod
     def descriptors(self, descriptor: Any, features: Tensor, species: Tensor) -> Tensor:
-        """A and species (N,) -> D (N, n_features), with the weights that `descriptor` has now."""
+        """Compute D (N, n_features) from A and species (N,), with the present weights of `descriptor`."""
 
 
 @singledispatch

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from dp_sim.config.training import TrainingConfig
 from dp_sim.descriptors.local_frame import LocalFrame
@@ -18,7 +19,7 @@ from dp_sim.training.features.sparse import SparseProduct, csr
 
 
 class LocalFrameInputs(NamedTuple):
-    """Inputs D of one frame, or of several one after another, and J = dD/dr_ij in CSR parts, both ways round."""
+    """Inputs D of one or several frames, and J = dD/dr_ij with its transpose in CSR parts."""
 
     species: Tensor  # (N,)
     center: Tensor  # (P,)
@@ -33,6 +34,7 @@ class LocalFrameInputs(NamedTuple):
     transposed_value: Tensor  # (Z,)
 
     def nbytes(self) -> int:
+        """Return the memory that it takes, bytes."""
         return sum(field.numel() * field.element_size() for field in self)
 
 
@@ -43,6 +45,7 @@ class LocalFrameFeatures(TrainingFeatures):
         self.descriptor = copy.deepcopy(descriptor)  # a CPU copy: inputs are made there
         self.device, self.dtype = torch.device(settings.device), descriptor.mean.dtype
 
+    @override
     def prepare(self, pairs: StructurePairs) -> LocalFrameInputs:
         descriptor, n_atoms, n_pairs = self.descriptor, len(pairs.species), len(pairs.center)
         size = n_atoms * descriptor.n_features
@@ -65,16 +68,18 @@ class LocalFrameFeatures(TrainingFeatures):
             value[backward].to(self.dtype),
         )
 
+    @override
     def join(self, frames: Sequence[LocalFrameInputs]) -> LocalFrameBatch:
         joined = _join(frames, self.descriptor.n_features)
         return LocalFrameBatch(LocalFrameInputs(*(field.to(self.device) for field in joined)))
 
+    @override
     def descriptors(self, descriptor: LocalFrame, features: Tensor, species: Tensor) -> Tensor:
         return features
 
 
 def sparse_jacobian(descriptor: LocalFrame, pairs: StructurePairs) -> tuple[Tensor, Tensor, Tensor]:
-    """d(plain inputs)/dr_ij as row (input), column (3 pair + component) and value (Z,); places may repeat, and add."""
+    """Compute d(plain inputs)/dr_ij as row (input), column (3 pair + component) and value (Z,); duplicates add up."""
     places = descriptor.places(pairs.vectors, pairs.center, pairs.neighbor, pairs.species)
     atoms, none = pairs.center[places.full], len(pairs.center)
     which = torch.stack([places.full, places.first[atoms], places.second[atoms]], dim=1)  # (K, 3) pairs j, a, b
@@ -100,13 +105,13 @@ def sparse_jacobian(descriptor: LocalFrame, pairs: StructurePairs) -> tuple[Tens
 
 
 def _sorted_by(index: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Starts of the rows (size + 1,) int32, and the order (Z,) that sorts by row."""
+    """Return the starts of the rows (size + 1,) int32, and the order (Z,) that sorts by row."""
     counts = torch.bincount(index, minlength=size)
     return torch.cat([counts.new_zeros(1), counts.cumsum(0)]).to(torch.int32), torch.argsort(index, stable=True)
 
 
 def _join(frames: Sequence[LocalFrameInputs], n_features: int) -> LocalFrameInputs:
-    """Frames one after another, indices moved along."""
+    """Concatenate frames, and shift their indices."""
     if len(frames) == 1:
         return frames[0]
     atoms = np.cumsum([0] + [len(f.species) for f in frames])
@@ -148,9 +153,11 @@ class LocalFrameBatch(FeatureBatch):
         self.jacobian = csr(frame.row_start, frame.column, frame.value, (rows, columns))
         self.transposed = csr(frame.transposed_start, frame.transposed_column, frame.transposed_value, (columns, rows))
 
+    @override
     def features(self) -> Tensor:
         return self.inputs.detach().requires_grad_(True)
 
+    @override
     def pair_gradients(self, gradient: Tensor) -> Tensor:
         return SparseProduct.apply(gradient.reshape(-1, 1), self.transposed, self.jacobian).view(-1, 3)
 

@@ -10,24 +10,26 @@ from torch import Tensor
 
 
 class SparseProduct(torch.autograd.Function):
-    """matrix @ dense, where the matrix is constant and its transpose at hand."""
+    """The product matrix @ dense with a constant matrix, whose transpose is given too."""
 
     @staticmethod
     def forward(ctx: Any, dense: Tensor, matrix: Tensor, transposed: Tensor) -> Tensor:
+        """Multiply."""
         ctx.transposed = transposed
         return matrix @ dense
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        """Multiply the gradient by the transpose."""
         return ctx.transposed @ gradients[0].contiguous(), None, None
 
 
 with warnings.catch_warnings():
-    # torch says once a process that its CSR tensors are in beta; said here, where it is caught, it is said to nobody
+    # torch warns once a process that its CSR tensors are in beta: provoke it here, where it is ignored
     warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
     torch.sparse_csr_tensor(torch.tensor([0, 0]), torch.tensor([], dtype=torch.int64), torch.tensor([]), size=(1, 1))
 
 
 def csr(starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
-    """A matrix in compressed rows; the parts are taken as they are."""
+    """Make a matrix in compressed rows from its parts, unchecked."""
     return torch.sparse_csr_tensor(starts, columns, values, size=size, check_invariants=False)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from dp_sim.config.training import TrainingConfig
 from dp_sim.descriptors.environment import Environment
@@ -49,11 +50,12 @@ class Projection(NamedTuple):
     gather_value: Tensor  # (8P,)
 
     def nbytes(self) -> int:
+        """Return the memory that it takes, bytes."""
         return sum(field.numel() * field.element_size() for field in self)
 
 
 def project(pairs: StructurePairs, environment: Environment, basis: SplineBasis, dtype: torch.dtype) -> Projection:
-    """Pairs -> Projection; computed in float64, kept in `dtype`."""
+    """Project pairs on the spline basis; computed in float64, kept in `dtype`."""
     n_species = environment.scale.shape[0]
     n_columns = n_species * basis.n_functions
     distances = torch.linalg.vector_norm(pairs.vectors, dim=1)
@@ -95,7 +97,7 @@ def project(pairs: StructurePairs, environment: Environment, basis: SplineBasis,
 
 
 def join(parts: Sequence[Projection], n_columns: int) -> Projection:
-    """Projections one after another, indices moved along."""
+    """Concatenate projections, and shift their indices."""
     if len(parts) == 1:
         return parts[0]
     atoms = np.cumsum([0] + [len(p.species) for p in parts])
@@ -137,11 +139,13 @@ class ProjectedBatch(FeatureBatch):
         self.spread = csr(starts, p.spread_column, p.spread_value, (n_rows, size))
         self.gather = csr(p.gather_start, p.gather_column, p.gather_value, (size, n_rows))
 
+    @override
     def features(self) -> Tensor:
         summed = self.gather @ self.rows
         features = summed.view(len(self.species), self.n_columns, 4).transpose(1, 2).contiguous()
         return features.requires_grad_(True)
 
+    @override
     def pair_gradients(self, gradient: Tensor) -> Tensor:
         flat = gradient.transpose(1, 2).reshape(-1, 4)
         weighted = SparseProduct.apply(flat, self.spread, self.gather)
@@ -153,7 +157,7 @@ FEWEST_KNOTS, MOST_KNOTS = 16, 2000
 
 
 def make_basis(environment: Environment, frames: Sequence[StructurePairs], knots: int) -> SplineBasis:
-    """A spline as long as the nearest pair asks for, with `knots` intervals per unit of s.
+    """Make a spline up to the s of the nearest pair, with `knots` intervals per unit of s.
 
     Raises
     ------
@@ -187,13 +191,16 @@ class SplineFeatures(TrainingFeatures):
         self.sites = net_input.to(self.device, self.dtype)
         self.inverse = self.basis.inverse.to(self.device, self.dtype)
 
+    @override
     def prepare(self, pairs: StructurePairs) -> Projection:
         return project(pairs, self.environment, self.basis, self.dtype)
 
+    @override
     def join(self, frames: Sequence[Projection]) -> ProjectedBatch:
         projection = join(frames, self.n_columns)
         return ProjectedBatch(Projection(*(field.to(self.device) for field in projection)), self.n_columns)
 
+    @override
     def descriptors(self, descriptor: SmoothDescriptor, features: Tensor, species: Tensor) -> Tensor:
         total = descriptor.embedding.projected(features, self.sites, self.inverse, species)
         return descriptor.contraction(total)
