@@ -1,4 +1,4 @@
-"""How good a model is on labelled frames: MAE and RMSE of energy per atom, forces and virial, per system and in all."""
+"""Accuracy on labelled frames: MAE and RMSE of energy per atom, forces and virial, per system and in total."""
 
 from __future__ import annotations
 
@@ -14,12 +14,22 @@ from dp_sim.structures.species import formula
 
 @dataclass(frozen=True)
 class Parity:
-    """Labels beside predictions of one system (frames of one composition), for the labels that its frames have.
+    """Labels and predictions of one system (frames of one composition), where the frames have labels.
 
-    energy          (S, 2) eV, total: label, prediction
-    atoms           (S,) atoms of those frames
-    forces          (K, 2) eV/Angstrom, components
-    virial          (L, 2) eV/atom, components
+    Attributes
+    ----------
+    system
+        Its formula.
+    frames
+        How many there are.
+    energy
+        (S, 2) eV, total energy: label, prediction.
+    atoms
+        (S,) number of atoms in those frames.
+    forces
+        (K, 2) eV/Angstrom, components: label, prediction.
+    virial
+        (L, 2) eV/atom, components: label, prediction.
     """
 
     system: str
@@ -32,7 +42,7 @@ class Parity:
 
 @dataclass(frozen=True)
 class ErrorPair:
-    """Mean absolute and root mean square error; None where there is no label."""
+    """Mean absolute and root mean square error; None without labels."""
 
     mae: float | None
     rmse: float | None
@@ -52,7 +62,21 @@ class SystemErrors:
 def compare(
     model: Model, frames: Sequence[Frame], on_frame: Callable[[int], None] = lambda count: None
 ) -> list[Parity]:
-    """Evaluate every frame; one Parity a composition, in the order in which they first appear.
+    """Evaluate every frame and sort the results by composition.
+
+    Parameters
+    ----------
+    model
+        The model.
+    frames
+        Labelled frames.
+    on_frame
+        Called with 1 after each frame.
+
+    Returns
+    -------
+    list of Parity
+        One per composition, in the order in which they first appear.
 
     Raises
     ------
@@ -98,7 +122,7 @@ def _errors(pairs: np.ndarray) -> ErrorPair:
 
 
 def system_errors(parity: Parity) -> SystemErrors:
-    """Errors of one system; every frame counts once for the energy, every component once for forces and virial."""
+    """Compute the errors of one system: over frames for the energy, over components for forces and virial."""
     return SystemErrors(
         parity.system,
         parity.frames,
@@ -109,7 +133,7 @@ def system_errors(parity: Parity) -> SystemErrors:
 
 
 def pool(parities: Iterable[Parity]) -> Parity:
-    """All systems as one."""
+    """Combine all systems into one."""
     parts = list(parities)
     return Parity(
         "all",

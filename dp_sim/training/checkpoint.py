@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: plain tensors and numbers, versioned, written whole or not at all."""
+"""Checkpoints of a training run: plain tensors and numbers, with a version, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ FORMAT = "dp-sim checkpoint"
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write the state of a run, with the version of the weights, whole or not at all."""
+    """Write the state of a run, which holds only tensors, numbers, strings and containers of them."""
     with atomic_path(path) as temporary:
         torch.save({"format": FORMAT, "version": STATE_VERSION, **state}, temporary)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read the state that `save_checkpoint` wrote.
+    """Read the state that `save_checkpoint` wrote; weights of earlier versions are upgraded.
 
     Raises
     ------
     ModelFileError
-        The file is truncated, no checkpoint, or of a newer version.
+        The file is truncated, is not a checkpoint, or is of a newer version.
     """
     try:
         with zipfile.ZipFile(path) as archive:  # torch writes CRC-32, and does not verify them

@@ -1,4 +1,4 @@
-"""The data of a training run: read, and split into frames to train on and frames held out."""
+"""Data of a training run: read, and split into training and held-out frames."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from dp_sim.errors import InputError
 
 @dataclass(frozen=True)
 class Datasets:
-    """Frames for training and held out, and what the readers had to decide."""
+    """Training and held-out frames.
+
+    Attributes
+    ----------
+    train, valid
+        The frames.
+    remarks
+        What the readers decided.
+    """
 
     train: list[Frame]
     valid: list[Frame]
@@ -22,7 +30,14 @@ class Datasets:
 
 
 def read_datasets(config: TrainConfig, on_frame: Callable[[], object] = lambda: None) -> Datasets:
-    """Read and split what `config.data` names; `on_frame` is called after each frame.
+    """Read and split the data that the settings name.
+
+    Parameters
+    ----------
+    config
+        Settings of the run.
+    on_frame
+        Called after each frame.
 
     Raises
     ------

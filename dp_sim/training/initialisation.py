@@ -1,4 +1,4 @@
-"""What the data says before training: the energy per species, and the statistics that the descriptor asks for."""
+"""Statistics of the data, set before training: energies of the species, and means and deviations of the descriptor."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ISOLATED_EV = 1e-3
 
 
 def energy_bias(frames: Sequence[Frame], species: Sequence[Tensor], n_species: int) -> Tensor:
-    """Least-squares energy per species (T,), eV, of the labelled frames, by their weights; of least norm of all."""
+    """Fit energies per species (T,), eV, to the labelled frames: weighted least squares, the solution of least norm."""
     counts = [
         np.bincount(s.numpy(), minlength=n_species)
         for f, s in zip(frames, species, strict=True)
@@ -71,7 +71,22 @@ def isolated_energies(frames: Sequence[Frame], species: Sequence[Tensor], names:
 def initialise(
     model: DeepPotential, frames: Sequence[Frame], pairs: Sequence[StructurePairs], config: TrainConfig
 ) -> None:
-    """Write the statistics of the training frames into the model's buffers."""
+    """Write the statistics of the training frames into the model's buffers.
+
+    Parameters
+    ----------
+    model
+        A model with fresh weights.
+    frames, pairs
+        The training frames and their pairs, in the same order.
+    config
+        Settings of the run.
+
+    Raises
+    ------
+    InputError
+        As `isolated_energies`.
+    """
     model.descriptor.set_statistics(pairs)
     species = [p.species for p in pairs]
     energies = (

@@ -1,15 +1,15 @@
-"""RLEKF, the extended Kalman filter made for Deep Potentials: Hu et al., AAAI 2023, arXiv:2212.06989 ("the paper").
+"""RLEKF, the extended Kalman filter for training Deep Potentials: Hu et al., AAAI 2023, arXiv:2212.06989 ("the paper").
 
-The weights theta are the state of a filter, the labels its measurements, and P the covariance of the weights' errors.
-P is block-diagonal: large layers are split into blocks and small neighbouring ones gathered (the paper's reorganised
-layers; DeePMD-kit calls the same filter LKF). With L blocks, Jacobian H_l of m measurements and their residuals r:
+The weights theta are the state of the filter, the labels its measurements, and P the covariance of the weight errors.
+P is block-diagonal: large layers are split into blocks, and small adjacent layers share one (the paper's reorganised
+layers; DeePMD-kit calls the same filter LKF). With L blocks, the Jacobian H_l of m measurements and residuals r:
 
     S       = lambda L I + sum_l H_l P_l H_l^T          (m, m)
     theta_l <- theta_l + P_l H_l^T S^-1 r
     P_l     <- (P_l - P_l H_l^T S^-1 H_l P_l) / lambda,    lambda <- nu lambda + 1 - nu
 
-The paper has m = 1 and takes its measurements one after another, with a new prediction for each; here those of one
-step enter together, which is the same where the predictions are linear in the weights, and needs P only once.
+The paper has m = 1 and processes measurements one by one, with a new prediction for each. Here the measurements of one
+step are processed together. This is the same where predictions are linear in the weights, and needs P only once.
 With one block and lambda = 1 this is recursive least squares: the minimum of |r|^2 + |theta - theta_0|^2.
 """
 
@@ -29,9 +29,21 @@ from dp_sim.training.loss import Labels, Prediction
 
 
 def layer_blocks(sizes: Sequence[int], block_size: int) -> list[tuple[int, int]]:
-    """Divide layers of these sizes into blocks (start, stop) of at most `block_size` weights.
+    """Divide the weights of consecutive layers into blocks of at most `block_size`.
 
-    A larger layer is cut into pieces of nearly equal size; smaller neighbours share a block while it holds them.
+    A larger layer is cut into pieces of nearly equal size; smaller adjacent layers share a block while they fit.
+
+    Parameters
+    ----------
+    sizes
+        Number of weights of each layer.
+    block_size
+        Largest number of weights of a block.
+
+    Returns
+    -------
+    list of (int, int)
+        Start and stop of each block in the vector of all weights.
     """
     blocks: list[tuple[int, int]] = []
     start = stop = 0  # of the block that is being filled
@@ -51,7 +63,13 @@ def layer_blocks(sizes: Sequence[int], block_size: int) -> list[tuple[int, int]]
 
 
 def check_memory(blocks: Sequence[tuple[int, int]]) -> None:
-    """Refuse blocks whose covariance would not fit into the memory of this machine."""
+    """Check that the covariance of these blocks fits into the memory of this machine.
+
+    Raises
+    ------
+    InputError
+        It does not.
+    """
     needed = 8 * sum((stop - start) ** 2 for start, stop in blocks)
     here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > here:
@@ -63,10 +81,19 @@ def check_memory(blocks: Sequence[tuple[int, int]]) -> None:
 
 
 class BlockFilter:
-    """The filter above for a vector of n numbers. Blocks of one size are kept, and multiplied, as one stack.
+    """The filter above for a vector of n numbers; P starts as the identity. Blocks of one size form one stack.
 
-    P is in float64, whatever the weights are in: directions that no measurement meets grow by 1 / lambda a step, and
-    beside them a P in float32 is no longer positive after a thousand steps (ethanol, 5,700 weights).
+    P is in float64, whatever the precision of the weights. In directions without measurements P grows by 1 / lambda a
+    step; next to those, P in float32 loses positivity after a thousand steps (ethanol, 5,700 weights).
+
+    Parameters
+    ----------
+    blocks
+        Start and stop of each block in the vector.
+    forgetting, forgetting_rate
+        lambda at the start, and nu.
+    device
+        Where P is kept; the CPU by default.
     """
 
     def __init__(
@@ -89,7 +116,20 @@ class BlockFilter:
         ]
 
     def update(self, jacobian: Tensor, residual: Tensor) -> Tensor:
-        """Take in m measurements: jacobian (m, n), label less prediction (m,), float64 -> the state's change (n,)."""
+        """Process m measurements.
+
+        Parameters
+        ----------
+        jacobian
+            (m, n) H, float64.
+        residual
+            (m,) label less prediction, float64.
+
+        Returns
+        -------
+        (n,) tensor
+            Change of the state.
+        """
         step = torch.zeros_like(jacobian[0])
         rows = [jacobian[:, index].permute(1, 2, 0) for index in self.indices]  # H^T (blocks, size, m)
         gains = [p @ h for p, h in zip(self.covariances, rows, strict=True)]  # P H^T
@@ -105,21 +145,34 @@ class BlockFilter:
         return step
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what `load_state_dict` continues from."""
+        """Return the state for a checkpoint."""
         return {"forgetting": self.forgetting, "covariances": self.covariances}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a saved state."""
+        """Restore the state from a checkpoint."""
         self.forgetting = state["forgetting"]
         for own, saved in zip(self.covariances, state["covariances"], strict=True):
             own.copy_(saved)
 
 
 def funnelled(error: Tensor, labelled: Tensor, groups: int) -> Tensor:
-    """Errors (R, k), of rows that count where `labelled` (R,) is 1 -> a residual for each group of rows, (groups,).
+    """Reduce errors to one residual per group of rows (the paper's funnel).
 
-    The paper's funnel: the predictions of a group are summed, each with the sign of its error, so that the residual is
-    the sum of |error|; divided by how many there are, it is their mean.
+    The predictions of a group are summed, each with the sign of its error, so that the residual is the sum of |error|.
+    Divided by the number of errors, it is their mean.
+
+    Parameters
+    ----------
+    error
+        (R, k) errors.
+    labelled
+        (R,) 1 for rows that count, else 0.
+    groups
+        Number of groups.
+
+    Returns
+    -------
+    (groups,) tensor
     """
     absolute = error.abs().sum(dim=1) * labelled
     group = torch.arange(len(error), device=error.device) % groups
@@ -129,10 +182,25 @@ def funnelled(error: Tensor, labelled: Tensor, groups: int) -> Tensor:
 
 
 class KalmanFilter:
-    """RLEKF as an optimiser (dp_sim.training.optimizers): a step takes in energy, virial and groups of forces.
+    """RLEKF as an optimiser (dp_sim.training.optimizers): one step processes energy, virial and groups of forces.
 
-    Errors are weighed as in the loss, by the last of its prefactors: the filter forgets, so that its measurements must
-    keep their weights. Only their ratios count. The residual is a mean |error|, so H = -d(residual)/d(theta).
+    Errors are weighted as in the loss, by the final prefactors: the filter forgets, so the weights of its measurements
+    must not change in time. Only ratios of prefactors matter. The residual is a mean |error|, so
+    H = -d(residual)/d(theta).
+
+    Parameters
+    ----------
+    parameters
+        The weights.
+    loss
+        Prefactors.
+    settings
+        Settings of the training.
+
+    Raises
+    ------
+    InputError
+        The covariance does not fit into memory.
     """
 
     remedy: ClassVar[str] = "raise training.forgetting towards 1 or lower training.block_size"
@@ -147,10 +215,10 @@ class KalmanFilter:
         self.filter = BlockFilter(blocks, settings.forgetting, settings.forgetting_rate, self.parameters[0].device)
 
     def residuals(self, prediction: Prediction, labels: Labels) -> Tensor:
-        """Compute the terms (m,) of the loss (dp_sim.training.loss.mean_square_errors), |error| for its square.
+        """Compute the terms (m,) of the loss (dp_sim.training.loss.mean_square_errors) with |error| for its square.
 
-        Energy / sqrt(N), forces / sqrt(3), virial / (3 sqrt(N)), each times the root of its weight. All times
-        sqrt(batch size) (Hu et al., PPoPP 2024, for batches).
+        Energy / sqrt(N), forces / sqrt(3) and virial / (3 sqrt(N)), each times the square root of its weight. All are
+        multiplied by sqrt(batch size) (Hu et al., PPoPP 2024, for batches).
         """
         sizes = labels.sizes
         energy = (self.energy / sizes * labels.energy_weight).sqrt() * (labels.energy - prediction.energy)
@@ -168,13 +236,13 @@ class KalmanFilter:
         return None
 
     def jacobian(self, residuals: Tensor) -> Tensor:
-        """Compute H = -d(residuals)/d(weights), (m, n), all rows; weights into one neuron stand side by side."""
+        """Compute H = -d(residuals)/d(weights), (m, n), all rows at once; the weights into one neuron are adjacent."""
         each = torch.eye(len(residuals), dtype=residuals.dtype, device=residuals.device)
         gradients = torch.autograd.grad(residuals, self.parameters, each, is_grads_batched=True, materialize_grads=True)
         return torch.cat([-g.movedim(-1, 1).flatten(1) for g in gradients], dim=1)
 
     def step(self, prediction: Prediction, labels: Labels, done: float) -> None:
-        """Change the weights by the measurements of one batch."""
+        """Update the weights from a prediction and its labels."""
         residuals = self.residuals(prediction, labels)
         step = self.filter.update(self.jacobian(residuals).double(), residuals.detach().double())
         with torch.no_grad():
@@ -182,9 +250,9 @@ class KalmanFilter:
                 parameter += part.view(parameter.movedim(-1, 0).shape).movedim(0, -1)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what `load_state_dict` continues from."""
+        """Return the state for a checkpoint."""
         return self.filter.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a saved state."""
+        """Restore the state from a checkpoint."""
         self.filter.load_state_dict(state)

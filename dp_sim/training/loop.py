@@ -1,4 +1,4 @@
-"""The loop of training: step to step, learning curve and checkpoints."""
+"""The training loop: steps, learning curve and checkpoints."""
 
 from __future__ import annotations
 
@@ -38,27 +38,27 @@ def fit(
     on_point: Callable[[list[CurvePoint]], None] = lambda curve: None,
     whole_steps: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> list[CurvePoint]:
-    """Train to the last step.
+    """Train to the last step; continue from `checkpoint` if it exists.
 
-    An interrupted run (KeyboardInterrupt) leaves a checkpoint of the last whole step.
+    An interrupted run (KeyboardInterrupt) leaves a checkpoint of the last complete step.
 
     Parameters
     ----------
     trainer
-        State of the run.
+        The state of the run.
     checkpoint
-        Continue from this file where it exists, and save to it.
+        File of the checkpoint; None writes none.
     on_step
         Called with the number of each step.
     on_point
-        Called with the learning curve whenever it has grown.
+        Called with the learning curve whenever it has a new point.
     whole_steps
-        Context that holds interrupts back during a step.
+        Context that delays interrupts until a step is complete.
 
     Returns
     -------
     list of CurvePoint
-        The whole learning curve.
+        The learning curve, from the first step of the run.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def fit(
 
 
 class _Progress:
-    """The learning curve of a run and the errors since its last point, kept in checkpoints with the trainer's state."""
+    """The learning curve of a run and the errors since its last point, saved in checkpoints with the trainer."""
 
     def __init__(self, trainer: Trainer, checkpoint: Path | None) -> None:
         self.trainer, self.checkpoint = trainer, checkpoint
@@ -100,10 +100,11 @@ class _Progress:
 
     @property
     def seconds(self) -> float:
+        """Duration of the run, earlier parts included."""
         return self.before + time.monotonic() - self.start
 
     def step(self) -> CurvePoint | None:
-        """One step of the trainer; the new point of the learning curve where one is due."""
+        """Make one step of the trainer; return the new point of the learning curve if one is due."""
         try:
             self.sums += self.trainer.step()
         except torch.linalg.LinAlgError:  # rlekf: errors have outgrown the precision, or are NaN
@@ -132,6 +133,7 @@ class _Progress:
         )
 
     def save(self) -> None:
+        """Write the checkpoint, unless there is no file for it."""
         if self.checkpoint is None:
             return
         self._check_finite()  # the last good checkpoint is worth more than one of NaN

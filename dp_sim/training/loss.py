@@ -1,4 +1,4 @@
-"""The loss of eq. 12, with DeePMD's schedule: prefactors move with the learning rate from their start to their end."""
+"""The loss of eq. 12, with DeePMD's schedule: prefactors follow the learning rate from initial to final values."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dp_sim.config.training import LossConfig
 
 
 class Labels(NamedTuple):
-    """Labels of a batch of S frames; a missing one has value 0 and does not count.
+    """Labels of a batch of S frames; a missing label is 0 and does not count.
 
-    Squared errors are multiplied by the weights, which are 1 where the data give none.
+    Squared errors are multiplied by the weights, which are 1 unless the data give others.
     """
 
     energy: Tensor  # (S,) eV, less the energy bias of the model
@@ -38,7 +38,7 @@ class Prediction(NamedTuple):
 
 
 class Errors(NamedTuple):
-    """Weighted mean squares over the labelled: energy |dE|^2/N, forces |dF|^2/3 per atom, virial |dW|^2/(9N)."""
+    """Weighted mean squares over the labels: energy |dE|^2/N, forces |dF|^2/3 per atom, virial |dW|^2/(9N)."""
 
     energy: Tensor
     forces: Tensor
@@ -46,7 +46,7 @@ class Errors(NamedTuple):
 
 
 def mean_square_errors(prediction: Prediction, labels: Labels) -> Errors:
-    """Terms of eq. 12, divided by how many labels there are, not by their weights: those of a lone frame count."""
+    """Compute the terms of eq. 12: weighted sums over the number of labels, which keeps the weight of a lone frame."""
     energy = (prediction.energy - labels.energy).square() / labels.sizes * labels.has_energy * labels.energy_weight
     forces = (prediction.forces - labels.forces).square().mean(dim=1) * labels.has_forces * labels.forces_weight
     virial = torch.zeros_like(energy)
@@ -62,10 +62,13 @@ def mean_square_errors(prediction: Prediction, labels: Labels) -> Errors:
 
 @torch.no_grad()
 def square_sums(prediction: Prediction, labels: Labels) -> Tensor:
-    """Sum squared errors for the learning curve, (2, 3) float64; weights do not count here.
+    """Sum squared errors for the learning curve; weights do not count here.
 
-    Sums of squared errors of energy per atom (eV), force components (eV/Angstrom) and virial components per atom (eV);
-    below them, how many labels each sum runs over.
+    Returns
+    -------
+    (2, 3) tensor, float64
+        Sums of squared errors of energy per atom (eV), force components (eV/Angstrom) and virial components per atom
+        (eV); below them, the number of labels in each sum.
     """
     energy = ((prediction.energy - labels.energy) / labels.sizes).square() * labels.has_energy
     forces = (prediction.forces - labels.forces).square().mean(dim=1) * labels.has_forces
@@ -79,13 +82,23 @@ def square_sums(prediction: Prediction, labels: Labels) -> Tensor:
 
 
 def roots(sums: Tensor) -> tuple[float | None, float | None, float | None]:
-    """`square_sums`, added up over frames -> RMSE of energy, forces and virial; None where there is no label."""
+    """Compute the RMSE of energy, forces and virial from the sum of `square_sums` over frames; None without labels."""
     energy, forces, virial = (math.sqrt(total / count) if count > 0 else None for total, count in sums.T.tolist())
     return energy, forces, virial
 
 
 def total_loss(errors: Errors, config: LossConfig, progress: float) -> Tensor:
-    """Eq. 12; `progress` = lr/lr_start, 1 at the beginning of training and near 0 at its end."""
+    """Compute the loss of eq. 12.
+
+    Parameters
+    ----------
+    errors
+        Its terms.
+    config
+        Prefactors at the start and the end.
+    progress
+        lr/lr_start: 1 at the start of training and near 0 at its end.
+    """
 
     def prefactor(limits: tuple[float, float]) -> float:
         return limits[1] * (1.0 - progress) + limits[0] * progress

@@ -1,4 +1,4 @@
-"""Optimisers of training: each makes a step of the weights from the predictions of a batch and their labels."""
+"""Optimisers of training: each updates the weights from the predictions of a batch and their labels."""
 
 from __future__ import annotations
 
@@ -13,35 +13,42 @@ from dp_sim.training.loss import Labels, Prediction, mean_square_errors, total_l
 
 
 class Optimizer(Protocol):
-    """An optimiser of training; `done` is the share of the steps of the run made before, from 0 to 1."""
+    """Interface of an optimiser; `done` is the fraction of the run's steps made before, from 0 to 1."""
 
     #: What to change where training diverges.
     remedy: ClassVar[str]
 
     def learning_rate(self, done: float) -> float | None:
-        """Return the learning rate, None where there is none."""
+        """Return the learning rate, or None for an optimiser without one."""
         ...
 
     def step(self, prediction: Prediction, labels: Labels, done: float) -> None:
-        """Change the weights that `prediction` was made with; its graph is used up."""
+        """Update the weights that made `prediction`; this consumes its graph."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what `load_state_dict` continues from."""
+        """Return the state for a checkpoint."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a saved state."""
+        """Restore the state from a checkpoint."""
         ...
 
 
 class GradientDescent:
-    """Gradient descent by Adam (Kingma & Ba, ICLR 2015) or SOAP (Vyas et al., ICLR 2025).
+    """Gradient descent with Adam (Kingma & Ba, ICLR 2015) or SOAP (Vyas et al., ICLR 2025) and decoupled weight decay.
 
-    Both have decoupled weight decay.
+    SOAP runs Adam in the eigenbasis of each weight matrix's gradient covariance. Smooth nets such as these are
+    ill-conditioned in the original basis; SOAP needs several times fewer steps (benchmarks/accuracy has figures).
 
-    SOAP runs Adam in the eigenbasis of each weight matrix's gradient covariance. Nets as smooth as these are
-    ill-conditioned in the plain basis: it needs several times fewer steps (benchmarks/accuracy has figures).
+    Parameters
+    ----------
+    model
+        The model to train.
+    loss
+        Prefactors.
+    settings
+        Settings of the training.
     """
 
     remedy: ClassVar[str] = "lower training.learning_rate or set training.gradient_norm"
@@ -58,11 +65,11 @@ class GradientDescent:
             self.optimizer = SOAP(self.parameters, lr=rate, weight_decay=decay)
 
     def learning_rate(self, done: float) -> float:
-        """Return the learning rate, which falls exponentially."""
+        """Return the learning rate, which decays exponentially."""
         return self.settings.learning_rate * (self.settings.learning_rate_end / self.settings.learning_rate) ** done
 
     def step(self, prediction: Prediction, labels: Labels, done: float) -> None:
-        """Change the weights by the gradient of the loss of one batch."""
+        """Update the weights from a prediction and its labels."""
         rate = self.learning_rate(done)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -75,11 +82,11 @@ class GradientDescent:
         self.optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what `load_state_dict` continues from."""
+        """Return the state for a checkpoint."""
         return self.optimizer.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a saved state."""
+        """Restore the state from a checkpoint."""
         self.optimizer.load_state_dict(state)
 
 

@@ -1,4 +1,4 @@
-"""Prediction in training: energies, forces and virials of prepared frames through the features, and their labels."""
+"""Prediction in training: energies, forces and virial of prepared frames, computed from features, with their labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ from dp_sim.training.loss import Labels, Prediction
 
 
 class PreparedFrames:
-    """Frames with their pairs and labels; their features are kept in memory up to a limit and made anew beyond it."""
+    """Frames with pairs and labels; features are cached up to a limit of memory, and computed again beyond it.
+
+    Parameters
+    ----------
+    frames, pairs
+        The frames and their pairs, in the same order.
+    cache_bytes
+        The limit.
+    """
 
     def __init__(self, frames: Sequence[Frame], pairs: Sequence[StructurePairs], cache_bytes: float) -> None:
         self.frames, self.pairs = list(frames), list(pairs)
@@ -25,7 +33,7 @@ class PreparedFrames:
         self._left = cache_bytes
 
     def features(self, index: int, make: Callable[[StructurePairs], PreparedFrame]) -> PreparedFrame:
-        """Return the features of a frame, from memory or by `make`."""
+        """Return the features of a frame from the cache, or compute them with `make`."""
         if index in self._cache:
             return self._cache[index]
         features = make(self.pairs[index])
@@ -36,16 +44,16 @@ class PreparedFrames:
 
 
 class Predictor:
-    """Predictions and labels of a batch of frames, both less the energy bias.
+    """Predictions and labels of a batch, less the energy bias, on the device and in the precision of training.
 
     Parameters
     ----------
     features
-        The descriptor's split into geometry and weights.
+        The descriptor, split into geometry and weights (dp_sim.training.features.features).
     bias
         (T,) eV, energy of an atom of each species, on the CPU.
     device, dtype
-        Of training.
+        Where and in which precision the model is trained.
     """
 
     def __init__(self, features: TrainingFeatures, bias: Tensor, device: torch.device, dtype: torch.dtype) -> None:
@@ -54,19 +62,30 @@ class Predictor:
     def __call__(
         self, data: PreparedFrames, indices: Sequence[int], model: DeepPotential, *, training: bool
     ) -> tuple[Prediction, Labels]:
-        """Predict the frames `indices` of `data`.
+        """Predict frames.
 
         Parameters
         ----------
+        data
+            The frames.
+        indices
+            Which of them.
+        model
+            The model.
         training
-            Keep the graph of the forces, so that their error can be differentiated by the weights.
+            Keep the graph of the forces, so that their errors can be differentiated by the weights.
+
+        Returns
+        -------
+        Prediction
+        Labels
         """
         batch = self._features.join([data.features(i, self._features.prepare) for i in indices])
         labels = Labels(*(t.to(self._device) for t in self._labels([data.frames[i] for i in indices], batch.species)))
         return self._predict(model, batch, labels, training), labels
 
     def _predict(self, model: DeepPotential, batch: FeatureBatch, labels: Labels, training: bool) -> Prediction:
-        """Predict energies less the bias (S,), forces (N, 3), and virials (S, 3, 3) where there is a label for one."""
+        """Compute energies less the bias (S,), forces (N, 3), and the virial (S, 3, 3) if any frame has that label."""
         n_systems = len(labels.sizes)
         features = batch.features()
         descriptors = self._features.descriptors(model.descriptor, features, batch.species)

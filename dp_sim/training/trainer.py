@@ -26,7 +26,27 @@ from dp_sim.training.predictor import Predictor, PreparedFrames
 
 
 class Trainer:
-    """The state of a run: model, optimiser, data. One `step` at a time; `state`/`restore` for checkpoints."""
+    """The state of a run: model, optimiser and data. `step` makes one step; `state` and `restore` serve checkpoints.
+
+    Parameters
+    ----------
+    config
+        Settings of the run; without species, those of the training data are taken.
+    data
+        Training and held-out frames.
+
+    Attributes
+    ----------
+    trained_species
+        Species in the training data.
+    lonely_species
+        Species that the training data have only as isolated atoms.
+
+    Raises
+    ------
+    InputError
+        Data that the settings cannot be trained on.
+    """
 
     def __init__(self, config: TrainConfig, data: Datasets) -> None:
         if not config.model.species:
@@ -35,7 +55,6 @@ class Trainer:
         self.config = config
         self.trained_species = find_species(data.train)
         bound = find_species([frame for frame in data.train if not frame.isolated])
-        #: In the training data as atoms alone only.
         self.lonely_species = tuple(s for s in self.trained_species if s not in bound)
         self._check_held_out(data)
         device = torch.device(config.training.device)
@@ -55,7 +74,7 @@ class Trainer:
         self.step_number = 0
 
     def _check_held_out(self, data: Datasets) -> None:
-        """Refuse to measure on elements that nothing is trained on."""
+        """Refuse held-out frames with elements that no training frame has."""
         bound = tuple(s for s in self.trained_species if s not in self.lonely_species)
         for frame in data.valid:
             species_index(frame.numbers, self.trained_species if frame.isolated else bound, f"{frame.name} (held out)")
@@ -67,11 +86,14 @@ class Trainer:
     # ---- one step -------------------------------------------------------------------------------------------------
 
     def learning_rate(self, step: int) -> float | None:
-        """Return the learning rate at a step; None for an optimiser that has none."""
+        """Return the learning rate at a step, or None for an optimiser without one."""
         return self.optimizer.learning_rate(step / self.config.training.steps)
 
     def frames_of_step(self, step: int) -> list[int]:
-        """Choose the frames of a step; each pass has its own order, fixed by the seed, for resumed runs too."""
+        """Choose the frames of a step.
+
+        The seed fixes the order of each pass over the data, so a resumed run repeats it.
+        """
         n, size = len(self.train.frames), self.config.training.batch_size
         chosen = []
         for position in range(step * size, (step + 1) * size):
@@ -88,7 +110,7 @@ class Trainer:
         return self._permutation
 
     def step(self) -> Tensor:
-        """One optimiser step; the sums of squared errors of its batch (dp_sim.training.loss.square_sums)."""
+        """Make one optimiser step; return the sums of squared errors (dp_sim.training.loss.square_sums)."""
         frames = self.frames_of_step(self.step_number)
         prediction, labels = self.predictor(self.train, frames, self.model, training=True)
         self.optimizer.step(prediction, labels, self.step_number / self.config.training.steps)
@@ -100,7 +122,7 @@ class Trainer:
     @torch.no_grad()
     def _update_average(self) -> None:
         assert self.average is not None
-        # the first steps count fully, so that the start is forgotten at the same rate as anything else
+        # smaller decay in the first steps, so that the initial weights are forgotten as fast as later ones
         decay = min(self.config.training.average, self.step_number / (self.step_number + 10))
         own: list[Tensor] = list(self.average.parameters())
         new: list[Tensor] = list(self.model.parameters())
@@ -108,7 +130,7 @@ class Trainer:
 
     @property
     def result(self) -> DeepPotential:
-        """The model to keep: the running mean of the weights where one is taken."""
+        """The model to keep: the running mean of the weights, if one is taken."""
         return self.average if self.average is not None else self.model
 
     def validation_sums(self) -> Tensor:
@@ -121,7 +143,7 @@ class Trainer:
     # ---- checkpoints -----------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Return all that `restore` continues from."""
+        """Return the state for a checkpoint: settings, step, weights and optimiser."""
         return {
             "config": self.config.model_dump(mode="json"),
             "step": self.step_number,
@@ -131,7 +153,20 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, Any], origin: str) -> None:
-        """Go on from a checkpoint of the same configuration; InputError if the settings differ."""
+        """Continue from a checkpoint of the same configuration.
+
+        Parameters
+        ----------
+        state
+            As `state` returned it.
+        origin
+            Name of the checkpoint, for errors.
+
+        Raises
+        ------
+        InputError
+            The settings differ.
+        """
         if state["config"] != self.config.model_dump(mode="json"):
             raise InputError(
                 "run-differs",

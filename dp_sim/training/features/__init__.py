@@ -1,4 +1,4 @@
-"""Features of training: what of a descriptor depends on the geometry alone, computed once for each frame.
+"""Training features: the part of a descriptor that depends on the geometry alone, computed once per frame.
 
 Importing this package registers the features of every descriptor that can be trained (`training_features`).
 """

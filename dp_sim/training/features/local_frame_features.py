@@ -1,4 +1,4 @@
-"""Training with local-frame inputs: fixed numbers per frame, and a sparse, fixed Jacobian."""
+"""Training features of local-frame descriptors: fixed inputs per frame, and their sparse, fixed Jacobian."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dp_sim.training.features.sparse import SparseProduct, csr
 
 
 class LocalFrameInputs(NamedTuple):
-    """Inputs D of one or several frames, and J = dD/dr_ij with its transpose in CSR parts."""
+    """Inputs D of one or more frames, joined, and J = dD/dr_ij and its transpose as the parts of CSR matrices."""
 
     species: Tensor  # (N,)
     center: Tensor  # (P,)
@@ -34,12 +34,20 @@ class LocalFrameInputs(NamedTuple):
     transposed_value: Tensor  # (Z,)
 
     def nbytes(self) -> int:
-        """Return the memory that it takes, bytes."""
+        """Return the memory that the inputs take, bytes."""
         return sum(field.numel() * field.element_size() for field in self)
 
 
 class LocalFrameFeatures(TrainingFeatures):
-    """The descriptor has no weights: its features are D itself."""
+    """Features of a local-frame descriptor, which has no weights: A is D itself.
+
+    Parameters
+    ----------
+    descriptor
+        The descriptor, with its statistics.
+    settings
+        Settings of the training.
+    """
 
     def __init__(self, descriptor: LocalFrame, settings: TrainingConfig) -> None:
         self.descriptor = copy.deepcopy(descriptor)  # a CPU copy: inputs are made there
@@ -47,6 +55,7 @@ class LocalFrameFeatures(TrainingFeatures):
 
     @override
     def prepare(self, pairs: StructurePairs) -> LocalFrameInputs:
+        """Compute the inputs of one frame and their Jacobian, on the CPU."""
         descriptor, n_atoms, n_pairs = self.descriptor, len(pairs.species), len(pairs.center)
         size = n_atoms * descriptor.n_features
         row, column, value = sparse_jacobian(descriptor, pairs)
@@ -70,16 +79,24 @@ class LocalFrameFeatures(TrainingFeatures):
 
     @override
     def join(self, frames: Sequence[LocalFrameInputs]) -> LocalFrameBatch:
+        """Join frames, and move them to the device of training."""
         joined = _join(frames, self.descriptor.n_features)
         return LocalFrameBatch(LocalFrameInputs(*(field.to(self.device) for field in joined)))
 
     @override
     def descriptors(self, descriptor: LocalFrame, features: Tensor, species: Tensor) -> Tensor:
+        """Return the features, which are D (N, n_features)."""
         return features
 
 
 def sparse_jacobian(descriptor: LocalFrame, pairs: StructurePairs) -> tuple[Tensor, Tensor, Tensor]:
-    """Compute d(plain inputs)/dr_ij as row (input), column (3 pair + component) and value (Z,); duplicates add up."""
+    """Compute d(plain inputs)/dr_ij as a sparse matrix.
+
+    Returns
+    -------
+    row, column, value : (Z,) tensors
+        Input, 3 pair + component, and derivative. Entries of the same row and column add up.
+    """
     places = descriptor.places(pairs.vectors, pairs.center, pairs.neighbor, pairs.species)
     atoms, none = pairs.center[places.full], len(pairs.center)
     which = torch.stack([places.full, places.first[atoms], places.second[atoms]], dim=1)  # (K, 3) pairs j, a, b
@@ -105,13 +122,13 @@ def sparse_jacobian(descriptor: LocalFrame, pairs: StructurePairs) -> tuple[Tens
 
 
 def _sorted_by(index: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Return the starts of the rows (size + 1,) int32, and the order (Z,) that sorts by row."""
+    """Compute the starts of the rows (size + 1,) int32, and the order (Z,) that sorts by row."""
     counts = torch.bincount(index, minlength=size)
     return torch.cat([counts.new_zeros(1), counts.cumsum(0)]).to(torch.int32), torch.argsort(index, stable=True)
 
 
 def _join(frames: Sequence[LocalFrameInputs], n_features: int) -> LocalFrameInputs:
-    """Concatenate frames, and shift their indices."""
+    """Concatenate frames, with indices shifted."""
     if len(frames) == 1:
         return frames[0]
     atoms = np.cumsum([0] + [len(f.species) for f in frames])
@@ -144,7 +161,13 @@ def _join(frames: Sequence[LocalFrameInputs], n_features: int) -> LocalFrameInpu
 
 
 class LocalFrameBatch(FeatureBatch):
-    """Inputs with their Jacobian set up: D (N, F), and dE/dD -> dE/dr_ij = J^T dE/dD."""
+    """Inputs D (N, F) with their Jacobian as a sparse matrix: dE/dr_ij = J^T dE/dD.
+
+    Parameters
+    ----------
+    frame
+        One or more frames, joined.
+    """
 
     def __init__(self, frame: LocalFrameInputs) -> None:
         super().__init__(frame.species, frame.center, frame.neighbor, frame.vectors)
@@ -155,10 +178,12 @@ class LocalFrameBatch(FeatureBatch):
 
     @override
     def features(self) -> Tensor:
+        """Return D (N, F) as a leaf that records gradients."""
         return self.inputs.detach().requires_grad_(True)
 
     @override
     def pair_gradients(self, gradient: Tensor) -> Tensor:
+        """Compute dE/dr_ij (P, 3), eV/Angstrom, from dE/dD (N, F)."""
         return SparseProduct.apply(gradient.reshape(-1, 1), self.transposed, self.jacobian).view(-1, 3)
 
 

@@ -1,4 +1,4 @@
-"""Constant sparse matrices in a graph that is differentiated."""
+"""Products with constant sparse matrices, as part of a graph that is differentiated."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch import Tensor
 
 
 class SparseProduct(torch.autograd.Function):
-    """The product matrix @ dense with a constant matrix, whose transpose is given too."""
+    """matrix @ dense, for a constant sparse matrix whose transpose is given, for the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, dense: Tensor, matrix: Tensor, transposed: Tensor) -> Tensor:
-        """Multiply."""
+        """Compute matrix @ dense."""
         ctx.transposed = transposed
         return matrix @ dense
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        """Multiply the gradient by the transpose."""
+        """Compute transposed @ gradient."""
         return ctx.transposed @ gradients[0].contiguous(), None, None
 
 
@@ -31,5 +31,5 @@ with warnings.catch_warnings():
 
 
 def csr(starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
-    """Make a matrix in compressed rows from its parts, unchecked."""
+    """Make a matrix in compressed sparse rows from its parts, without checks or copies."""
     return torch.sparse_csr_tensor(starts, columns, values, size=size, check_invariants=False)

@@ -1,14 +1,13 @@
-"""Embedding nets carried by a cubic spline in s: the same functions, at a cost that no longer grows with their size.
+"""Embedding nets represented by a cubic spline in s: the same functions, at a cost independent of the size of the net.
 
-G(s) is a smooth function of one number, so K values of it say all there is. On the basis of uniform cubic B-splines,
-G(s) = sum_k w_k(s) c_k with four weights other than zero, and the sum over neighbours (eq. 10-11) reorders to
+G(s) is a smooth function of one variable, so K values represent it. In a basis of uniform cubic B-splines
+G(s) = sum_k w_k(s) c_k with four non-zero weights, and the sum over neighbours (eq. 10-11) can be reordered:
 
     T_i = sum_j R~_ij (x) G(s_ij) = sum_k [ sum_j R~_ij w_k(s_ij) ] (x) c_k = A_i C
 
-A_i (4 x K per neighbour species) depends on the geometry alone and is computed once per frame; what is left for every
-step of training is one small matrix product, instead of a network evaluation for every pair. The error is that of cubic
-spline interpolation, O(K^-4); tests/training/test_spline_features.py compares forces and
-training gradients with the nets themselves.
+A_i (4 x K per neighbour species) depends on the geometry alone and is computed once per frame. Each training step is
+then one small matrix product instead of a network evaluation per pair. The error is that of cubic spline interpolation,
+O(K^-4); tests/training/test_spline_features.py compares forces and training gradients with the nets themselves.
 """
 
 from __future__ import annotations
@@ -18,7 +17,22 @@ from torch import Tensor
 
 
 class SplineBasis(torch.nn.Module):
-    """Uniform cubic B-splines on 0 <= s <= s_max (1/Angstrom): `knots` intervals, K = knots + 3 functions."""
+    """Uniform cubic B-splines on 0 <= s <= s_max.
+
+    Parameters
+    ----------
+    knots
+        Number of intervals; there are K = knots + 3 functions.
+    s_max
+        1/Angstrom.
+
+    Attributes
+    ----------
+    sites
+        (K,) values of s, 1/Angstrom, where a function is sampled.
+    inverse
+        (K, K) turns values at the sites into spline coefficients.
+    """
 
     sites: Tensor
     inverse: Tensor
@@ -37,7 +51,15 @@ class SplineBasis(torch.nn.Module):
         self.register_buffer("inverse", torch.linalg.inv(collocation))
 
     def weights(self, s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """First function (P,), the four weights (P, 4) and their derivatives in s (P, 4)."""
+        """Evaluate the four non-zero functions at s (P,), 1/Angstrom.
+
+        Returns
+        -------
+        index : (P,) int64 tensor
+            Index of the first of them.
+        values, slopes : (P, 4) tensors
+            The functions and their derivatives in s.
+        """
         scaled = s * (self.knots / self.s_max)
         index = scaled.floor().clamp(0, self.knots - 1)
         u = (scaled - index)[:, None]
@@ -47,5 +69,5 @@ class SplineBasis(torch.nn.Module):
         return index.to(torch.int64), values, slopes * (self.knots / self.s_max)
 
     def coefficients(self, values: Tensor) -> Tensor:
-        """Values of functions at `sites` (K, M1) -> spline coefficients (K, M1)."""
+        """Compute spline coefficients (K, M1) from values of functions at `sites` (K, M1)."""
         return self.inverse @ values

@@ -1,11 +1,11 @@
-"""Frames projected on the spline basis: everything of a training step that does not depend on the weights.
+"""Training features of smooth descriptors: frames projected on the spline basis.
 
-Energies need A (N, 4, C) with C = T K (see dp_sim.training.features.spline_basis). Forces need the derivative of A, and
-since A is linear in products of pair quantities, dE/dr_ij is a linear map of g = dE/dA (N, 4, C):
+Energies need A (N, 4, C) with C = T K (see dp_sim.training.features.spline_basis). Forces need the derivative of A.
+A is linear in products of pair quantities, so dE/dr_ij is a linear map of g = dE/dA (N, 4, C):
 
     dE/dr_ij = sum_a h_a dR~_a/dr_ij + sum_a h'_a R~_a ds/dr_ij,   h_a = sum_k w_k g_iak,   h'_a = sum_k w'_k g_iak
 
-so a training step differentiates the networks twice, and the geometry never.
+A training step therefore differentiates the networks twice, and the geometry never.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from dp_sim.training.features.spline_basis import SplineBasis
 
 
 class Projection(NamedTuple):
-    """One frame, or several one after another, on the spline basis.
+    """One or more frames, joined, on the spline basis.
 
-    `spread` is a sparse matrix (2P, N C) in CSR parts: row 2p holds the weights w of pair p, row 2p + 1 their slopes
-    w'; `gather_*` is its transpose.
+    `spread` is a sparse matrix (2P, N C) as CSR parts: row 2p holds the weights w of pair p, row 2p + 1 their slopes.
+    `gather` is its transpose.
     """
 
     species: Tensor  # (N,)
@@ -50,12 +50,24 @@ class Projection(NamedTuple):
     gather_value: Tensor  # (8P,)
 
     def nbytes(self) -> int:
-        """Return the memory that it takes, bytes."""
+        """Return the memory that the projection takes, bytes."""
         return sum(field.numel() * field.element_size() for field in self)
 
 
 def project(pairs: StructurePairs, environment: Environment, basis: SplineBasis, dtype: torch.dtype) -> Projection:
-    """Project pairs on the spline basis; computed in float64, kept in `dtype`."""
+    """Project pairs on the spline basis.
+
+    Parameters
+    ----------
+    pairs
+        Pairs of one frame.
+    environment
+        Switch and scale of R~.
+    basis
+        The splines.
+    dtype
+        Precision of the result; it is computed in float64.
+    """
     n_species = environment.scale.shape[0]
     n_columns = n_species * basis.n_functions
     distances = torch.linalg.vector_norm(pairs.vectors, dim=1)
@@ -97,7 +109,7 @@ def project(pairs: StructurePairs, environment: Environment, basis: SplineBasis,
 
 
 def join(parts: Sequence[Projection], n_columns: int) -> Projection:
-    """Concatenate projections, and shift their indices."""
+    """Concatenate projections, with indices shifted."""
     if len(parts) == 1:
         return parts[0]
     atoms = np.cumsum([0] + [len(p.species) for p in parts])
@@ -127,7 +139,15 @@ def join(parts: Sequence[Projection], n_columns: int) -> Projection:
 
 
 class ProjectedBatch(FeatureBatch):
-    """A Projection with its sparse matrices set up: A (N, 4, C), and dE/dA -> dE/dr_ij."""
+    """A Projection with its sparse matrices: A (N, 4, C), and dE/dr_ij from dE/dA.
+
+    Parameters
+    ----------
+    projection
+        One or more frames, joined.
+    n_columns
+        C.
+    """
 
     def __init__(self, projection: Projection, n_columns: int) -> None:
         p = projection
@@ -141,12 +161,14 @@ class ProjectedBatch(FeatureBatch):
 
     @override
     def features(self) -> Tensor:
+        """Compute A (N, 4, C), a leaf that records gradients."""
         summed = self.gather @ self.rows
         features = summed.view(len(self.species), self.n_columns, 4).transpose(1, 2).contiguous()
         return features.requires_grad_(True)
 
     @override
     def pair_gradients(self, gradient: Tensor) -> Tensor:
+        """Compute dE/dr_ij (P, 3), eV/Angstrom, from dE/dA (N, 4, C)."""
         flat = gradient.transpose(1, 2).reshape(-1, 4)
         weighted = SparseProduct.apply(flat, self.spread, self.gather)
         return torch.bmm(weighted.view(-1, 1, 8), self.jacobian)[:, 0]
@@ -157,7 +179,7 @@ FEWEST_KNOTS, MOST_KNOTS = 16, 2000
 
 
 def make_basis(environment: Environment, frames: Sequence[StructurePairs], knots: int) -> SplineBasis:
-    """Make a spline up to the s of the nearest pair, with `knots` intervals per unit of s.
+    """Make a spline basis that reaches to the nearest pair, with `knots` intervals per unit of s.
 
     Raises
     ------
@@ -179,7 +201,17 @@ def make_basis(environment: Environment, frames: Sequence[StructurePairs], knots
 
 
 class SplineFeatures(TrainingFeatures):
-    """A of the smooth descriptors: D = contraction(A C), C the spline coefficients of the embedding nets."""
+    """Features A of smooth descriptors: D = contraction(A C), with C the spline coefficients of the embedding nets.
+
+    Parameters
+    ----------
+    environment
+        Switch and statistics of the descriptor.
+    frames
+        All frames of the training; their nearest pair sets the range of the spline.
+    settings
+        Settings of the training.
+    """
 
     def __init__(self, environment: Environment, frames: Sequence[StructurePairs], settings: TrainingConfig) -> None:
         self.environment = copy.deepcopy(environment)  # a CPU copy: projections are made there
@@ -193,15 +225,18 @@ class SplineFeatures(TrainingFeatures):
 
     @override
     def prepare(self, pairs: StructurePairs) -> Projection:
+        """Project one frame, on the CPU."""
         return project(pairs, self.environment, self.basis, self.dtype)
 
     @override
     def join(self, frames: Sequence[Projection]) -> ProjectedBatch:
+        """Join projections, and move them to the device of training."""
         projection = join(frames, self.n_columns)
         return ProjectedBatch(Projection(*(field.to(self.device) for field in projection)), self.n_columns)
 
     @override
     def descriptors(self, descriptor: SmoothDescriptor, features: Tensor, species: Tensor) -> Tensor:
+        """Compute D (N, n_features) from A (N, 4, C) and species (N,), with the present weights of `descriptor`."""
         total = descriptor.embedding.projected(features, self.sites, self.inverse, species)
         return descriptor.contraction(total)
 
