@@ -1,1 +1,1 @@
-"""What comes in: structures checked and laid out as batches of tensors, with their species and devices."""
+"""Structures: read, checked and laid out as batches of tensors, with their species and devices."""

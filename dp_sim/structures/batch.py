@@ -18,7 +18,7 @@ from torch import Tensor
 
 
 class AtomicBatch(NamedTuple):
-    """One or several systems, their atoms one after another."""
+    """One or more systems; atoms of one system are contiguous."""
 
     positions: Tensor  # (N, 3) Angstrom
     species: Tensor  # (N,) int64, index into the model's species
@@ -27,7 +27,7 @@ class AtomicBatch(NamedTuple):
 
 
 class NeighborList(NamedTuple):
-    """Every pair within the cutoff, both ways round, sorted by centre; images of an atom are pairs of their own."""
+    """All pairs within the cutoff, in both directions, sorted by centre; periodic images are pairs of their own."""
 
     center: Tensor  # (P,) int64, i
     neighbor: Tensor  # (P,) int64, j

@@ -1,4 +1,4 @@
-"""Structures as they come in: what the core needs of one, and what no model or calculator can evaluate."""
+"""Structures for the core: what it needs of one, and checks for what no model or calculator can evaluate."""
 
 from __future__ import annotations
 
@@ -13,29 +13,40 @@ from dp_sim.errors import InputError
 
 
 class Structure(Protocol):
-    """What the core needs of a structure: an ase.Atoms has it."""
+    """The attributes of a structure that the core needs; an ase.Atoms has them."""
 
     @property
-    def numbers(self) -> Any: ...  # (N,) atomic numbers
+    def numbers(self) -> Any:
+        """(N,) atomic numbers."""
+        ...
+
     @property
-    def positions(self) -> Any: ...  # (N, 3) Angstrom
+    def positions(self) -> Any:
+        """(N, 3) positions, Angstrom."""
+        ...
+
     @property
-    def cell(self) -> Any: ...  # (3, 3) Angstrom
+    def cell(self) -> Any:
+        """(3, 3) lattice vectors in rows, Angstrom."""
+        ...
+
     @property
-    def pbc(self) -> Any: ...  # (3,) bool
+    def pbc(self) -> Any:
+        """(3,) bool, which axes are periodic."""
+        ...
 
 
-#: Two atoms nearer than this (Angstrom) are taken for one written twice.
+#: Two atoms closer than this (Angstrom) are taken for one atom written twice.
 COINCIDENT_ANGSTROM = 1e-2
-#: One millimetre (in Angstrom): atoms farther out have flown away, and float64 no longer resolves their bonds well.
+#: One millimetre (in Angstrom): atoms farther out have flown off, and float64 no longer resolves their bonds well.
 FARTHEST_ANGSTROM = 1e7
-#: Neighbours of one atom that no matter comes near: hydrogen at r_s = 1 (over 1 TPa) has 1,460 in 6 Angstrom.
+#: More neighbours than an atom has in any matter: hydrogen at r_s = 1 (over 1 TPa) has 1,460 within 6 Angstrom.
 MOST_NEIGHBORS = 10_000
 
 
 @dataclass(frozen=True)
 class StructureArrays:
-    """Several structures, their atoms one after another."""
+    """Arrays of one or more structures; atoms of one structure are contiguous."""
 
     numbers: np.ndarray  # (N,) int64
     positions: np.ndarray  # (N, 3) Angstrom; a copy
@@ -47,9 +58,10 @@ class StructureArrays:
 
     @cached_property
     def lattices(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Extents (S, 3) of the lattices, directions (S, 3, 3), and which of them are open (S, 3), these last.
+        """Extents (S, 3) and directions (S, 3, 3) of the lattices, and which are open (S, 3); open ones come last.
 
-        The product of extents is the volume, area or length that the periodic vectors span; along open ones it is 1.
+        The product of the extents is the volume, area or length that the periodic vectors span; along open directions
+        it is 1.
         """
         _, extents, directions = np.linalg.svd(self.cell * self.pbc[:, :, None])
         is_open = np.sort(~self.pbc, axis=1)
@@ -57,7 +69,13 @@ class StructureArrays:
 
 
 def check_numbers(numbers: Any, name: str = "structure") -> None:
-    """Refuse atomic numbers that are no element (0 is ASE's placeholder X)."""
+    """Refuse atomic numbers that are no element (0 is ASE's placeholder X).
+
+    Raises
+    ------
+    InputError
+        The first such atom.
+    """
     numbers = np.asarray(numbers)
     bad = (numbers < 1) | (numbers > 118)
     if bad.any():
@@ -70,7 +88,21 @@ def check_numbers(numbers: Any, name: str = "structure") -> None:
 
 
 def check_structures(structures: Sequence[Structure], name: str = "structure") -> StructureArrays:
-    """Refuse what no model can evaluate. What is said of it fits one structure alone: ask again for each of several.
+    """Refuse structures that no model can evaluate.
+
+    Messages speak of one structure; to learn which of several is wrong, check each alone.
+
+    Parameters
+    ----------
+    structures
+        The structures.
+    name
+        What messages call them.
+
+    Returns
+    -------
+    StructureArrays
+        Their arrays, joined.
 
     Raises
     ------
@@ -162,15 +194,24 @@ def _check_lattices(arrays: StructureArrays, name: str) -> None:
 
 
 def check_density(arrays: StructureArrays, cutoff: float, name: str = "structure") -> None:
-    """Refuse a cell so small that its pairs would fill the memory, before they are looked for.
+    """Refuse a cell so small that its pairs would fill the memory, before they are searched.
 
-    Counts with the mean density: N over the volume of the cell, where along an open axis the extent of the atoms (but
-    at least the cutoff) takes the place of a lattice vector.
+    The estimate uses the mean density: N over the volume of the cell. Along an open axis, the extent of the atoms (at
+    least the cutoff) replaces the lattice vector.
+
+    Parameters
+    ----------
+    arrays
+        The structures.
+    cutoff
+        Angstrom.
+    name
+        What messages call them.
 
     Raises
     ------
     InputError
-        An atom would have more than MOST_NEIGHBORS neighbours within `cutoff` (Angstrom).
+        An atom would have more than MOST_NEIGHBORS neighbours within the cutoff.
     """
     extents, directions, is_open = arrays.lattices
     along = np.einsum("nk,nak->na", arrays.positions, directions[arrays.system])
@@ -188,9 +229,16 @@ def check_density(arrays: StructureArrays, cutoff: float, name: str = "structure
 
 
 def check_distances(distances: Any, center: Any, neighbor: Any, name: str = "structure") -> None:
-    """Refuse two atoms on one spot: there the model, and every force, is meaningless.
+    """Refuse two atoms at the same position, where energy and forces are meaningless.
 
-    distances (P,) Angstrom of the pairs of atoms center (P,) and neighbor (P,): arrays or tensors.
+    Parameters
+    ----------
+    distances
+        (P,) of the pairs, Angstrom; array or tensor.
+    center, neighbor
+        (P,) atoms of each pair.
+    name
+        What messages call the structure.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Constraints that travel with a structure through extended XYZ, which keeps fixed atoms and coordinates only."""
+"""Constraints saved with a structure in extended XYZ, a format that keeps only fixed atoms and coordinates."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from dp_sim.errors import InputError
 if TYPE_CHECKING:
     from ase import Atoms
 
-#: Key of `Atoms.info` that holds, in files of dp-sim, the constraints that the format has no place for.
+#: Key of `Atoms.info` that holds, in files of dp-sim, the constraints that the format cannot hold.
 CONSTRAINTS = "dp_sim_constraints"
 
 
 def with_constraints_written(atoms: Atoms) -> Atoms:
-    """The structure for a file in extended XYZ: as it is, or a copy whose `info` holds what would be lost.
+    """Prepare a structure for a file in extended XYZ.
 
-    The copy shares the calculator. Constraints that have no form on paper are left out: `not_writable` names them.
+    Constraints that cannot be written as JSON are left out: `not_writable` names them.
+
+    Returns
+    -------
+    Atoms
+        The structure itself, or a copy (with the same calculator) whose `info` holds constraints that would be lost.
     """
     kept = [constraint for constraint in atoms.constraints if _written(constraint) is not None]
     if not kept or (len(kept) == 1 and type(kept[0]) is FixAtoms):
@@ -32,7 +37,7 @@ def with_constraints_written(atoms: Atoms) -> Atoms:
 
 
 def restore_constraints(atoms: Atoms) -> None:
-    """Put the constraints that a file of dp-sim holds back on the structure.
+    """Restore the constraints that a file of dp-sim holds.
 
     Raises
     ------
@@ -54,12 +59,12 @@ def restore_constraints(atoms: Atoms) -> None:
 
 
 def not_writable(atoms: Atoms) -> list[str]:
-    """Kinds of constraints on the structure that no file can hold."""
+    """List the kinds of constraints on the structure that cannot be written to a file."""
     return sorted({type(one).__name__ for one in atoms.constraints if _written(one) is None})
 
 
 def _written(constraint: Any) -> dict[str, Any] | None:
-    """A constraint as plain JSON from which ASE makes it again; None where there is no such form."""
+    """Write a constraint as plain JSON from which ASE can restore it; None if it cannot."""
     try:
         entry = json.loads(encode(constraint.todict()))
         dict2constraint(decode(json.dumps(entry)))

@@ -1,4 +1,4 @@
-"""Species: atomic numbers to the indices of a model, elements of data, compositions."""
+"""Species: atomic numbers as indices into a model's species, elements of data, compositions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ from dp_sim.structures.checks import Structure, check_numbers
 
 
 def species_index(numbers: Any, known: tuple[str, ...], name: str = "structure") -> Tensor:
-    """Atomic numbers (N,) -> index into `known` (N,) int64.
+    """Convert atomic numbers (N,) to indices (N,) int64 into the species of a model.
+
+    Parameters
+    ----------
+    numbers
+        Atomic numbers.
+    known
+        Chemical symbols of the model's species.
+    name
+        What messages call the structure.
 
     Raises
     ------
@@ -38,14 +47,18 @@ def species_index(numbers: Any, known: tuple[str, ...], name: str = "structure")
 
 
 def check_trained(index: Tensor, species: Sequence[str], trained: Sequence[str], name: str = "structure") -> None:
-    """Refuse elements that stand in a model's list of species and that it learnt nothing of.
+    """Refuse elements that a model lists as species but was not trained on.
 
     Parameters
     ----------
     index
-        (N,) into `species`, the elements that the model lists.
+        (N,) int64 into `species`, of the atoms of a structure.
+    species
+        Elements that the model lists.
     trained
-        Those of them that were in its training data, bound to others where these atoms are.
+        Elements in its training data; for bound atoms, those that were bound there.
+    name
+        What messages call the structure.
 
     Raises
     ------
@@ -63,7 +76,7 @@ def check_trained(index: Tensor, species: Sequence[str], trained: Sequence[str],
 
 @functools.cache
 def _species_table(known: tuple[str, ...]) -> np.ndarray:
-    """Atomic number -> index into `known`, -1 for the others."""
+    """Make the table from atomic numbers to indices into `known`; -1 for other elements."""
     from ase.data import atomic_numbers, chemical_symbols
 
     table = np.full(len(chemical_symbols), -1, dtype=np.int64)
@@ -72,13 +85,13 @@ def _species_table(known: tuple[str, ...]) -> np.ndarray:
 
 
 def formula(numbers: np.ndarray) -> str:
-    """Composition in Hill order, C2H6O."""
+    """Write a composition in Hill order, such as C2H6O."""
     return _hill(np.asarray(numbers, dtype=np.int64).tobytes())
 
 
 @functools.lru_cache(maxsize=1024)
 def _hill(content: bytes) -> str:
-    """`formula` of atomic numbers as int64 bytes: frames of one system come in thousands."""
+    """Compute `formula` from atomic numbers as int64 bytes, cached: there are thousands of frames of one system."""
     from ase.formula import Formula
     from ase.symbols import Symbols
 
@@ -86,7 +99,7 @@ def _hill(content: bytes) -> str:
 
 
 def find_species(structures: Sequence[Structure]) -> tuple[str, ...]:
-    """All elements of some structures, by atomic number."""
+    """List all elements of the structures, by atomic number."""
     from ase.data import chemical_symbols
 
     numbers = sorted({int(n) for structure in structures for n in np.unique(structure.numbers)})

@@ -1,7 +1,7 @@
-"""What a structure says beyond atoms and cell: occupancies, charge, spin, and notes on how it was read.
+"""Statements of a structure beyond atoms and cell: occupancies, charge, spin, and notes on how it was read.
 
-A Deep Potential knows positions, elements and cell. What else a structure states must be refused or told of, never
-passed over: a mixed crystal run as a pure one, or an ion run neutral, gives a number that looks like any other.
+A Deep Potential takes positions, elements and cell. Anything else that a structure states must be refused or reported,
+never ignored: a mixed crystal run as a pure one, or an ion run neutral, gives a number that looks like any other.
 """
 
 from __future__ import annotations
@@ -12,39 +12,41 @@ import numpy as np
 
 from dp_sim.errors import InputError
 
-#: Key of `Atoms.info` under which readers leave sentences, one a line, on what they did with a file.
+#: Key of `Atoms.info` for notes of the readers on what they did with a file, one sentence a line.
 NOTES = "dp_sim_notes"
-#: Names under which programs write the total charge (e) beside a structure, in lower case.
+#: Names of the total charge (e) in files of programs, in lower case.
 CHARGE_KEYS = ("charge", "total_charge", "net_charge", "tot_charge", "totalcharge", "molecular_charge")
 #: Names of the spin multiplicity, 2 S + 1.
 MULTIPLICITY_KEYS = ("multiplicity", "mult", "spin_multiplicity")
-#: Names of a spin that some programs write as 2 S + 1 and others as 2 S (unpaired electrons) or S.
+#: Names of a spin, which programs write as 2 S + 1, 2 S (unpaired electrons) or S.
 SPIN_KEYS = ("spin", "total_spin")
 #: Names of the number of unpaired electrons, 2 S.
 UNPAIRED_KEYS = ("uhf", "unpaired", "unpaired_electrons", "magmom", "magmoms", "total_magmom", "tot_magnetization")
-#: An occupancy below this is a site that is not always filled.
+#: A site with a lower occupancy is not always filled.
 FULL_OCCUPANCY = 0.99
-#: Sums of charges within this (e) of a whole number are that number: partial charges are rounded in files.
+#: Sums of charges within this (e) of a whole number are taken as that number: files round partial charges.
 CHARGE_ROUNDING = 0.05
 
 
 def add_note(atoms: Any, sentence: str) -> None:
-    """Put a sentence on the structure, for the log and the page of every run that starts from it."""
+    """Add a note to a structure, shown in the log and on the page of every run that starts from it."""
     atoms.info[NOTES] = "\n".join([*notes_of(atoms), sentence])
 
 
 def notes_of(atoms: Any) -> list[str]:
-    """The sentences that readers left on a structure."""
+    """Return the notes that readers left on a structure."""
     return [line for line in str(atoms.info.get(NOTES, "")).splitlines() if line]
 
 
 def check_occupancy(atoms: Any, name: str = "structure") -> None:
-    """Refuse sites that are filled by several elements or only in part.
+    """Refuse sites that are shared by several elements or only partly filled.
 
     Parameters
     ----------
     atoms
-        An ase.Atoms: `info["occupancy"]` as ASE's CIF reader leaves it, `arrays["occupancy"]` as readers of PDB do.
+        An ase.Atoms with `info["occupancy"]` from ASE's CIF reader, or `arrays["occupancy"]` from a reader of PDB.
+    name
+        What messages call the structure.
 
     Raises
     ------
@@ -63,7 +65,7 @@ def check_occupancy(atoms: Any, name: str = "structure") -> None:
 
 
 def _mixed_sites(occupancy: Any) -> list[str]:
-    """Sites of a CIF: {kind: {symbol: occupancy}} -> a description of each that is not one whole atom."""
+    """Describe the sites of a CIF, {kind: {symbol: occupancy}}, that are not one whole atom."""
     if not isinstance(occupancy, dict):
         return []
     found = []
@@ -74,7 +76,7 @@ def _mixed_sites(occupancy: Any) -> list[str]:
 
 
 def _partial_atoms(atoms: Any) -> list[str]:
-    """Atoms with an occupancy of their own; where all are 0 the column was never filled in."""
+    """Describe the atoms with partial occupancies; if all are 0, the column was never filled in."""
     values = atoms.arrays.get("occupancy")
     if values is None or np.asarray(values).dtype.kind not in "fiu":
         return []
@@ -83,9 +85,14 @@ def _partial_atoms(atoms: Any) -> list[str]:
 
 
 def stated_charge(atoms: Any, name: str = "structure") -> float | None:
-    """The total charge (e) that a structure states: in its comment line (`info`), or as the sum of initial charges.
+    """Find the total charge (e) that a structure states in its comment line (`info`) or by its initial charges.
 
-    Partial charges state one only where they sum to a whole number other than 0. None where nothing is stated.
+    Partial charges count only if they sum to a whole number other than 0.
+
+    Returns
+    -------
+    float or None
+        None where no charge is stated.
 
     Raises
     ------
@@ -103,15 +110,21 @@ def stated_charge(atoms: Any, name: str = "structure") -> float | None:
 
 
 def stated_multiplicity(atoms: Any, name: str = "structure") -> int | None:
-    """The spin multiplicity 2 S + 1 that a structure states in its comment line; None where it states none.
+    """Find the spin multiplicity 2 S + 1 that a structure states in its comment line.
 
-    `spin` is read as 2 S + 1, 2 S or S, whichever goes with the number of electrons and is lowest: 1 is a singlet
-    of an even number of electrons and a doublet of an odd one.
+    `spin` is read as 2 S + 1, 2 S or S: the lowest that is possible with the number of electrons. So 1 is a singlet for
+    an even number of electrons and a doublet for an odd one.
+
+    Returns
+    -------
+    int or None
+        None where no spin is stated.
 
     Raises
     ------
     InputError
-        `spin-impossible`: a multiplicity that no such number of electrons has; `charge-unreadable`: no number.
+        `spin-impossible`: a multiplicity that this number of electrons cannot have; `spin-ambiguous`: two statements
+        differ; `charge-unreadable`: a value that is no number.
     """
     charge = stated_charge(atoms, name) or 0.0
     electrons = int(atoms.numbers.sum()) - round(charge)
@@ -140,12 +153,12 @@ def stated_multiplicity(atoms: Any, name: str = "structure") -> int | None:
 
 
 def lowest_multiplicity(atoms: Any) -> int:
-    """1 for an even number of electrons, 2 for an odd one."""
+    """Compute the lowest multiplicity: 1 for an even number of electrons, 2 for an odd one."""
     return 1 + (int(atoms.numbers.sum()) - round(stated_charge(atoms) or 0.0)) % 2
 
 
 def refuse_state(atoms: Any, name: str = "structure") -> None:
-    """Refuse a charge or a spin for a model that knows neither, and sites that are not one whole atom.
+    """Refuse a charge or a spin, for a model without either, and sites that are not one whole atom.
 
     Raises
     ------
@@ -172,7 +185,7 @@ def refuse_state(atoms: Any, name: str = "structure") -> None:
 
 
 def _entries(atoms: Any, keys: tuple[str, ...]) -> dict[str, Any]:
-    """Entries of the comment line whose names, in lower case, are among `keys`."""
+    """Return the entries of the comment line whose names, in lower case, are among `keys`."""
     return {key: value for key, value in atoms.info.items() if str(key).lower() in keys and value is not None}
 
 

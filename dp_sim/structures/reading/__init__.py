@@ -1,1 +1,1 @@
-"""Structure files as other programs write them: read so that nothing they say is lost, or refused."""
+"""Readers of structure files by other programs: what a file states is kept, noted or refused."""

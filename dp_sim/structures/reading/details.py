@@ -1,4 +1,4 @@
-"""What ASE's readers leave unsaid, format by format: total charges, isotopes, types that are no elements."""
+"""Details that ASE's readers skip, by format: total charges, isotopes, types that are no elements."""
 
 from __future__ import annotations
 
@@ -12,20 +12,29 @@ from dp_sim.errors import InputError
 from dp_sim.structures.reading.isotopes import set_masses
 from dp_sim.structures.stated import add_note
 
-#: Formats whose files may state a total charge in a line of their own, which ASE passes over -> where it stands.
+#: Formats whose files may state a total charge in a line of its own, which ASE skips -> pattern of that line.
 _CHARGE_LINES = {
     "espresso-in": r"^\s*tot_charge\s*=\s*([-+.\deEdD]+)",
     "nwchem-in": r"^\s*charge\s+([-+.\d]+)",
     "gaussian-in": r"^\s*([-+]?\d+)[\s,]+\d+\s*$",
 }
-#: The same for the spin multiplicity.
+#: Pattern of the line with the spin multiplicity.
 _MULTIPLICITY_LINES = {"gaussian-in": r"^\s*[-+]?\d+[\s,]+(\d+)\s*$"}
 #: Charges in the atom block of an MDL file: code -> e. Code 4 is a radical.
 _MDL_CODES = {1: 3, 2: 2, 3: 1, 5: -1, 6: -2, 7: -3}
 
 
 def complete(structures: list[Atoms], file: Path, kind: str) -> None:
-    """Add to structures what their file says and ASE's reader for the format `kind` does not tell.
+    """Add to structures what their file states and ASE's reader for the format `kind` skips.
+
+    Parameters
+    ----------
+    structures
+        As ASE read them; changed in place.
+    file
+        The file.
+    kind
+        ASE's name of the format.
 
     Raises
     ------
@@ -54,7 +63,7 @@ def _add_stated_state(structures: list[Atoms], text: str, kind: str) -> None:
 
 
 def _complete_mdl(structures: list[Atoms], text: str, name: str) -> None:
-    """Charges (M  CHG, or the codes of the atom block) and isotopes (M  ISO) of an MDL molfile V2000."""
+    """Add charges (M  CHG, or the codes of the atom block) and isotopes (M  ISO) of an MDL molfile V2000."""
     lines = text.splitlines()
     for atoms in structures[:1]:
         rows = lines[4 : 4 + len(atoms)]
@@ -73,7 +82,7 @@ def _complete_mdl(structures: list[Atoms], text: str, name: str) -> None:
 
 
 def _mdl_properties(lines: list[str]) -> dict[str, dict[int, int]]:
-    """CHG and ISO of the first record: index of an atom -> value."""
+    """Read CHG and ISO of the first record: index of an atom -> value."""
     found: dict[str, dict[int, int]] = {"CHG": {}, "ISO": {}}
     for line in lines:
         if line.startswith(("M  END", "$$$$")):
@@ -85,9 +94,9 @@ def _mdl_properties(lines: list[str]) -> dict[str, dict[int, int]]:
 
 
 def _refuse_types(structures: list[Atoms], text: str, name: str) -> None:
-    """LAMMPS numbers its types, and ASE takes type 1 for hydrogen where neither elements nor masses stand there."""
-    told = re.search(r"^ITEM: ATOMS.*\belement\b|^\s*Masses\b|^\s*Atom Type Labels\b", text, re.MULTILINE)
-    if not told:
+    """Refuse numbered types of LAMMPS without elements or masses, of which ASE would read type 1 as hydrogen."""
+    has_elements = re.search(r"^ITEM: ATOMS.*\belement\b|^\s*Masses\b|^\s*Atom Type Labels\b", text, re.MULTILINE)
+    if not has_elements:
         raise InputError(
             "elements-ambiguous",
             f"{name} gives types (1, 2, ...) and no elements; write it with elements (dump_modify element O H, with "

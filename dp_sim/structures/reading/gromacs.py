@@ -1,6 +1,6 @@
-"""GRO files: several frames, any precision, elements told by the names of atoms and residues.
+"""GRO files: several frames, any precision, elements from the names of atoms and residues.
 
-ASE's reader takes the first or last letter of a name for the element: CL is read as carbon, NA as nitrogen, and the
+ASE's reader takes the first or last letter of a name as the element: it reads CL as carbon, NA as nitrogen, and the
 massless site MW of four-site water as tungsten.
 """
 
@@ -22,7 +22,7 @@ _VELOCITY = units.nm / (1000.0 * units.fs)
 
 
 def read_gro(file: Path) -> list[Atoms]:
-    """Every frame of a GRO file.
+    """Read all frames of a GRO file.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def _frame(lines: list[str], box: str, name: str) -> Atoms:
 
 
 def _numbers(line: str, name: str) -> list[float]:
-    """Position (nm) and velocity (nm/ps), if any; the distance between decimal points is the width of a column."""
+    """Read position (nm) and velocity (nm/ps), if any; the distance between decimal points is the width of a column."""
     rest = line[20:]
     points = [place for place, character in enumerate(rest) if character == "."]
     try:
@@ -82,7 +82,7 @@ def _numbers(line: str, name: str) -> list[float]:
 
 
 def _set_box(atoms: Atoms, box: str, name: str) -> None:
-    """Box vectors in nm: v1x v2y v3z v1y v1z v2x v2z v3x v3y; three zeros are no box."""
+    """Set the cell from box vectors in nm: v1x v2y v3z v1y v1z v2x v2z v3x v3y; three zeros mean no box."""
     try:
         values = [float(field) for field in box.split()]
         if len(values) not in (3, 9):

@@ -1,4 +1,4 @@
-"""Deuterium and tritium: hydrogen with a mass of its own, which ASE's readers do not know as symbols."""
+"""Deuterium and tritium: hydrogen with another mass, whose symbols ASE's readers do not know."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from dp_sim.structures.stated import add_note
 if TYPE_CHECKING:
     from ase import Atoms
 
-#: Symbol -> mass (amu; AME2020), and the number that stands for it while a file is read: no element has it.
+#: Symbol -> mass (amu; AME2020), and a temporary atomic number while a file is read, which no element has.
 ISOTOPES = {"D": (2.01410178, 119), "T": (3.01604928, 120)}
 
 
 @contextmanager
 def isotopes_known() -> Iterator[None]:
-    """Let ASE's readers take D and T for symbols; `name_isotopes` turns them into hydrogen afterwards."""
+    """Let ASE's readers accept D and T as symbols; `name_isotopes` turns them into hydrogen afterwards."""
     added = {symbol: number for symbol, (_, number) in ISOTOPES.items() if symbol not in atomic_numbers}
     atomic_numbers.update(added)
     try:
@@ -31,7 +31,7 @@ def isotopes_known() -> Iterator[None]:
 
 
 def name_isotopes(atoms: Atoms) -> None:
-    """D and T become hydrogen of mass 2.014 and 3.016 amu, with a note; a mass given in the file stays."""
+    """Turn D and T into hydrogen of mass 2.014 and 3.016 amu, with a note; a mass given in the file is kept."""
     for symbol, (mass, number) in ISOTOPES.items():
         chosen = atoms.numbers == number
         if chosen.any():
@@ -41,7 +41,7 @@ def name_isotopes(atoms: Atoms) -> None:
 
 
 def set_masses(atoms: Atoms, chosen: np.ndarray, mass: float) -> None:
-    """Give some atoms a mass (amu), unless the file gave masses."""
+    """Give the chosen atoms a mass (amu), unless the file gave masses."""
     given = atoms.arrays.get("masses")
     if given is not None and (given[chosen] > 0).all():
         return

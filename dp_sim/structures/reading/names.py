@@ -1,4 +1,4 @@
-"""Elements from the names of atoms and residues, for formats (GRO, older PDB) that do not write elements."""
+"""Elements from the names of atoms and residues, for formats (GRO, older PDB) without a column for elements."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ase.data import atomic_numbers
 
 from dp_sim.errors import InputError
 
-#: Residues of water, as force fields and programs call it.
+#: Names of water residues in force fields and programs.
 WATERS = frozenset(
     """HOH WAT SOL H2O DOD TIP TIP3 TIP4 TIP5 TP3 TP4 TP5 T3P T4P T5P TIP3P TIP4P TIP5P SPC SPCE OPC OPC3
     """.split()  # noqa: SIM905 (one name a line is no clearer)
@@ -22,7 +22,7 @@ BIOPOLYMERS = frozenset(
 )
 #: Names of ions (residue or atom) that differ from their element's symbol.
 IONS = {"SOD": "Na", "CLA": "Cl", "POT": "K", "CAL": "Ca", "CES": "Cs", "LIT": "Li", "RUB": "Rb", "BAR": "Ba"}
-#: Two-letter names that are as likely an element as the first letter's atom with a place (C alpha, N epsilon, ...).
+#: Two-letter names that may be an element or a one-letter element with a position (C alpha, N epsilon, ...).
 AMBIGUOUS = frozenset(
     """BA BE BI CA CD CO CR CS CU FE HF HG IN IR NA NB NE NI OS PB PD PT SB SC SE SI SN SR
     """.split()  # noqa: SIM905
@@ -32,7 +32,7 @@ _SITE = re.compile(r"(MW?\d*|I?W|EPW?\d*|LP\w?\d*|L[12]|VS\d*|DUM?\d*)$")
 
 
 def is_site(name: str, residue: str = "") -> bool:
-    """Whether a name is that of a massless site (MW, EP, LP1, ...) rather than of an atom."""
+    """Tell whether a name is that of a massless site (MW, EP, LP1, ...) rather than of an atom."""
     match = _SITE.match(name.upper())
     if match is None:
         return False
@@ -40,7 +40,7 @@ def is_site(name: str, residue: str = "") -> bool:
 
 
 def site_error(where: str, name: str) -> InputError:
-    """The refusal of a structure with massless sites."""
+    """Make the error that refuses a structure with massless sites."""
     return InputError(
         "sites-massless",
         f"{where} is '{name}', a massless site of a force field (the M of four-site water, a lone pair, an extra "
@@ -49,7 +49,7 @@ def site_error(where: str, name: str) -> InputError:
 
 
 def element_from_name(name: str, residue: str) -> str | None:
-    """Chemical symbol (or D) of an atom called `name` in `residue`; None where the name fits two elements or none."""
+    """Find the chemical symbol (or D) of an atom from its name and residue; None if the name is ambiguous."""
     letters = re.sub(r"^[\d'\"*]+", "", name)
     run = re.match(r"[A-Za-z]+", letters)
     if run is None:
@@ -78,13 +78,27 @@ def element_from_name(name: str, residue: str) -> str | None:
 
 
 def _is_terminal(residue: str) -> bool:
-    """NALA, CVAL, DA5: residues at the ends of chains, in Amber's names."""
+    """Tell whether a residue is at the end of a chain, in Amber's names: NALA, CVAL, DA5."""
     upper = residue.upper()
     return (upper[1:] in BIOPOLYMERS and upper[0] in "NC") or (upper[:-1] in BIOPOLYMERS and upper[-1] in "35N")
 
 
 def elements_of(names: Iterable[tuple[str, str]], file: str) -> tuple[list[str], str]:
-    """Symbols of (atom name, residue) pairs, and a sentence on how each kind of name was understood.
+    """Find the elements of atoms from their names.
+
+    Parameters
+    ----------
+    names
+        Names of atom and residue, for each atom.
+    file
+        The file, for messages.
+
+    Returns
+    -------
+    list of str
+        Chemical symbols (or D).
+    str
+        A sentence on how each kind of name was read; empty if all names are symbols.
 
     Raises
     ------
@@ -111,4 +125,4 @@ def elements_of(names: Iterable[tuple[str, str]], file: str) -> tuple[list[str],
         )
     shown = ", ".join(f"{name} as {element}" for name, element in list(read_as)[:12] if name != element)
     more = ", ..." if len(read_as) > 12 else ""
-    return symbols, f"the file gives no elements: told by the names of atoms ({shown}{more})" if shown else ""
+    return symbols, f"the file gives no elements: taken from the names of atoms ({shown}{more})" if shown else ""

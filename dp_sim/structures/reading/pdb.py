@@ -1,7 +1,7 @@
-"""PDB files: elements, cell, alternate locations, formal charges and models as the format means them.
+"""PDB files: elements, cell, alternate locations, formal charges and models as the format defines them.
 
-ASE's reader takes alternate locations for further atoms, the placeholder cell for a cell, " CA " without an element
-for calcium, gives the cell of a trajectory to its first model only, and appends an empty structure after the last.
+ASE's reader takes alternate locations for additional atoms, the placeholder cell for a cell, and " CA " without an
+element for calcium. It gives the cell of a trajectory only to the first model, and appends an empty structure.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from dp_sim.structures.stated import add_note
 
 @dataclass
 class _Model:
-    """The lines of one model, and the cell above them (Angstrom and degrees)."""
+    """The lines of one model, and the cell given before them (Angstrom and degrees)."""
 
     cell: list[float] | None
     lines: list[str] = field(default_factory=list)
 
 
 def read_pdb(file: Path) -> list[Atoms]:
-    """Every model of a PDB file.
+    """Read all models of a PDB file.
 
     Raises
     ------
     InputError
-        `locations-alternate`: atoms at two places at once; `sites-massless`; `elements-ambiguous`;
-        `file-unreadable`: a line without coordinates.
+        `locations-alternate`: atoms with two positions; `sites-massless`; `elements-ambiguous`; `file-unreadable`: a
+        line without coordinates.
     """
     return [_structure(model, f"{file}, model {number}") for number, model in enumerate(_models(file))]
 
 
 def _models(file: Path) -> list[_Model]:
-    """The models that have atoms; the cell stands once for all of them, or before each."""
+    """Collect the models that have atoms; the cell is given once for all of them, or before each."""
     models = [_Model(None)]
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         if line.startswith("CRYST1"):
@@ -89,7 +89,7 @@ def _structure(model: _Model, name: str) -> Atoms:
 
 
 def _refuse_alternates(lines: list[str], name: str) -> None:
-    """One atom name at several alternate locations (column 17) of one residue is one atom in several places."""
+    """Refuse alternate locations (column 17) of an atom: several positions with one atom name in one residue."""
     seen: dict[tuple[str, ...], set[str]] = {}
     for line in lines:
         seen.setdefault((line[21], line[22:27], line[12:16]), set()).add(line[16])
@@ -108,7 +108,7 @@ def _refuse_alternates(lines: list[str], name: str) -> None:
 
 
 def _symbols(lines: list[str], names: list[str], residues: list[str], name: str) -> tuple[list[str], str]:
-    """The element columns (77-78); where they are empty or no element, the names tell."""
+    """Read the element columns (77-78); where these are empty or no element, take the names."""
     found: list[str | None] = []
     for number, line in enumerate(lines):
         symbol = line[76:78].strip().capitalize()
@@ -116,14 +116,14 @@ def _symbols(lines: list[str], names: list[str], residues: list[str], name: str)
             raise site_error(f"{name}: atom {number} (residue {residues[number]})", names[number])
         found.append(symbol if (symbol in atomic_numbers and symbol != "X") or symbol in ISOTOPES else None)
     missing = [number for number, symbol in enumerate(found) if symbol is None]
-    told, note = elements_of(((names[n], residues[n]) for n in missing), name)
-    for number, symbol in zip(missing, told, strict=True):
+    from_names, note = elements_of(((names[n], residues[n]) for n in missing), name)
+    for number, symbol in zip(missing, from_names, strict=True):
         found[number] = symbol
     return [str(symbol) for symbol in found], note
 
 
 def _set_cell(atoms: Atoms, cell: list[float] | None) -> None:
-    """The cell, unless it is the placeholder that the format asks for where there is none (as with NMR)."""
+    """Set the cell, unless it is the format's placeholder for structures without one (as from NMR)."""
     if cell is None:
         return
     if all(length <= 1.0 for length in cell[:3]):
@@ -134,7 +134,7 @@ def _set_cell(atoms: Atoms, cell: list[float] | None) -> None:
 
 
 def _formal_charge(text: str) -> int:
-    """ "2+", "+2" or "1-" -> a number; 0 where it is blank or none."""
+    """Read a charge such as "2+", "+2" or "1-"; 0 for anything else."""
     match = re.fullmatch(r"(\d)([+-])|([+-])(\d)", text.strip())
     if match is None:
         return 0

@@ -1,4 +1,4 @@
-"""Structures from a file: our own readers where ASE's lose what the file says, ASE's for every other format."""
+"""Structures from a file: our own readers for formats where ASE's lose information, ASE's for every other format."""
 
 from __future__ import annotations
 
@@ -20,21 +20,28 @@ from dp_sim.structures.reading.isotopes import isotopes_known, name_isotopes
 from dp_sim.structures.reading.names import is_site, site_error
 from dp_sim.structures.reading.pdb import read_pdb
 
-#: Formats that we read ourselves, by the ends of their files' names.
+#: Our own readers, by the suffix of the file.
 OWN_READERS: dict[str, Callable[[Path], list[Atoms]]] = {".pdb": read_pdb, ".ent": read_pdb, ".gro": read_gro}
 
 
 def read_file(file: Path, index: str) -> list[Atoms]:
-    """The structures of a file that `index` ("-1", ":", "0:10:2") names, constraints as dp-sim wrote them.
+    """Read structures from a file, with constraints that dp-sim wrote.
 
-    Deuterium is hydrogen with its mass. What the reader had to decide is noted on the structure
+    Deuterium becomes hydrogen with its mass. Decisions of the reader are noted on the structure
     (`dp_sim.structures.stated.notes_of`).
+
+    Parameters
+    ----------
+    file
+        The file.
+    index
+        Which structures, as ASE writes it: "-1", ":", "0:10:2".
 
     Raises
     ------
     InputError
-        `file-unreadable`: with what the reader says in words; `index-out-of-range`; `format-unknown`;
-        `symbol-unknown`; or what the file says cannot be honoured (see the readers).
+        `file-unreadable`: with the reader's own message; `index-out-of-range`; `format-unknown`; `symbol-unknown`; or
+        something in the file is not supported (see the readers).
     """
     own = OWN_READERS.get(file.suffix.lower())
     structures = _chosen(own(file), index, file) if own else _read_with_ase(file, index)
@@ -87,7 +94,7 @@ def _read_with_ase(file: Path, index: str) -> list[Atoms]:
 
 
 def _kind(file: Path) -> str:
-    """ASE's name of the format: by content for data files of LAMMPS, which ASE takes for those of RuNNer."""
+    """Find ASE's name of the format; data files of LAMMPS by content, because ASE takes them for those of RuNNer."""
     with file.open("rb") as start:
         if re.search(rb"^\s*\S+\s+\S+\s+xlo\s+xhi", start.read(4096), re.MULTILINE):
             return "lammps-data"
@@ -95,7 +102,7 @@ def _kind(file: Path) -> str:
 
 
 def _in_words(error: Exception, file: Path) -> InputError:
-    """What a reader of ASE ran into, as a sentence that says what to do."""
+    """Make an error from an exception of ASE's reader, as a sentence that says what to do."""
     name = str(error.args[0]) if isinstance(error, KeyError) and error.args else ""
     word = re.fullmatch(r"[A-Za-z]{1,4}\d*|\d+", name)
     if word is None:
