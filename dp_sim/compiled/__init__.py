@@ -1,1 +1,1 @@
-"""The compiled path on processors: the library, its operators, and models laid out for its kernels."""
+"""The compiled path on CPUs: the library, its operators, and models laid out for its kernels."""

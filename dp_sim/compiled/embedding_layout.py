@@ -1,4 +1,4 @@
-"""G(s) of a part of a descriptor, laid out for the compiled path: embedding nets, or tables."""
+"""Layout of G(s) for the compiled path: embedding nets or tables of one part of a descriptor."""
 
 from typing import Any, NamedTuple
 
@@ -14,17 +14,28 @@ _NO_NUMBERS = torch.empty(0, dtype=torch.float64)
 
 
 class EmbeddingLayout(NamedTuple):
-    """The functions G(s), M1 columns each; T species. Fields of kernels/part_fields.inc.
+    """The functions G(s) of a part, with M1 columns each, for T species; fields of kernels/part_fields.inc.
 
-    columns       M1
-    function_of   (T, T) int64, which net or table serves a centre's and a neighbour's species
-    values        the numbers of all nets, or the tables, in the precision of the model
-    tabulated     whether they are tables
-    activation, threshold   of the nets: its number, and the threshold of SiLUT
-    layers        (L, 4) int64, of the nets: n_in, n_out, repeats, whether there is a residual step
-    inputs        (T, 2) float64: the nets of a centre see (s - mean)/deviation
-    knots         (K,) float64, of the tables, 1/Angstrom, ascending from zero
-    uniform       how many segments between knots have the width of the first
+    Attributes
+    ----------
+    columns
+        M1.
+    function_of
+        (T, T) int64, index of the net or table for the species of centre and neighbour.
+    values
+        Numbers of all nets or tables, in the precision of the model.
+    tabulated
+        Whether they are tables.
+    activation, threshold
+        Of the nets: number of the activation, and the threshold of SiLUT.
+    layers
+        (L, 4) int64, of the nets: n_in, n_out, repeats, whether there is a residual step.
+    inputs
+        (T, 2) float64, mean and deviation: the nets of a centre take (s - mean)/deviation.
+    knots
+        (K,) float64, of the tables, 1/Angstrom, ascending from zero.
+    uniform
+        Number of segments between knots that have the width of the first.
     """
 
     columns: int
@@ -40,12 +51,20 @@ class EmbeddingLayout(NamedTuple):
 
 
 def class_name(module: Any) -> str:
-    """The class of a module, scripted or not."""
+    """Return the name of a module's class, scripted or not."""
     return str(getattr(module, "original_name", type(module).__name__))
 
 
 def tables_layout(table: Any, table_of: Tensor) -> EmbeddingLayout:
-    """A dp_sim.descriptors.tabulated.HermiteTable; `table_of` (T, T) says which table serves a pair of species."""
+    """Lay out a dp_sim.descriptors.tabulated.HermiteTable.
+
+    Parameters
+    ----------
+    table
+        The table, scripted or not.
+    table_of
+        (T, T) int64, index of the table for the species of centre and neighbour.
+    """
     knots = table.knots.to(torch.float64)
     widths = knots[1:] - knots[:-1]
     return EmbeddingLayout(
@@ -59,7 +78,7 @@ def tables_layout(table: Any, table_of: Tensor) -> EmbeddingLayout:
 
 
 def nets_layout(embedding: Any, environment: Any) -> EmbeddingLayout:
-    """The nets of a dp_sim.descriptors.embedding.EmbeddingSum behind the normalisation of an Environment."""
+    """Lay out the nets of a dp_sim.descriptors.embedding.EmbeddingSum, with the normalisation of an Environment."""
     nets = [list(net.layers.children()) for net in embedding.nets.children()]
     species = torch.arange(embedding.n_species)
     activation, threshold = activation_number(nets[0][0].activation)
@@ -79,24 +98,24 @@ def nets_layout(embedding: Any, environment: Any) -> EmbeddingLayout:
 
 
 def _of_layer(layer: Any) -> list[Tensor]:
-    """Weight, bias and residual step, flat, rows padded with zeros."""
+    """Flatten weight, bias and residual step, with rows padded by zeros."""
     step = residual_step(layer)
     parts = (layer.weight, layer.bias, torch.zeros_like(layer.bias) if step is None else step)
     return [whole_vectors(part.detach()).flatten() for part in parts]
 
 
 def residual_step(layer: Any) -> Tensor | None:
-    """The residual step of a layer; files of earlier versions have no such attribute where there is none."""
+    """Return the residual step of a layer, or None; in files of earlier versions the attribute may be absent."""
     return getattr(layer, "step", None)
 
 
 def whole_vectors(values: Tensor) -> Tensor:
-    """Rows padded with zeros to whole vectors of the kernels."""
+    """Pad rows with zeros to whole vectors of the kernels."""
     return torch.nn.functional.pad(values, (0, -values.shape[-1] % (VECTOR_BYTES // values.element_size())))
 
 
 def activation_number(module: Any) -> tuple[int, float]:
-    """The number of an activation and, for SiLUT, its threshold."""
+    """Return the number of an activation, and the threshold of SiLUT (else 0)."""
     name = class_name(module)
     if name == "GELU" and module.approximate == "tanh":
         name = "GELU of tanh"

@@ -1,20 +1,20 @@
-"""The compiled path on processors: energies and forces in one call of a compiled operator (dp_sim/compiled/kernels).
+"""The compiled path on CPUs: energies and forces in one call of a compiled operator (dp_sim/compiled/kernels).
 
     pairs --> T, D --fitting net--> E --> dE/dD --> dE/dr_ij --> forces, virial
 
-For every pair there is G(s), from an embedding net or, in a compressed model (dp_sim.descriptors.tabulated), from a
-table; then an outer product, a sum over neighbours (T, eq. 10), and a contraction to the features D (eq. 11). dG/ds is
-taken forward through the embedding net, dE/dD backward through the fitting net. A descriptor may have several parts,
-each with a cutoff of its own, whose features lie side by side. A thread takes a few atoms of one species all the way
-(kernels/evaluation.cpp): memory stays bounded, intermediate results stay in its cache, and threads wait for each other
+For every pair, G(s) comes from an embedding net or, in a compressed model (dp_sim.descriptors.tabulated), from a table.
+An outer product and a sum over neighbours give T (eq. 10), and a contraction gives the features D (eq. 11). dG/ds is
+computed forward through the embedding net, dE/dD backward through the fitting net. A descriptor may have several parts,
+each with its own cutoff; their features are concatenated. Each thread processes a few atoms of one species from start
+to end (kernels/evaluation.cpp): memory stays bounded, intermediate results stay in the cache, and threads synchronise
 twice a step.
 
-A descriptor says what its compiled form is (`compiled_layout`, a PartLayout for each part). That of se_e3 has none, nor
-has a hybrid with such a part, nor has a local frame: those models run in TorchScript.
+A descriptor gives its compiled form by `compiled_layout`, a PartLayout for each part. se_e3, a hybrid with such a part
+and a local frame have none: those models run in TorchScript.
 
-The operator has no derivative: Hessians, and energies without forces, come from the differentiable path. Both paths
-give the same numbers to rounding; in float32 to 1e-5 in ordinary models, because the differentiable path has distances
-in float32 and the operator has them in float64 (a switch as steep as 0.1 Angstrom makes 3e-4 of that).
+The operator has no derivative: Hessians, and energies without forces, use the differentiable path. Both paths agree to
+rounding. In float32 they agree to 1e-5 in ordinary models, because distances are float32 in the differentiable path
+and float64 in the operator (with a switch as steep as 0.1 Angstrom, to 3e-4).
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ def compile_potential(potential: Any, parts: Sequence[PartLayout] | None) -> tor
     Parameters
     ----------
     potential
-        A dp_sim.model.potential.Potential on the processor, scripted or not.
+        A dp_sim.model.potential.Potential on the CPU, scripted or not.
     parts
-        What its descriptor hands out (`dp_sim.descriptors.descriptor.compiled_layout`); None: it has no compiled form.
+        The layout of its descriptor (`dp_sim.descriptors.descriptor.compiled_layout`); None: it has no compiled form.
 
     Returns
     -------
     torch.jit.ScriptModule or None
-        None where there is no compiled path: such a descriptor, or no library.
+        None where there is no compiled path: the descriptor has none, or there is no library.
     """
     if parts is None:
         return None
@@ -66,6 +66,16 @@ def compile_potential(potential: Any, parts: Sequence[PartLayout] | None) -> tor
 def evaluate_compiled(
     module: torch.jit.ScriptModule, batch: AtomicBatch, pairs: NeighborList, forces: bool, virial: bool
 ) -> ModelOutput:
-    """Energy (S,), atomic energies (N,), forces (N, 3), virial (S, 3, 3), as dp_sim.model.derivatives.evaluate."""
+    """Compute energies, and forces and virial if asked for, as dp_sim.model.derivatives.evaluate does.
+
+    Parameters
+    ----------
+    module
+        From `compile_potential`.
+    batch, pairs
+        The systems and their pairs.
+    forces, virial
+        Whether to return forces (N, 3), eV/Angstrom, and virial (S, 3, 3), eV.
+    """
     atomic, f, w = module.energies_and_forces(*batch, *pairs)
     return ModelOutput(sum_per_system(atomic, batch), atomic, f if forces else None, w if virial else None)

@@ -1,4 +1,4 @@
-"""The fitting nets of the compiled path, laid out for dp_sim/compiled/kernels/networks/fitting_net.h."""
+"""Layout of the fitting nets for the compiled path (dp_sim/compiled/kernels/networks/fitting_net.h)."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,17 +8,23 @@ from torch import Tensor
 
 from dp_sim.compiled.embedding_layout import activation_number, residual_step
 
-#: Bytes of a row of a panel: as many columns of a product as the kernel makes at a time.
+#: Bytes of a row of a panel: the columns of a product that the kernel computes at a time.
 PANEL_BYTES = 192
 
 
 class FittingLayout(NamedTuple):
-    """All fitting nets of a model: the fields of kernels/fitting_fields.inc. T species, L layers.
+    """All fitting nets of a model, for T species, with L layers: the fields of kernels/fitting_fields.inc.
 
-    layers        (L, 4) int64: n_in, n_out, repeats, number of the activation; the last layer included
-    thresholds    (L,) float64, of the activation SiLUT
-    bias          (T,) float64, eV
-    values        (T, size), the numbers of each net, in the precision of the model
+    Attributes
+    ----------
+    layers
+        (L, 4) int64: n_in, n_out, repeats, number of the activation; the last layer included.
+    thresholds
+        (L,) float64, of the activation SiLUT.
+    bias
+        (T,) float64, eV.
+    values
+        (T, size), numbers of each net, in the precision of the model.
     """
 
     layers: Tensor
@@ -28,7 +34,7 @@ class FittingLayout(NamedTuple):
 
 
 class _Layer(NamedTuple):
-    """y = f(x W + b), times a step, plus x or (x, x) (dp_sim.networks.dense.Dense)."""
+    """One layer: y = f(x W + b), times a step, plus x or (x, x) (dp_sim.networks.dense.Dense)."""
 
     weight: Tensor
     bias: Tensor
@@ -38,7 +44,7 @@ class _Layer(NamedTuple):
 
 
 def symmetric_once(width: int, axis: int) -> Tensor:
-    """Where the operators hold each number of a part's features.
+    """Find where the operators hold each feature of a part.
 
     They hold D_ab = D_ba once (kernels/contraction.h).
 
@@ -61,15 +67,20 @@ def symmetric_once(width: int, axis: int) -> Tensor:
 
 
 def side_by_side(parts: Sequence[Tensor]) -> Tensor:
-    """`symmetric_once` of several parts whose features lie one after another: (F,) int64."""
+    """Join the indices from `symmetric_once` of consecutive parts: (F,) int64."""
     sizes = torch.tensor([0, *(int(part.max()) + 1 for part in parts)])
     return torch.cat([part + start for part, start in zip(parts, sizes.cumsum(0)[:-1], strict=True)])
 
 
 def fitting_layout(fitting: Any, held_at: Tensor) -> FittingLayout:
-    """The nets of all species (dp_sim.networks.fitting.Fitting) for features that hold each symmetric pair once.
+    """Lay out the nets of all species for features that hold each symmetric pair once.
 
-    `held_at` (F,) int64 says where each feature is held.
+    Parameters
+    ----------
+    fitting
+        A dp_sim.networks.fitting.Fitting, scripted or not.
+    held_at
+        (F,) int64, where each feature is held.
     """
     nets = [
         _folded([*map(_of_dense, net.layers.children()), _of_last(last)], held_at)
@@ -104,9 +115,9 @@ def _linear(weight: Tensor, bias: Tensor) -> _Layer:
 
 
 def _folded(layers: list[_Layer], held_at: Tensor) -> list[_Layer]:
-    """Layers for features that are held once: rows of the first weights that meet the same number are added.
+    """Adapt layers to features that are held once: add the rows of the first weights that multiply the same number.
 
-    A first layer with a skip connection needs all features: a layer in front of it unfolds them.
+    A first layer with a skip connection needs all features, so a layer in front of it unfolds them.
     """
     first, *others = layers
     n_features = int(held_at.max()) + 1
@@ -119,13 +130,13 @@ def _folded(layers: list[_Layer], held_at: Tensor) -> list[_Layer]:
 
 
 def _numbers(layer: _Layer) -> list[Tensor]:
-    """Weight and its transpose in panels, bias and step in rows of whole panels."""
+    """List the weight and its transpose in panels, and bias and step in rows of whole panels."""
     columns = PANEL_BYTES // layer.weight.element_size()
     rows = (torch.nn.functional.pad(row, (0, -len(row) % columns)) for row in (layer.bias, layer.step))
     return [_panels(layer.weight, columns), _panels(layer.weight.t(), columns), *rows]
 
 
 def _panels(weight: Tensor, columns: int) -> Tensor:
-    """(n_in, n_out) -> flat (panels, n_in, columns), zeros in the columns that are left."""
+    """Reorder (n_in, n_out) to flat (panels, n_in, columns), padded with zeros."""
     padded = torch.nn.functional.pad(weight, (0, -weight.shape[1] % columns))
     return padded.unflatten(1, (-1, columns)).transpose(0, 1).flatten()

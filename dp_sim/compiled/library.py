@@ -13,7 +13,15 @@ OPERATORS_VERSION = 9
 
 
 class Field(NamedTuple):
-    """A field of a model as the library names it; `stream` is the packed array in which it lies."""
+    """A field of a model as the library names it.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    stream
+        The packed array that holds it.
+    """
 
     name: str
     stream: str
@@ -48,13 +56,13 @@ def register_operators() -> str:
 
 @functools.cache
 def part_fields() -> tuple[Field, ...]:
-    """The fields of a part of a descriptor, in the library's order (kernels/part_fields.inc)."""
+    """List the fields of a part of a descriptor, in the library's order (kernels/part_fields.inc)."""
     return _fields("dp_sim_part_fields")
 
 
 @functools.cache
 def fitting_fields() -> tuple[Field, ...]:
-    """The fields of the fitting nets, in the library's order (kernels/fitting_fields.inc)."""
+    """List the fields of the fitting nets, in the library's order (kernels/fitting_fields.inc)."""
     return _fields("dp_sim_fitting_fields")
 
 

@@ -12,12 +12,18 @@ from dp_sim.compiled.part_layout import PartLayout
 
 
 class PackedModel(NamedTuple):
-    """All fields of all parts and of the fitting nets, one after another.
+    """All fields of all parts and of the fitting nets, concatenated.
 
-    sizes         int64: version, number of species, number of parts, then how many values each field has
-    integers      int64
-    doubles       float64
-    numbers       in the precision of the model
+    Attributes
+    ----------
+    sizes
+        int64: version, number of species, number of parts, then the number of values of each field.
+    integers
+        int64.
+    doubles
+        float64.
+    numbers
+        In the precision of the model.
     """
 
     sizes: Tensor
@@ -27,7 +33,7 @@ class PackedModel(NamedTuple):
 
 
 def pack(parts: Sequence[PartLayout], fitting: FittingLayout) -> PackedModel:
-    """The parts of a descriptor, in the order of their features, and the fitting nets that read them."""
+    """Pack the parts of a descriptor, in the order of their features, and the fitting nets that take these features."""
     listed = [(field, values[field.name]) for values in (part.fields() for part in parts) for field in part_fields()]
     listed += [(field, getattr(fitting, field.name)) for field in fitting_fields()]
     dtypes = {"integers": torch.int64, "doubles": torch.float64, "numbers": fitting.values.dtype}

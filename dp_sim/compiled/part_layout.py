@@ -1,4 +1,4 @@
-"""One part of a descriptor, laid out for the compiled path: the fields of kernels/part_fields.inc, by name.
+"""Layout of one part of a descriptor for the compiled path: the fields of kernels/part_fields.inc, by name.
 
 T species, M1 columns of G, W = M1 padded with zeros to whole vectors of 64 bytes.
 """
@@ -15,15 +15,24 @@ SEEN, UNSEEN, TAKES_PLACE = 0, 1, 2
 
 
 class Geometry(NamedTuple):
-    """Rows of R~ of the pairs that a part sees.
+    """The rows of R~ of the pairs that a part sees.
 
-    cosine        whether the switch is eq. 9 of the paper; else the polynomial
-    start, cutoff where the switch begins and ends, Angstrom
-    scale         (T, 4) float64, what the columns of R~ are multiplied by, by the species of the centre
-    offset        (T,) float64, what is then added to the first column
-    protection    added to r in 1/r, Angstrom
-    exclusion     (T, T) int64, centre by neighbour: SEEN, UNSEEN or TAKES_PLACE; empty where all are seen
-    reach         within this distance a neighbour that TAKES_PLACE does so, Angstrom
+    Attributes
+    ----------
+    cosine
+        Whether the switch is eq. 9 of the paper; else the polynomial.
+    start, cutoff
+        Where the switch begins and ends, Angstrom.
+    scale
+        (T, 4) float64, factors of the columns of R~, by the species of the centre.
+    offset
+        (T,) float64, then added to the first column.
+    protection
+        Added to r in 1/r, Angstrom.
+    exclusion
+        (T, T) int64, centre by neighbour: SEEN, UNSEEN or TAKES_PLACE; empty where all are seen.
+    reach
+        Distance within which a neighbour of kind TAKES_PLACE takes a slot, Angstrom.
     """
 
     cosine: bool
@@ -37,11 +46,16 @@ class Geometry(NamedTuple):
 
 
 class PaddingLayout(NamedTuple):
-    """Terms of places without a neighbour (dp_sim.descriptors.deepmd_kit); all empty where there are none.
+    """Terms of slots without a neighbour (dp_sim.descriptors.deepmd_kit); all empty for a part without padding.
 
-    sel           (T,), places for neighbours of each species
-    padded        (T, T, M1), centre by neighbour: what a free place adds to the first row of T
-    blocked       (T, T, M1): what a place adds that an excluded neighbour takes
+    Attributes
+    ----------
+    sel
+        (T,) slots for neighbours of each species.
+    padded
+        (T, T, M1) centre by neighbour: what a free slot adds to the first row of T.
+    blocked
+        (T, T, M1) centre by neighbour: what a slot taken by an excluded neighbour adds.
     """
 
     sel: Tensor = torch.empty(0)
@@ -50,9 +64,18 @@ class PaddingLayout(NamedTuple):
 
 
 class PartLayout(NamedTuple):
-    """What a descriptor hands to the compiled path (`Descriptor.compiled_layout`).
+    """Layout of one part of a descriptor (from `Descriptor.compiled_layout`).
 
-    axis          M2, the columns of G that form the axis filters; 0 where D is the first row of T
+    Attributes
+    ----------
+    geometry
+        Rows of R~.
+    embedding
+        G(s).
+    axis
+        M2, the columns of G that form the axis filters; 0 where D is the first row of T.
+    padding
+        Terms of slots without a neighbour.
     """
 
     geometry: Geometry
@@ -61,7 +84,7 @@ class PartLayout(NamedTuple):
     padding: PaddingLayout = PaddingLayout()
 
     def fields(self) -> dict[str, object]:
-        """The values of kernels/part_fields.inc by name."""
+        """Return the values of kernels/part_fields.inc by name."""
         return {
             **self.geometry._asdict(),
             **self.embedding._asdict(),

@@ -1,4 +1,4 @@
-"""The scripted part of the compiled path (dp_sim.compiled.evaluation says what it does)."""
+"""The scripted part of the compiled path (described in dp_sim.compiled.evaluation)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from dp_sim.compiled.part_layout import PartLayout
 
 
 class CompiledPotential(torch.nn.Module):
-    """A Potential for the operator torch.ops.dp_sim.evaluate. Scripting it and loading it need that operator.
+    """A Potential that calls the operator torch.ops.dp_sim.evaluate, which must be registered to script or load it.
 
     Parameters
     ----------
@@ -44,9 +44,9 @@ class CompiledPotential(torch.nn.Module):
         neighbor: Tensor,
         shift: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Evaluate a batch: the fields of AtomicBatch and NeighborList.
+        """Evaluate a batch, given as the fields of AtomicBatch and NeighborList.
 
-        Pairs are sorted by their centre; those beyond the cutoff add nothing.
+        Pairs are sorted by centre; those beyond the cutoff add nothing.
 
         Returns
         -------
@@ -68,10 +68,10 @@ class CompiledPotential(torch.nn.Module):
         shift: Tensor,
         seconds: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Evaluate a batch and write into `seconds` (3,) float64 what each part took.
+        """Evaluate a batch, and write the time of each stage into `seconds` (3,) float64.
 
-        The parts are descriptors, fitting nets, derivatives; times are those of the processor, summed over threads. An
-        empty `seconds` leaves them out.
+        The stages are descriptors, fitting nets and derivatives; times are CPU times, summed over threads. With an
+        empty `seconds` nothing is timed.
         """
         energies = torch.empty(species.shape[0], dtype=torch.float64)
         forces = torch.empty(species.shape[0], 3, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Descriptors: what an atom sees of its neighbours. `make_descriptor` is the one place that knows them by name."""
+"""Descriptors of atomic environments; only `make_descriptor` knows them by name."""
 
 from dp_sim.config.model import LOCAL_FRAME_DESCRIPTORS, ModelConfig
 from dp_sim.descriptors.deepmd_kit import deepmd_kit

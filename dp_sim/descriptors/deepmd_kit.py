@@ -1,17 +1,17 @@
-"""DeePMD-kit's se_e2_a and se_e2_r with all that its files may hold: a mean, excluded pairs, a protected 1/r.
+"""DeePMD-kit's se_e2_a and se_e2_r with all options of its files: a mean, excluded pairs, a protected 1/r.
 
-There every atom has sel_b places for neighbours of species b; places without a neighbour are padded with s = 0. Rows of
-R~ are shifted by the mean, so a padded place adds a term of its own, P_cb = R~_c(0) (x) G_b(-mean_c/deviation_c), c the
-centre's species. No places are needed to get the same number:
+In DeePMD-kit every atom has sel_b slots for neighbours of species b; slots without a neighbour are padded with s = 0.
+Rows of R~ are shifted by the mean, so a padded slot adds a term P_cb = R~_c(0) (x) G_b(-mean_c/deviation_c), with c
+the species of the centre. The same energy needs no slots:
 
     T_i = (sum over neighbours of R~_ij (x) G_ij) + sum_b (sel_b - n_ib) P_cb,     n_ib neighbours of species b
 
-Where DeePMD-kit finds more than sel_b neighbours it drops the farthest. Here all are kept: a term and the P_cb that it
-replaces are equal at the cutoff, so the energy is as smooth with n_ib > sel_b as below.
+Where DeePMD-kit finds more than sel_b neighbours it drops the farthest. Here all are kept: at the cutoff the term of a
+neighbour equals the P_cb that it replaces, so the energy is as smooth with n_ib > sel_b as below.
 
-Excluded pairs are an exception: there their place holds a zero row, not the padded one, so with a mean the energy jumps
-as such a neighbour crosses the cutoff. That jump is kept: it is part of the model. Pairs that a whole model excludes
-(`pair_exclude_types`) leave their place to padding, and nothing jumps.
+Excluded pairs are an exception: the slot of such a neighbour holds a zero row, not the padded one. So with a mean, the
+energy jumps as such a neighbour crosses the cutoff. The jump is kept, because it is part of the model. Pairs that a
+whole model excludes (`pair_exclude_types`) leave their slot to padding, and nothing jumps.
 """
 
 from typing import Any
@@ -35,15 +35,27 @@ from dp_sim.structures.batch import AtomicBatch, NeighborList
 
 
 class DeepmdKitDescriptor(Descriptor):
-    """D (N, n_features) as DeePMD-kit has it, without its limit on neighbours.
+    """D (N, n_features) as in DeePMD-kit, without its limit on neighbours.
 
-    environment   switch, mean and deviation of s; scale: deviation of the columns times sum(sel), of which `angular`
-                  descriptors (se_e2_a) use four, and radial ones (se_e2_r: D = sum_j G_ij / scale) the first
-    sel           places for neighbours of each species (T,)
-    allowed       (T, T) bool, centre by neighbour: False for pairs that do not see each other
-    taking        (T, T) bool: True for those among them that take a place nevertheless
-    protection    added to r in 1/r, Angstrom
-    reach         cutoff of the model, Angstrom: an excluded neighbour inside it takes a place away
+    Parameters
+    ----------
+    environment
+        Switch, mean and deviation of s, and scale: the deviation of the columns times sum(sel). Angular descriptors
+        (se_e2_a) use four columns, radial ones (se_e2_r: D = sum_j G_ij / scale) the first.
+    embedding
+        The nets G and the sum over neighbours.
+    contraction
+        Makes D of T.
+    sel
+        (T,) slots for neighbours of each species.
+    allowed
+        (T, T) bool, centre by neighbour: False for pairs that do not see each other.
+    taking
+        (T, T) bool: True for those among them that take a slot nevertheless.
+    protection
+        Added to r in 1/r, Angstrom.
+    reach
+        Cutoff of the model, Angstrom: an excluded neighbour inside it takes a slot.
     """
 
     sel: Tensor
@@ -81,11 +93,11 @@ class DeepmdKitDescriptor(Descriptor):
         return torch.cat([shifted[:, None], s[:, None] * unit_vectors], dim=1) / scale
 
     def padding(self, center_species: Tensor, net_input: Tensor) -> Tensor:
-        """Row of a padded place (x) G(net_input) of every pair of species: (T,), (T, 1) -> (T, T, A, M1)."""
+        """Compute the row of a padded slot (x) G(net_input) of every pair of species: (T,), (T, 1) -> (T, T, A, M1)."""
         return self.empty_rows(center_species)[:, None, :, None] * self.values(net_input)[:, :, None, :]
 
     def values(self, net_input: Tensor) -> Tensor:
-        """G of every pair of species, centre first, where the nets of each centre see net_input (T, 1): (T, T, M1)."""
+        """Compute G of every pair of species (T, T, M1), centre first; nets of each centre take net_input (T, 1)."""
         embedded = []
         for index, net in enumerate(self.embedding.nets):
             center = index // self.n_species
@@ -94,19 +106,19 @@ class DeepmdKitDescriptor(Descriptor):
         return values.transpose(0, 1) if self.embedding.one_side else values.view(self.n_species, self.n_species, -1)
 
     def empty_rows(self, center_species: Tensor) -> Tensor:
-        """Row of R~ of a padded place, where s = 0: (T,) -> (T, A)."""
+        """Compute the row of R~ of a padded slot, where s = 0: (T,) -> (T, A)."""
         zero = torch.zeros_like(self.environment.mean[center_species])
         return self.rows(torch.zeros_like(zero)[:, None].expand(-1, 3), zero, center_species)
 
     def free_terms(self) -> Tensor:
-        """Compute what a free place adds to T, by species of centre and neighbour (T, T, A, M1)."""
+        """Compute the term of a free slot, by species of centre and neighbour (T, T, A, M1)."""
         each = torch.arange(self.n_species, device=self.environment.mean.device)
         return self.padding(each, self.environment.net_input(torch.zeros_like(self.environment.mean), each))
 
     def blocked_terms(self) -> Tensor:
-        """Compute what a place adds that an excluded neighbour takes (T, T, A, M1): its row is zero, but G(0) is not.
+        """Compute the term of a slot that an excluded neighbour takes (T, T, A, M1).
 
-        So where D sums G alone there is a term; where a row multiplies G there is none.
+        Its row is zero, but G(0) is not. So there is a term where D sums G alone, and none where a row multiplies G.
         """
         each = torch.arange(self.n_species, device=self.environment.mean.device)
         return self.padding(each, torch.zeros_like(self.environment.mean)[:, None])
@@ -142,7 +154,7 @@ class DeepmdKitDescriptor(Descriptor):
         return self.contraction(self.add_padding(total, free, blocked, species))
 
     def add_padding(self, total: Tensor, free: Tensor, blocked: Tensor, species: Tensor) -> Tensor:
-        """Add to T (N, A, M1) the terms of free and of blocked places, (N, T) of each neighbour species."""
+        """Add to T (N, A, M1) the terms of free and of blocked slots, (N, T) of each neighbour species."""
         padded, zero_row = self.free_terms(), self.blocked_terms()
         for center in range(self.n_species):
             atoms = torch.nonzero(species == center)[:, 0]
@@ -160,7 +172,7 @@ class DeepmdKitDescriptor(Descriptor):
 
 
 def padded_part(descriptor: Any, embedding: EmbeddingLayout, free: Tensor, blocked: Tensor) -> PartLayout:
-    """Lay out a DeepmdKitDescriptor, scripted or not, with the terms (T, T, A, M1) of places without a neighbour."""
+    """Lay out a DeepmdKitDescriptor, scripted or not, with the terms (T, T, A, M1) of slots without a neighbour."""
     environment, contraction = descriptor.environment, descriptor.contraction
     plain = geometry(environment)
     mean, scale, offset = environment.mean.to(torch.float64), plain.scale.clone(), plain.offset
@@ -184,7 +196,7 @@ def padded_part(descriptor: Any, embedding: EmbeddingLayout, free: Tensor, block
 
 
 class Hybrid(Descriptor):
-    """Several descriptors side by side: (N, sum of their n_features)."""
+    """Several descriptors, concatenated: (N, sum of their n_features)."""
 
     def __init__(self, parts: list[Descriptor]) -> None:
         super().__init__()
@@ -206,7 +218,7 @@ class Hybrid(Descriptor):
 
 
 def deepmd_kit(config: ModelConfig) -> Descriptor:
-    """Make the parts that the settings list; one alone as it is, several side by side."""
+    """Make the descriptor that the settings list: one part, or several in a hybrid."""
     parts = [_part(part, len(config.species), config.cutoff) for part in config.parts]
     return parts[0] if len(parts) == 1 else Hybrid(parts)
 

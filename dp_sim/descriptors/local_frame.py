@@ -9,8 +9,8 @@ and describes each neighbour j by its coordinates (x, y, z) there, R its distanc
     local-frame       (1/R, x/R^2, y/R^2, z/R^2), or 1/R alone for neighbours farther out     DeePMD
     deep-potential    (1/R, cos theta, cos phi, sin phi), z = R cos theta                     Deep Potential
 
-Neighbours fill a fixed number of places, by species and, within one, by distance; empty places hold zeros. The inputs
-are invariant to rotation and to permutation of like atoms, at a price: they jump where two neighbours change places,
+Neighbours fill a fixed number of slots, by species and, within one, by distance; empty slots hold zeros. The inputs
+are invariant to rotation and to permutation of like atoms, at a price: they jump where two neighbours swap slots,
 where a or b changes, and where a neighbour with inputs other than zero crosses the cutoff. DeepPot-SE was made to cure
 this.
 
@@ -42,11 +42,14 @@ EQUAL = 1e-6
 SMALLEST_DEVIATION = 1e-2
 
 
-class Places(NamedTuple):
-    """The pairs that have inputs (K all four, L only 1/R), where these stand among all N n_features, and the frames."""
+class Slots(NamedTuple):
+    """The pairs that have inputs (K all four, L only 1/R), the positions of their inputs, and the frames.
+
+    Positions are those among all N n_features inputs.
+    """
 
     full: Tensor  # (K,) pairs with four inputs
-    full_start: Tensor  # (K,) place of the first of them
+    full_start: Tensor  # (K,) position of the first of them
     radial: Tensor  # (L,) pairs with 1/R alone
     radial_start: Tensor  # (L,)
     first: Tensor  # (N,) pair that points to a; P where there is none
@@ -108,7 +111,7 @@ class LocalFrame(Descriptor):
     Parameters
     ----------
     full, radial
-        (T,) places per neighbour species with four inputs, and after them with 1/R alone.
+        (T,) slots per neighbour species with four inputs, and after them with 1/R alone.
     axes
         (T, 2) species of a and b per species of the centre, -1 for any. Each is the nearest such neighbour.
     spherical
@@ -137,27 +140,27 @@ class LocalFrame(Descriptor):
     def forward(self, batch: AtomicBatch, pairs: NeighborList) -> Tensor:
         """Compute D (N, n_features)."""
         vectors = pair_vectors(batch, pairs)  # frames in the precision of the geometry: rounding decides ties
-        plain = self.inputs(vectors, self.places(vectors, pairs.center, pairs.neighbor, batch.species), pairs.center)
+        plain = self.inputs(vectors, self.slots(vectors, pairs.center, pairs.neighbor, batch.species), pairs.center)
         plain = plain.view(batch.species.shape[0], self.n_features).to(self.mean.dtype)
         return (plain - self.mean[batch.species]) / self.deviation[batch.species]
 
-    def inputs(self, vectors: Tensor, places: Places, center: Tensor) -> Tensor:
+    def inputs(self, vectors: Tensor, slots: Slots, center: Tensor) -> Tensor:
         """Compute the inputs of all atoms before shift and scale, one atom after another (N n_features,)."""
         with_none = torch.cat([vectors, vectors.new_zeros(1, 3)])
-        own, atoms = vectors[places.full], center[places.full]
-        four = self.full_inputs(own, with_none[places.first[atoms]], with_none[places.second[atoms]])
-        one = 1.0 / torch.linalg.vector_norm(vectors[places.radial], dim=1)
-        index = torch.cat([(places.full_start[:, None] + torch.arange(4, device=center.device)).reshape(-1),
-                           places.radial_start])  # fmt: skip
-        size = places.first.shape[0] * self.n_features
+        own, atoms = vectors[slots.full], center[slots.full]
+        four = self.full_inputs(own, with_none[slots.first[atoms]], with_none[slots.second[atoms]])
+        one = 1.0 / torch.linalg.vector_norm(vectors[slots.radial], dim=1)
+        index = torch.cat([(slots.full_start[:, None] + torch.arange(4, device=center.device)).reshape(-1),
+                           slots.radial_start])  # fmt: skip
+        size = slots.first.shape[0] * self.n_features
         return vectors.new_zeros(size).index_copy(0, index, torch.cat([four.reshape(-1), one]))
 
     def full_inputs(self, own: Tensor, first: Tensor, second: Tensor) -> Tensor:
         """Compute four inputs (K, 4) from r_ij, r_ia and r_ib (K, 3), which are zero where a or b is missing."""
         return spherical_inputs(own, first, second) if self.spherical else cartesian_inputs(own, first, second)
 
-    def places(self, vectors: Tensor, center: Tensor, neighbor: Tensor, species: Tensor) -> Places:
-        """Choose the frames and give every neighbour its place: the part that jumps. Nothing here is differentiable."""
+    def slots(self, vectors: Tensor, center: Tensor, neighbor: Tensor, species: Tensor) -> Slots:
+        """Choose the frames and give every neighbour its slot: the part that jumps. Nothing here is differentiable."""
         vectors = vectors.detach()
         first, second = self.frames(vectors, center, species[neighbor], species)
         with_none = torch.cat([vectors, vectors.new_zeros(1, 3)])
@@ -167,16 +170,16 @@ class LocalFrame(Descriptor):
         backwards = -_whole(local)
         order = _rank([group, _whole(distance), backwards[:, 0], backwards[:, 1], backwards[:, 2]])
         counts = torch.bincount(group, minlength=species.shape[0] * self.n_species)
-        place = torch.zeros_like(group)
-        place[order] = (
+        slot = torch.zeros_like(group)
+        slot[order] = (
             torch.arange(group.shape[0], device=group.device) - (torch.cumsum(counts, 0) - counts)[group[order]]
         )
         kind = species[neighbor]
-        full = torch.nonzero(place < self.full[kind])[:, 0]
-        radial = torch.nonzero((place >= self.full[kind]) & (place < (self.full + self.radial)[kind]))[:, 0]
+        full = torch.nonzero(slot < self.full[kind])[:, 0]
+        radial = torch.nonzero((slot >= self.full[kind]) & (slot < (self.full + self.radial)[kind]))[:, 0]
         start = center * self.n_features + self.start[kind]
-        behind = start + 3 * self.full[kind] + place  # four for each full place, one for each after them
-        return Places(full, start[full] + 4 * place[full], radial, behind[radial], first, second)
+        behind = start + 3 * self.full[kind] + slot  # four for each full slot, one for each after them
+        return Slots(full, start[full] + 4 * slot[full], radial, behind[radial], first, second)
 
     def frames(self, vectors: Tensor, center: Tensor, kind: Tensor, species: Tensor) -> tuple[Tensor, Tensor]:
         """Find the pairs (N,) that point to a and to b of each atom; P where there is none.
@@ -224,17 +227,17 @@ class LocalFrame(Descriptor):
         """Return the signs (n_features,) that a reflection gives to the inputs."""
         signs = torch.ones(self.n_features)
         odd = 1 if self.spherical else 3  # cos theta; z/R^2
-        for start, places in zip(self.start.tolist(), self.full.tolist(), strict=True):
-            signs[start + odd : start + 4 * places : 4] = -1.0
+        for start, slots in zip(self.start.tolist(), self.full.tolist(), strict=True):
+            signs[start + odd : start + 4 * slots : 4] = -1.0
         return signs
 
     def plain_inputs(self, frame: StructurePairs) -> Tensor:
         """Compute the inputs of one frame before shift and scale (N, n_features), float64."""
-        places = self.places(frame.vectors, frame.center, frame.neighbor, frame.species)
-        return self.inputs(frame.vectors, places, frame.center).view(-1, self.n_features)
+        slots = self.slots(frame.vectors, frame.center, frame.neighbor, frame.species)
+        return self.inputs(frame.vectors, slots, frame.center).view(-1, self.n_features)
 
     def set_statistics(self, frames: Sequence[StructurePairs]) -> None:
-        """Set mean and deviation over all atoms of a species and their mirror images, empty places included."""
+        """Set mean and deviation over all atoms of a species and their mirror images, empty slots included."""
         count = torch.zeros(self.n_species, dtype=torch.float64)
         total = torch.zeros(self.n_species, self.n_features, dtype=torch.float64)
         square = torch.zeros_like(total)
@@ -246,7 +249,7 @@ class LocalFrame(Descriptor):
         count = count.clamp_min(1.0)[:, None]
         mean = torch.where(self.mirror_signs() > 0, total / count, torch.zeros_like(total))
         deviation = (square / count - mean.square()).clamp_min(0.0).sqrt()
-        never = square == 0  # a place that no atom of the data fills
+        never = square == 0  # a slot that no atom of the data fills
         self.mean.copy_(mean)
         self.deviation.copy_(torch.where(never, torch.ones_like(mean), deviation.clamp_min(SMALLEST_DEVIATION)))
 

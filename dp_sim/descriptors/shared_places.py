@@ -2,12 +2,12 @@
 
     T_i = sum over neighbours of R~_ij (x) G_cb(s_ij),     G_cb = N_cb(s) (1 + u g_cb),     u = 1, or the switch w(r)
 
-with c the species of the centre and b of the neighbour. An atom has n places for neighbours of all species together.
-Where rows of R~ are shifted by a mean, each empty place adds R~_c(0) (x) G_cp(0). There p is the species of the first
-atom of the structure, because DeePMD-kit finds that one in an empty place. So with a mean, unless u is the switch, the
+with c the species of the centre and b of the neighbour. An atom has n slots for neighbours of all species together.
+Where rows of R~ are shifted by a mean, each empty slot adds R~_c(0) (x) G_cp(0). There p is the species of the first
+atom of the structure, because DeePMD-kit finds that one in an empty slot. So with a mean, unless u is the switch, the
 energy depends on which atom comes first; dp-sim says so at import and gives the same number.
 
-Pairs that the descriptor excludes take a place and add nothing; those that a whole model excludes leave it empty.
+Pairs that the descriptor excludes take a slot and add nothing; those that a whole model excludes leave it empty.
 """
 
 import torch
@@ -78,9 +78,9 @@ class SharedPlaces(Descriptor):
     allowed
         (T, T) centre by neighbour: False for pairs that are excluded.
     taking
-        (T, T) True for the excluded pairs that take a place nevertheless.
+        (T, T) True for the excluded pairs that take a slot nevertheless.
     reach
-        Cutoff of the model, Angstrom: a neighbour inside it takes a place.
+        Cutoff of the model, Angstrom: a neighbour inside it takes a slot.
     """
 
     allowed: Tensor
@@ -136,7 +136,7 @@ class SharedPlaces(Descriptor):
         return self.contraction(total + free[:, None, None] * self.padding()[species, species[first]])
 
     def padding(self) -> Tensor:
-        """Compute the term of an empty place, by centre and by species in the place (T, T, 4, M1)."""
+        """Compute the term of an empty slot, by centre and by species in the slot (T, T, 4, M1)."""
         each = torch.arange(self.n_species, device=self.allowed.device)
         center = each.repeat_interleave(self.n_species)
         zero = torch.zeros_like(self.environment.mean)[center]

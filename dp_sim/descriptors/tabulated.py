@@ -1,9 +1,9 @@
-"""Smooth descriptors whose embedding nets have been replaced by tables: what `dp-sim compress` makes.
+"""Smooth descriptors with tables in place of embedding nets, as `dp-sim compress` makes them.
 
-G(s) is a smooth function of one number. At knots s_k the table holds G, dG/ds and d2G/ds2; in between, the polynomial
-of fifth degree that has these values at both ends (quintic Hermite interpolation) is G to O(h^6), with two continuous
-derivatives: energies, forces and Hessians stay continuous. The table begins at s = 0, the cutoff, and ends at the
-distance below which dp-sim refuses two atoms as one written twice, so that nothing lies outside of it.
+G(s) is a smooth function of one variable. At knots s_k the table holds G, dG/ds and d2G/ds2. Between knots, the
+polynomial of fifth degree with these values at both ends (quintic Hermite interpolation) approximates G to O(h^6), with
+two continuous derivatives, so energies, forces and Hessians are continuous. The table begins at s = 0, the cutoff. It
+ends at the distance below which dp-sim refuses two atoms as one atom written twice, so no pair lies outside.
 """
 
 from collections.abc import Sequence
@@ -27,9 +27,14 @@ from dp_sim.structures.batch import AtomicBatch, NeighborList
 
 
 class HermiteTable(torch.nn.Module):
-    """Functions G(s) (M1 columns each) on common `knots` (K,), 1/Angstrom, ascending from zero.
+    """Functions G(s), with M1 columns each, on common knots.
 
-    values (tables, K, 3, M1)    G, dG/ds, d2G/ds2 at the knots
+    Attributes
+    ----------
+    knots
+        (K,) 1/Angstrom, ascending from zero.
+    values
+        (tables, K, 3, M1): G, dG/ds, d2G/ds2 at the knots.
     """
 
     knots: Tensor
@@ -42,7 +47,15 @@ class HermiteTable(torch.nn.Module):
         self.register_buffer("values", values)
 
     def forward(self, s: Tensor, table: Tensor) -> Tensor:
-        """s (P,) in 1/Angstrom and the number of each pair's table (P,) -> G (P, M1), twice differentiable in s."""
+        """Compute G (P, M1), twice differentiable in s.
+
+        Parameters
+        ----------
+        s
+            (P,) 1/Angstrom.
+        table
+            (P,) index of each pair's table.
+        """
         count = self.knots.shape[0]
         segment = (torch.searchsorted(self.knots, s.detach(), right=True) - 1).clamp(0, count - 2)
         left = self.knots[segment]
@@ -56,7 +69,13 @@ class HermiteTable(torch.nn.Module):
 
 
 def hermite_weights(x: Tensor, h: Tensor) -> list[Tensor]:
-    """Six weights at x = s - s_k in a segment of width h: of G, G', G'' at its left end, then at its right end."""
+    """Compute the six weights of quintic Hermite interpolation at x = s - s_k in a segment of width h.
+
+    Returns
+    -------
+    list of Tensor
+        Weights of G, G' and G'' at the left end, then at the right end.
+    """
     u = x / h
     u2 = u * u
     u3 = u2 * u
@@ -72,7 +91,19 @@ def hermite_weights(x: Tensor, h: Tensor) -> list[Tensor]:
 
 
 class TabulatedDescriptor(Descriptor):
-    """A SmoothDescriptor with tables for nets; `table_of` (T, T) says which one serves a centre and a neighbour."""
+    """A SmoothDescriptor with tables in place of nets.
+
+    Parameters
+    ----------
+    environment
+        Rows of R~.
+    table
+        G(s).
+    table_of
+        (T, T) int64, index of the table for the species of centre and neighbour.
+    contraction
+        Makes D of T.
+    """
 
     table_of: Tensor
 
@@ -85,6 +116,7 @@ class TabulatedDescriptor(Descriptor):
         self.n_features = contraction.n_features
 
     def forward(self, batch: AtomicBatch, pairs: NeighborList) -> Tensor:
+        """Compute D (N, n_features)."""
         vectors = pair_vectors(batch, pairs).to(self.environment.mean.dtype)
         unit_vectors, s = self.environment.weights(vectors)
         center_species = batch.species[pairs.center]
@@ -93,18 +125,19 @@ class TabulatedDescriptor(Descriptor):
         return self.contraction(sum_over_neighbors(rows, embedded, pairs.center, batch.species.shape[0]))
 
     def set_statistics(self, frames: Sequence[StructurePairs]) -> None:
+        """Refuse to train a compressed model."""
         raise InputError(
             "model-not-trainable", "a compressed model cannot be trained; train the model that it was made from"
         )
 
     def compiled_layout(self) -> tuple[PartLayout, ...]:
-        """One part with tables."""
+        """Lay out one part with tables."""
         tables = tables_layout(self.table, self.table_of)
         return (PartLayout(geometry(self.environment), tables, axis_of(self.contraction)),)
 
 
 class TabulatedDeepmdKit(DeepmdKitDescriptor):
-    """A DeepmdKitDescriptor with tables for nets.
+    """A DeepmdKitDescriptor with tables in place of nets.
 
     Parameters
     ----------
@@ -113,10 +146,9 @@ class TabulatedDeepmdKit(DeepmdKitDescriptor):
     table
         G(s).
     table_of
-        (T, T) int64, which table serves a centre and a neighbour.
+        (T, T) int64, index of the table for the species of centre and neighbour.
     padded, zero
-        (T, T, M1): G at s = 0, which a padded place holds, and where the input of the nets is 0, which an excluded
-        neighbour's place holds.
+        (T, T, M1): G at s = 0, as in a padded slot, and at a net input of 0, as in the slot of an excluded neighbour.
     """
 
     table_of: Tensor
@@ -143,25 +175,28 @@ class TabulatedDeepmdKit(DeepmdKitDescriptor):
         self.register_buffer("zero", zero)
 
     def free_terms(self) -> Tensor:
+        """Compute the term of a free slot, by species of centre and neighbour: (T, T, A, M1)."""
         each = torch.arange(self.n_species, device=self.table_of.device)
         return self.empty_rows(each)[:, None, :, None] * self.padded[:, :, None, :]
 
     def blocked_terms(self) -> Tensor:
+        """Compute the term of a slot that an excluded neighbour takes: (T, T, A, M1)."""
         each = torch.arange(self.n_species, device=self.table_of.device)
         return self.empty_rows(each)[:, None, :, None] * self.zero[:, :, None, :]
 
     def embed(self, rows: Tensor, s: Tensor, center: Tensor, neighbor: Tensor, species: Tensor) -> Tensor:
+        """Compute T (N, A, M1) of the pairs."""
         embedded = self.table(s, self.table_of[species[center], species[neighbor]])
         return sum_over_neighbors(rows, embedded, center, species.shape[0])
 
     def compiled_layout(self) -> tuple[PartLayout, ...]:
-        """One part with tables and padding."""
+        """Lay out one part with tables and padding."""
         tables = tables_layout(self.table, self.table_of)
         return (padded_part(self, tables, self.free_terms(), self.blocked_terms()),)
 
 
 def tabulated_like(descriptor: Descriptor, state: dict[str, Tensor], prefix: str = "descriptor") -> Descriptor:
-    """Make a descriptor with tables to load a compressed model into.
+    """Make a descriptor with tables, into which a compressed model can be loaded.
 
     Parameters
     ----------
@@ -170,7 +205,7 @@ def tabulated_like(descriptor: Descriptor, state: dict[str, Tensor], prefix: str
     state
         The state_dict of the compressed model, from which the shapes come.
     prefix
-        What the names of the descriptor begin with there.
+        Prefix of the descriptor's names there.
     """
     if isinstance(descriptor, Hybrid):
         parts = enumerate(descriptor.parts.children())

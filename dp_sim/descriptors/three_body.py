@@ -4,7 +4,7 @@ With h_ij = s(r_ij) r_ij/r_ij / deviation (the last three columns of R~, deviati
 
     D_i = sum_(b <= c) 1/(sel_b sel_c) sum_(j of species b, k of species c) x_jk N_bc(x_jk),     x_jk = h_ij . h_ik
 
-j = k is among the pairs, and j, k of one species come in both orders. A padded place and an excluded pair have h = 0
+j = k is among the pairs, and j, k of one species come in both orders. A padded slot and an excluded pair have h = 0
 and add nothing. The mean of s plays no part, because its column is not used.
 """
 
@@ -24,8 +24,8 @@ def pairs_of_neighbors(center: Tensor, n_atoms: int) -> tuple[Tensor, Tensor]:
     first = torch.cumsum(counts, 0) - counts
     repeats = counts[center]
     j = torch.repeat_interleave(torch.arange(center.shape[0], device=center.device), repeats)
-    place = torch.arange(j.shape[0], device=center.device) - (torch.cumsum(repeats, 0) - repeats)[j]
-    return j, first[center[j]] + place
+    slot = torch.arange(j.shape[0], device=center.device) - (torch.cumsum(repeats, 0) - repeats)[j]
+    return j, first[center[j]] + slot
 
 
 class ThreeBody(Descriptor):

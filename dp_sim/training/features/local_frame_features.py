@@ -97,23 +97,23 @@ def sparse_jacobian(descriptor: LocalFrame, pairs: StructurePairs) -> tuple[Tens
     row, column, value : (Z,) tensors
         Input, 3 pair + component, and derivative. Entries of the same row and column add up.
     """
-    places = descriptor.places(pairs.vectors, pairs.center, pairs.neighbor, pairs.species)
-    atoms, none = pairs.center[places.full], len(pairs.center)
-    which = torch.stack([places.full, places.first[atoms], places.second[atoms]], dim=1)  # (K, 3) pairs j, a, b
+    slots = descriptor.slots(pairs.vectors, pairs.center, pairs.neighbor, pairs.species)
+    atoms, none = pairs.center[slots.full], len(pairs.center)
+    which = torch.stack([slots.full, slots.first[atoms], slots.second[atoms]], dim=1)  # (K, 3) pairs j, a, b
     padded = torch.cat([pairs.vectors, torch.zeros(1, 3, dtype=torch.float64)])
     ends = [padded[which[:, e]].requires_grad_(True) for e in range(3)]
     with torch.enable_grad():
         four = descriptor.full_inputs(*ends)
         gradients = [torch.autograd.grad(four[:, c].sum(), ends, retain_graph=True) for c in range(4)]
     value = torch.stack([torch.stack(g, dim=1) for g in gradients], dim=1)  # (K, 4 inputs, 3 ends, 3)
-    row = (places.full_start[:, None] + torch.arange(4))[:, :, None, None].expand_as(value)
+    row = (slots.full_start[:, None] + torch.arange(4))[:, :, None, None].expand_as(value)
     column = (3 * which[:, :, None] + torch.arange(3))[:, None].expand_as(value)
     kept = (which < none)[:, None, :, None] & (value != 0)
 
-    outer = pairs.vectors[places.radial]
+    outer = pairs.vectors[slots.radial]
     slope = -outer / torch.linalg.vector_norm(outer, dim=1, keepdim=True) ** 3  # d(1/R)/dr
-    radial_row = places.radial_start[:, None].expand_as(slope)
-    radial_column = 3 * places.radial[:, None] + torch.arange(3)
+    radial_row = slots.radial_start[:, None].expand_as(slope)
+    radial_column = 3 * slots.radial[:, None] + torch.arange(3)
     return (
         torch.cat([row[kept], radial_row.reshape(-1)]),
         torch.cat([column[kept], radial_column.reshape(-1)]),
