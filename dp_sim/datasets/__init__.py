@@ -1,1 +1,1 @@
-"""Labelled frames: one reader for each format, checks, and what the data say before anything is trained."""
+"""Labelled frames: a reader for each format, checks, and statistics of the data before training."""

@@ -1,4 +1,4 @@
-"""What data files were read: a hash of each, so that a run can tell whether they have changed under the same name."""
+"""Hashes of data files, by which a run finds that a file has changed under the same name."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _BLOCK = 1 << 20
 
 
 def source_files(source: str | os.PathLike[str]) -> list[Path]:
-    """The files behind a source of frames, in a fixed order: the file itself, or all that is in a folder.
+    """List the files of a source in a fixed order: the file itself, or all files in a folder.
 
     Raises
     ------
     InputError
-        There is nothing under that name.
+        There is no such file or folder.
     """
     source = os.fspath(source)
     path = (
@@ -34,13 +34,14 @@ def source_files(source: str | os.PathLike[str]) -> list[Path]:
 
 
 def hash_sources(sources: Iterable[str | os.PathLike[str]]) -> tuple[str, dict[str, str]]:
-    """SHA-256 of all files behind some sources, and of each source.
+    """Compute SHA-256 over all files of the sources, and of each source.
 
     Returns
     -------
-    total, each
-        `total` is the hash of the files' bytes one after another: for one file what `sha256sum` prints. `each` maps a
-        source to the same of its own files.
+    str
+        Hash of the bytes of all files in sequence; for one file, what `sha256sum` prints.
+    dict
+        Source -> the same for its own files.
     """
     total, each = hashlib.sha256(), {}
     for source in dict.fromkeys(os.fspath(one) for one in sources):

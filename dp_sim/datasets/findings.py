@@ -1,4 +1,4 @@
-"""What is odd in data: frames that do not fit the rest, and labels that cannot be right."""
+"""Findings in data: frames that do not fit the rest, and labels that cannot be right."""
 
 from __future__ import annotations
 
@@ -15,33 +15,43 @@ from dp_sim.errors import InputError
 from dp_sim.neighbors.pairs import StructurePairs
 from dp_sim.structures.species import formula
 
-#: Frames of a composition that it takes to say what is usual there.
+#: Fewest frames of a composition to find its usual range.
 _ENOUGH = 8
-#: What is usual is judged without this share of the frames, the farthest from the median.
+#: The usual range leaves out this fraction of the frames, the farthest from the median.
 _FARTHEST = 0.1
-#: An outlier lies this many times as far from the median as anything usual, and at least this far (eV/atom; RMS force).
+#: An outlier is this many times as far from the median as the usual range, and at least this far (eV/atom; RMS force).
 _TIMES, _OUTLIER_EV, _OUTLIER_FORCE = 5.0, 0.05, 1.0
-#: Atoms nearer than this share of the sum of their covalent radii are too near.
+#: Atoms closer than this fraction of the sum of their covalent radii are too close.
 _BOND_SHARE = 0.5
-#: Forces may add up to this share of the sum of their lengths, or this much for each atom (eV/Angstrom).
+#: The net force may reach this fraction of the sum of force magnitudes, or this much per atom (eV/Angstrom).
 _NET_SHARE, _NET_FORCE = 0.05, 0.02
-#: A stress above this (eV/Angstrom^3; 80 GPa) is rather one in another unit.
+#: A larger stress (eV/Angstrom^3; 80 GPa) is probably in another unit.
 _STRESS = 0.5
-#: Mean energies of compositions that a sum over elements misses by more than this (eV/atom) are of different zeros.
+#: Mean energies of compositions that a sum over elements misses by more than this (eV/atom) have different zeros.
 _OFFSET_EV = 3.0
 #: Frames named in a finding.
 _NAMED = 3
 
 
 class Finding(NamedTuple):
-    """Something odd: a short name that stays, what it is, and the frames that it is in."""
+    """Something odd in the data.
+
+    Attributes
+    ----------
+    kind
+        Short name, which stays the same between versions.
+    text
+        What it is.
+    frames
+        Names of the frames that have it.
+    """
 
     kind: str
     text: str
     frames: tuple[str, ...]
 
     def line(self) -> str:
-        """One sentence with the count and the first frames."""
+        """Write one sentence with the number of frames and the first of them."""
         first = ", ".join(self.frames[:_NAMED]) + (", ..." if len(self.frames) > _NAMED else "")
         return f"{self.text} ({frames_text(len(self.frames))}: {first})"
 
@@ -56,7 +66,7 @@ class _Composition:
 
 
 class FindingCollector:
-    """Looks at one frame at a time, and keeps a few numbers of each."""
+    """Examines one frame at a time, and keeps only a few numbers of each."""
 
     def __init__(self) -> None:
         self._compositions: dict[str, _Composition] = {}
@@ -65,7 +75,15 @@ class FindingCollector:
         self.structures: dict[bytes, tuple[str, float | None]] = {}
 
     def add(self, frame: Frame, bond_share: float | None = None) -> None:
-        """Look at a frame; `bond_share`: its shortest distance over the sum of covalent radii, where known."""
+        """Examine a frame.
+
+        Parameters
+        ----------
+        frame
+            The frame.
+        bond_share
+            Its shortest distance over the sum of covalent radii, if known.
+        """
         self._add_to_composition(frame)
         if not frame.isolated:
             self._add_structure(frame)
@@ -114,7 +132,7 @@ class FindingCollector:
             self._find("net-force", frame)
 
     def findings(self) -> list[Finding]:
-        """All that was found, the most harmful first."""
+        """List all findings, the most harmful first."""
         found = {
             "energy-outlier": self._outliers("energies", _OUTLIER_EV),
             "force-outlier": self._outliers("forces", _OUTLIER_FORCE),
@@ -129,7 +147,7 @@ class FindingCollector:
         return [Finding(kind, text, tuple(found[kind])) for kind, text in _TEXTS.items() if found.get(kind)]
 
     def _outliers(self, what: str, floor: float) -> list[str]:
-        """Frames whose energy per atom or RMS force lies far from all others of the composition."""
+        """List frames whose energy per atom or RMS force lies far from all others of their composition."""
         names = []
         for composition in self._compositions.values():
             entries = getattr(composition, what)
@@ -143,7 +161,7 @@ class FindingCollector:
         return names
 
     def _offsets(self) -> list[str]:
-        """First frames of the compositions whose mean energy a sum over elements misses; atoms alone do not count."""
+        """List the first frames of compositions whose mean energy does not fit a sum over elements."""
         kept = [
             (c.counts, float(np.median([e for e, _ in c.energies])), c.energies[0][1])
             for name, c in self._compositions.items()
@@ -175,7 +193,7 @@ _TEXTS = {
 
 
 def structure_key(frame: Frame) -> bytes:
-    """Equal for equal structures, up to 1e-4 Angstrom."""
+    """Compute a hash that is equal for structures that agree to 1e-4 Angstrom."""
     digest = hashlib.blake2b(digest_size=12)
     cell = np.where(np.asarray(frame.pbc)[:, None], frame.cell, 0.0)
     for array in (frame.numbers.astype(np.int64), np.asarray(frame.pbc, dtype=np.int64)):
@@ -186,13 +204,13 @@ def structure_key(frame: Frame) -> bytes:
 
 
 def trained_on_too(train: FindingCollector, valid: Sequence[Frame]) -> list[Finding]:
-    """Held-out frames whose structure is among those to train on."""
+    """Find held-out frames whose structure is in the training data."""
     names = tuple(frame.name for frame in valid if structure_key(frame) in train.structures)
     return [Finding("held-out-trained-on", _TEXTS["held-out-trained-on"], names)] if names else []
 
 
 def bond_share(pairs: StructurePairs, species: Sequence[str]) -> float:
-    """Shortest distance of a structure over the sum of covalent radii; infinite where there are no pairs."""
+    """Compute the shortest distance over the sum of covalent radii; infinite for a structure without pairs."""
     if not len(pairs.center):
         return float("inf")
     radii = covalent_radii[[atomic_numbers[symbol] for symbol in species]][pairs.species.numpy()]
@@ -201,7 +219,13 @@ def bond_share(pairs: StructurePairs, species: Sequence[str]) -> float:
 
 
 def refuse(findings: Sequence[Finding], facts: Sequence[str]) -> None:
-    """Refuse data with anything odd in them: what `--strict` asks for."""
+    """Refuse data with any finding, for `--strict`.
+
+    Raises
+    ------
+    InputError
+        There are findings.
+    """
     lines = [*(finding.line() for finding in findings), *facts]
     if lines:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Labelled frames, checked, and their split into parts."""
+"""Labelled frames, checked, and their split into training and held-out ones."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from dp_sim.structures.checks import check_structures
 
 @dataclass(frozen=True)
 class Weights:
-    """What the squared errors of a frame are multiplied by in the loss.
+    """Weights of a frame's squared errors in the loss.
 
-    energy, virial   one number each
-    forces           one number, or one for each atom (N,)
+    Attributes
+    ----------
+    energy, virial
+        One number each.
+    forces
+        One number, or one per atom (N,).
     """
 
     energy: float = 1.0
@@ -26,11 +30,37 @@ class Weights:
 
 @dataclass(frozen=True)
 class Frame:
-    """One structure with its labels; a label that is not known is None, and costs nothing in training.
+    """A structure with its labels; an unknown label is None, and does not count in training.
 
-    numbers (N,), positions (N, 3) Angstrom, cell (3, 3) Angstrom, pbc (3,), energy eV, forces (N, 3) eV/Angstrom,
-    virial (3, 3) eV in the sign of dp_sim.structures.batch; `name` is file and index, for messages; `isolated` is true
-    of one atom alone, whose energy may fix the energy bias, and `weightless` where labels of weight 0 were left out.
+    Attributes
+    ----------
+    name
+        File and index, for messages.
+    numbers
+        (N,) atomic numbers.
+    positions
+        (N, 3) Angstrom.
+    cell
+        (3, 3) lattice vectors in rows, Angstrom.
+    pbc
+        (3,) which axes are periodic.
+    energy
+        eV.
+    forces
+        (N, 3) eV/Angstrom.
+    virial
+        (3, 3) eV, with the sign of dp_sim.structures.batch.
+    weights
+        Weights of the labels.
+    isolated
+        Whether the frame is an isolated atom, whose energy may fix the energy bias.
+    weightless
+        Whether labels of weight 0 were left out.
+
+    Raises
+    ------
+    InputError
+        A structure that no model can evaluate, or a label of the wrong shape or that is not finite.
     """
 
     name: str
@@ -70,7 +100,13 @@ class Frame:
 
 
 def split(frames: Sequence[Frame], fraction: float, seed: int) -> tuple[list[Frame], list[Frame]]:
-    """Shuffle with `seed` and hold out `fraction`: (training, held out)."""
+    """Shuffle frames with `seed` and hold out a fraction of them.
+
+    Returns
+    -------
+    tuple of two lists
+        Training and held-out frames.
+    """
     order = np.random.default_rng(seed).permutation(len(frames))
     held = set(order[: round(fraction * len(frames))].tolist())
     return [f for i, f in enumerate(frames) if i not in held], [f for i, f in enumerate(frames) if i in held]

@@ -1,4 +1,4 @@
-"""Which labels data have, and their range."""
+"""Summary of labels in data, and their range."""
 
 from __future__ import annotations
 
@@ -17,14 +17,24 @@ from dp_sim.structures.species import formula
 
 @dataclass(frozen=True)
 class LabelSummary:
-    """Frames and their labels. Ranges are None where no frame has the label.
+    """Numbers of frames and labels; ranges are None if no frame has the label.
 
-    systems        composition (Hill order) -> frames of it
-    periodicity    e.g. "TTT" -> frames
-    labelled       energy, forces, virial -> frames that have it
-    energy         lowest and highest energy, eV/atom
-    largest_force  longest force on an atom, eV/Angstrom
-    force_rms      root mean square force component, eV/Angstrom
+    Attributes
+    ----------
+    frames, atoms
+        Numbers of frames and of atoms in all of them.
+    systems
+        Composition (Hill order) -> frames.
+    periodicity
+        For example "TTT" -> frames.
+    labelled
+        energy, forces, virial -> frames that have it.
+    energy
+        Lowest and highest energy, eV/atom.
+    largest_force
+        Largest magnitude of the force on an atom, eV/Angstrom.
+    force_rms
+        Root mean square force component, eV/Angstrom.
     """
 
     frames: int
@@ -65,12 +75,12 @@ class LabelCounter:
             self._components += frame.forces.size
 
     def state_missing(self, remarks: Remarks) -> None:
-        """Say which labels are missing; nothing where there is no label at all, which is no training data."""
+        """Remark on missing labels, unless there is no label at all (then these are no training data)."""
         if self._labelled.total():
             state_missing(self._labelled, self._frames, remarks)
 
     def summary(self) -> LabelSummary:
-        """What was counted so far."""
+        """Return the counts so far."""
         forces = self._components > 0
         return LabelSummary(
             self._frames,

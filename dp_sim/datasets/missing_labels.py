@@ -1,4 +1,4 @@
-"""What is said where data have no energies or no forces: training does without them."""
+"""Remarks on data without energies or without forces, which training can do without."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ _WITHOUT = {
 
 
 def state_missing(counts: Mapping[str, int], frames: int, remarks: Remarks) -> None:
-    """Add to `remarks` which of energy and forces are missing or of mixed names, and what else frames differ in.
+    """Remark on missing energies or forces, on labels under different names, and on other differences between frames.
 
     Parameters
     ----------
     counts
-        Frames that have an energy, and that have forces.
+        Number of frames with an energy, and with forces.
     frames
-        All of them.
+        Number of all frames.
+    remarks
+        Where the remarks are added.
     """
     for label in _WITHOUT:
         if counts[label] == 0:
@@ -30,7 +32,7 @@ def state_missing(counts: Mapping[str, int], frames: int, remarks: Remarks) -> N
             remarks.state(f"no frame has {label}: a model trained on them learns from {_WITHOUT[label]}{similar}")
         elif counts[label] < frames:
             remarks.decide(f"without {label}", frames - counts[label])
-    for key, values in remarks.untold.items():
+    for key, values in remarks.unmodelled.items():
         shown = ", ".join(f"{value} ({frames_text(n)})" for value, n in values.items())
         if len(values) > 1:
             remarks.state(f"'{key}' is {shown}: a model does not know it, and cannot tell these frames apart")
@@ -40,6 +42,6 @@ def state_missing(counts: Mapping[str, int], frames: int, remarks: Remarks) -> N
 
 
 def _meant(label: str, remarks: Remarks) -> str:
-    """Names that were not read and may have been meant for `label`."""
+    """List names that were not read and may have been meant for `label`."""
     stem = "energ" if label == "energy" else "force"
     return " or ".join(f"'{key}'" for key in remarks.unread() if may_be_meant(key) and stem in key.lower())

@@ -1,4 +1,4 @@
-"""The radial distribution of training data, which a model file keeps."""
+"""Radial distribution of training data, which a model file keeps."""
 
 from __future__ import annotations
 
@@ -14,9 +14,23 @@ from dp_sim.neighbors.pairs import StructurePairs
 def radial_distribution(
     pairs: Sequence[StructurePairs], config: ModelConfig, bins: int = 200
 ) -> dict[str, list[float]]:
-    """Density of neighbours (1/Angstrom^3) at distance r (Angstrom, bin centres) from an atom, per pair of species.
+    """Compute the density of neighbours (1/Angstrom^3) at distance r (Angstrom) from an atom, per pair of species.
 
-    It is g(r) times the mean density, which a molecule does not have.
+    This is g(r) times the mean density, which a molecule does not have.
+
+    Parameters
+    ----------
+    pairs
+        Pairs of each frame.
+    config
+        Settings of the model, for cutoff and species.
+    bins
+        Number of bins up to the cutoff.
+
+    Returns
+    -------
+    dict
+        "r": centres of the bins, and "A-B" for each pair of species: densities.
     """
     edges = np.linspace(0.0, config.cutoff, bins + 1)
     centers = 0.5 * (edges[1:] + edges[:-1])

@@ -1,4 +1,4 @@
-"""`read_frames`: the reader of a source, chosen by what it is."""
+"""Read frames from any source; its kind selects the reader."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Source = str | os.PathLike[str]
 def iterate_frames(
     source: Source, *, labelled: bool = True, keys: LabelKeys | None = None, remarks: Remarks | None = None
 ) -> Iterator[Frame]:
-    """Frames of a source, one at a time, so that a long file needs no memory.
+    """Read the frames of a source one at a time, so that memory does not grow with the file.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def iterate_frames(
         A file that ASE reads (`file.extxyz`, or `file.extxyz@:-40` for a slice), a folder of DeePMD-kit's, or
         `dpdata:FORMAT:FILE`.
     labelled
-        Whether every frame must have a label. Frames whose labels all have weight 0 are left out then.
+        Whether every frame must have a label; frames whose labels all have weight 0 are then left out.
     keys
         Names of labels that the user gave.
     remarks
@@ -38,7 +38,8 @@ def iterate_frames(
     Raises
     ------
     InputError
-        Absent or unreadable source, no frames in it, a frame without labels or with labels of the wrong shape.
+        A source that is missing, unreadable or without frames, or a frame without labels or with labels of the wrong
+        shape.
     """
     source, keys = os.fspath(source), keys or LabelKeys()
     remarks = remarks if remarks is not None else Remarks()
@@ -70,7 +71,7 @@ def _reader(source: str, keys: LabelKeys, remarks: Remarks) -> Iterator[Frame]:
 def read_frames(
     source: Source, *, labelled: bool = True, keys: LabelKeys | None = None, remarks: Remarks | None = None
 ) -> list[Frame]:
-    """All frames of a source: `iterate_frames` as a list."""
+    """Read all frames of a source, as `iterate_frames` does."""
     return list(iterate_frames(source, labelled=labelled, keys=keys, remarks=remarks))
 
 
@@ -81,7 +82,24 @@ def read_all(
     remarks: Remarks | None = None,
     on_frame: Callable[[], object] = lambda: None,
 ) -> list[Frame]:
-    """Labelled frames of several sources, one after another; `on_frame` is called after each."""
+    """Read the labelled frames of several sources.
+
+    Parameters
+    ----------
+    sources
+        As for `iterate_frames`.
+    keys
+        Names of labels that the user gave.
+    remarks
+        Where decisions and missing labels are counted.
+    on_frame
+        Called after each frame.
+
+    Raises
+    ------
+    InputError
+        As `iterate_frames`.
+    """
     remarks = remarks if remarks is not None else Remarks()
     frames = []
     for source in sources:

@@ -1,10 +1,10 @@
-"""What was decided while data were read, to be said once with the number of frames that it happened in."""
+"""Remarks on the decisions made while data are read, each with the number of frames that it applies to."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-#: Names that a label has where nothing needs to be said: ours, and those of DeePMD-kit's arrays.
+#: Names of labels that need no remark: ours, and those of DeePMD-kit's arrays.
 _OWN_NAMES = {
     "energy": {"energy", "energy.npy"},
     "forces": {"forces", "force.npy"},
@@ -12,7 +12,7 @@ _OWN_NAMES = {
 }
 
 
-#: Begins the sentence about a name that was not read.
+#: Start of the sentence about a name that was not read.
 UNREAD = "not read: '"
 
 
@@ -22,13 +22,13 @@ class Remarks:
     Attributes
     ----------
     sources
-        label -> name it was read from in the file -> frames.
+        Label -> its name in the file -> frames.
     decisions
-        sentence about a frame -> frames that it is true of.
+        Sentence about a frame -> frames that it applies to.
     facts
-        sentences about the data as a whole.
-    untold
-        property that a model does not know (a charge) -> its value -> frames.
+        Sentences about the data as a whole.
+    unmodelled
+        Property that a model does not take (a charge) -> its value -> frames.
     seen
         (label, name) of the names given by the user that a frame had.
     """
@@ -37,7 +37,7 @@ class Remarks:
         self.sources: dict[str, Counter[str]] = {}
         self.decisions: Counter[str] = Counter()
         self.facts: list[str] = []
-        self.untold: dict[str, Counter[str]] = {}
+        self.unmodelled: dict[str, Counter[str]] = {}
         self.seen: set[tuple[str, str]] = set()
 
     def read_from(self, label: str, key: str) -> None:
@@ -45,32 +45,32 @@ class Remarks:
         self.sources.setdefault(label, Counter())[key] += 1
 
     def decide(self, sentence: str, frames: int = 1) -> None:
-        """Count `frames` more that `sentence` is true of."""
+        """Count `frames` more that `sentence` applies to."""
         self.decisions[sentence] += frames
 
-    def tell_apart(self, key: str, value: str) -> None:
-        """Count a frame with a property that no model here knows; it matters once it differs between frames."""
-        self.untold.setdefault(key, Counter())[value] += 1
+    def count_unmodelled(self, key: str, value: str) -> None:
+        """Count a frame with a property that no model here takes; it matters if it differs between frames."""
+        self.unmodelled.setdefault(key, Counter())[value] += 1
 
     def unread(self) -> list[str]:
-        """Names that look like labels and were not read."""
+        """List names that look like labels and were not read."""
         return [text.split("'")[1] for text in self.decisions if text.startswith(UNREAD)]
 
     def state(self, sentence: str) -> None:
-        """Say something about the data as a whole, once."""
+        """Add a sentence about the data as a whole, once."""
         if sentence not in self.facts:
             self.facts.append(sentence)
 
     def has_seen(self, label: str, key: str) -> bool:
-        """Whether a frame had `key`, which the user gave as the name of `label`."""
+        """Tell whether a frame had `key`, which the user gave as the name of `label`."""
         return (label, key) in self.seen
 
     def source_text(self, label: str) -> str:
-        """`'REF_energy' (39 frames), 'energy' (1 frame)`."""
+        """Write the names of a label with their frames: `'REF_energy' (39 frames), 'energy' (1 frame)`."""
         return ", ".join(f"'{key}' ({frames_text(n)})" for key, n in self.sources.get(label, Counter()).items())
 
     def lines(self) -> list[str]:
-        """Everything but what goes without saying: a label under its own name is not mentioned."""
+        """List all remarks; a label under its own name is not mentioned."""
         renamed = [
             f"{label}: read from {self.source_text(label)}"
             for label, keys in self.sources.items()
@@ -80,5 +80,5 @@ class Remarks:
 
 
 def frames_text(count: int) -> str:
-    """`1 frame`, `40 frames`."""
+    """Write a number of frames: `1 frame`, `40 frames`."""
     return f"{count} frame{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""What data hold before anything is trained: neighbours within a cutoff, and labels with their range."""
+"""Statistics of neighbours in data, before training."""
 
 from __future__ import annotations
 
@@ -21,16 +21,26 @@ BIN = 0.05
 
 @dataclass(frozen=True)
 class NeighborStatistics:
-    """Neighbours of every atom of the data. Axes: T species of the centre, T species of the neighbour.
+    """Neighbours of all atoms of the data. Axes: T species of the centre, T species of the neighbour.
 
-    species     element symbols, by atomic number
-    cutoff      Angstrom, within which neighbours are counted
-    reach       Angstrom, within which pairs were looked for; at least the cutoff
-    atoms       (T,) atoms of each species over all frames
-    closest     (T, T) shortest distance, Angstrom; NaN where no pair lies within `reach`
-    counts      (T, T, K) atoms of species a that have k neighbours of species b within the cutoff
-    histogram   (T, T, B) pairs by distance, in bins of BIN Angstrom up to `reach`
-    volume      Angstrom^3 of all frames together; None where a frame is not periodic along all axes
+    Attributes
+    ----------
+    species
+        Chemical symbols, by atomic number.
+    cutoff
+        Neighbours are counted within it, Angstrom.
+    reach
+        Pairs are searched within it, Angstrom; at least the cutoff.
+    atoms
+        (T,) atoms of each species over all frames.
+    closest
+        (T, T) shortest distance, Angstrom; NaN if no pair is within `reach`.
+    counts
+        (T, T, K) atoms of species a that have k neighbours of species b within the cutoff.
+    histogram
+        (T, T, B) pairs by distance, in bins of BIN Angstrom up to `reach`.
+    volume
+        Angstrom^3 of all frames together; None if a frame is not periodic along all axes.
     """
 
     species: tuple[str, ...]
@@ -44,39 +54,51 @@ class NeighborStatistics:
 
     @property
     def largest(self) -> np.ndarray:
-        """(T, T) most neighbours of species b that an atom of species a has within the cutoff."""
+        """(T, T) largest number of neighbours of species b within the cutoff of an atom of species a."""
         ks = np.arange(self.counts.shape[2])
         return np.where(self.counts > 0, ks, 0).max(axis=2)
 
     @property
     def mean(self) -> np.ndarray:
-        """(T, T) neighbours of species b within the cutoff of an atom of species a, on average."""
+        """(T, T) mean number of neighbours of species b within the cutoff of an atom of species a."""
         return self.counts @ np.arange(self.counts.shape[2]) / self.atoms[:, None]
 
     def mean_within(self, radius: float) -> float:
-        """Neighbours of any species within `radius` (Angstrom, up to `reach`), averaged over all atoms."""
+        """Compute the mean number of neighbours of any species within `radius` (Angstrom, up to `reach`) of an atom."""
         return float(self.histogram[:, :, : round(radius / BIN)].sum() / self.atoms.sum())
 
     def density(self) -> tuple[np.ndarray, np.ndarray]:
-        """Bin centres (B,) Angstrom and density of neighbours of species b around species a (T, T, B), 1/Angstrom^3."""
+        """Compute the density of neighbours of species b around species a.
+
+        Returns
+        -------
+        tuple of arrays
+            Centres of the bins (B,), Angstrom, and densities (T, T, B), 1/Angstrom^3.
+        """
         edges = BIN * np.arange(self.histogram.shape[2] + 1)
         shells = 4 * np.pi / 3 * np.diff(edges**3)
         return 0.5 * (edges[1:] + edges[:-1]), self.histogram / (self.atoms[:, None, None] * shells)
 
     def radial_distribution(self) -> tuple[np.ndarray, np.ndarray]:
-        """Bin centres (B,) Angstrom and g(r) (T, T, B); only where all frames have a volume."""
+        """Compute g(r); all frames must have a volume.
+
+        Returns
+        -------
+        tuple of arrays
+            Centres of the bins (B,), Angstrom, and g(r) (T, T, B).
+        """
         assert self.volume is not None
         centers, density = self.density()
         return centers, density / (self.atoms / self.volume)[None, :, None]
 
 
 class NeighborCounter:
-    """Counts the neighbours of every atom, images included, one frame at a time.
+    """Counts the neighbours of every atom, periodic images included, one frame at a time.
 
     Parameters
     ----------
     cutoff
-        Within which neighbours are counted, Angstrom.
+        Neighbours are counted within it, Angstrom.
     reach
         Distances are collected up to the larger of `cutoff` and `reach`, Angstrom.
     """
@@ -92,12 +114,17 @@ class NeighborCounter:
         self._volume: float | None = 0.0
 
     def add(self, frame: Frame) -> float:
-        """Count one frame; the shortest distance in it over the sum of covalent radii (infinite without pairs).
+        """Count one frame.
+
+        Returns
+        -------
+        float
+            Its shortest distance over the sum of covalent radii; infinite without pairs.
 
         Raises
         ------
         InputError
-            Two atoms lie on one spot.
+            Two atoms are at the same position.
         """
         self._grow(frame)
         t = len(self._species)
@@ -105,8 +132,8 @@ class NeighborCounter:
         own, other = pairs.species[pairs.center].numpy(), pairs.species[pairs.neighbor].numpy()
         distances = torch.linalg.vector_norm(pairs.vectors, dim=1).numpy()
         kind = own * t + other
-        place = np.minimum((distances / BIN).astype(int), self._bins - 1)
-        self._histogram += np.bincount(kind * self._bins + place, minlength=t * t * self._bins).reshape(t, t, -1)
+        bin_index = np.minimum((distances / BIN).astype(int), self._bins - 1)
+        self._histogram += np.bincount(kind * self._bins + bin_index, minlength=t * t * self._bins).reshape(t, t, -1)
         np.minimum.at(self._closest, (own, other), distances)
         centers = pairs.species.numpy()
         self._count(centers, pairs.center.numpy()[distances < self.cutoff], other[distances < self.cutoff])
@@ -116,7 +143,7 @@ class NeighborCounter:
         return bond_share(pairs, self._species)
 
     def _grow(self, frame: Frame) -> None:
-        """Make room for species that come for the first time."""
+        """Extend the arrays for species that appear for the first time."""
         new = [chemical_symbols[n] for n in np.unique(frame.numbers) if chemical_symbols[n] not in self._species]
         if new:
             self._species += tuple(new)
@@ -127,7 +154,7 @@ class NeighborCounter:
             self._histogram = np.pad(self._histogram, (more, more, (0, 0)))
 
     def _count(self, centers: np.ndarray, near: np.ndarray, species: np.ndarray) -> None:
-        """Atoms by how many neighbours of each species they have: `near` (P,) is the centre of each near pair."""
+        """Count atoms by the number of their neighbours of each species; `near` (P,) holds centres of near pairs."""
         t, n = len(self._species), len(centers)
         per_atom = np.bincount(near * t + species, minlength=n * t).reshape(n, t)
         missing = per_atom.max(initial=0) + 1 - self._counts.shape[2]
@@ -136,7 +163,7 @@ class NeighborCounter:
         np.add.at(self._counts, (centers[:, None], np.arange(t), per_atom), 1)
 
     def statistics(self) -> NeighborStatistics:
-        """What was counted so far, species by atomic number."""
+        """Return the statistics so far, with species by atomic number."""
         order = sorted(range(len(self._species)), key=lambda i: atomic_numbers[self._species[i]])
         square = np.ix_(order, order)
         closest = np.where(np.isinf(self._closest), np.nan, self._closest)[square]
@@ -154,12 +181,12 @@ class NeighborCounter:
 
 
 def neighbor_statistics(frames: Iterable[Frame], cutoff: float = 6.0, reach: float = 0.0) -> NeighborStatistics:
-    """Count the neighbours of every atom of every frame: `NeighborCounter` over all of them.
+    """Count the neighbours of every atom of all frames with `NeighborCounter`.
 
     Raises
     ------
     InputError
-        Two atoms of a frame lie on one spot.
+        Two atoms of a frame are at the same position.
     """
     counter = NeighborCounter(cutoff, reach)
     for frame in frames:

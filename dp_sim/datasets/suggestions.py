@@ -1,4 +1,4 @@
-"""First settings for a data set, each with its reason; rules of thumb to start from, not optima."""
+"""Suggested settings for data, each with its reason; rules of thumb to start from, not optima."""
 
 from __future__ import annotations
 
@@ -8,16 +8,26 @@ from typing import NamedTuple
 from dp_sim.datasets.label_summary import LabelSummary
 from dp_sim.datasets.statistics import NeighborStatistics
 
-#: Cutoffs that are considered, Angstrom; data are searched for pairs up to the longest.
+#: Range of cutoffs that are considered, Angstrom; pairs are searched up to the longest.
 SHORTEST_CUTOFF, LONGEST_CUTOFF = 4.0, 8.0
 #: Neighbours that a cutoff should hold: the DeepPot-SE paper works with embedding nets about as wide (section 3.3).
 NEIGHBORS = 80
-#: DeePMD-kit's `auto:1.1`: a tenth more than the data need, in whole fours.
+#: DeePMD-kit's `auto:1.1`: a tenth more than the data need, rounded up to a multiple of four.
 SEL_MARGIN, SEL_MULTIPLE = 1.1, 4
 
 
 class Suggestion(NamedTuple):
-    """A key of the training input (or of DeePMD-kit's), its value as it would be written, and why."""
+    """A suggested setting.
+
+    Attributes
+    ----------
+    key
+        Key of the training input (or of DeePMD-kit's).
+    value
+        Its value, as written there.
+    reason
+        Why.
+    """
 
     key: str
     value: str
@@ -25,7 +35,7 @@ class Suggestion(NamedTuple):
 
 
 def suggest(neighbors: NeighborStatistics, labels: LabelSummary) -> list[Suggestion]:
-    """Cutoff, switch, numbers of neighbours and widths; `neighbors` should reach to LONGEST_CUTOFF."""
+    """Suggest cutoff, switch, `sel` and widths; `neighbors` should reach to LONGEST_CUTOFF."""
     return [
         _cutoff(neighbors, molecules=set(labels.periodicity) == {"FFF"}),
         *_switch_start(neighbors),
@@ -36,7 +46,7 @@ def suggest(neighbors: NeighborStatistics, labels: LabelSummary) -> list[Suggest
 
 
 def suggested_sel(neighbors: NeighborStatistics) -> list[int]:
-    """Places per neighbour species as DeePMD-kit's `auto` would set them, in the order of `neighbors.species`."""
+    """Compute `sel` as DeePMD-kit's `auto` does, in the order of `neighbors.species`."""
     largest = neighbors.largest.max(axis=0)
     return [SEL_MULTIPLE * math.ceil(max(1, SEL_MARGIN * n) / SEL_MULTIPLE) for n in largest]
 

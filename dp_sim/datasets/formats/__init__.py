@@ -1,1 +1,1 @@
-"""Readers of labelled structures, one a format."""
+"""Readers of labelled structures, one per format."""

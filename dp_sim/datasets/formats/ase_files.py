@@ -1,4 +1,4 @@
-"""Reader of labelled structures in every format that ASE reads."""
+"""Reader of labelled structures in all formats that ASE reads."""
 
 from __future__ import annotations
 
@@ -16,13 +16,22 @@ from dp_sim.errors import InputError
 
 
 def split_source(source: str) -> tuple[str, str]:
-    """`file@:40` -> file and index (`:` where none is given); an '@' of the file's own name stays there."""
+    """Split `file@:40` into file and index (`:` without one), unless a file with that whole name exists."""
     path = source.rpartition("@")[0] if "@" in source and not Path(source).exists() else source
     return path, source[len(path) + 1 :] or ":"
 
 
 def read_ase(source: str, keys: LabelKeys, remarks: Remarks) -> Iterator[Frame]:
-    """Frames of a file that ASE reads, one at a time; steps of VASP that did not converge are left out.
+    """Read the frames of a file with ASE, one at a time; VASP steps that did not converge are left out.
+
+    Parameters
+    ----------
+    source
+        File, or `file@index`.
+    keys
+        Names of labels that the user gave.
+    remarks
+        Where decisions are counted.
 
     Raises
     ------
@@ -43,7 +52,7 @@ def read_ase(source: str, keys: LabelKeys, remarks: Remarks) -> Iterator[Frame]:
 
 
 def _images(path: str, index: str, source: str, remarks: Remarks) -> Iterator[Any]:
-    """The structures of a file, as ASE reads them; what it warns of becomes a remark."""
+    """Read structures with ASE; its warnings become remarks."""
     count = 0
     try:
         images = iter(_opened(path, index))
@@ -70,9 +79,10 @@ def _images(path: str, index: str, source: str, remarks: Remarks) -> Iterator[An
 
 
 def _opened(path: str, index: str) -> Any:
-    """ase.io.iread, which yields one structure at a time.
+    """Open a file with ase.io.iread, which yields one structure at a time.
 
-    A compressed extended XYZ is opened here: ASE seeks in it, and every step back begins at the start of the archive.
+    A compressed extended XYZ is decompressed here: ASE seeks in the file, and each step back would start from the
+    beginning of the archive.
     """
     import io
 

@@ -1,4 +1,4 @@
-"""Reader of DeePMD-kit's npy folders, of one composition and of mixed type, nested too."""
+"""Reader of DeePMD-kit's npy folders, of one composition or of mixed type, including nested folders."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from dp_sim.datasets.label_reading.of_atoms import without_weightless_labels
 from dp_sim.datasets.remarks import UNREAD, Remarks
 from dp_sim.errors import InputError
 
-#: Arrays that are read; any other is named.
+#: Arrays that are read; others are mentioned in the remarks.
 _READ = ("coord", "box", "energy", "force", "virial", "real_atom_types", "atom_pref")
-#: Arrays that change what the energies mean, and that no model here knows.
+#: Arrays that the energies depend on, and that no model here takes as input.
 _REFUSED = {
     "fparam": "frame parameters",
     "aparam": "parameters of atoms",
@@ -26,15 +26,22 @@ _REFUSED = {
 
 
 def read_deepmd_folder(folder: Path, remarks: Remarks) -> Iterator[Frame]:
-    """Frames of a system in DeePMD-kit's npy layout, or of all systems in the folders below.
+    """Read the frames of a system in DeePMD-kit's npy layout, or of all systems in the folders below.
 
-    A system is type.raw, type_map.raw, nopbc, set.*/{coord,box,energy,force,virial,atom_pref}.npy; of mixed type where
-    set.* hold real_atom_types.npy.
+    A system consists of type.raw, type_map.raw, nopbc and set.*/{coord,box,energy,force,virial,atom_pref}.npy. It is of
+    mixed type if set.* hold real_atom_types.npy.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    remarks
+        Where decisions are counted.
 
     Raises
     ------
     InputError
-        No system there, files that are damaged or do not fit together, or arrays that no model here can learn from.
+        There is no system, files are damaged or inconsistent, or there are arrays that no model here can be trained on.
     """
     systems = [folder] if (folder / "type.raw").exists() else sorted(path.parent for path in folder.rglob("type.raw"))
     for system in systems or [folder]:
@@ -60,7 +67,7 @@ def _read_system(folder: Path, remarks: Remarks) -> Iterator[Frame]:
 
 
 def _types(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Types of the atoms (N,) and the atomic number of each type (T,)."""
+    """Read the types of the atoms (N,) and the atomic number of each type (T,)."""
     from ase.data import atomic_numbers
 
     if (folder / "type.raw").exists() and not (folder / "type_map.raw").exists():
@@ -84,7 +91,7 @@ def _types(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _unread_arrays(part: Path) -> list[str]:
-    """Names of the arrays that are not read; those that change what the energies mean are refused."""
+    """List the arrays that are not read; refuse those that the energies depend on."""
     unread = []
     for file in sorted(part.glob("*.npy")):
         if file.stem in _REFUSED:
@@ -100,7 +107,7 @@ def _unread_arrays(part: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class _Arrays:
-    """One set.* folder; S frames of N atoms. Types (S, N), -1 for padding, where the set is of mixed type."""
+    """The arrays of a set.* folder, for S frames of N atoms; with mixed types, `types` (S, N) is -1 for padding."""
 
     coordinates: np.ndarray
     box: np.ndarray
@@ -113,6 +120,7 @@ class _Arrays:
 
     @classmethod
     def load(cls, part: Path, n: int, periodic: bool) -> _Arrays:
+        """Load the arrays of a folder."""
         coordinates = _load_npy(part / "coord.npy", (n, 3))
         if coordinates is None:
             raise InputError("deepmd-array-missing", f"{part} has no coord.npy; every set.* folder needs one")
@@ -136,7 +144,7 @@ class _Arrays:
 
 
 def _frame(name: str, arrays: _Arrays, i: int, types: np.ndarray, elements: np.ndarray, remarks: Remarks) -> Frame:
-    """Frame `i`; padding of mixed types (-1) is dropped."""
+    """Make frame `i`; padding of mixed types (-1) is dropped."""
     own = types if arrays.types is None else arrays.types[i].astype(int)
     real = own >= 0
     if own.max(initial=-1) >= len(elements):
@@ -174,7 +182,7 @@ def _frame(name: str, arrays: _Arrays, i: int, types: np.ndarray, elements: np.n
 
 
 def _load_npy(path: Path, shape: tuple[int, ...], count: int | None = None) -> np.ndarray | None:
-    """An array of `count` frames, one row a frame -> (frames, *shape); None where there is no such file."""
+    """Load an array with one row per frame as (frames, *shape); None if there is no such file."""
     if not path.exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Formats that ASE cannot read, through dpdata: `dpdata:FORMAT:FILE`, FORMAT as dpdata calls it."""
+"""Reader, through dpdata, of formats that ASE cannot read: `dpdata:FORMAT:FILE`, with dpdata's name of the format."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from dp_sim.datasets.remarks import Remarks
 from dp_sim.errors import InputError, first_line, import_optional
 
 PREFIX = "dpdata:"
-#: Labels in dpdata's systems, and what they are called here; dpdata keeps eV and Angstrom.
+#: Labels in dpdata's systems, and their names here; dpdata uses eV and Angstrom.
 _LABELS = {"energies": "energy", "forces": "forces", "virials": "virial"}
 
 
 def parts(source: str) -> tuple[str, str]:
-    """`dpdata:vasp/outcar:OUTCAR` -> format and file.
+    """Split `dpdata:vasp/outcar:OUTCAR` into format and file.
 
     Raises
     ------
@@ -37,7 +37,14 @@ def parts(source: str) -> tuple[str, str]:
 
 
 def read_dpdata(source: str, remarks: Remarks) -> Iterator[Frame]:
-    """Frames of a file or folder that dpdata reads, one composition after another.
+    """Read the frames of a file or folder with dpdata, one composition after another.
+
+    Parameters
+    ----------
+    source
+        `dpdata:FORMAT:FILE`.
+    remarks
+        Where decisions are counted.
 
     Raises
     ------
@@ -71,7 +78,7 @@ def read_dpdata(source: str, remarks: Remarks) -> Iterator[Frame]:
 
 
 def _load(dpdata: Any, path: str, kind: str) -> list[Any]:
-    """Labelled systems, or without labels where the format has none."""
+    """Load labelled systems, or unlabelled ones if the format has no labels."""
     try:
         found = dpdata.LabeledSystem(path, fmt=kind)
         if found.get_nframes():

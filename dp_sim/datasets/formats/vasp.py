@@ -1,4 +1,4 @@
-"""VASP's output files: what they are, which ionic steps converged, and what to do where ASE cannot read one."""
+"""VASP's output files: their format, which ionic steps converged, and advice where ASE cannot read one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError, iterparse
 
-#: Ends the electronic steps of an ionic step in an OUTCAR; ASE cuts the file there too.
+#: Line that ends the electronic steps of an ionic step in an OUTCAR; ASE splits the file there too.
 _STEP_END = "FREE ENERGIE OF THE ION-ELECTRON SYSTEM"
-#: Said of a step whose electronic steps did not converge.
+#: Remark on a step whose electronic steps did not converge.
 LEFT_OUT = "left out: the electronic steps did not converge (NELM was reached)"
 _NELM = re.compile(r"\bNELM\s*=\s*(\d+)")
 _ITERATION = re.compile(r"Iteration\s+\d+\(\s*(\d+)\)")
@@ -21,7 +21,7 @@ _DPDATA_FORMATS = {"vasp-out": "vasp/outcar", "vasp-xml": "vasp/xml"}
 
 @functools.lru_cache(maxsize=16)
 def ase_format(path: Path) -> str | None:
-    """`vasp-out` or `vasp-xml` by content, whatever the file is called; None for anything else."""
+    """Find by content whether a file is `vasp-out` or `vasp-xml`; None for anything else."""
     try:
         with _opened(path) as file:
             head = [file.readline(200) for _ in range(4)]
@@ -33,10 +33,22 @@ def ase_format(path: Path) -> str | None:
 
 
 def converged_steps(path: Path, index: str) -> list[bool] | None:
-    """Whether the electronic steps of each ionic step of a VASP file converged, for the steps that `index` picks.
+    """Tell for each ionic step of a VASP file whether its electronic steps converged.
 
-    None for a file of another kind. A step converged if VASP says that EDIFF was reached, or, where it does not say, if
-    it took fewer electronic steps than NELM.
+    A step converged if VASP states that EDIFF was reached or, without such a statement, if it took fewer electronic
+    steps than NELM.
+
+    Parameters
+    ----------
+    path
+        The file.
+    index
+        Which ionic steps, as ASE writes it.
+
+    Returns
+    -------
+    list of bool or None
+        None for a file of another kind.
     """
     from ase.io.formats import string2index
 
@@ -57,7 +69,7 @@ def converged_steps(path: Path, index: str) -> list[bool] | None:
 
 
 def way_out(path: Path) -> str | None:
-    """What to do with a VASP file that ASE cannot read; None for a file of another kind."""
+    """Say what to do with a VASP file that ASE cannot read; None for a file of another kind."""
     kind = ase_format(path)
     if kind is None:
         return None

@@ -1,1 +1,1 @@
-"""Labels of structures under the names, units and weights that other programs give them."""
+"""Labels of structures, under the names, units and weights that other programs use."""

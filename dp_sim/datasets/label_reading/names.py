@@ -1,4 +1,4 @@
-"""Which of the names in a file is the energy, the forces, the virial or the stress."""
+"""Names of energy, forces, virial and stress in files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 from dp_sim.config.training import LabelKeys
 from dp_sim.errors import InputError
 
-#: Put before a label's name: MACE (REF_), GAP (dft_), and what else is in use.
+#: Prefixes of a label's name: MACE (REF_), GAP (dft_), and others in use.
 _PREFIXES = ("", "ref", "reference", "dft", "qm", "target", "total")
-#: Names of the labels, in lower case and without signs between letters.
+#: Names of the labels, in lower case, letters only.
 _BASES = {
     "energy": ("energy", "etot", "toten", "totenergy", "potentialenergy", "epot"),
     "free energy": ("freeenergy",),
@@ -22,13 +22,13 @@ _BASES = {
     "virial": ("virial", "virials"),
     "stress": ("stress", "stresses"),
 }
-#: Two numbers for one energy agree within this many eV, or this share of it (float32 has seven digits).
+#: Two values of one energy agree within this many eV, or this fraction of it (float32 has seven digits).
 _ENERGY_EV, _ENERGY_SHARE = 1e-5, 1e-7
 #: The same for forces (eV/Angstrom) and for tensors (eV, eV/Angstrom^3), by the largest component.
 _ARRAY_EV, _ARRAY_SHARE = 1e-5, 1e-4
-#: A name with one of these in it looks like a label.
+#: A name that contains one of these looks like a label.
 _LABEL_LIKE = re.compile(r"energ|force|virial|stress", re.IGNORECASE)
-#: A name with one of these in it is another quantity than a label that it resembles.
+#: A name that looks like a label but contains one of these is another quantity.
 _OTHER_QUANTITY = re.compile(
     r"per|atom|weight|sigma|std|err|unc|var|form|coh|bind|hull|ads|int|kin|corr|shift|unit|max|min|rms|norm|zero|kind",
     re.IGNORECASE,
@@ -36,10 +36,14 @@ _OTHER_QUANTITY = re.compile(
 
 
 class NamedLabel(NamedTuple):
-    """A label as it stands in a file.
+    """A label with its name in a file.
 
-    key        its name there
-    value      what stands under it
+    Attributes
+    ----------
+    key
+        Its name there.
+    value
+        Its value there.
     """
 
     key: str
@@ -48,7 +52,7 @@ class NamedLabel(NamedTuple):
 
 @functools.lru_cache(maxsize=4096)
 def plain_name(key: str) -> str:
-    """A name in lower case, letters and digits only: `REF-Energy` and `ref_energy` are one."""
+    """Reduce a name to lower case, letters and digits: `REF-Energy` and `ref_energy` become the same."""
     return re.sub(r"[^a-z0-9]", "", key.lower())
 
 
@@ -57,17 +61,17 @@ _KNOWN = {label: frozenset(prefix + base for prefix in _PREFIXES for base in bas
 
 @functools.lru_cache(maxsize=4096)
 def is_named(key: str, label: str) -> bool:
-    """Whether `key` is a well-known name of `label` (energy, free energy, forces, virial, stress)."""
+    """Tell whether `key` is a well-known name of `label` (energy, free energy, forces, virial, stress)."""
     return plain_name(key) in _KNOWN[label] or (label == "energy" and key == "E")
 
 
 def looks_like_label(key: str) -> bool:
-    """Whether somebody may take `key` for a label."""
+    """Tell whether `key` might be taken for a label."""
     return bool(_LABEL_LIKE.search(key))
 
 
 def may_be_meant(key: str) -> bool:
-    """Whether an unknown label-like name may be advised: energy_per_atom, for one, is no energy."""
+    """Tell whether to suggest an unknown name that looks like a label; energy_per_atom, for example, is no energy."""
     return looks_like_label(key) and not _OTHER_QUANTITY.search(_LABEL_LIKE.sub("", key))
 
 
@@ -79,21 +83,23 @@ def pick(label: str, found: Mapping[str, Any], keys: LabelKeys, name: str) -> tu
     label
         energy, forces, virial or stress.
     found
-        What the frame holds, by name.
+        Values in the frame, by name.
     keys
-        The names that the user gave; theirs alone count where there is one.
+        Names that the user gave; if there is one for this label, no other counts.
     name
         What messages call the frame.
 
     Returns
     -------
-    label, decisions
-        The label, or None where the frame has none; and what had to be decided, as sentences.
+    NamedLabel or None
+        The label, or None if the frame has none.
+    list of str
+        Decisions, as sentences.
 
     Raises
     ------
     InputError
-        Two well-known names that hold different numbers.
+        Two well-known names with different values.
     """
     wanted = getattr(keys, label)
     if wanted is not None:
@@ -119,9 +125,9 @@ def pick(label: str, found: Mapping[str, Any], keys: LabelKeys, name: str) -> tu
 
 
 def _with_free_energies(candidates: list[NamedLabel], found: Mapping[str, Any]) -> tuple[list[NamedLabel], list[str]]:
-    """Energies, each replaced by the free energy of the same prefix: the forces are its gradient.
+    """Replace each energy by the free energy of the same prefix, because the forces are its gradient.
 
-    VASP's `energy` is the one extrapolated to no smearing; TOTEN is the free energy (ASE keeps both).
+    VASP's `energy` is extrapolated to zero smearing; TOTEN is the free energy (ASE keeps both).
     """
     free = {
         plain_name(k).removesuffix("freeenergy"): NamedLabel(k, v)

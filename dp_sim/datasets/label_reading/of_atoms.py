@@ -1,4 +1,4 @@
-"""An ase.Atoms with labels, under whatever names -> a Frame."""
+"""Frames from labelled ase.Atoms, whatever the names of the labels."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from dp_sim.datasets.remarks import UNREAD, Remarks
 from dp_sim.errors import InputError
 from dp_sim.structures import stated
 
-#: Names under which files say that a frame is one atom alone (config_type).
+#: Values of config_type that mark an isolated atom.
 _ISOLATED = ("isolatedatom", "isolatedatoms")
 #: Results of a calculator in ASE that belong to atoms, not to the frame.
 _PER_ATOM = ("forces", "energies", "stresses")
 
 
 def frame_from_atoms(atoms: Any, name: str, keys: LabelKeys | None = None, remarks: Remarks | None = None) -> Frame:
-    """Take structure and labels out of an `ase.Atoms`.
+    """Make a frame from an `ase.Atoms`.
 
     Parameters
     ----------
     atoms
-        Labels in its single-point calculator, its `info` or its `arrays`.
+        Labels are in its single-point calculator, its `info` or its `arrays`.
     name
         What messages call the frame.
     keys
@@ -41,7 +41,7 @@ def frame_from_atoms(atoms: Any, name: str, keys: LabelKeys | None = None, remar
     Raises
     ------
     InputError
-        Labels of the wrong shape, two that contradict each other, a unit or weight that cannot be used.
+        Labels of the wrong shape, two that contradict each other, or a unit or weight that cannot be used.
     """
     keys, remarks = keys or LabelKeys(), remarks if remarks is not None else Remarks()
     labels = _Labels(atoms, name, keys, remarks)
@@ -66,13 +66,13 @@ def frame_from_atoms(atoms: Any, name: str, keys: LabelKeys | None = None, remar
 
 
 def is_isolated(atoms: Any) -> bool:
-    """Whether a frame is one atom alone: no other within reach, or a config_type that says so."""
+    """Tell whether a frame is an isolated atom: one atom, and not periodic or marked so by config_type."""
     kind = names.plain_name(str(atoms.info.get("config_type", "")))
     return len(atoms) == 1 and (not atoms.pbc.any() or kind in _ISOLATED)
 
 
 def without_weightless_labels(frame: Frame, remarks: Remarks) -> Frame:
-    """Leave out labels of weight 0: they are not to be learnt, nor measured against."""
+    """Leave out labels of weight 0, which are neither trained on nor compared with."""
     empty = [
         label
         for label in ("energy", "forces", "virial")
@@ -87,22 +87,27 @@ def without_weightless_labels(frame: Frame, remarks: Remarks) -> Frame:
 
 
 def drop_labels(atoms: Any) -> list[str]:
-    """Remove labels under well-known names, and their units, from an `ase.Atoms`; the names that were there.
+    """Remove labels under well-known names, and their units, from an `ase.Atoms`.
 
-    For structures that are labelled anew: the old ones would stand beside the new ones in the file.
+    For structures that are labelled again: the file would hold old labels beside new ones.
+
+    Returns
+    -------
+    list of str
+        Names that were removed.
     """
     known = ("energy", "free energy", "forces", "virial", "stress")
     dropped = []
-    for place in (atoms.info, atoms.arrays):
-        for key in list(place):
+    for stored in (atoms.info, atoms.arrays):
+        for key in list(stored):
             if unit_label(key) not in (None, "length") or any(names.is_named(key, label) for label in known):
-                del place[key]
+                del stored[key]
                 dropped.append(key)
     return dropped
 
 
 class _Labels:
-    """The labels of one ase.Atoms: what is there by name, what of it was read."""
+    """The labels of one ase.Atoms by name, and which of them were read."""
 
     def __init__(self, atoms: Any, name: str, keys: LabelKeys, remarks: Remarks) -> None:
         self.atoms, self.name, self.keys, self.remarks = atoms, name, keys, remarks
@@ -115,7 +120,7 @@ class _Labels:
             remarks.decide(sentence)
 
     def _merged(self, own: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
-        """Own values and the calculator's; where both have a name, they must be equal."""
+        """Merge values of the structure and of its calculator; those under the same name must be equal."""
         for key in own.keys() & results.keys():
             try:
                 same = np.allclose(np.asarray(own[key], float), np.asarray(results[key], float), rtol=1e-7, atol=1e-6)
@@ -150,7 +155,7 @@ class _Labels:
         self.remarks.read_from(label, key)
 
     def energy(self) -> np.ndarray | None:
-        """eV; refused by Frame where it is no single number."""
+        """Return the energy, eV; Frame refuses it if it is not a single number."""
         found = self._find("energy")
         if found is None:
             return None
@@ -158,7 +163,7 @@ class _Labels:
         return found.value
 
     def forces(self) -> np.ndarray | None:
-        """(N, 3) eV/Angstrom; refused by Frame where the shape is another."""
+        """Return the forces (N, 3), eV/Angstrom; Frame refuses another shape."""
         found = self._find("forces")
         if found is None:
             return None
@@ -166,7 +171,7 @@ class _Labels:
         return found.value
 
     def virial(self) -> np.ndarray | None:
-        """(3, 3) eV from the virial, or from the stress; both must agree where both are there."""
+        """Return the virial (3, 3), eV, from virial or stress; if both are there, they must agree."""
         virial, stress = self._tensor("virial"), self._tensor("stress")
         full = None if virial is None else tensors.full_virial(virial.value, virial.key, self.name)
         if stress is not None:
@@ -190,14 +195,14 @@ class _Labels:
         return full
 
     def _tensor(self, label: str) -> NamedLabel | None:
-        """Virial or stress; where the user named one of the two, the other is not read."""
+        """Find virial or stress; if the user named one of the two, the other is not read."""
         other = "stress" if label == "virial" else "virial"
         if getattr(self.keys, other) is not None and getattr(self.keys, label) is None:
             return None
         return self._find(label)
 
     def remark_unread(self) -> None:
-        """Name everything that looks like a label and was not read."""
+        """Remark on everything that looks like a label and was not read."""
         for key in (*self.of_frame, *self.of_atoms):
             if key in self.read or unit_label(key) or weight_label(key) or not names.looks_like_label(key):
                 continue
@@ -206,7 +211,7 @@ class _Labels:
             if names.plain_name(key) in ("unit", "units"):
                 self.remarks.decide(f"not read: '{key}' = {value}: labels are taken for eV and Angstrom")
             elif key.lower() in (*stated.CHARGE_KEYS, *stated.MULTIPLICITY_KEYS):
-                self.remarks.tell_apart(key, str(value))
+                self.remarks.count_unmodelled(key, str(value))
 
 
 def _called(label: str, key: str) -> str:

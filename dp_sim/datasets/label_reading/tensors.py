@@ -1,6 +1,6 @@
-"""Virial and stress of a frame: their forms, and whether they say the same.
+"""Virial and stress of a frame: their forms, and whether they agree.
 
-W = -V stress (dp_sim.structures.batch states the sign; ASE's stress is positive where the cell wants to shrink).
+W = -V stress (the sign is defined in dp_sim.structures.batch; ASE's stress is positive if the cell tends to shrink).
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import numpy as np
 
 from dp_sim.errors import InputError
 
-#: A virial and a stress agree within this share of the largest component, or this many eV.
+#: A virial and a stress agree within this fraction of the largest component, or this many eV.
 AGREEMENT_SHARE, AGREEMENT_EV = 1e-3, 1e-3
-#: What a factor between virial and -V stress says, with the way out.
+#: Factors between virial and -V stress, and what they mean.
 _MEANINGS = (
     (-1.0, "the signs are opposite"),
     (1 / 160.2176634, "the stress looks like GPa"),
@@ -22,7 +22,7 @@ _MEANINGS = (
 
 
 def full_virial(value: np.ndarray, key: str, name: str) -> np.ndarray:
-    """9 numbers, eV -> (3, 3)."""
+    """Reshape 9 numbers, eV, to (3, 3)."""
     if value.size != 9:
         raise InputError(
             "label-shape",
@@ -33,7 +33,7 @@ def full_virial(value: np.ndarray, key: str, name: str) -> np.ndarray:
 
 
 def virial_of_stress(value: np.ndarray, volume: float, key: str, name: str) -> np.ndarray:
-    """6 numbers in Voigt's order (xx yy zz yz xz xy) or 9, eV/Angstrom^3 -> -V stress (3, 3), eV."""
+    """Compute -V stress (3, 3), eV, from 6 numbers in Voigt's order (xx yy zz yz xz xy) or 9, eV/Angstrom^3."""
     from ase.stress import voigt_6_to_full_3x3_stress
 
     if value.shape == (6,):
@@ -55,6 +55,13 @@ def check_agreement(virial: np.ndarray, of_stress: np.ndarray, keys: tuple[str, 
         (3, 3) eV, the label itself and -V times the stress.
     keys
         Their names in the file.
+    name
+        What messages call the frame.
+
+    Raises
+    ------
+    InputError
+        They differ; the message says which factor between them was found, and what it means.
     """
     largest = max(np.abs(virial).max(), np.abs(of_stress).max())
     if np.abs(virial - of_stress).max() <= AGREEMENT_EV + AGREEMENT_SHARE * largest:

@@ -1,4 +1,4 @@
-"""Units that stand beside labels in a file (`energy-unit=hartree`), and what they are in eV and Angstrom."""
+"""Units given with labels in a file (`energy-unit=hartree`), in eV and Angstrom."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _LABEL_OF = {"force": "forces", "virials": "virial", "stresses": "stress"}
 
 @functools.lru_cache(maxsize=4096)
 def unit_label(key: str) -> str | None:
-    """The label that a name such as `energy-unit` gives the unit of (`length` for positions); None for other names."""
+    """Find the label whose unit a name such as `energy-unit` gives (`length` for positions); None for other names."""
     match = _UNIT_KEY.match(plain_name(key))
     if match is None:
         return None
@@ -49,24 +49,26 @@ def unit_label(key: str) -> str | None:
 
 
 def scales(found: Mapping[str, Any], name: str) -> tuple[dict[str, float], list[str]]:
-    """Factors that bring labels to eV and Angstrom, from the units that stand beside them.
+    """Compute the factors that convert labels to eV and Angstrom, from the units in their frame.
 
     Parameters
     ----------
     found
-        What a frame holds, by name.
+        Values in the frame, by name.
     name
         What messages call the frame.
 
     Returns
     -------
-    factors, decisions
-        label -> factor, for the labels whose unit is given; and sentences about those that are not eV and Angstrom.
+    dict
+        Label -> factor, for labels whose unit is given.
+    list of str
+        Sentences about units other than eV and Angstrom.
 
     Raises
     ------
     InputError
-        A unit that is not known, one of another kind of quantity, two that differ, or lengths in another than Angstrom.
+        A unit that is unknown, of another quantity or contradicted by another, or positions not in Angstrom.
     """
     factors: dict[str, float] = {}
     decisions = []
@@ -85,12 +87,21 @@ def scales(found: Mapping[str, Any], name: str) -> tuple[dict[str, float], list[
 
 
 def in_ev_and_angstrom(unit: str, label: str, what: str) -> float:
-    """Size of a unit such as `kcal/mol/A` or `Ha/bohr^3`; `what` names it in messages.
+    """Compute the size of a unit such as `kcal/mol/A` or `Ha/bohr^3` in eV and Angstrom.
+
+    Parameters
+    ----------
+    unit
+        Its name.
+    label
+        energy, forces, virial, stress or length.
+    what
+        What messages call it.
 
     Raises
     ------
     InputError
-        Not a unit that is known, or not one of `label` (energy, forces, virial, stress, length).
+        The unit is unknown, or not one of `label`.
     """
     size, powers = 1.0, [0, 0]
     atomic = unit.strip().lower() in ("au", "a.u.") and label in _ATOMIC_UNITS
@@ -115,7 +126,7 @@ def in_ev_and_angstrom(unit: str, label: str, what: str) -> float:
 
 
 def _factors(unit: str) -> list[tuple[int, str]]:
-    """`kcal/mol/A**2` -> [(1, kcal), (-1, mol), (-1, A^2)]; in `eV/(mol*A)` all of the brackets is divided by."""
+    """Split `kcal/mol/A**2` into [(1, kcal), (-1, mol), (-1, A^2)]; in `eV/(mol*A)` both mol and A are divisors."""
     text = unit.replace("**", "^").replace("³", "^3").replace("²", "^2").replace(" ", "")
     text = re.sub(r"\(([^()]*)\)", lambda match: match.group(1).replace("*", "/"), text)
     parts = [_with_power(part) for part in re.split(r"([*/])", text)]
@@ -124,20 +135,20 @@ def _factors(unit: str) -> list[tuple[int, str]]:
 
 
 def _with_power(word: str) -> str:
-    """`A3` -> `A^3`; a0 is Bohr's radius."""
+    """Rewrite `A3` as `A^3`, but not a0, which is Bohr's radius."""
     match = re.fullmatch(r"([A-Za-zÅå]+)(\d)", word)
     return word if match is None or word.lower() in _UNITS else f"{match.group(1)}^{match.group(2)}"
 
 
 def scale_of(label: str, factors: Mapping[str, float], key: str, name: str) -> tuple[float, str | None]:
-    """Factor of a label, given the units that stand in its frame; and a sentence where it had to be decided.
+    """Return the factor of a label, given the units in its frame, and a sentence if that took a decision.
 
-    A virial is an energy. Anything else without a unit, beside one that is not ours, could be in either.
+    A virial is an energy. Any other label without a unit, in a frame with other units, could be in either.
 
     Raises
     ------
     InputError
-        `label`, called `key` in the frame `name`, has no unit and another label has one that is not eV and Angstrom.
+        The label, under `key` in the frame `name`, has no unit, and another label has one that is not eV and Angstrom.
     """
     if label in factors or all(abs(factor - 1.0) < 1e-9 for factor in factors.values()):
         return factors.get(label, 1.0), None

@@ -20,7 +20,13 @@ _WEIGHT_KEY = re.compile(
 
 @functools.lru_cache(maxsize=4096)
 def weight_label(key: str) -> str | None:
-    """What a name such as `config_energy_weight` weighs: energy, forces, virial or all; None for other names."""
+    """Find the label that a name such as `config_energy_weight` weights: energy, forces, virial or all.
+
+    Returns
+    -------
+    str or None
+        None for other names.
+    """
     match = _WEIGHT_KEY.match(plain_name(key))
     if match is None:
         return None
@@ -36,7 +42,7 @@ def read_weights(found: Mapping[str, Any], atoms: int, name: str) -> tuple[Weigh
     Parameters
     ----------
     found
-        What the frame holds, by name; per-atom weights (N,) are for forces alone.
+        Values in the frame, by name; weights per atom (N,) are possible only for forces.
     atoms
         N.
     name
@@ -44,13 +50,15 @@ def read_weights(found: Mapping[str, Any], atoms: int, name: str) -> tuple[Weigh
 
     Returns
     -------
-    weights, decisions
-        And sentences that name what was used.
+    Weights
+        The products.
+    list of str
+        Sentences that name the weights used.
 
     Raises
     ------
     InputError
-        A weight that is negative, not finite, no number, or of another shape.
+        A weight that is negative, not finite, not a number, or of another shape.
     """
     total: dict[str, Any] = {"energy": 1.0, "forces": 1.0, "virial": 1.0}
     decisions = []
