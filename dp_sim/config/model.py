@@ -33,7 +33,7 @@ _OWN_KEYS = {
 LONGEST_CUTOFF = 100.0
 #: The network of the DeePMD paper.
 LOCAL_FRAME_FITTING = (240, 120, 60, 30, 10)
-Places = Annotated[int, Field(ge=0)]
+NeighborCount = Annotated[int, Field(ge=0)]
 #: Twice differentiable activations, so that forces are smooth; imported models may have others
 #: (dp_sim.networks.activations).
 SMOOTH_ACTIVATIONS = ("tanh", "gelu", "silu", "softplus", "sigmoid")
@@ -80,10 +80,10 @@ class ModelConfig(Section):
     one_side: bool = Field(
         True, description="one embedding net per neighbour species instead of one per pair of species"
     )
-    angular_neighbors: Places | dict[str, Places] = Field(
+    angular_neighbors: NeighborCount | dict[str, NeighborCount] = Field(
         16, description="local frames: nearest neighbours of each species that have all four inputs"
     )
-    radial_neighbors: Places | dict[str, Places] = Field(
+    radial_neighbors: NeighborCount | dict[str, NeighborCount] = Field(
         16, description="local-frame: neighbours of each species farther out that have 1/R alone"
     )
     axes: dict[str, tuple[str, str]] = Field(

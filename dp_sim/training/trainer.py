@@ -74,7 +74,7 @@ class Trainer:
         self.step_number = 0
 
     def _check_held_out(self, data: Datasets) -> None:
-        """Refuse held-out frames with elements that no training frame has."""
+        """Refuse held-out frames with elements that the model is not trained on, or on isolated atoms of them only."""
         bound = tuple(s for s in self.trained_species if s not in self.lonely_species)
         for frame in data.valid:
             species_index(frame.numbers, self.trained_species if frame.isolated else bound, f"{frame.name} (held out)")
