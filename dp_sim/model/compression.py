@@ -1,4 +1,4 @@
-"""Embedding nets of a model into tables (dp_sim.descriptors.tabulated): the same numbers, several times faster."""
+"""Compress a model: tables (dp_sim.descriptors.tabulated) replace its embedding nets, several times faster."""
 
 from __future__ import annotations
 
@@ -22,23 +22,32 @@ from dp_sim.model.potential import DeepPotential, set_precision
 from dp_sim.networks.dense import Network
 from dp_sim.structures.checks import COINCIDENT_ANGSTROM
 
-#: Width of a segment, 1/Angstrom, at the distances that atoms have.
+#: Width of a segment, 1/Angstrom, at distances that occur between atoms.
 SPACING = 0.005
-#: Where no data say how near atoms come, Angstrom.
+#: Closest approach of atoms where there are no data on it, Angstrom.
 CLOSEST_ANGSTROM = 0.5
-#: Atoms may come this much nearer than in the data before segments get wider.
+#: Segments get wider below this fraction of the closest approach in the data.
 MARGIN = 0.8
-#: Beyond, each segment is wider than the last by this ratio, up to two atoms on one spot.
+#: There, each segment is wider than the one before by this ratio, up to two atoms at the same position.
 RATIO = 1.02
 
 
 @dataclass(frozen=True)
 class Compression:
-    """What was done to a model: kept in the metadata of its file.
+    """What was done to a model, kept in the metadata of its file.
 
-    spacing         width of a segment in s, 1/Angstrom, down to the distance `fine_to`, Angstrom
-    error           largest deviation of G from its net, and of dG/ds (Angstrom), between knots at and above `fine_to`
-    error_nearer    the same below `fine_to`, where segments are wider
+    Attributes
+    ----------
+    spacing
+        Width of a segment in s, 1/Angstrom, down to the distance `fine_to`.
+    fine_to
+        Angstrom.
+    knots, tables
+        Numbers of knots and of tables.
+    error
+        Largest deviation of G from its net, and of dG/ds (Angstrom), between knots at and above `fine_to`.
+    error_nearer
+        The same below `fine_to`, where segments are wider.
     """
 
     spacing: float
@@ -57,9 +66,9 @@ def compress(
     Parameters
     ----------
     model
-        With one descriptor that has embedding nets, or several of them.
+        A model whose descriptor, or every part of it, has embedding nets.
     training
-        What the model file says of its training: the closest approach comes from the radial distribution there.
+        Training section of the model file; the closest approach comes from the radial distribution there.
     spacing
         Width of a segment in s, 1/Angstrom.
 
@@ -91,7 +100,7 @@ def compress(
 
 
 def _tabulated(descriptor: Descriptor, knots: Tensor) -> tuple[Descriptor, list[_TableErrors]]:
-    """Make a float64 descriptor with tables for nets, and how far each of its tables is from the nets."""
+    """Make a float64 descriptor with tables in place of nets, and the errors of each table."""
     if isinstance(descriptor, Hybrid):
         done = [_tabulated(part, knots) for part in descriptor.parts.children()]  # type: ignore[arg-type]
         return Hybrid([part for part, _ in done]), [error for _, errors in done for error in errors]
@@ -117,7 +126,19 @@ def _tabulated(descriptor: Descriptor, knots: Tensor) -> tuple[Descriptor, list[
 
 
 def compress_file(source: Path, target: Path, spacing: float = SPACING) -> dict[str, Any]:
-    """Compress the model file `source` into `target`; return the fields of Compression.
+    """Compress a model file.
+
+    Parameters
+    ----------
+    source, target
+        The model file, and the file to write.
+    spacing
+        Width of a segment in s, 1/Angstrom.
+
+    Returns
+    -------
+    dict
+        The fields of Compression.
 
     Raises
     ------
@@ -147,7 +168,7 @@ def closest_approach(training: dict[str, Any]) -> float:
 
 
 def make_knots(spacing: float, dense_end: float) -> Tensor:
-    """Knots in s (1/Angstrom): equal segments from zero to `dense_end` at least, then ever wider ones."""
+    """Make knots in s (1/Angstrom): equal segments from zero to at least `dense_end`, then increasingly wide ones."""
     uniform = torch.arange(int(-(-dense_end // spacing)) + 1, dtype=torch.float64) * spacing
     knots = uniform.tolist()
     ratio = max(RATIO, 1.0 + spacing / knots[-1])
@@ -157,9 +178,9 @@ def make_knots(spacing: float, dense_end: float) -> Tensor:
 
 
 class _EmbeddingFunction:
-    """s (P,) -> G, dG/ds, d2G/ds2, each (P, M1), of one net behind the normalisation of one centre's species.
+    """G, dG/ds and d2G/ds2, each (P, M1), of s (P,): one net, with the normalisation of one species of the centre.
 
-    `factor` (M1,) multiplies what the net gives.
+    `factor` (M1,) multiplies the output of the net.
     """
 
     def __init__(self, net: Network, environment: Environment, center_species: int, factor: Tensor) -> None:
@@ -175,9 +196,9 @@ class _EmbeddingFunction:
 
 
 def _row_derivative(values: Tensor, s: Tensor) -> Tensor:
-    """Differentiate: d values (P, M1) / d s (P,), where each row depends on its own s alone.
+    """Compute d values (P, M1) / d s (P,), where each row depends only on its own s.
 
-    Reverse differentiation gives J^T v, linear in v; differentiating that by v gives every column of J at once.
+    Reverse differentiation gives J^T v, which is linear in v; differentiating that by v gives all columns of J at once.
     """
     v = torch.zeros_like(values, requires_grad=True)
     (transposed,) = torch.autograd.grad(values, s, v, create_graph=True)
@@ -187,7 +208,7 @@ def _row_derivative(values: Tensor, s: Tensor) -> Tensor:
 def _functions(
     descriptor: SmoothDescriptor | DeepmdKitDescriptor | SharedPlaces,
 ) -> tuple[list[_EmbeddingFunction], Tensor]:
-    """Find the distinct functions, and which of them (T, T) serves a centre and a neighbour."""
+    """Find the distinct functions, and the index (T, T) of the function for the species of centre and neighbour."""
     environment, embedding = descriptor.environment, descriptor.embedding
     n_species = embedding.n_species
     factors = 1.0 + embedding.gates if isinstance(embedding, GatedEmbedding) else None
@@ -207,13 +228,13 @@ def _functions(
 
 
 class _TableErrors:
-    """How far a table is from the functions that it was made of."""
+    """Deviations of a table from the functions that it was made of."""
 
     def __init__(self, table: HermiteTable, functions: list[_EmbeddingFunction]) -> None:
         self.table, self.functions = table, functions
 
     def between(self, knots: Tensor) -> tuple[float, float]:
-        """Largest deviation of G and of dG/ds between these knots."""
+        """Compute the largest deviation of G and of dG/ds between these knots."""
         widths = knots[1:] - knots[:-1]
         s = torch.cat([knots[:-1] + share * widths for share in (0.1, 0.3, 0.5, 0.7, 0.9)]).requires_grad_(True)
         value, slope = 0.0, 0.0
