@@ -16,14 +16,26 @@ MANIFEST = ".dp-sim.json"
 
 @dataclass
 class Manifest:
-    """What a run directory holds and what it was made from.
+    """Contents and origin of a run directory.
 
-    files          paths relative to the directory, in the order of writing
-    input_sha256   hash of the input structures or data files; model_sha256 of each model file, data_sha256 of each
-                   source of data
-    input_parts    hashes of what the structures say, part by part
-    calculator     the parameters of the calculator
-    wall_s         seconds worked in all sessions so far
+    Attributes
+    ----------
+    recipe
+        Name of the recipe.
+    files
+        Paths relative to the directory, in the order of writing.
+    input_sha256
+        Hash of the input structures or data files.
+    model_sha256
+        Hash of each model file.
+    data_sha256
+        Source of data -> its hash.
+    input_parts
+        Hashes of what the structures hold, part by part.
+    calculator
+        Parameters of the calculator.
+    wall_s
+        Working time of all sessions so far, s.
     """
 
     recipe: str

@@ -22,13 +22,19 @@ PARTIAL = "hessian_rows.npy"
 
 
 class SecondDerivatives(NamedTuple):
-    """Derivatives over the n mobile atoms of N.
+    """Second derivatives of the energy by the n mobile atoms of N.
 
-    hessian               (3n, 3n) of the energy, eV/Angstrom^2; symmetric
-    source                how it was computed, in words
-    exact                 whether without differences
-    dipole_derivatives    (n, 3, 3) of the dipole's components (last axis) by each coordinate, e; None where the
-                          calculator gives no dipole, or the structure, being periodic, has none
+    Attributes
+    ----------
+    hessian
+        (3n, 3n) eV/Angstrom^2; symmetric.
+    source
+        How it was computed, in words.
+    exact
+        Whether it was computed without finite differences.
+    dipole_derivatives
+        (n, 3, 3) derivatives of the dipole's components (last axis) by each coordinate, e. None where the calculator
+        gives no dipole, or the structure is periodic and has none.
     """
 
     hessian: Hessian

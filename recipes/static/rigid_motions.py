@@ -34,12 +34,18 @@ Forces = Callable[[Array], Array]
 
 
 class RigidMotions(NamedTuple):
-    """What was taken out of the motion of n atoms.
+    """Rigid motions that are removed from the motion of n atoms.
 
-    columns        (3n, K) orthonormal, in mass-weighted coordinates sqrt(m) r
-    translations, rotations   how many of the K are which
-    held_cm1       what the candidates cost that were not taken out, cm^-1 (negative: energy falls)
-    linear         whether the atoms lie on one line, so far as the forces left in the structure let one tell
+    Attributes
+    ----------
+    columns
+        (3n, K) orthonormal, in mass-weighted coordinates sqrt(m) r.
+    translations, rotations
+        How many of the K are which.
+    held_cm1
+        Wavenumbers of the candidates that were not removed, cm^-1 (negative: the energy falls).
+    linear
+        Whether the atoms lie on one line, as far as the remaining forces in the structure allow to tell.
     """
 
     columns: Array

@@ -23,8 +23,12 @@ _ROTATIONS = {"T": 12, "O": 24, "I": 60, "Cinfv": 1, "Dinfh": 2, "Kh": 1}
 class Symmetry(NamedTuple):
     """Symmetry of a molecule.
 
-    point_group   Schoenflies symbol; `Cinfv` and `Dinfh` of linear molecules, `Kh` of an atom
-    number        rotations that turn the molecule into itself: the symmetry number of its rotational partition function
+    Attributes
+    ----------
+    point_group
+        Schoenflies symbol; `Cinfv` and `Dinfh` of linear molecules, `Kh` of an atom.
+    number
+        Rotations that map the molecule onto itself: the symmetry number of its rotational partition function.
     """
 
     point_group: str
