@@ -15,7 +15,7 @@ from dp_sim.errors import InputError
 #: Key of `Atoms.info` for notes of the readers on what they did with a file, one sentence a line.
 NOTES = "dp_sim_notes"
 #: Names of the total charge (e) in files of programs, in lower case.
-CHARGE_KEYS = ("charge", "total_charge", "net_charge", "tot_charge", "totalcharge", "molecular_charge")
+CHARGE_KEYS = ("charge", "total_charge", "net_charge", "tot_charge", "totalcharge", "molecular_charge", "q")
 #: Names of the spin multiplicity, 2 S + 1.
 MULTIPLICITY_KEYS = ("multiplicity", "mult", "spin_multiplicity")
 #: Names of a spin, which programs write as 2 S + 1, 2 S (unpaired electrons) or S.

@@ -35,25 +35,40 @@ def read_structure(name: str) -> Atoms:
     InputError
         No such file or index, nothing in it, not readable, or a structure that `check_structure` refuses.
     """
-    found = _read(name, default="-1")
+    file, index = _split(name, default="-2:")
+    found = _found(file, index, name)
+    if index == "-2:" and not name.endswith("@-2:") and len(found) == 2:
+        from dp_sim.structures.stated import add_note
+
+        found = found[1:]
+        add_note(found[0], f"{file} holds several structures: the last is taken ({file}@0 is the first)")
     if len(found) != 1:
         raise InputError(
             "structures-too-many",
             f"{name} names {len(found)} structures and one is wanted; give FILE@INDEX with one number",
         )
+    _check(found, file)
     return found[0]
 
 
 def read_structures(name: str) -> list[Atoms]:
     """Read every structure that `name` names: all in the file unless an index or slice says which."""
-    return _read(name, default=":")
+    file, index = _split(name, default=":")
+    found = _found(file, index, name)
+    _check(found, file)
+    return found
 
 
-def _read(name: str, default: str) -> list[Atoms]:
+def _check(structures: list[Atoms], file: Path) -> None:
     from dp_sim.recipes.inputs.structures import check_structure
+
+    for number, atoms in enumerate(structures):
+        check_structure(atoms, str(file) if len(structures) == 1 else f"{file}, structure {number}")
+
+
+def _found(file: Path, index: str, name: str) -> list[Atoms]:
     from dp_sim.structures.reading.read import read_file
 
-    file, index = _split(name, default)
     if not file.is_file():
         raise InputError(
             "file-missing", f"there is no structure file {file}; give the path of a file that ASE can read"
@@ -63,8 +78,6 @@ def _read(name: str, default: str) -> list[Atoms]:
     structures = read_file(file, index)
     if not structures:
         raise InputError("structures-missing", f"{name} names no structures; correct the index or the file")
-    for number, atoms in enumerate(structures):
-        check_structure(atoms, str(file) if len(structures) == 1 else f"{file}, structure {number}")
     return structures
 
 

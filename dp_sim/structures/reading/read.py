@@ -15,6 +15,7 @@ from ase.io.formats import UnknownFileTypeError, filetype, string2index
 from dp_sim.errors import InputError, first_line, nearest_name
 from dp_sim.structures.constraints import restore_constraints
 from dp_sim.structures.reading.details import complete
+from dp_sim.structures.reading.equivalent_sites import equivalent_sites
 from dp_sim.structures.reading.gromacs import read_gro
 from dp_sim.structures.reading.isotopes import isotopes_known, name_isotopes
 from dp_sim.structures.reading.names import is_site, site_error
@@ -22,6 +23,9 @@ from dp_sim.structures.reading.pdb import read_pdb
 
 #: Our own readers, by the suffix of the file.
 OWN_READERS: dict[str, Callable[[Path], list[Atoms]]] = {".pdb": read_pdb, ".ent": read_pdb, ".gro": read_gro}
+#: Keys of a comment line that name the unit of the positions, and names of Angstrom.
+_LENGTH_UNITS = ("units", "unit", "length_unit", "length_units", "positions_unit", "pos_unit")
+_ANGSTROM = ("angstrom", "angstroms", "ang", "a", "å", "metal", "real", "ev,angstrom", "ase")
 
 
 def read_file(file: Path, index: str) -> list[Atoms]:
@@ -70,8 +74,10 @@ def _no_such_index(file: Path, index: str) -> InputError:
 def _read_with_ase(file: Path, index: str) -> list[Atoms]:
     try:
         kind = _kind(file)
-        with isotopes_known():
+        with isotopes_known(), equivalent_sites(file, kind):
             found: Any = read(file, index=index, format=kind, do_not_split_by_at_sign=True)
+    except InputError:
+        raise
     except UnknownFileTypeError as error:
         raise InputError(
             "format-unknown", f"{file} is in no format that ASE knows by its name or content ({error}); rename it, or "
@@ -90,7 +96,19 @@ def _read_with_ase(file: Path, index: str) -> list[Atoms]:
     complete(structures, file, kind)
     for atoms in structures:
         name_isotopes(atoms)
+        _check_units(atoms, file)
     return structures
+
+
+def _check_units(atoms: Atoms, file: Path) -> None:
+    """Refuse a unit of length beside a structure that is not Angstrom, in which all of it is taken."""
+    for key in _LENGTH_UNITS:
+        unit = str(atoms.info.get(key, "")).strip()
+        if unit and unit.lower() not in _ANGSTROM:
+            raise InputError(
+                "units-unsupported",
+                f"{file} states {key}={unit}, and positions are read in Angstrom; convert them and take {key} out",
+            )
 
 
 def _kind(file: Path) -> str:
