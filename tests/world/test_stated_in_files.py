@@ -57,6 +57,16 @@ def test_of_several_structures_the_last_is_taken_and_that_is_noted(tmp_path: Pat
     assert not notes_of(read_structure(str(tmp_path / "one.xyz")))
 
 
+@pytest.mark.parametrize(("group", "noted"), [("P 21 21 21", True), ("P 1", False), ("", False)])
+def test_a_space_group_in_a_pdb_file_is_noted(group: str, noted: bool, tmp_path: Path) -> None:
+    """Copies by symmetry are not made: the file may hold one of several molecules of the cell."""
+    cell = f"CRYST1   20.000   20.000   20.000  90.00  90.00  90.00 {group:<11s}   4\n"
+    atom = "HETATM    1  O   HOH A   1       1.000   2.000   3.000  1.00  0.00           O\n"
+    (tmp_path / "water.pdb").write_text(cell + atom + "END\n")
+    notes = notes_of(read_structure(str(tmp_path / "water.pdb")))
+    assert any("P 21 21 21" in note for note in notes) == noted
+
+
 @pytest.mark.parametrize(("statement", "accepted"), [("units=bohr", False), ("units=Angstrom", True)])
 def test_a_unit_of_length_is_angstrom_or_refused(statement: str, accepted: bool, tmp_path: Path) -> None:
     (tmp_path / "h2.xyz").write_text(f"2\n{statement}\nH 0 0 0\nH 0 0 0.74\n")

@@ -23,9 +23,10 @@ from dp_sim.structures.stated import add_note
 
 @dataclass
 class _Model:
-    """The lines of one model, and the cell given before them (Angstrom and degrees)."""
+    """The lines of one model, and the cell (Angstrom and degrees) and space group given before them."""
 
     cell: list[float] | None
+    space_group: str = ""
     lines: list[str] = field(default_factory=list)
 
 
@@ -50,12 +51,13 @@ def _models(file: Path) -> list[_Model]:
             values = [numbers[:9], numbers[9:18], numbers[18:27], numbers[27:34], numbers[34:41], numbers[41:48]]
             try:
                 models[-1].cell = [float(value) for value in values]
+                models[-1].space_group = line[55:66].strip()
             except ValueError:
                 raise InputError("file-unreadable", f"{file}: the cell in '{line.strip()}' cannot be read") from None
         elif line.startswith(("ATOM", "HETATM")):
             models[-1].lines.append(line.rstrip("\n").ljust(80))
         elif line.startswith(("END", "MODEL")) and models[-1].lines:  # CP2K and VMD end frames with END
-            models.append(_Model(models[-1].cell))
+            models.append(_Model(models[-1].cell, models[-1].space_group))
     return [model for model in models if model.lines]
 
 
@@ -78,7 +80,7 @@ def _structure(model: _Model, name: str) -> Atoms:
     name_isotopes(atoms)
     if note:
         add_note(atoms, note)
-    _set_cell(atoms, model.cell)
+    _set_cell(atoms, model.cell, model.space_group)
     charge = sum(_formal_charge(line[78:80]) for line in model.lines)
     if charge:
         atoms.info["charge"] = charge
@@ -122,7 +124,7 @@ def _symbols(lines: list[str], names: list[str], residues: list[str], name: str)
     return [str(symbol) for symbol in found], note
 
 
-def _set_cell(atoms: Atoms, cell: list[float] | None) -> None:
+def _set_cell(atoms: Atoms, cell: list[float] | None, space_group: str) -> None:
     """Set the cell, unless it is the format's placeholder for structures without one (as from NMR)."""
     if cell is None:
         return
@@ -131,6 +133,12 @@ def _set_cell(atoms: Atoms, cell: list[float] | None) -> None:
         return
     atoms.set_cell(Cell.new(cell))
     atoms.pbc = True
+    if space_group.replace(" ", "") not in ("", "1", "P1"):
+        add_note(
+            atoms,
+            f"its CRYST1 names the space group '{space_group}': no copies by symmetry are made, its atoms are taken as "
+            f"all of the cell",
+        )
 
 
 def _formal_charge(text: str) -> int:
