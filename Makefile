@@ -4,7 +4,7 @@
 # make check   format, lint, types, and the direction of imports between rooms
 # make wheel   dist/*.whl with the compiled operators, for any Python and any Linux of this processor's kind
 # The first of them sets up .venv with everything (some 7 GB: torch brings its CUDA libraries). Where there is no C++
-# compiler for the fast path, one comes from PyPI (Zig's, 0.4 GB).
+# compiler for the operators, one comes from PyPI (Zig's, 0.4 GB).
 
 PYTHON ?= python3
 VENV := .venv

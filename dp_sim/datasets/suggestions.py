@@ -100,5 +100,5 @@ def _fitting(labels: LabelSummary) -> Suggestion:
     if labels.frames:
         numbers += round(3 * labels.atoms * labels.labelled["forces"] / labels.frames)
     width, depth = (64, 2) if numbers < 50_000 else (128, 2) if numbers < 500_000 else (240, 3)
-    reason = f"{numbers:,} numbers to learn from: wider nets learn few data by heart"
+    reason = f"{numbers:,} numbers to learn from: wider nets overfit few data"
     return Suggestion("fitting", str([width] * depth), reason)

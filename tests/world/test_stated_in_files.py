@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from ase.build import molecule
+from ase.build import bulk, molecule
 from ase.io import write
 from refusals import refused
 
-from dp_sim.cli.support.structures import read_structure
+from dp_sim.cli.support.structures import read_structure, read_structures
 from dp_sim.model.model_file import read_metadata
 from dp_sim.structures.stated import notes_of
 
@@ -55,6 +55,31 @@ def test_of_several_structures_the_last_is_taken_and_that_is_noted(tmp_path: Pat
     assert not notes_of(read_structure(f"{tmp_path / 'two.xyz'}@0"))
     write(tmp_path / "one.xyz", first)
     assert not notes_of(read_structure(str(tmp_path / "one.xyz")))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("POSCAR", "vasp"),
+        ("copper.vasp", "vasp"),
+        ("copper.gen", "gen"),
+        ("copper.cube", "cube"),
+        ("copper.res", "res"),
+        ("copper.gjf", "gaussian-in"),
+        ("copper.cif", "cif"),
+        ("copper.xsf", "xsf"),
+        ("copper.json", "json"),
+        ("copper.traj", "traj"),
+        ("copper.extxyz", "extxyz"),
+        ("XDATCAR", "vasp-xdatcar"),
+    ],
+)
+def test_formats_of_one_and_of_several_structures_are_read(name: str, kind: str, tmp_path: Path) -> None:
+    """As ASE writes them; of formats that hold one structure, ASE takes no slice."""
+    copper = bulk("Cu", cubic=True)
+    write(tmp_path / name, [copper] if kind == "vasp-xdatcar" else copper, format=kind)
+    for read in (read_structure, lambda file: read_structures(file)[-1]):
+        assert read(str(tmp_path / name)).get_chemical_symbols() == ["Cu"] * 4
 
 
 @pytest.mark.parametrize(("group", "noted"), [("P 21 21 21", True), ("P 1", False), ("", False)])

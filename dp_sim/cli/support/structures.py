@@ -35,9 +35,11 @@ def read_structure(name: str) -> Atoms:
     InputError
         No such file or index, nothing in it, not readable, or a structure that `check_structure` refuses.
     """
-    file, index = _split(name, default="-2:")
-    found = _found(file, index, name)
-    if index == "-2:" and not name.endswith("@-2:") and len(found) == 2:
+    from dp_sim.structures.reading.read import LAST_TWO
+
+    file, index = _split(name, default="")
+    found = _found(file, index or LAST_TWO, name)
+    if not index and len(found) == 2:
         from dp_sim.structures.stated import add_note
 
         found = found[1:]

@@ -10,7 +10,7 @@ from typing import Any
 from ase import Atoms
 from ase.data import atomic_numbers
 from ase.io import read
-from ase.io.formats import UnknownFileTypeError, filetype, string2index
+from ase.io.formats import UnknownFileTypeError, filetype, ioformats, string2index
 
 from dp_sim.errors import InputError, first_line, nearest_name
 from dp_sim.structures.constraints import restore_constraints
@@ -23,6 +23,8 @@ from dp_sim.structures.reading.pdb import read_pdb
 
 #: Our own readers, by the suffix of the file.
 OWN_READERS: dict[str, Callable[[Path], list[Atoms]]] = {".pdb": read_pdb, ".ent": read_pdb, ".gro": read_gro}
+#: The last structure, and the one before it where there is one: tells whether a file holds several.
+LAST_TWO = "-2:"
 #: Keys of a comment line that name the unit of the positions, and names of Angstrom.
 _LENGTH_UNITS = ("units", "unit", "length_unit", "length_units", "positions_unit", "pos_unit")
 _ANGSTROM = ("angstrom", "angstroms", "ang", "a", "å", "metal", "real", "ev,angstrom", "ase")
@@ -74,6 +76,8 @@ def _no_such_index(file: Path, index: str) -> InputError:
 def _read_with_ase(file: Path, index: str) -> list[Atoms]:
     try:
         kind = _kind(file)
+        if index == LAST_TWO and kind in ioformats and ioformats[kind].single:  # ASE takes no slice of these
+            index = "-1"
         with isotopes_known(), equivalent_sites(file, kind):
             found: Any = read(file, index=index, format=kind, do_not_split_by_at_sign=True)
     except InputError:
@@ -84,7 +88,7 @@ def _read_with_ase(file: Path, index: str) -> list[Atoms]:
             f"convert it to extended XYZ"
         ) from error  # fmt: skip
     except (IndexError, StopIteration) as error:
-        if index not in ("-1", ":"):
+        if index not in ("-1", ":", LAST_TWO):
             raise _no_such_index(file, index) from None
         raise InputError(
             "file-unreadable", f"{file} ends before its first structure is complete, or is of another kind than its "
