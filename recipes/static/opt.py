@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import CalculatorError
 from ase.filters import FrechetCellFilter
 from ase.io import write
 from ase.optimize import BFGS, FIRE, LBFGS
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from dp_sim.config.recipe import documented
-from dp_sim.errors import InputError, first_line
+from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.forces import mobile_atoms
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.results.figures import COLOURS, new_panels
@@ -27,6 +26,7 @@ from dp_sim.recipes.results.frames import append_frame, evaluated_copy, whole_fr
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.directory import RunDirectory
+from dp_sim.recipes.run.failed_evaluations import WayBack
 from dp_sim.recipes.run.progress import progress_bar
 from dp_sim.recipes.static.mode_analysis import analyse_modes
 from dp_sim.recipes.static.normal_modes import NormalModes
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"bfgs": BFGS, "lbfgs": LBFGS, "fire": FIRE}
 TRAJECTORY = "trajectory.extxyz"
-#: A step to where the calculator fails is halved so often, at most.
-MOST_HALVINGS = 4
 #: How far from a saddle point the search goes on (Angstrom, the atom that moves most), and how many are left.
 LEAVE_A = 0.1
 MOST_SADDLES = 3
@@ -202,11 +200,11 @@ def _check_cell(atoms: Atoms) -> None:
 class _Trace:
     """Energy and fmax at each step: in memory, and in the trajectory file, one frame a step."""
 
-    def __init__(self, atoms: Atoms, target: Any, trajectory: Path | None) -> None:
+    def __init__(self, atoms: Atoms, target: Any, trajectory: Path | None, log: Callable[[str], object]) -> None:
         self.atoms, self.target, self.trajectory = atoms, target, trajectory
         self.energies: list[float] = []
         self.fmaxes: list[float] = []
-        self.failed = ""
+        self.way_back = WayBack(target, log)
 
     def take_over(self) -> None:
         """Go on from an earlier session: its frames are the trace so far, its last frame is the structure."""
@@ -238,7 +236,7 @@ def _relax(atoms: Atoms, run: RunDirectory, progress: bool, settings: OptSetting
     target = (
         FrechetCellFilter(atoms, scalar_pressure=settings.pressure_GPa / EV_PER_A3_IN_GPA) if settings.cell else atoms
     )
-    trace = _Trace(atoms, target, run.path(TRAJECTORY))
+    trace = _Trace(atoms, target, run.path(TRAJECTORY), run.log)
     if run.resumed:
         trace.take_over()
     frequencies: NDArray[np.float64] | None = None
@@ -283,7 +281,6 @@ def _descend(target: Any, trace: _Trace, run: RunDirectory, progress: bool, sett
     """
     with progress_bar("opt", total=settings.steps, show=progress) as advance:
         advance(len(trace.energies))
-        good, halvings = None, 0
         while True:
             optimiser = OPTIMIZERS[settings.optimizer](target, logfile=None)
             converged = False
@@ -291,7 +288,7 @@ def _descend(target: Any, trace: _Trace, run: RunDirectory, progress: bool, sett
                 for done in optimiser.irun(fmax=settings.fmax, steps=max(0, settings.steps - len(trace.energies))):
                     converged = bool(done)
                     trace.record()
-                    good, halvings = target.get_positions(), 0
+                    trace.way_back.evaluated()
                     advance(1, f"fmax {trace.fmaxes[-1]:.3f} eV/Å")
                     run.log(
                         f"step {len(trace.energies) - 1}: {trace.energies[-1]:.6f} eV, fmax {trace.fmaxes[-1]:.5f} eV/Å"
@@ -299,22 +296,15 @@ def _descend(target: Any, trace: _Trace, run: RunDirectory, progress: bool, sett
                     if not np.isfinite(trace.fmaxes[-1]):
                         break
                 return converged
-            except CalculatorError as error:
-                if good is None:
-                    raise
-                trace.failed = f"the calculator failed after step {len(trace.energies) - 1} ({first_line(error)})"
-                if halvings == MOST_HALVINGS:
-                    target.set_positions(good)
+            except Exception as error:  # the way back knows which of them are the calculator's
+                if not trace.way_back.shorten(error, f"after step {len(trace.energies) - 1}"):
                     target.get_forces()
                     return False
-                halvings += 1
-                run.log(f"{trace.failed}: the step is halved")
-                target.set_positions((good + target.get_positions()) / 2)
 
 
 def _cause(trace: _Trace, settings: OptSettings) -> str:
-    if trace.failed and len(trace.energies) - 1 < settings.steps:
-        return f"{trace.failed}, in {MOST_HALVINGS} shorter steps too; check its settings, or start elsewhere"
+    if trace.way_back.words:
+        return trace.way_back.cause
     return (
         f"fmax is {trace.fmaxes[-1]:.4g} eV/Angstrom after {len(trace.energies) - 1} steps and {settings.fmax:.4g} was "
         "asked for; continue with more steps, or start nearer to a minimum"

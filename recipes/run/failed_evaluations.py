@@ -1,0 +1,136 @@
+"""Evaluations that fail on the way, as an SCF does that does not converge: what counts as one, and the way back."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from ase.calculators.calculator import CalculatorError
+from numpy.typing import NDArray
+
+from dp_sim.errors import DPSimError, first_line
+
+#: A step to where the calculator fails is halved so often, at most.
+MOST_HALVINGS = 4
+#: What calculators raise for a structure that they cannot evaluate; `is_failure` knows more.
+_FAILURES = (
+    CalculatorError,
+    subprocess.SubprocessError,
+    RuntimeError,
+    ArithmeticError,
+    np.linalg.LinAlgError,
+)
+
+
+class EvaluationError(DPSimError):
+    """The calculator failed, and there is no earlier state to go back to."""
+
+
+class Movable(Protocol):
+    """What has positions that an optimiser moves: a structure, a structure with its cell, a band."""
+
+    def get_positions(self) -> NDArray[np.float64]:
+        """Return the positions."""
+
+    def set_positions(self, positions: NDArray[np.float64], /) -> None:
+        """Move it there."""
+
+
+def is_failure(error: Exception) -> bool:
+    """Tell whether an exception says that the calculator has no numbers for this structure.
+
+    Else it is a mistake in a program, a full disk, or bad input. GPAW and Psi4 raise errors of their own, which say
+    "convergence" in the names of their classes.
+    """
+    if isinstance(error, (DPSimError, NotImplementedError, RecursionError)):
+        return isinstance(error, EvaluationError)
+    return isinstance(error, _FAILURES) or any("Convergence" in kind.__name__ for kind in type(error).__mro__)
+
+
+def failure_words(error: Exception, when: str) -> str:
+    """Say that the calculator failed, when, and with which message: the beginning of a sentence.
+
+    Parameters
+    ----------
+    error
+        What it raised.
+    when
+        "after step 12", say.
+    """
+    return f"the calculator failed {when} ({first_line(error)})"
+
+
+class WayBack:
+    """The last positions at which a calculator gave numbers, and shorter steps from there.
+
+    Parameters
+    ----------
+    target
+        What is moved.
+    log
+        Called with a sentence at each shorter step.
+
+    Attributes
+    ----------
+    words
+        How the calculator failed at its last evaluation; empty where it did not.
+    """
+
+    def __init__(self, target: Movable, log: Callable[[str], object]) -> None:
+        self._target, self._log = target, log
+        self._good: NDArray[np.float64] | None = None
+        self._halvings = 0
+        self.words = ""
+
+    def evaluated(self) -> None:
+        """Remember the positions now: the calculator has given numbers there."""
+        self._good, self._halvings, self.words = self._target.get_positions().copy(), 0, ""
+
+    def shorten(self, error: Exception, when: str) -> bool:
+        """Halve the step that led to where the calculator failed.
+
+        Parameters
+        ----------
+        error
+            What was raised.
+        when
+            As in `failure_words`.
+
+        Returns
+        -------
+        bool
+            False after `MOST_HALVINGS` in a row: then the target is back at the last positions that were evaluated.
+
+        Raises
+        ------
+        Exception
+            `error` itself where it is no failure of the calculator, or an `EvaluationError` where nothing has been
+            evaluated yet.
+        """
+        if not is_failure(error):
+            raise error
+        if self._good is None:
+            raise failed_at_start(error) from error
+        self.words = failure_words(error, when)
+        if self._halvings == MOST_HALVINGS:
+            self._target.set_positions(self._good)
+            return False
+        self._halvings += 1
+        self._log(f"{self.words}: the step is halved")
+        self._target.set_positions((self._good + self._target.get_positions()) / 2)
+        return True
+
+    @property
+    def cause(self) -> str:
+        """Why a run ended with the calculator's failure, as a sentence."""
+        return f"{self.words}, in {MOST_HALVINGS} shorter steps too; check its settings, or start elsewhere"
+
+
+def failed_at_start(error: Exception) -> EvaluationError:
+    """Make the error for a calculator that fails before there is any good state."""
+    return EvaluationError(
+        "evaluation-failed",
+        f"{failure_words(error, 'at the first structure')}; check the structure and the calculator's settings",
+    )
