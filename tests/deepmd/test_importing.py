@@ -12,13 +12,13 @@ import torch
 from ase import Atoms
 from deepmd_models import MODELS, STRUCTURES, expected, model_file, structure
 from model_contract import ModelContract, open_model
+from refusals import refused
 from systems import CUTOFF
 
 from dp_sim.cli.main import status
 from dp_sim.compiled.library import register_operators
 from dp_sim.config.reading import parse_config
 from dp_sim.deepmd.importing import import_model, load_deepmd
-from dp_sim.errors import InputError, ModelFileError
 from dp_sim.model.compression import compress_file
 from dp_sim.model.evaluator import eager_model
 from dp_sim.model.model_file import load_model
@@ -229,14 +229,14 @@ def test_more_neighbours_than_places(tmp_path: Path) -> None:
 
 
 def test_a_model_of_ours_needs_no_import(imported: Path) -> None:
-    with pytest.raises(ModelFileError, match="a model of dp-sim already"):
+    with refused("model-not-deepmd", imported):
         load_deepmd(imported)
 
 
 def test_imported_models_are_not_trained_on() -> None:
     part = {"kind": "se_e2_a", "cutoff": 4.0, "switch_start": 0.5, "embedding": [4], "places": [3]}
     model = {"descriptor": "deepmd-kit", "parts": [part], "cutoff": 4.0}
-    with pytest.raises(InputError, match="for imported models; train deeppot-se"):
+    with refused("setting-invalid", "model.descriptor", "deepmd-kit", "deeppot-se"):
         parse_config({"model": model, "data": {"train": ["a.xyz"]}})
 
 

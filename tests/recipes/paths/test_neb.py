@@ -15,7 +15,6 @@ from refusals import refused
 from scipy.optimize import minimize_scalar
 from scipy.spatial.transform import Rotation
 
-from dp_sim.errors import InputError
 from dp_sim.recipes.paths.neb import find_path
 
 tblite = pytest.importorskip("tblite.ase", reason="the molecular references need tblite")
@@ -264,7 +263,7 @@ def test_a_calculator_that_tells_orientations_apart_is_found_out():
         find_path(reactant, product, FieldAlongX())
 
 
-def _bad_ends() -> dict[str, tuple[Atoms, Atoms, str]]:
+def _bad_ends() -> dict[str, tuple[Atoms, Atoms, tuple[str, ...]]]:
     cu = bulk("Cu", cubic=True)
     moved = cu.copy()
     moved.positions[0] += [0.5, 0, 0]
@@ -279,25 +278,25 @@ def _bad_ends() -> dict[str, tuple[Atoms, Atoms, str]]:
     other_fixed.set_constraint(FixAtoms([1]))
     ocu, cuo = Atoms("CuOCu", positions=np.eye(3) * 2), Atoms("CuCuO", positions=np.eye(3) * 2)
     return {
-        "count": (cu, moved[1:], "the reactant has 4 atoms and the product 3"),
-        "permuted": (ocu, cuo, "atom 1 is O in the reactant and Cu in the product; .*in another order: reorder"),
+        "count": (cu, moved[1:], ("ends-differ", "4 atoms", "product 3")),
+        "permuted": (ocu, cuo, ("ends-differ", "atom 1", "O in the reactant", "Cu in the product", "reorder")),
         "species": (
             cu,
             Atoms("CuCuCuO", positions=moved.positions, cell=cu.cell, pbc=True),
-            "atom 3 is Cu in the reactant and O in the product; give the same atoms",
+            ("ends-differ", "atom 3", "Cu in the reactant", "O in the product"),
         ),
-        "cell": (cu, stretched, "cell vector 2 is .*a path needs one cell"),
-        "pbc": (cu, slab, "periodic along"),
-        "same": (cu, cu.copy(), "are the same structure"),
-        "fixed": (fixed, fixed_moved, "atom 0 is fixed, but lies 0.500 Angstrom apart"),
-        "constraints": (fixed, other_fixed, "the constraints of reactant and product differ"),
+        "cell": (cu, stretched, ("ends-differ", "cell vector 2", "3.61", "3.971")),
+        "pbc": (cu, slab, ("ends-differ", "periodic", "[ True  True False]")),
+        "same": (cu, cu.copy(), ("ends-equal",)),
+        "fixed": (fixed, fixed_moved, ("ends-differ", "atom 0", "0.500 Angstrom")),
+        "constraints": (fixed, other_fixed, ("ends-differ", "constraints")),
     }
 
 
 @pytest.mark.parametrize("case", list(_bad_ends()))
 def test_ends_that_make_no_path(case, tmp_path):
-    reactant, product, message = _bad_ends()[case]
-    with pytest.raises(InputError, match=message):
+    reactant, product, refusal = _bad_ends()[case]
+    with refused(*refusal):
         find_path(reactant, product, EMT(), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

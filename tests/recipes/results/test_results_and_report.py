@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from refusals import refused
 
-from dp_sim.errors import InputError
 from dp_sim.recipes.results.formatting import format_value, typeset_unit
 from dp_sim.recipes.results.html import collected_html, rebuild_report, report_html
 from dp_sim.recipes.results.quantities import Estimate, Quantity
@@ -71,7 +71,7 @@ def test_plot_gives_the_named_figure():
     result = Example(converged=True)
     assert result.plot().axes[0].get_xlabel() == "x"
     assert result.plot("second") is not None
-    with pytest.raises(InputError, match=r"no figure 'secnd'.*did you mean 'second'"):
+    with refused("figure-unknown", "'secnd'", "'second'?"):
         result.plot("secnd")
 
 
@@ -143,14 +143,24 @@ def test_a_report_is_rebuilt_from_its_directory(tmp_path):
     assert rebuild_report(tmp_path / "run").read_text() == page
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": 2}', '{"schema": 1}', "\x00"])
-def test_a_damaged_result_gives_one_sentence(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ("", "file-unreadable"),
+        ("{", "file-unreadable"),
+        ("\x00", "file-unreadable"),
+        ("[]", "result-invalid"),
+        ('{"schema": 2}', "result-invalid"),
+        ('{"schema": 1}', "result-invalid"),
+    ],
+)
+def test_a_damaged_result_gives_one_sentence(tmp_path, content, code):
     (tmp_path / "result.json").write_text(content)
-    with pytest.raises(InputError, match=r"result\.json"):
+    with refused(code, tmp_path / "result.json"):
         rebuild_report(tmp_path)
     assert not (tmp_path / "report.html").exists()
 
 
 def test_no_result_gives_one_sentence(tmp_path):
-    with pytest.raises(InputError, match=r"there is no .*result\.json"):
+    with refused("file-missing", tmp_path / "result.json"):
         rebuild_report(tmp_path)
