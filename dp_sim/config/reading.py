@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from pydantic import (
 )
 
 from dp_sim.config.safe_yaml import load_yaml
-from dp_sim.config.training import LabelKeys, TrainConfig
+from dp_sim.config.training import TrainConfig
 from dp_sim.errors import InputError, nearest_name, shown
 
 
@@ -49,14 +48,6 @@ def parse_config(settings: Any, origin: str = "settings") -> TrainConfig:
         return TrainConfig.model_validate(settings)
     except ValidationError as error:
         raise InputError("setting-invalid", _message(error, TrainConfig, origin)) from None
-
-
-def as_label_keys(keys: LabelKeys | Mapping[str, str] | None) -> LabelKeys:
-    """Names of labels, given as a mapping or not at all; InputError for a label that does not exist."""
-    try:
-        return keys if isinstance(keys, LabelKeys) else LabelKeys.model_validate(keys or {})
-    except ValidationError as error:
-        raise InputError("setting-invalid", _message(error, LabelKeys, "keys")) from None
 
 
 def read_config(path: str | os.PathLike[str]) -> TrainConfig:

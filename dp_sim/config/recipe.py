@@ -36,8 +36,10 @@ def setting(
     choices: tuple[str, ...] = (),
     flags: tuple[str, ...] = (),
     metavar: str = "",
+    panel: str = "",
     may_change: bool = False,
     is_path: bool = False,
+    min_length: int | None = None,
     **bounds: float,
 ) -> Any:
     """Declare one setting of a recipe.
@@ -58,10 +60,14 @@ def setting(
         Names of the command-line option, where they are not `--name-of-the-setting`.
     metavar
         What the help shows in place of the type.
+    panel
+        Heading under which the help shows the option; by default among the command's own.
     may_change
         Whether a run may be resumed with another value.
     is_path
         Whether it names a file: config.yaml then holds its absolute path.
+    min_length
+        Characters that a text has at least.
     **bounds
         `gt`, `ge`, `lt`, `le`: above, at least, below, at most.
 
@@ -75,10 +81,11 @@ def setting(
         "choices": choices,
         "flags": flags,
         "metavar": metavar,
+        "panel": panel,
         "may_change": may_change,
         "is_path": is_path,
     }
-    return Field(default, description=meaning, json_schema_extra=extra, **bounds)  # type: ignore[call-overload]
+    return Field(default, description=meaning, json_schema_extra=extra, min_length=min_length, **bounds)  # type: ignore[call-overload]
 
 
 def described(info: FieldInfo) -> dict[str, Any]:
@@ -262,6 +269,7 @@ def parameters_text(settings: type[RecipeSettings], order: Sequence[str]) -> str
 def documented(settings: type[RecipeSettings]) -> Callable[[Function], Function]:
     """Add the settings to the Parameters section of a recipe's docstring, which lists its structures and calculator.
 
+    A keyword that the docstring explains itself is left as it is.
     Nothing else of the function changes: `help`, an editor and a type checker see its own signature.
     """
 
@@ -271,7 +279,10 @@ def documented(settings: type[RecipeSettings]) -> Callable[[Function], Function]
         if section is None:
             raise TypeError(f"the docstring of {function.__name__} has no Parameters section")
         end = section.end()
-        entries = parameters_text(settings, tuple(inspect.signature(function).parameters))
+        heads = re.findall(r"^\w.*", section[0], flags=re.MULTILINE)
+        explained = {name for head in heads for name in head.partition(" : ")[0].split(", ")}
+        order = [name for name in inspect.signature(function).parameters if name not in explained]
+        entries = parameters_text(settings, order)
         function.__doc__ = f"{text[:end].rstrip()}\n{entries}\n{text[end:]}".rstrip() + "\n"
         return function
 

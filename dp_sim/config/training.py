@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from dp_sim.config.label_keys import LabelKeys
 from dp_sim.config.model import ModelConfig
 from dp_sim.config.section import Section, refuse_keys_of_others, without_keys_of_others
 
@@ -23,15 +24,6 @@ _OPTIMIZER_KEYS = {
     "soap": _DESCENT_KEYS,
     "rlekf": ("block_size", "force_groups", "forgetting", "forgetting_rate"),
 }
-
-
-class LabelKeys(Section):
-    """Names of labels in files that ASE reads; None finds the well-known ones. A virial named alone is read alone."""
-
-    energy: str | None = Field(None, min_length=1, description="of the energy, such as REF_energy")
-    forces: str | None = Field(None, min_length=1, description="of the forces")
-    virial: str | None = Field(None, min_length=1, description="of the virial, eV")
-    stress: str | None = Field(None, min_length=1, description="of the stress, eV/Angstrom^3 in ASE's sign")
 
 
 class DataConfig(Section):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from dp_sim.config.training import LabelKeys
+from dp_sim.config.label_keys import LabelKeys
 from dp_sim.datasets.formats import dpdata_files
 from dp_sim.datasets.formats.ase_files import read_ase
 from dp_sim.datasets.formats.deepmd_folders import read_deepmd_folder

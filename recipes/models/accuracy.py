@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from typing_extensions import override
 
-from dp_sim.config.reading import as_label_keys
-from dp_sim.config.training import LabelKeys
+from dp_sim.config.recipe import documented
 from dp_sim.datasets.reading import read_all
 from dp_sim.datasets.remarks import Remarks
 from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.calculators import as_calculator, loaded_model
 from dp_sim.recipes.models.data_remarks import say
+from dp_sim.recipes.models.settings import AccuracySettings
 from dp_sim.recipes.results.figures import COLOURS, new_panels
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
@@ -115,11 +115,15 @@ def parity_figure(parities: Sequence[Parity]) -> Figure:
     return figure
 
 
+@documented(AccuracySettings)
 def measure_accuracy(
     model: Any,
     data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
-    keys: LabelKeys | Mapping[str, str] | None = None,
+    energy_key: str | None = None,
+    forces_key: str | None = None,
+    virial_key: str | None = None,
+    stress_key: str | None = None,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -134,12 +138,6 @@ def measure_accuracy(
         A model file, a list of them (a committee) or a DPCalculator.
     data
         Files that ASE reads (FILE@INDEX for a part), DeePMD-kit folders, or dpdata:FORMAT:FILE.
-    keys
-        Names of the labels (energy, forces, virial, stress) where they are not found by themselves.
-    out, overwrite, resume, progress
-        As for every recipe. There is nothing to continue: `resume` starts again.
-    seed
-        Kept for the record: nothing here is random.
 
     Returns
     -------
@@ -149,8 +147,9 @@ def measure_accuracy(
     Raises
     ------
     InputError
-        No model of ours, unreadable data, or an element that the model does not know.
+        No model of ours, unreadable data, an element that the model does not know, or an empty name of a label.
     """
+    settings = AccuracySettings.taken_from(locals())
     calculator = as_calculator(model)
     loaded = loaded_model(calculator)
     if loaded is None:
@@ -158,27 +157,15 @@ def measure_accuracy(
             "calculator-kind",
             f"accuracy is measured for dp-sim models, got {type(calculator).__name__}; give a model file",
         )
-    sources = [data] if isinstance(data, (str, os.PathLike)) else list(data)
-    keys = as_label_keys(keys)
+    sources = [str(source) for source in ([data] if isinstance(data, (str, os.PathLike)) else data)]
     remarks = Remarks()
     with progress_bar("read", total=None, show=progress) as advance:
-        frames = read_all(sources, keys=keys, remarks=remarks, on_frame=advance)
+        frames = read_all(sources, keys=settings.label_keys(), remarks=remarks, on_frame=advance)
     for frame in frames:
         loaded.species_index(frame.numbers, frame.name)
-    given = {label: key for label, key in keys.model_dump().items() if key is not None}
-    settings = {"data": [str(source) for source in sources], **({"keys": given} if given else {})}
     with (
-        RunDirectory(
-            "test",
-            out,
-            settings=settings,
-            structures=[],
-            calculator=calculator,
-            seed=seed,
-            overwrite=overwrite,
-            resume=resume,
-            resumable=False,
-            data=[str(source) for source in sources],
+        RunDirectory.of(
+            settings, out, structures=[], calculator=calculator, overwrite=overwrite, resume=resume, data=sources
         ) as run,
         progress_bar("test", total=len(frames), show=progress) as advance,
     ):

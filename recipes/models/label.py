@@ -14,18 +14,20 @@ from typing import Any
 from ase import Atoms
 from ase.io import write
 
+from dp_sim.config.recipe import documented
 from dp_sim.datasets.label_reading.of_atoms import drop_labels
 from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.calculators import as_calculator, calculator_settings, model_sha256
 from dp_sim.recipes.inputs.identity import structures_sha256
 from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.models.settings import LabelSettings
 from dp_sim.recipes.results.frames import append_frame, evaluated_copy, whole_frames, write_frames
 from dp_sim.recipes.run.interrupts import whole_steps
 from dp_sim.recipes.run.progress import progress_bar
 
 logger = logging.getLogger("dp_sim")
-#: Key under which an unfinished file says which structure a frame came from.
-_SOURCE = "dp_sim_source"
+#: Key under which an unfinished file keeps the fingerprint of what a frame was made from.
+_FINGERPRINT_KEY = "dp_sim_source"
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,16 @@ class Labelled:
     failed: dict[int, str]
 
 
+@documented(LabelSettings)
 def label_structures(
     structures: Sequence[Atoms],
     calc: Any,
-    out: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
     *,
     overwrite: bool = False,
     resume: bool = False,
     progress: bool = True,
+    seed: int = 0,
 ) -> Labelled:
     """Label structures and write them to the extended XYZ file `out`, which appears when all are done.
 
@@ -63,21 +67,18 @@ def label_structures(
 
     Parameters
     ----------
-    structures
+    structures : sequence of ase.Atoms
         Structures; their own labels, under whatever well-known names, are replaced.
-    calc
+    calc : ase.calculators.calculator.Calculator, path or sequence of paths
         An ASE calculator, a model file, or a list of model files.
-    out
-        The file of labelled structures.
-    overwrite, resume
-        Replace an earlier file, or continue an unfinished one.
-    progress
-        Show a progress bar.
+    out : path or None, default None
+        The file of labelled structures; None: no file.
 
     Returns
     -------
     Labelled
-        The labelled structures, and those that failed.
+        The labelled structures, with energy (eV), forces (eV/Angstrom) and, where the calculator gives it, stress
+        (eV/Angstrom^3), and those that failed.
 
     Raises
     ------
@@ -85,37 +86,48 @@ def label_structures(
         `out` or an unfinished file exists and neither `overwrite` nor `resume` is given; the unfinished file comes from
         other structures or another calculator; no structure can be labelled.
     """
-    out = Path(out)
+    LabelSettings.taken_from(locals())
+    if overwrite and resume:
+        raise InputError("options-exclude-each-other", "overwrite and resume exclude each other; give one of them")
     calculator = as_calculator(calc)
-    sources = [_source(number, atoms, calculator) for number, atoms in enumerate(structures)]
-    partial = unfinished_file(out)
-    done = _earlier(out, partial, sources, overwrite=overwrite, resume=resume)
+    fingerprints = [_fingerprint(number, atoms, calculator) for number, atoms in enumerate(structures)]
+    out = None if out is None else Path(out)
+    partial = None if out is None else unfinished_file(out)
+    done = {} if out is None else _read_unfinished(out, fingerprints, overwrite=overwrite, resume=resume)
     continued, failed = len(done), dict[int, str]()
     dropped: set[str] = set()
     with progress_bar("label", total=len(structures), show=progress) as advance:
-        for number, (atoms, source) in enumerate(zip(structures, sources, strict=True)):
-            if source not in done:
+        for number, (atoms, fingerprint) in enumerate(zip(structures, fingerprints, strict=True)):
+            if fingerprint not in done:
                 try:
                     dropped.update(drop_labels(atoms := atoms.copy()))
                     frame = evaluated_copy(prepare_atoms(atoms, calculator, f"structure {number}"))
                 except InputError as error:
                     failed[number] = str(error)
                 else:
-                    frame.info[_SOURCE] = source
-                    with whole_steps():
-                        append_frame(partial, frame)
-                    done[source] = frame
+                    _keep(frame, fingerprint, partial)
+                    done[fingerprint] = frame
             advance()
     if not done:
         raise InputError("labels-failed", f"no structure could be labelled; the first says: {failed[0]}")
     if dropped:
-        logger.warning("%s: labels that the structures had are not kept: %s", out, ", ".join(sorted(dropped)))
-    frames = [done[source] for source in sources if source in done]
+        where = "" if out is None else f"{out}: "
+        logger.warning("%slabels that the structures had are not kept: %s", where, ", ".join(sorted(dropped)))
+    frames = [done[fingerprint] for fingerprint in fingerprints if fingerprint in done]
     for frame in frames:
-        del frame.info[_SOURCE]
-    write_frames(out, frames)
-    partial.unlink()
+        frame.info.pop(_FINGERPRINT_KEY, None)
+    if out is not None and partial is not None:
+        write_frames(out, frames)
+        partial.unlink()
     return Labelled(frames, continued, failed)
+
+
+def _keep(frame: Atoms, fingerprint: str, partial: Path | None) -> None:
+    """Append a labelled frame to the unfinished file, if there is one."""
+    if partial is not None:
+        frame.info[_FINGERPRINT_KEY] = fingerprint
+        with whole_steps():
+            append_frame(partial, frame)
 
 
 def unfinished_file(out: Path) -> Path:
@@ -123,16 +135,15 @@ def unfinished_file(out: Path) -> Path:
     return out.with_name(f".{out.name}.partial")
 
 
-def _source(number: int, atoms: Atoms, calculator: Any) -> str:
-    """Make a token of structure, place and calculator: a label is only taken over where all three are the same."""
+def _fingerprint(number: int, atoms: Atoms, calculator: Any) -> str:
+    """Identify a label by number, structure and calculator: it is only taken over where all three are the same."""
     what = [structures_sha256([atoms]), calculator_settings(calculator), model_sha256(calculator)]
     return f"{number}-{hashlib.sha256(json.dumps(what, default=str).encode()).hexdigest()[:16]}"
 
 
-def _earlier(out: Path, partial: Path, sources: list[str], *, overwrite: bool, resume: bool) -> dict[str, Atoms]:
-    """Read the frames of an unfinished file by their source; refuse or remove files that must not be there."""
-    if overwrite and resume:
-        raise InputError("options-exclude-each-other", "overwrite and resume exclude each other; give one of them")
+def _read_unfinished(out: Path, fingerprints: list[str], *, overwrite: bool, resume: bool) -> dict[str, Atoms]:
+    """Read the frames of an unfinished file by their fingerprints; refuse or remove files that must not be there."""
+    partial = unfinished_file(out)
     if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
         raise InputError("target-not-writable", f"cannot write {out}; choose a folder that exists and is writable")
     if out.is_dir():
@@ -149,8 +160,8 @@ def _earlier(out: Path, partial: Path, sources: list[str], *, overwrite: bool, r
             "run-unfinished",
             f"{out} was begun and not finished; give --resume to continue it or --overwrite to start over",
         )
-    frames = {frame.info.get(_SOURCE, ""): frame for frame in whole_frames(partial)}
-    if not frames.keys() <= set(sources):
+    frames = {frame.info.get(_FINGERPRINT_KEY, ""): frame for frame in whole_frames(partial)}
+    if not frames.keys() <= set(fingerprints):
         raise InputError(
             "run-differs",
             f"the unfinished labels of {out} come from other structures or another calculator; "

@@ -128,12 +128,18 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         calculator: Any,
         overwrite: bool,
         resume: bool,
+        data: Sequence[str] = (),
+        constants: Mapping[str, Any] | None = None,
     ) -> RunDirectory:
-        """Make the directory of a run with these settings, which know what may change when it is resumed."""
+        """Make the directory of a run with these settings, which know what may change when it is resumed.
+
+        `constants` of the recipe stand beside its settings in config.yaml, and so do the sources of `data`.
+        """
+        fixed = {**({"data": list(data)} if data else {}), **(constants or {})}
         return cls(
             settings.recipe,
             directory,
-            settings=settings.as_used(),
+            settings={**fixed, **settings.as_used()},
             structures=structures,
             calculator=calculator,
             seed=settings.seed,
@@ -141,7 +147,8 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
             resume=resume,
             resumable=settings.resumable,
             may_change=settings.may_change(),
-            repeated_by=_repeating_command(settings.recipe, len(structures), calculator),
+            data=data,
+            repeated_by=_repeating_command(settings.recipe, len(structures), calculator) if structures else "",
         )
 
     def __enter__(self) -> RunDirectory:

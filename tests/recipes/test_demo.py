@@ -11,7 +11,7 @@ import yaml
 from refusals import refused
 
 from dp_sim.cli.main import status
-from dp_sim.recipes import demo
+from dp_sim.recipes.demo import water as demo
 
 pytest.importorskip("openmmtorch", reason="the demo runs the liquid in OpenMM with TorchForce", exc_type=ImportError)
 

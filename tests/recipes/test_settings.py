@@ -11,15 +11,19 @@ import numpy as np
 import pytest
 from refusals import refused
 
+from dp_sim.config.label_keys import LabelKeys
 from dp_sim.config.recipe import RecipeSettings, expectation, phrase, plain_type
+from dp_sim.recipes.demo.settings import DemoSettings
+from dp_sim.recipes.demo.water import run_demo
 from dp_sim.recipes.dynamics.settings import NPTSettings, NVESettings, NVTSettings
+from dp_sim.recipes.models.settings import AccuracySettings, LabelSettings
 from dp_sim.recipes.paths.settings import IRCSettings, NEBSettings, TSSettings
 from dp_sim.recipes.speed.settings import BenchSettings
 from dp_sim.recipes.static.settings import EvalSettings, OptSettings, VibSettings
 
 ALL = (
-    BenchSettings, EvalSettings, IRCSettings, NEBSettings, NPTSettings, NVESettings, NVTSettings, OptSettings,
-    TSSettings, VibSettings,
+    AccuracySettings, BenchSettings, DemoSettings, EvalSettings, IRCSettings, LabelSettings, NEBSettings, NPTSettings,
+    NVESettings, NVTSettings, OptSettings, TSSettings, VibSettings,
 )  # fmt: skip
 #: What each of them needs at least.
 NEEDED = {
@@ -28,6 +32,8 @@ NEEDED = {
     "npt": {"steps": 100, "temperature_K": 300},
 }
 RUN_KEYWORDS = {"out": None, "overwrite": False, "resume": False, "progress": True}
+#: The demo is its files, and says which of its parts is running.
+OTHER_KEYWORDS = {"demo": {"out": "demo", "on_part": inspect.signature(run_demo).parameters["on_part"].default}}
 
 
 def function_of(settings: type[RecipeSettings]):
@@ -37,7 +43,9 @@ def function_of(settings: type[RecipeSettings]):
 
 def keywords_of(settings: type[RecipeSettings]) -> dict[str, inspect.Parameter]:
     parameters = inspect.signature(function_of(settings)).parameters
-    return {name: one for name, one in parameters.items() if one.kind is inspect.Parameter.KEYWORD_ONLY}
+    return {
+        name: one for name, one in parameters.items() if one.kind is one.KEYWORD_ONLY or one.default is not one.empty
+    }
 
 
 def test_every_recipe_has_settings():
@@ -58,7 +66,9 @@ def test_the_signature_is_that_of_the_settings(settings):
         name: inspect.Parameter.empty if info.is_required() else info.default
         for name, info in settings.model_fields.items()
     }
-    assert {name: one.default for name, one in keywords.items()} == defaults | RUN_KEYWORDS
+    assert {name: one.default for name, one in keywords.items()} == (
+        defaults | RUN_KEYWORDS | OTHER_KEYWORDS.get(settings.recipe, {})
+    )
     hints = typing.get_type_hints(function_of(settings))
     for name, info in settings.model_fields.items():
         kind, several, optional = plain_type(info.annotation)
@@ -77,7 +87,8 @@ def test_the_docstring_explains_every_keyword(settings):
     for info in settings.model_fields.values():
         assert phrase(info) in words
     documented = [line.partition(" : ")[0] for line in section.splitlines() if re.match(r"\w+ : ", line)]
-    assert documented == list(keywords_of(settings))
+    inputs = set(inspect.signature(function_of(settings)).parameters) - set(keywords_of(settings))
+    assert [name for name in documented if name not in inputs] == list(keywords_of(settings))
     assert max(map(len, section.splitlines())) <= 120
     assert "Raises\n------" in text.partition(section)[2]
 
@@ -143,6 +154,15 @@ def test_what_is_kept_of_a_run():
     }  # fmt: skip
     assert OptSettings.may_change() == ("fmax", "steps", "optimizer", "check_minimum")
     assert NPTSettings.may_change() == ("steps",)
+
+
+def test_names_of_labels():
+    settings = AccuracySettings.check({"energy_key": "pbe_energy", "stress_key": "pbe_stress"})
+    assert settings.label_keys() == LabelKeys(energy="pbe_energy", stress="pbe_stress")
+    with refused("label-key-empty", "forces_key"):
+        AccuracySettings.check({"forces_key": ""})
+    for label, info in LabelKeys.model_fields.items():  # one meaning in the training input and on the command line
+        assert phrase(info) == phrase(AccuracySettings.model_fields[f"{label}_key"])
 
 
 def test_what_is_expected_is_said_from_type_and_bounds():

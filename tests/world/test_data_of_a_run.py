@@ -163,6 +163,6 @@ def test_names_of_labels_in_a_training_input(folder: Path) -> None:
     assert "energy: read from 'pbe_energy' (4 frames)" in named.remarks
     with refused("setting-invalid", "keys.energie"):
         run("typo", keys={"energie": "pbe_energy"})
-    by_keys = measure_accuracy("named/model.pt", "pbe.extxyz", keys={"forces": "pbe_forces"}, progress=False)
+    by_keys = measure_accuracy("named/model.pt", "pbe.extxyz", forces_key="pbe_forces", progress=False)
     assert by_keys.total.energy.mae is None
     assert by_keys.total.forces.mae is not None

@@ -12,7 +12,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from refusals import refused
 
-from dp_sim.config.training import LabelKeys
+from dp_sim.config.label_keys import LabelKeys
 from dp_sim.datasets.formats.ase_files import read_ase
 from dp_sim.datasets.frames import Frame
 from dp_sim.datasets.label_reading.names import may_be_meant

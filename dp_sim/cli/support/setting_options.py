@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -21,6 +22,37 @@ def option_parameters(settings: type[RecipeSettings]) -> list[inspect.Parameter]
     return [_parameter(name, info) for name, info in sorted(own, key=lambda one: not one[1].is_required())]
 
 
+def with_options(command: Callable[..., None], settings: type[RecipeSettings]) -> Callable[..., None]:
+    """Give a command an option for each setting, in place of its `**own`.
+
+    Parameters
+    ----------
+    command
+        Its positional parameters stand before the settings in the help, its keyword-only ones after them.
+    settings
+        Of the recipe that it calls.
+
+    Returns
+    -------
+    callable
+        The command, with the signature that typer reads.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    kind = inspect.Parameter
+    own = [one for one in signature.parameters.values() if one.kind is not kind.VAR_KEYWORD]
+    before = [one.replace(kind=kind.KEYWORD_ONLY) for one in own if one.kind is kind.POSITIONAL_OR_KEYWORD]
+    after = [one for one in own if one.kind is kind.KEYWORD_ONLY]
+
+    @functools.wraps(command)
+    def called(**values: Any) -> None:
+        command(**values)
+
+    called.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*before, *option_parameters(settings), *after]
+    )
+    return called
+
+
 def flags_of(name: str, info: FieldInfo) -> tuple[str, ...]:
     """Return the names of a setting's option; those of a switch are one, with what turns it off."""
     flags: tuple[str, ...] = described(info)["flags"] or ("--" + name.replace("_", "-"),)
@@ -38,6 +70,7 @@ def _parameter(name: str, info: FieldInfo) -> inspect.Parameter:
         help=_help(info),
         metavar=extra["metavar"] or "|".join(choices) or None,
         autocompletion=_completion(choices) if choices else None,
+        rich_help_panel=extra["panel"] or None,
     )
     typed: Any = list[kind] if several else kind  # type: ignore[valid-type]
     required = info.is_required()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dp_sim.config.training import LabelKeys
+from dp_sim.config.label_keys import LabelKeys
 from dp_sim.datasets.formats import vasp
 from dp_sim.datasets.frames import Frame
 from dp_sim.datasets.label_reading.of_atoms import frame_from_atoms

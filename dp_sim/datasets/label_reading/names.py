@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dp_sim.config.training import LabelKeys
+from dp_sim.config.label_keys import LabelKeys
 from dp_sim.errors import InputError
 
 #: Prefixes of a label's name: MACE (REF_), GAP (dft_), and others in use.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dp_sim.config.training import LabelKeys
+from dp_sim.config.label_keys import LabelKeys
 from dp_sim.datasets.frames import Frame
 from dp_sim.datasets.label_reading import names, tensors
 from dp_sim.datasets.label_reading.names import NamedLabel

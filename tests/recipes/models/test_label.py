@@ -64,6 +64,15 @@ def test_a_structure_that_fails_is_left_out_and_named(tmp_path):
     assert len(read(tmp_path / "out.extxyz", index=":")) == 1
 
 
+def test_without_a_file_the_labels_are_those_of_one(tmp_path):
+    labelled = label_structures(STRUCTURES, EMT(), progress=False)
+    written = label_structures(STRUCTURES, EMT(), tmp_path / "out.extxyz", progress=False)
+    for ours, theirs in zip(labelled.frames, written.frames, strict=True):
+        assert ours.info == theirs.info == {}
+        assert ours.get_potential_energy() == theirs.get_potential_energy()
+        np.testing.assert_array_equal(ours.get_forces(), theirs.get_forces())
+
+
 def test_nothing_is_written_when_nothing_can_be_labelled(tmp_path):
     with refused("labels-failed"):
         label_structures([Atoms("U")], EMT(), tmp_path / "out.extxyz")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from dp_sim.config.training import LabelKeys
+    from dp_sim.config.label_keys import LabelKeys
     from dp_sim.datasets.findings import Finding
     from dp_sim.datasets.label_summary import LabelSummary
     from dp_sim.datasets.remarks import Remarks

@@ -7,21 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from dp_sim.cli.commands.models.label_keys import (
-    EnergyKeyOption,
-    ForcesKeyOption,
-    StressKeyOption,
-    VirialKeyOption,
-    label_keys,
-)
 from dp_sim.cli.support.figures import PLOT_FORMATS, save_figure
-from dp_sim.cli.support.options import (
-    QuietOption,
-    VerboseOption,
-    check_folder,
-    set_up,
-)
+from dp_sim.cli.support.options import QuietOption, VerboseOption, check_folder, set_up
 from dp_sim.cli.support.panels import MODELS
+from dp_sim.cli.support.setting_options import with_options
+from dp_sim.config.label_keys import LabelKeySettings
 
 #: Neighbours are counted no farther out, Angstrom: their number grows with the cube.
 LONGEST_RADIUS = 30.0
@@ -31,7 +21,7 @@ _DERIVED_UNITS = {"forces": "eV/Angstrom", "virial": "eV", "stress (ASE)": "eV/A
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command(rich_help_panel=MODELS)(info)
+    app.command(rich_help_panel=MODELS)(with_options(info, LabelKeySettings))
 
 
 def info(
@@ -61,12 +51,10 @@ def info(
     strict: Annotated[
         bool, typer.Option("--strict", help="Of data: end with status 2 where anything odd is found.")
     ] = False,
-    energy_key: EnergyKeyOption = None,
-    forces_key: ForcesKeyOption = None,
-    virial_key: VirialKeyOption = None,
-    stress_key: StressKeyOption = None,
+    *,
     verbose: VerboseOption = 0,
     quiet: QuietOption = False,
+    **names: Any,
 ) -> None:
     """Show what is in a model file (species, networks, training) or in data (labels, neighbours, first settings)."""
     set_up(verbose, quiet)
@@ -85,7 +73,7 @@ def info(
             "model-needs-import",
             f"{source} looks like a model of DeePMD-kit; import it first: dp-sim import {source} -o model.pt",
         )
-    keys = label_keys(energy_key, forces_key, virial_key, stress_key)
+    keys = LabelKeySettings.check(names).label_keys()
     if not is_archive(Path(source)):
         from dp_sim.cli.commands.models.data_tables import show_data
 

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from dp_sim.cli.commands.models.label_keys import (
-    EnergyKeyOption,
-    ForcesKeyOption,
-    StressKeyOption,
-    VirialKeyOption,
-    label_keys,
-)
 from dp_sim.cli.support.either_order import ModelFirst, tell_model
 from dp_sim.cli.support.options import (
     DeviceOption,
@@ -26,11 +19,14 @@ from dp_sim.cli.support.options import (
     set_up,
 )
 from dp_sim.cli.support.panels import MODELS
+from dp_sim.cli.support.setting_options import with_options
+from dp_sim.recipes.models.settings import AccuracySettings
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("test", rich_help_panel=MODELS)(measure)
+    command = with_options(measure, AccuracySettings)
+    app.command(AccuracySettings.recipe, help=AccuracySettings.__doc__, rich_help_panel=MODELS)(command)
 
 
 def measure(
@@ -47,10 +43,7 @@ def measure(
         list[Path] | None,
         typer.Option("-m", "--model", metavar="FILE", help="The model, or more of a committee."),
     ] = None,
-    energy_key: EnergyKeyOption = None,
-    forces_key: ForcesKeyOption = None,
-    virial_key: VirialKeyOption = None,
-    stress_key: StressKeyOption = None,
+    *,
     out: OutOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = None,
@@ -58,8 +51,9 @@ def measure(
     threads: ThreadsOption = None,
     verbose: VerboseOption = 0,
     quiet: QuietOption = False,
+    **own: Any,
 ) -> None:
-    """MAE and RMSE of energy per atom, forces and virial on labelled data, with a parity plot."""
+    """Tell the model from the data, and measure."""
     set_up(verbose, quiet, threads)
     from dp_sim.cli.support.ending import end
     from dp_sim.cli.support.run_place import check_place, run_place, saying_where
@@ -70,10 +64,10 @@ def measure(
         [model, *(data or [])], chosen_by_option=bool(more), needed="test needs a model and labelled data"
     )
     files = [*named, *(str(path) for path in more or ())]
-    place = run_place(out, files[0], "test", again=overwrite)
+    AccuracySettings.check(own)
+    place = run_place(out, files[0], AccuracySettings.recipe, again=overwrite)
     check_place(place, overwrite=overwrite, resume=False)
-    keys = label_keys(energy_key, forces_key, virial_key, stress_key)
     calculator = as_calculator(files, device=device, dtype=dtype)
-    with saying_where(out, place, resumable=False, quiet=quiet):
-        result = measure_accuracy(calculator, sources, keys=keys, out=place, overwrite=overwrite, progress=not quiet)
+    with saying_where(out, place, resumable=AccuracySettings.resumable, quiet=quiet):
+        result = measure_accuracy(calculator, sources, out=place, overwrite=overwrite, progress=not quiet, **own)
     end(result, place, quiet=quiet)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -16,30 +17,39 @@ from dp_sim.cli.support.options import (
     set_up,
 )
 from dp_sim.cli.support.panels import START
+from dp_sim.cli.support.setting_options import with_options
+from dp_sim.recipes.demo.settings import DemoSettings
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command(rich_help_panel=START)(demo)
+    command = with_options(demo, DemoSettings)
+    app.command(DemoSettings.recipe, help=DemoSettings.__doc__, rich_help_panel=START)(command)
 
 
 def demo(
+    *,
     out: OutOption = None,
-    seed: SeedOption = None,
+    seed: SeedOption = DemoSettings.model_fields["seed"].default,
     overwrite: OverwriteOption = False,
     threads: ThreadsOption = None,
     verbose: VerboseOption = 0,
     quiet: QuietOption = False,
+    **own: Any,
 ) -> None:
-    """Train on the shipped water data, relax and vibrate a molecule, run the liquid in OpenMM; one HTML page."""
+    """Run the demo in `out`, by default in the directory `demo`."""
     set_up(verbose, quiet, threads)
     from dp_sim.cli.support.ending import end
     from dp_sim.cli.support.run_place import check_place, saying_where
-    from dp_sim.recipes.demo import run_demo
 
+    settings = DemoSettings.check({"seed": seed, **own})
     directory = out or Path("demo")
     check_place(directory, overwrite=overwrite, resume=False)
+    from dp_sim.recipes.demo.water import run_demo
+
     say = (lambda sentence: None) if quiet else typer.echo
-    with saying_where(out, directory, resumable=False, quiet=quiet):
-        result = run_demo(out=directory, overwrite=overwrite, progress=not quiet, seed=seed or 0, on_part=say)
+    with saying_where(out, directory, resumable=DemoSettings.resumable, quiet=quiet):
+        result = run_demo(
+            out=directory, on_part=say, overwrite=overwrite, progress=not quiet, seed=settings.seed, **own
+        )
     end(result, directory, quiet=quiet)

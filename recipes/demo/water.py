@@ -13,9 +13,11 @@ from ase import Atoms
 from ase.io import read
 from typing_extensions import override
 
+from dp_sim.config.recipe import documented
 from dp_sim.errors import InputError, import_optional
 from dp_sim.files import write_text
 from dp_sim.model.compression import compress_file
+from dp_sim.recipes.demo.settings import DemoSettings
 from dp_sim.recipes.dynamics.npt import NPTResult, run_npt
 from dp_sim.recipes.dynamics.nvt import NVTResult, run_nvt
 from dp_sim.recipes.models.train import TrainResult, train
@@ -124,28 +126,23 @@ def example(name: str) -> Path:
     return folder
 
 
+@documented(DemoSettings)
 def run_demo(
     *,
     out: str | os.PathLike[str] = "demo",
+    on_part: Callable[[str], Any] = lambda sentence: None,
     overwrite: bool = False,
     resume: bool = False,
     progress: bool = True,
     seed: int = 0,
-    on_part: Callable[[str], Any] = lambda sentence: None,
 ) -> DemoResult:
     """Train on the shipped water data, then use the model in ASE and in OpenMM; one HTML page shows it all.
 
     Parameters
     ----------
-    out
+    out : path, default 'demo'
         Directory with one folder for each part, and report.html for all of them.
-    overwrite, resume
-        Replace an earlier run. There is nothing half-done to continue: `resume` starts again.
-    progress
-        Show progress bars.
-    seed
-        Of the training and of the dynamics.
-    on_part
+    on_part : callable
         Called with a sentence before each part.
 
     Returns
@@ -158,16 +155,16 @@ def run_demo(
     InputError
         OpenMM or its plugin for torch is missing, or the directory holds something else.
     """
+    settings = DemoSettings.taken_from(locals())
     import_optional("openmm", extra="openmm", purpose="the demo")
     folder = example("water")
-    settings = {"temperature_K": TEMPERATURE_K, "pressure_bar": PRESSURE_BAR, "steps": [NVT_STEPS, NPT_STEPS]}
+    constants = {"temperature_K": TEMPERATURE_K, "pressure_bar": PRESSURE_BAR, "steps": [NVT_STEPS, NPT_STEPS]}
     liquid, molecule = read(folder / "water.extxyz"), read(folder / "water_molecule.extxyz")
-    with RunDirectory(
-        "demo", out, settings=settings, structures=[liquid], calculator=None, seed=seed,
-        overwrite=overwrite, resume=resume, resumable=False,
-    ) as run:  # fmt: skip
+    with RunDirectory.of(
+        settings, out, structures=[liquid], calculator=None, overwrite=overwrite, resume=resume, constants=constants
+    ) as run:
         directory = Path(out)
-        shared = _Shared(overwrite=overwrite or resume, progress=progress, seed=seed)
+        shared = _Shared(overwrite=overwrite or resume, progress=progress, seed=settings.seed)
         on_part("1/5  training a Deep Potential on GFN1-xTB water")
         training = train(folder / "demo.yaml", out=directory / "train", **shared)
         model = str(training.model_path)

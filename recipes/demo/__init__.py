@@ -1,0 +1,1 @@
+"""The demo: every step from labelled data to properties, on the shipped water."""

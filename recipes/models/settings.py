@@ -1,0 +1,23 @@
+"""Settings of the recipes that make data and measure models; those of training are in `dp_sim.config.training`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from dp_sim.config.label_keys import LabelKeySettings
+from dp_sim.config.recipe import RecipeSettings
+
+
+class AccuracySettings(LabelKeySettings):
+    """MAE and RMSE of energy per atom, forces and virial on labelled data, with a parity plot."""
+
+    recipe: ClassVar[str] = "test"
+    function: ClassVar[str] = "dp_sim.recipes.models.accuracy:measure_accuracy"
+    resumable: ClassVar[bool] = False
+
+
+class LabelSettings(RecipeSettings):
+    """Label structures with energy, forces and stress from a reference calculator."""
+
+    recipe: ClassVar[str] = "label"
+    function: ClassVar[str] = "dp_sim.recipes.models.label:label_structures"
