@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from dp_sim.config.recipe import documented
 from dp_sim.recipes.dynamics import estimators
+from dp_sim.recipes.dynamics.engines import engine_class
 from dp_sim.recipes.dynamics.loop import Recorded
 from dp_sim.recipes.dynamics.plan import Plan, run_dynamics
 from dp_sim.recipes.dynamics.production import Production
@@ -24,9 +25,6 @@ from dp_sim.units import EV_PER_A3_IN_BAR
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-#: Standard deviation of the volume over its mean up to which OpenMM's barostat samples it without bias.
-SOFTEST = 0.28
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,8 +135,7 @@ def run_npt(
     last digit with engine="ase", and only in its averages with engine="openmm", whose checkpoints leave out the
     barostat.
     """
-    settings = NPTSettings.taken_from(locals())
-    return run_dynamics(settings, atoms, calc, analyse, out=out, overwrite=overwrite, resume=resume, progress=progress)
+    return run_dynamics(NPTSettings, analyse, locals())
 
 
 def analyse(recorded: Recorded, plan: Plan) -> NPTResult:
@@ -148,7 +145,8 @@ def analyse(recorded: Recorded, plan: Plan) -> NPTResult:
     assert pressure_bar is not None
     production = Production(recorded, plan, {"potential_eV": "potential energy", "volume_A3": "volume"})
     every = production.steps_per_sample
-    production.unusable = production.unusable or _too_soft(production, plan)
+    if not production.unusable:
+        production.unusable = engine_class(plan.settings.engine).biased_volumes(production.series("volume_A3"))
 
     def volume() -> NDArray[np.float64]:
         return production.series("volume_A3")
@@ -174,27 +172,4 @@ def analyse(recorded: Recorded, plan: Plan) -> NPTResult:
         heat_capacity_kB=heat_capacity,
         heat_capacity_kB_per_atom=per_atom,
         pressure_bar=production.mean("pressure_bar", "bar", "pressure"),
-    )
-
-
-def _too_soft(production: Production, plan: Plan) -> str:
-    """Why OpenMM's barostat does not sample this volume; empty if it does, or is not in use."""
-    if plan.settings.engine != "openmm" or production.unusable:
-        return ""
-    return barostat_bias(production.series("volume_A3"))
-
-
-def barostat_bias(volume_A3: NDArray[np.float64]) -> str:
-    """Why OpenMM's Monte Carlo barostat gives volumes that are too low where they fluctuate this much; else empty.
-
-    It adapts its step, but to no more than 0.3 of the present volume. Where the volume fluctuates so much that it would
-    take longer steps, they grow with the volume, and it lingers where it is small: an ideal gas of 2, 4, 8 molecules
-    comes out 45, 19, 6 % too small, one of 10 or more (which fluctuates by 0.30) right.
-    """
-    spread = float(volume_A3.std() / volume_A3.mean())
-    if spread <= SOFTEST:
-        return ""
-    return (
-        f"the volume fluctuates by {spread:.2f} of its mean, and OpenMM's barostat samples volumes that are too small "
-        f"above {SOFTEST}: use engine='ase', or more molecules"
     )

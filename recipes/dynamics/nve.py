@@ -98,8 +98,7 @@ def run_nve(
         A setting out of range, no velocities and no temperature, a structure or calculator that the engine cannot use,
         an occupied output directory.
     """
-    settings = NVESettings.taken_from(locals())
-    return run_dynamics(settings, atoms, calc, analyse, out=out, overwrite=overwrite, resume=resume, progress=progress)
+    return run_dynamics(NVESettings, analyse, locals())
 
 
 def analyse(recorded: Recorded, plan: Plan) -> NVEResult:

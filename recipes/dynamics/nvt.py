@@ -104,8 +104,7 @@ def run_nvt(
     -----
     On the same machine a resumed run repeats an uninterrupted one to the last digit.
     """
-    settings = NVTSettings.taken_from(locals())
-    return run_dynamics(settings, atoms, calc, analyse, out=out, overwrite=overwrite, resume=resume, progress=progress)
+    return run_dynamics(NVTSettings, analyse, locals())
 
 
 def analyse(recorded: Recorded, plan: Plan) -> NVTResult:

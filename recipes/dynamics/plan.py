@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -97,34 +96,29 @@ def _conditions(settings: DynamicsSettings, timestep_fs: float) -> Conditions:
 
 
 def run_dynamics(
-    settings: DynamicsSettings,
-    atoms: Any,
-    calc: Any,
-    analyse: Callable[[Recorded, Plan], AnyResult],
-    *,
-    out: str | os.PathLike[str] | None,
-    overwrite: bool,
-    resume: bool,
-    progress: bool,
+    ensemble: type[DynamicsSettings], analyse: Callable[[Recorded, Plan], AnyResult], arguments: Mapping[str, Any]
 ) -> AnyResult:
     """Check, run in the run's directory, and analyse: what every ensemble shares.
 
     Parameters
     ----------
-    settings
-        Of the ensemble.
-    atoms, calc
-        As the recipe got them.
+    ensemble
+        Its settings.
     analyse
-        Makes the ensemble's result of what was recorded.
-    out, overwrite, resume, progress
-        As in every recipe.
+        Makes its result of what was recorded.
+    arguments
+        What its recipe was called with: `atoms`, `calc`, the settings, and `out`, `overwrite`, `resume`, `progress`.
     """
-    plan = make_plan(settings, atoms, calc)
+    plan = make_plan(ensemble.taken_from(arguments), arguments["atoms"], arguments["calc"])
     with RunDirectory.of(
-        plan.settings, out, structures=[plan.atoms], calculator=plan.calculator, overwrite=overwrite, resume=resume
+        plan.settings,
+        arguments["out"],
+        structures=[plan.atoms],
+        calculator=plan.calculator,
+        overwrite=arguments["overwrite"],
+        resume=arguments["resume"],
     ) as run:
-        recorded = simulate(plan.make_engine(), run, plan.settings, plan.conditions, progress=progress)
+        recorded = simulate(plan.make_engine(), run, plan.settings, plan.conditions, progress=arguments["progress"])
         frames = run.path(TRAJECTORY)
         if frames is not None and frames.stat().st_size:
             _write_trajectories(run, plan, frames)

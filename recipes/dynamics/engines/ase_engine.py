@@ -23,6 +23,7 @@ from ase import Atoms, units
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.md.langevinbaoab import LangevinBAOAB
 from ase.md.verlet import VelocityVerlet
+from numpy.typing import NDArray
 
 from dp_sim.errors import InputError
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Sample, State, UnstableError
@@ -50,6 +51,11 @@ class ASEEngine:
     @classmethod
     def write_trajectories(cls, frames: Path, path: Callable[[str], Path | None], frame_ps: float) -> None:
         """Write nothing more: the frames are in ASE's form already."""
+
+    @classmethod
+    def biased_volumes(cls, volume_A3: NDArray[np.float64]) -> str:
+        """Find no volumes that the Langevin piston does not sample."""
+        return ""
 
     def __init__(self, atoms: Atoms, calculator: Any, conditions: Conditions) -> None:
         self._atoms = atoms.copy()

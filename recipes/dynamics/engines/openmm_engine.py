@@ -24,10 +24,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from ase import Atoms, units
+from numpy.typing import NDArray
 
 from dp_sim.errors import DPSimError, InputError, import_optional, nearest_name
 from dp_sim.plugins.openmm_module import model_message
 from dp_sim.recipes.dynamics.engines.molecules import find_molecules, parted
+from dp_sim.recipes.dynamics.engines.openmm_barostat import biased_volumes
 from dp_sim.recipes.dynamics.engines.openmm_box import Box, topology_of, vectors_and_positions_nm
 from dp_sim.recipes.dynamics.engines.openmm_trajectory import write_pdb_and_dcd
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Sample, State, UnstableError
@@ -105,6 +107,11 @@ class OpenMMEngine:
     def write_trajectories(cls, frames: Path, path: Callable[[str], Path | None], frame_ps: float) -> None:
         """Write topology.pdb and trajectory.dcd."""
         write_pdb_and_dcd(frames, path, frame_ps)
+
+    @classmethod
+    def biased_volumes(cls, volume_A3: NDArray[np.float64]) -> str:
+        """Refuse volumes that fluctuate more than the Monte Carlo barostat can follow."""
+        return biased_volumes(volume_A3)
 
     def __init__(
         self,

@@ -98,6 +98,10 @@ class Engine(Protocol):
         `path(name)` says where the file `name` of the run goes.
         """
 
+    @classmethod
+    def biased_volumes(cls, volume_A3: NDArray[np.float64]) -> str:
+        """Say why the barostat does not sample volumes that fluctuate like these (S,), Angstrom^3; empty if it does."""
+
     def run(self, steps: int) -> None:
         """Advance by whole steps; raises UnstableError when positions or energies become non-finite."""
 

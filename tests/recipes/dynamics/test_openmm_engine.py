@@ -260,8 +260,6 @@ def test_the_model_s_sentence_without_openmm_s_trace(model_file, tmp_path, backe
 
 def test_volumes_that_the_barostat_cannot_follow_are_withheld():
     """Ideal gases: V is gamma-distributed with N + 1; of 8 molecules OpenMM's mean was 6 % too small, of 16 right."""
-    from dp_sim.recipes.dynamics.npt import barostat_bias
-
     rng = np.random.default_rng(0)
-    assert "engine='ase'" in barostat_bias(rng.gamma(9, size=5000))
-    assert barostat_bias(rng.gamma(17, size=5000)) == ""
+    assert "engine='ase'" in OpenMMEngine.biased_volumes(rng.gamma(9, size=5000))
+    assert OpenMMEngine.biased_volumes(rng.gamma(17, size=5000)) == ""
