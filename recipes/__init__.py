@@ -14,6 +14,7 @@ from dp_sim.errors import nearest_name
 _EXPORTS = {
     "optimize": "static.opt",
     "vibrations": "static.vib",
+    "phonons": "crystals.phonons",
     "run_nve": "dynamics.nve",
     "run_nvt": "dynamics.nvt",
     "run_npt": "dynamics.npt",

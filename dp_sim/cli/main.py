@@ -36,6 +36,7 @@ COMMANDS = (
     "models.label",
     "static.opt",
     "static.vib",
+    "crystals.phonons",
     "dynamics.nve",
     "dynamics.nvt",
     "dynamics.npt",

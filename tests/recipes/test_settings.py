@@ -13,6 +13,7 @@ from refusals import refused
 
 from dp_sim.config.label_keys import LabelKeys
 from dp_sim.config.recipe import RecipeSettings, expectation, phrase, plain_type
+from dp_sim.recipes.crystals.settings import PhononSettings
 from dp_sim.recipes.demo.settings import DemoSettings
 from dp_sim.recipes.demo.water import run_demo
 from dp_sim.recipes.dynamics.settings import NPTSettings, NVESettings, NVTSettings
@@ -23,7 +24,7 @@ from dp_sim.recipes.static.settings import EvalSettings, OptSettings, VibSetting
 
 ALL = (
     AccuracySettings, BenchSettings, DemoSettings, EvalSettings, IRCSettings, LabelSettings, NEBSettings, NPTSettings,
-    NVESettings, NVTSettings, OptSettings, TSSettings, VibSettings,
+    NVESettings, NVTSettings, OptSettings, PhononSettings, TSSettings, VibSettings,
 )  # fmt: skip
 #: What each of them needs at least.
 NEEDED = {

@@ -3,6 +3,7 @@
 START = "Start here"
 MODELS = "Models"
 STATIC = "Structures and vibrations"
+CRYSTALS = "Crystals"
 DYNAMICS = "Dynamics"
 PATHS = "Reaction paths"
 REPORTS = "Reports"

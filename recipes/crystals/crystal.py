@@ -1,0 +1,199 @@
+"""A crystal and its symmetry: conventional and primitive cell, moved onto the symmetry that spglib finds.
+
+Cells are in the standard setting and orientation of spglib (International Tables): a along x, b in the xy plane.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from dp_sim.errors import InputError, import_optional
+from dp_sim.structures.stated import stated_charge, stated_multiplicity
+
+Array = NDArray[np.float64]
+
+
+class Crystal(NamedTuple):
+    """A periodic structure on its symmetry.
+
+    Attributes
+    ----------
+    conventional, primitive
+        Its cells, without calculator.
+    symbol, number
+        Space group in Hermann-Mauguin notation, and its number.
+    rotations
+        (R, 3, 3) rotations of the point group, Cartesian, in the orientation of the cells.
+    kinds
+        (n,) of the primitive cell's atoms: equal where element, mass, charge and magnetic moment are.
+    moved_A
+        The farthest that an atom was moved relative to the cell.
+    strained
+        The largest relative change of a length in the cell.
+    """
+
+    conventional: Atoms
+    primitive: Atoms
+    symbol: str
+    number: int
+    rotations: Array
+    kinds: NDArray[np.intp]
+    moved_A: float
+    strained: float
+
+    @property
+    def plain(self) -> bool:
+        """Whether atoms of an element are all alike: then programs that look at elements alone see its symmetry."""
+        return len(set(self.kinds.tolist())) == len(set(self.primitive.numbers.tolist()))
+
+    @property
+    def centring(self) -> str:
+        """Letter of the lattice: P, F, I, A, C or R."""
+        return self.symbol[0]
+
+    @property
+    def formula_units(self) -> int:
+        """Formula units in the primitive cell."""
+        counts = np.unique(self.primitive.numbers, return_counts=True)[1]
+        return int(np.gcd.reduce(counts))
+
+
+def check_crystal(atoms: Atoms) -> None:
+    """Refuse what is no crystal, or says what a supercell of it cannot keep.
+
+    Raises
+    ------
+    InputError
+        Not periodic along all three axes; fixed atoms or other constraints; a total charge, a spin, or magnetic
+        moments that are vectors.
+    """
+    if not atoms.pbc.all():
+        raise InputError(
+            "periodicity-unsupported",
+            f"a crystal is periodic along all three axes, got pbc={atoms.pbc.tolist()}; give the cell and set pbc, or "
+            "use vib for a molecule",
+        )
+    if atoms.constraints:
+        kinds = ", ".join(sorted({type(one).__name__ for one in atoms.constraints}))
+        raise InputError(
+            "constraint-unsupported",
+            f"the structure has constraints ({kinds}), which break the symmetry of the crystal; remove them",
+        )
+    if stated_charge(atoms):
+        raise InputError(
+            "charge-unsupported",
+            f"the structure states a charge of {stated_charge(atoms):+g}, which a supercell would multiply; delete it",
+        )
+    if (stated_multiplicity(atoms) or 1) != 1:
+        raise InputError(
+            "spin-unsupported", "the structure states a spin multiplicity, which no supercell can keep; delete it"
+        )
+    if atoms.get_initial_magnetic_moments().ndim > 1:
+        raise InputError(
+            "magnetic-moments-unsupported", "magnetic moments that are vectors are not kept; give one number an atom"
+        )
+
+
+def find_crystal(atoms: Atoms, symprec_A: float) -> Crystal:
+    """Find the symmetry of a structure, and move atoms and cell onto it.
+
+    Parameters
+    ----------
+    atoms
+        Periodic along all three axes.
+    symprec_A
+        Tolerance of spglib, Angstrom.
+
+    Raises
+    ------
+    InputError
+        spglib finds no symmetry: atoms nearer to one another than the tolerance, say.
+    MissingPackageError
+        spglib is not installed.
+    """
+    spglib = import_optional("spglib", extra="phonons", purpose="the symmetry of a crystal")
+    kinds = kinds_of(atoms)
+    given = (atoms.cell.array, atoms.get_scaled_positions(), kinds)
+    found = _dataset(spglib, given, symprec_A)
+    conventional = _standard(spglib, given, symprec_A, atoms, kinds, to_primitive=False)
+    primitive = _standard(spglib, given, symprec_A, atoms, kinds, to_primitive=True)
+    idealised = (primitive.cell.array, primitive.get_scaled_positions(), kinds_of(primitive))
+    operations = _dataset(spglib, idealised, min(symprec_A, 1e-3)).rotations
+    lattice = primitive.cell.array.T
+    rotations = np.unique(operations, axis=0)
+    return Crystal(
+        conventional=conventional,
+        primitive=primitive,
+        symbol=found.international,
+        number=int(found.number),
+        rotations=np.array([lattice @ one @ np.linalg.inv(lattice) for one in rotations]),
+        kinds=kinds_of(primitive),
+        moved_A=_farthest_move(found, given),
+        strained=_strain(found, given[0]),
+    )
+
+
+def kinds_of(atoms: Atoms) -> NDArray[np.intp]:
+    """Give each atom the number of its kind, from 1: element, mass, charge and magnetic moment make a kind."""
+    columns = (
+        atoms.numbers, atoms.get_masses(), atoms.get_initial_charges(), atoms.get_initial_magnetic_moments()
+    )  # fmt: skip
+    return np.asarray(np.unique(np.column_stack(columns), axis=0, return_inverse=True)[1].ravel() + 1)
+
+
+def _dataset(spglib: Any, cell: tuple[Any, Any, Any], symprec_A: float) -> Any:
+    try:
+        found = spglib.get_symmetry_dataset(cell, symprec=symprec_A)
+    except Exception as error:  # spglib raises one class for every failure, versions before 2.7 return None
+        raise _no_symmetry(symprec_A, str(error)) from error
+    if found is None:
+        raise _no_symmetry(symprec_A, "it returned nothing")
+    return found
+
+
+def _no_symmetry(symprec_A: float, words: str) -> InputError:
+    return InputError(
+        "symmetry-not-found",
+        f"spglib finds no symmetry within {symprec_A:g} Angstrom ({words}): two atoms nearer than that, or a cell that "
+        "is far from any lattice; correct the structure, or lower symprec_A (--symprec)",
+    )
+
+
+def _standard(
+    spglib: Any, given: tuple[Any, Any, Any], symprec_A: float, atoms: Atoms, kinds: NDArray[np.intp], *,
+    to_primitive: bool,
+) -> Atoms:  # fmt: skip
+    """Make the standard cell of the symmetry found, its atoms with all that their kind has."""
+    standard = spglib.standardize_cell(given, to_primitive=to_primitive, no_idealize=False, symprec=symprec_A)
+    if standard is None:
+        raise _no_symmetry(symprec_A, "it gives no standard cell")
+    lattice, positions, types = standard
+    example = np.array([np.flatnonzero(kinds == kind)[0] for kind in types])
+    cell = Atoms(atoms.numbers[example], cell=lattice, scaled_positions=positions, pbc=True)
+    cell.set_masses(atoms.get_masses()[example])
+    for name in ("initial_charges", "initial_magmoms"):
+        if name in atoms.arrays:
+            cell.set_array(name, atoms.arrays[name][example])
+    return cell
+
+
+def _farthest_move(found: Any, given: tuple[Any, Any, Any]) -> float:
+    """Measure how far atoms are from the places that the standard cell has for them, Angstrom."""
+    places = given[1] @ found.transformation_matrix.T + found.origin_shift
+    moves = []
+    for place, kind in zip(places, given[2], strict=True):
+        apart = found.std_positions[found.std_types == kind] - place
+        apart -= np.rint(apart)
+        moves.append(np.linalg.norm(apart @ found.std_lattice, axis=1).min())
+    return float(max(moves))
+
+
+def _strain(found: Any, cell: Array) -> float:
+    """Compare the standard cell with the same cell of the lattice given: largest relative change of a length."""
+    before = np.linalg.inv(found.transformation_matrix).T @ cell  # rows: a_s = a P^-1
+    metric = np.linalg.solve(before @ before.T, found.std_lattice @ found.std_lattice.T)
+    return float(np.abs(np.sqrt(np.abs(np.linalg.eigvals(metric))) - 1).max())

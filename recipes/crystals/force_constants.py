@@ -1,0 +1,189 @@
+"""Force constants of a supercell: exact rows of the Hessian of a Deep Potential, or differences of forces.
+
+Phi[k, j] = d2E / dr_k dr_j for the atoms k of the primitive cell and all atoms j of the supercell, in phonopy's compact
+form. The lattice repeats them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from dp_sim.errors import InputError
+from dp_sim.recipes.crystals.crystal import Crystal
+from dp_sim.recipes.crystals.supercell import as_ase
+from dp_sim.recipes.inputs.calculators import loaded_model
+from dp_sim.recipes.inputs.forces import energies_and_forces
+from dp_sim.recipes.run.progress import progress_bar
+
+if TYPE_CHECKING:
+    from dp_sim.model.evaluator import Model
+
+Array = NDArray[np.float64]
+
+
+class ForceConstants(NamedTuple):
+    """Force constants of n atoms of the primitive cell and N of the supercell.
+
+    Attributes
+    ----------
+    values
+        (n, N, 3, 3) eV/Angstrom^2.
+    source
+        How they were computed, in words.
+    exact
+        Whether they were computed without finite differences.
+    members
+        The same of each member of a committee; empty without one, or where forces were differenced.
+    """
+
+    values: Array
+    source: str
+    exact: bool
+    members: tuple[Array, ...] = ()
+
+
+def compute_force_constants(
+    crystal: Crystal,
+    phonon: Any,
+    calculator: Any,
+    *,
+    method: str,
+    delta: float,
+    log: Callable[[str], object],
+    progress: bool,
+) -> ForceConstants:
+    """Compute the force constants of phonopy's supercell, and give them to `phonon`.
+
+    Parameters
+    ----------
+    crystal
+        The crystal that `phonon` was made of.
+    phonon
+        Phonopy's object; it holds the force constants afterwards, and the displacements where there were any.
+    calculator
+        An ASE calculator.
+    method
+        "exact": second derivatives of a Deep Potential. "differences": of the forces. "auto": exact where it can be.
+    delta
+        Displacement of the differences, Angstrom.
+    log
+        Takes a line on the accuracy.
+    progress
+        Show a progress bar.
+
+    Raises
+    ------
+    InputError
+        `method` is "exact" and the calculator is no Deep Potential.
+    """
+    model = loaded_model(calculator)
+    if method == "exact" and model is None:
+        raise InputError(
+            "hessian-missing",
+            f"hessian='exact' was asked for, and {type(calculator).__name__} is no Deep Potential; use 'differences' "
+            "or 'auto'",
+        )
+    if model is not None and method != "differences":
+        found = _exact(as_ase(crystal, phonon), phonon, model, progress)
+    else:
+        found = _differences(crystal, phonon, calculator, delta, log, progress)
+    phonon.force_constants = found.values
+    return found
+
+
+def _exact(supercell: Atoms, phonon: Any, model: Model, progress: bool) -> ForceConstants:
+    from dp_sim.model.evaluator import Model  # noqa: PLC0415 - loaded with the calculator
+
+    wanted = np.asarray(phonon.primitive.p2s_map)
+    members = [
+        Model([module], [metadata], str(model.device))
+        for module, metadata in zip(model.modules, model.members, strict=True)
+    ]
+    with progress_bar("force constants", total=len(members) * len(wanted), show=progress) as advance:
+        parts = [hessian_rows(member, supercell, wanted, advance) for member in members]
+    return ForceConstants(np.mean(parts, axis=0), "exact", True, tuple(parts) if len(parts) > 1 else ())
+
+
+def hessian_rows(model: Model, atoms: Atoms, wanted: NDArray[np.intp], done: Callable[[], object]) -> Array:
+    """Compute the rows of some atoms in the exact Hessian of one model by automatic differentiation.
+
+    The rows of an atom come from the energies of that atom and its neighbours alone, so that the cost does not grow
+    with the supercell.
+
+    Parameters
+    ----------
+    model
+        One model, no committee.
+    atoms
+        The supercell, N atoms.
+    wanted
+        (n,) their indices.
+    done
+        Called after each of them.
+
+    Returns
+    -------
+    NDArray
+        (n, N, 3, 3) eV/Angstrom^2.
+    """
+    import torch  # noqa: PLC0415 - loaded with the model
+
+    batch, pairs = model.prepare(atoms)
+    positions = batch.positions.detach().requires_grad_(True)
+    rows = np.empty((len(wanted), len(atoms), 3, 3))
+    for number, atom in enumerate(wanted):
+        near = torch.zeros(len(atoms), dtype=torch.bool, device=positions.device)
+        near[pairs.center[pairs.neighbor == int(atom)]] = True
+        near[int(atom)] = True
+        kept = near[pairs.center]
+        part = type(pairs)(*(field[kept] for field in pairs))
+        energy = model.module(*batch._replace(positions=positions), *part)[near].sum()
+        (gradient,) = torch.autograd.grad(energy, [positions], create_graph=True)
+        for axis in range(3):
+            (row,) = torch.autograd.grad(gradient[int(atom), axis], [positions], retain_graph=axis < 2)
+            rows[number, :, axis] = row.cpu().numpy()
+        done()
+    return rows
+
+
+def _differences(
+    crystal: Crystal, phonon: Any, calculator: Any, delta: float, log: Callable[[str], object], progress: bool
+) -> ForceConstants:
+    phonon.generate_displacements(distance=delta)
+    displaced = [as_ase(crystal, phonon, one) for one in phonon.supercells_with_displacements]
+    forces = []
+    with progress_bar("displacements", total=len(displaced), show=progress) as advance:
+        for _, one in energies_and_forces(displaced, calculator):
+            forces.append(one)
+            advance()
+    phonon.forces = forces
+    phonon.produce_force_constants(calculate_full_force_constants=False, show_drift=False)
+    drift = float(np.abs(phonon.force_constants.sum(axis=1)).max())
+    log(f"largest sum of force constants before it is set to zero: {drift:.1e} eV/Angstrom^2")
+    phonon.symmetrize_force_constants(show_drift=False)
+    count = f"{len(displaced)} displacement" + ("s" if len(displaced) > 1 else "")
+    return ForceConstants(
+        np.array(phonon.force_constants), f"differences of the forces, {count} of {delta:g} Angstrom", False
+    )
+
+
+def edge_share(phonon: Any) -> float:
+    """Measure what the supercell cuts off: the largest force constant at half its height over the one on the spot.
+
+    Force constants of atoms that are nearer to a periodic image than the images are apart sum up several distances.
+    """
+    values, supercell = phonon.force_constants, phonon.supercell
+    heights = 1 / np.linalg.norm(np.linalg.inv(supercell.cell), axis=0)
+    edge = 0.45 * heights.min()
+    sizes = np.linalg.norm(values, axis=(2, 3))
+    largest = 0.0
+    for number, atom in enumerate(phonon.primitive.p2s_map):
+        apart = supercell.scaled_positions - supercell.scaled_positions[atom]
+        distances = np.linalg.norm((apart - np.rint(apart)) @ supercell.cell, axis=1)
+        largest = max(largest, float(sizes[number, distances >= edge].max(initial=0.0) / sizes[number, atom]))
+    return largest

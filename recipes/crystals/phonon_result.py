@@ -1,0 +1,164 @@
+"""What comes out of `phonons`: bands, density of states, thermal properties, and the verdict on stability."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from ase import Atoms, units
+from numpy.typing import NDArray
+from typing_extensions import override
+
+from dp_sim.errors import import_optional
+from dp_sim.files import atomic_path, write_text
+from dp_sim.recipes.crystals.crystal import Crystal
+from dp_sim.recipes.crystals.spectra import Density, Path, Thermal
+from dp_sim.recipes.results.figures import COLOURS, new_panels
+from dp_sim.recipes.results.frames import write_frames
+from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.results.tables import csv_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhononResult(Result):
+    """Phonons of a crystal with n atoms in the primitive cell.
+
+    Attributes
+    ----------
+    atoms
+        The primitive cell on its symmetry, with energy and forces.
+    crystal
+        Its symmetry and cells.
+    supercell
+        (3, 3) multiples of the conventional cell.
+    energy_eV, fmax_eV_A, pressure_GPa
+        Of the primitive cell; the pressure is None where the calculator has no stress.
+    force_constants
+        (n, N, 3, 3) eV/Angstrom^2, atoms of the primitive cell and of the supercell.
+    force_constants_source
+        How they were computed, in words.
+    edge_share
+        The largest force constant at the supercell's edge over the one on the spot.
+    path, bands_THz
+        Wave vectors along seekpath's path, and frequencies there (Q, 3n), imaginary ones negative.
+    density
+        Density of states.
+    thermal
+        Free energy, entropy and heat capacity against temperature.
+    phonon
+        Phonopy's object, to go on with.
+    """
+
+    recipe: ClassVar[str] = "phonons"
+    title: ClassVar[str] = "Phonons"
+
+    atoms: Atoms
+    crystal: Crystal
+    supercell: NDArray[np.intp]
+    energy_eV: float
+    fmax_eV_A: float
+    pressure_GPa: float | None
+    force_constants: Array
+    force_constants_source: str
+    edge_share: float
+    path: Path
+    bands_THz: Array
+    density: Density
+    thermal: Thermal
+    phonon: Any = field(repr=False)
+
+    @override
+    def quantities(self) -> dict[str, Quantity | Estimate]:
+        crystal = self.crystal
+        return {
+            "space_group": Quantity(f"{crystal.symbol} ({crystal.number})"),
+            "primitive_cell": Quantity(f"{crystal.primitive.get_chemical_formula()}, {len(crystal.primitive)} atoms"),
+            "supercell": Quantity(_matrix_words(self.supercell, self.force_constants.shape[1])),
+            "highest_frequency": Quantity(float(self.bands_THz.max()), "THz"),
+            "fmax": Quantity(self.fmax_eV_A, "eV/Angstrom"),
+            "pressure": Quantity(self.pressure_GPa, "GPa", "the calculator has no stress"),
+            "force_constants_source": Quantity(self.force_constants_source),
+        }
+
+    @override
+    def figures(self) -> dict[str, Figure]:
+        return {"bands": self._bands_figure(), "thermal": self._thermal_figure()}
+
+    def _bands_figure(self) -> Figure:
+        figure, (bands, density) = new_panels([("", "frequency (THz)"), ("states per THz", "")])
+        figure.set_size_inches(8.8, 4.2)
+        for stretch in range(len(self.path.stretches)):
+            chosen = self.path.stretch == stretch
+            bands.plot(self.path.distances[chosen], self.bands_THz[chosen], color=COLOURS[0], linewidth=1)
+        ticks, names = self._ticks()
+        bands.set_xticks(ticks, names)
+        bands.set_xlim(ticks[0], ticks[-1])
+        density.plot(self.density.total, self.density.frequencies_THz, color=COLOURS[0])
+        return figure
+
+    def _ticks(self) -> tuple[list[float], list[str]]:
+        """Place the names of special points; where the path jumps, both names stand at one place."""
+        places, names = [0.0], [self.path.stretches[0][0]]
+        for stretch, (start, end) in enumerate(self.path.stretches):
+            if start != names[-1]:
+                names[-1] = f"{names[-1]}|{start}"
+            places.append(float(self.path.distances[self.path.stretch == stretch][-1]))
+            names.append(end)
+        return places, names
+
+    def _thermal_figure(self) -> Figure:
+        figure, (energies, capacity) = new_panels(
+            [("temperature (K)", "free energy (eV)"), ("temperature (K)", "J/mol/K")]
+        )
+        molar = 1 / (units.J / units.mol) / self.crystal.formula_units
+        energies.plot(self.thermal.temperatures_K, self.thermal.free_energy_eV, color=COLOURS[0])
+        for name, values, colour in (
+            ("C_V", self.thermal.heat_capacity_eV_per_K, COLOURS[1]),
+            ("S", self.thermal.entropy_eV_per_K, COLOURS[2]),
+        ):
+            capacity.plot(self.thermal.temperatures_K, values * molar, color=colour, label=name)
+        capacity.legend(frameon=False)
+        return figure
+
+    @override
+    def write_data(self, path: Callable[[str], FilePath]) -> None:
+        file_io = import_optional("phonopy.file_IO", extra="phonons", purpose="the files of phonopy")
+        write_frames(path("primitive.extxyz"), self.atoms)
+        with atomic_path(path("phonopy.yaml")) as temporary:
+            self.phonon.save(temporary, settings={"force_constants": False})
+        with atomic_path(path("FORCE_CONSTANTS")) as temporary:
+            file_io.write_FORCE_CONSTANTS(
+                self.force_constants, filename=temporary, p2s_map=self.phonon.primitive.p2s_map
+            )
+        write_text(path("bands.csv"), self._bands_csv())
+        write_text(path("dos.csv"), self.density.to_csv())
+        write_text(path("thermal.csv"), self.thermal.to_csv(self.crystal.formula_units))
+
+    def _bands_csv(self) -> str:
+        names = [f"{start}-{end}" for start, end in self.path.stretches]
+        header = ["stretch", "distance_per_A", "q1", "q2", "q3"]
+        header += [f"branch_{number + 1}_THz" for number in range(self.bands_THz.shape[1])]
+        rows = (
+            [names[stretch], distance, *q, *frequencies]
+            for stretch, distance, q, frequencies in zip(
+                self.path.stretch, self.path.distances.tolist(), self.path.wave_vectors.tolist(),
+                self.bands_THz.tolist(), strict=True,
+            )
+        )  # fmt: skip
+        return csv_text(header, rows)
+
+
+def _matrix_words(matrix: NDArray[np.intp], atoms: int) -> str:
+    """Write a supercell as `4 x 4 x 4 conventional cells, 256 atoms`."""
+    diagonal = np.array_equal(matrix, np.diag(np.diag(matrix)))
+    size = " x ".join(str(one) for one in np.diag(matrix)) if diagonal else f"matrix {matrix.tolist()}"
+    return f"{size} conventional cells, {atoms} atoms"

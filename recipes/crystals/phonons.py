@@ -1,0 +1,146 @@
+"""Phonons of a crystal: bands, density of states, thermal properties, stability."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from dp_sim.config.recipe import documented
+from dp_sim.errors import import_optional
+from dp_sim.recipes.crystals.crystal import Crystal, check_crystal, find_crystal
+from dp_sim.recipes.crystals.force_constants import compute_force_constants, edge_share
+from dp_sim.recipes.crystals.phonon_result import PhononResult
+from dp_sim.recipes.crystals.relaxation import RELAX_TO, check_relaxed, check_stress, pressure_of, relax_crystal
+from dp_sim.recipes.crystals.settings import PhononSettings
+from dp_sim.recipes.crystals.spectra import (
+    band_frequencies,
+    density_of_states,
+    sample_mesh,
+    special_path,
+    thermal_properties,
+)
+from dp_sim.recipes.crystals.supercell import check_memory, make_phonon, supercell_matrix
+from dp_sim.recipes.inputs.calculators import loaded_model
+from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.results.frames import evaluated_copy
+from dp_sim.recipes.run.directory import RunDirectory
+
+
+@documented(PhononSettings)
+def phonons(
+    atoms: Atoms,
+    calc: Any,
+    *,
+    symprec_A: float = 0.01,
+    fmax: float = 0.01,
+    relax: bool = False,
+    cell: bool = False,
+    supercell: str | None = None,
+    length_A: float | None = None,
+    hessian: str = "auto",
+    delta: float = 0.01,
+    points: int = 101,
+    mesh_A: float = 100.0,
+    temperature_min_K: float = 0.0,
+    temperature_max_K: float = 1000.0,
+    temperature_step_K: float = 20.0,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+    seed: int = 0,
+) -> PhononResult:
+    """Compute the phonons of a crystal and its thermal properties in the harmonic approximation.
+
+    Parameters
+    ----------
+    atoms
+        Any cell of the crystal, relaxed (or `relax`). Phonons are those of its primitive cell.
+    calc
+        An ASE calculator, a model file, or a list of model files (a committee: frequencies have a spread).
+
+    Returns
+    -------
+    PhononResult
+        Bands along seekpath's path, density of states, thermal properties, and whether the crystal is stable.
+
+    Raises
+    ------
+    InputError
+        Not a crystal, constraints, a structure that is not relaxed, a supercell that does not fit in memory, a symmetry
+        that is not found; a setting out of range, or from `prepare_atoms` and `RunDirectory`.
+    MissingPackageError
+        phonopy, spglib or seekpath is not installed.
+    """
+    settings = PhononSettings.taken_from(locals())
+    for package in ("phonopy", "spglib", "seekpath"):
+        import_optional(package, extra="phonons", purpose="phonons")
+    atoms = prepare_atoms(atoms, calc)
+    check_crystal(atoms)
+    if settings.cell:
+        check_stress(atoms)
+    crystal = find_crystal(atoms, settings.symprec_A)
+    matrix = supercell_matrix(crystal, atoms.calc, settings.supercell, settings.length_A)
+    model = loaded_model(atoms.calc)
+    check_memory(crystal, matrix, 0 if model is None else len(model.members))
+    with RunDirectory.of(
+        settings, out, structures=[atoms], calculator=atoms.calc, overwrite=overwrite, resume=resume
+    ) as run:
+        crystal, primitive = _relaxed(crystal, atoms.calc, settings, progress)
+        return run.finish(_compute(crystal, primitive, matrix, settings, run, progress))
+
+
+def _relaxed(crystal: Crystal, calculator: Any, settings: PhononSettings, progress: bool) -> tuple[Crystal, Atoms]:
+    """Relax the primitive cell, or check that it is relaxed; return the crystal and that cell, evaluated."""
+    primitive = crystal.primitive.copy()
+    primitive.calc = calculator
+    if settings.relax:
+        relaxed = relax_crystal(primitive, fmax=RELAX_TO * settings.fmax, cell=settings.cell, progress=progress)
+        again = find_crystal(relaxed, 1e-3)
+        crystal = again._replace(moved_A=crystal.moved_A, strained=crystal.strained)
+        primitive = crystal.primitive.copy()
+        primitive.calc = calculator
+    check_relaxed(primitive, settings.fmax, settings.recipe)
+    return crystal, primitive
+
+
+def _compute(
+    crystal: Crystal, primitive: Atoms, matrix: Any, settings: PhononSettings, run: RunDirectory, progress: bool
+) -> PhononResult:
+    fmax, pressure = check_relaxed(primitive, settings.fmax, settings.recipe), pressure_of(primitive)
+    evaluated = evaluated_copy(primitive)
+    phonon = make_phonon(crystal, matrix)
+    found = compute_force_constants(
+        crystal,
+        phonon,
+        primitive.calc,
+        method=settings.hessian,
+        delta=settings.delta,
+        log=run.log,
+        progress=progress,
+    )
+    path = special_path(crystal, phonon, settings.points)
+    bands = band_frequencies(phonon, path.wave_vectors)
+    sample_mesh(crystal, phonon, settings.mesh_A)
+    end = settings.temperature_max_K + 1e-6 * settings.temperature_step_K
+    temperatures = np.arange(settings.temperature_min_K, end, settings.temperature_step_K)
+    return PhononResult(
+        converged=True,
+        atoms=evaluated,
+        crystal=crystal,
+        supercell=np.array(matrix),
+        energy_eV=float(evaluated.get_potential_energy()),
+        fmax_eV_A=fmax,
+        pressure_GPa=pressure,
+        force_constants=found.values,
+        force_constants_source=found.source,
+        edge_share=edge_share(phonon),
+        path=path,
+        bands_THz=bands,
+        density=density_of_states(crystal, phonon, settings.mesh_A),
+        thermal=thermal_properties(phonon, temperatures),
+        phonon=phonon,
+    )

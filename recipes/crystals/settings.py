@@ -1,0 +1,93 @@
+"""Settings of the recipes on crystals."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from pydantic import model_validator
+
+from dp_sim.config.recipe import RecipeSettings, setting
+from dp_sim.errors import InputError
+
+
+class CrystalSettings(RecipeSettings):
+    """What every recipe on a crystal asks: its symmetry, and whether it is relaxed."""
+
+    symprec_A: float = setting(
+        0.01,
+        "Farthest that an atom may be from where symmetry puts it",
+        unit="Å",
+        gt=0,
+        le=0.5,
+        flags=("--symprec",),
+        detail="Atoms and cell are moved onto the symmetry found; the result says how far.",
+    )
+    fmax: float = setting(0.01, "Largest force of a relaxed structure", unit="eV/Å", gt=0)
+    relax: bool = setting(False, "Relax the positions first, to a tenth of fmax")
+    cell: bool = setting(False, "Relax the cell too; with relax")
+
+    @model_validator(mode="after")
+    def _cell_needs_relax(self) -> Self:
+        if self.cell and not self.relax:
+            raise InputError(
+                "cell-without-relax", "cell=True relaxes the cell with the positions; set relax to true too"
+            )
+        return self
+
+
+class PhononSettings(CrystalSettings):
+    """Phonons of a crystal: bands, density of states, free energy, entropy and heat capacity."""
+
+    recipe: ClassVar[str] = "phonons"
+    function: ClassVar[str] = "dp_sim.recipes.crystals.phonons:phonons"
+    resumable: ClassVar[bool] = False
+
+    supercell: str | None = setting(
+        None,
+        "Multiples of the conventional cell: 3, 3x3x2, or nine numbers of a matrix; by default as length_A asks",
+        metavar="N|NxNxN",
+    )
+    length_A: float | None = setting(
+        None,
+        "Smallest height of the supercell; twice the cutoff of a Deep Potential, else 12, if not given",
+        unit="Å",
+        gt=0,
+        flags=("--length",),
+    )
+    hessian: str = setting(
+        "auto",
+        "How force constants are computed: exactly, or by differences of the forces",
+        choices=("auto", "exact", "differences"),
+        detail="auto: exact for a Deep Potential; `force_constants_source` of the result says which.",
+    )
+    delta: float = setting(0.01, "Displacement of the differences", unit="Å", ge=1e-4, le=0.2)
+    points: int = setting(101, "Wave vectors on the longest stretch of the path", ge=2, le=2001)
+    mesh_A: float = setting(
+        100.0,
+        "Length that sets the mesh of wave vectors: along each axis its product with the reciprocal vector",
+        unit="Å",
+        gt=0,
+        le=2000,
+        flags=("--mesh",),
+    )
+    temperature_min_K: float = setting(
+        0.0, "First temperature of the table", unit="K", ge=0, flags=("--temperature-min",)
+    )
+    temperature_max_K: float = setting(
+        1000.0, "Last temperature of the table", unit="K", gt=0, flags=("--temperature-max",)
+    )
+    temperature_step_K: float = setting(
+        20.0, "Step between temperatures", unit="K", ge=0.1, flags=("--temperature-step",)
+    )
+
+    @model_validator(mode="after")
+    def _one_supercell(self) -> Self:
+        if self.supercell is not None and self.length_A is not None:
+            raise InputError("supercell-twice", "supercell and length_A both say how large the supercell is; give one")
+        if self.temperature_max_K < self.temperature_min_K:
+            raise InputError(
+                "setting-out-of-range",
+                f"temperature_max_K ({self.temperature_max_K:g}) is below temperature_min_K "
+                f"({self.temperature_min_K:g}); exchange them",
+            )
+        return self

@@ -1,0 +1,179 @@
+"""Phonons: springs with analytic dispersion, phonopy's own route on copper, laws of any harmonic crystal."""
+
+import numpy as np
+import phonopy
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.units import kB
+from phonopy.structure.atoms import PhonopyAtoms
+from random_model import write_random_model
+from refusals import refused
+from spring_crystal import SpringCrystal, fcc_frequencies_THz
+
+from dp_sim import load_model
+from dp_sim.recipes import phonons
+from dp_sim.recipes.crystals.force_constants import hessian_rows
+
+#: EMT's copper at the minimum of its energy, Angstrom.
+COPPER_A = 3.5898
+
+
+@pytest.fixture(scope="module")
+def copper():
+    return phonons(bulk("Cu", a=COPPER_A), EMT(), supercell="3", mesh_A=40, delta=0.01)
+
+
+def test_springs_have_their_analytic_dispersion():
+    """To 3e-6 of the highest: what differences of 0.001 Angstrom leave of the next order."""
+    atoms = bulk("Al", a=4.0)
+    rest = 4.0 / np.sqrt(2)
+    result = phonons(atoms, SpringCrystal(2.0, rest, 3.2), supercell="3", mesh_A=20, delta=0.001)
+    reciprocal = 2 * np.pi * np.linalg.inv(result.atoms.cell.array).T
+    expected = [fcc_frequencies_THz(2.0, atoms.get_masses()[0], 4.0, q @ reciprocal) for q in result.path.wave_vectors]
+    np.testing.assert_allclose(result.bands_THz, expected, atol=1e-4)
+    assert result.path.points.keys() >= {"Γ", "X", "L", "W", "K"}
+
+
+def test_copper_agrees_with_phonopys_own_route(copper):
+    """Another supercell (of the primitive cell), both signs of each displacement, no symmetry used."""
+    cell = bulk("Cu", a=COPPER_A)
+    unit = PhonopyAtoms(numbers=cell.numbers, cell=cell.cell.array, scaled_positions=cell.get_scaled_positions())
+    matrix = 3 * np.array([[-1, 1, 1], [1, -1, 1], [1, 1, -1]])
+    direct = phonopy.Phonopy(unit, matrix, primitive_matrix="P", is_symmetry=False)
+    direct.generate_displacements(distance=0.01, is_plusminus=True)
+    forces = []
+    for one in direct.supercells_with_displacements:
+        displaced = Atoms(numbers=one.numbers, cell=one.cell, positions=one.positions, pbc=True, calculator=EMT())
+        forces.append(displaced.get_forces())
+    direct.forces = forces
+    direct.produce_force_constants(show_drift=False)
+    cartesian = copper.path.wave_vectors @ np.linalg.inv(copper.atoms.cell.array).T
+    there = cartesian @ direct.primitive.cell.T  # the same vectors in the other basis
+    expected = direct.run_qpoints(there).frequencies
+    assert np.abs(copper.bands_THz - expected).max() < 1e-4
+    assert copper.crystal.number == 225
+
+
+def test_laws_of_a_harmonic_crystal(copper):
+    assert np.abs(copper.force_constants.sum(axis=1)).max() < 1e-12  # acoustic sum rule
+    gamma = np.flatnonzero(np.all(copper.path.wave_vectors == 0, axis=1))
+    assert np.abs(copper.bands_THz[gamma]).max() < 1e-5
+    step = np.diff(copper.density.frequencies_THz)[0]
+    assert copper.density.total.sum() * step == pytest.approx(3, rel=5e-3)
+    hot = copper.thermal.heat_capacity_eV_per_K[-1]
+    assert 0.99 * 3 * kB < hot < 3 * kB
+    assert copper.thermal.entropy_eV_per_K[0] == 0
+
+
+def test_copper_is_near_its_measured_frequencies(copper):
+    """L and X points: 7.25 and 5.1 THz (longitudinal, transverse at X), 7.30 and 3.42 at L; EMT is 13 % off at most.
+
+    E. C. Svensson, B. N. Brockhouse and J. M. Rowe, Phys. Rev. 155, 619 (1967), room temperature.
+    """
+    at_x = copper.phonon.run_qpoints([copper.path.points["X"]]).frequencies[0]
+    at_l = copper.phonon.run_qpoints([copper.path.points["L"]]).frequencies[0]
+    np.testing.assert_allclose(at_x, [5.1, 5.1, 7.25], rtol=0.13)
+    np.testing.assert_allclose(at_l, [3.42, 3.42, 7.30], rtol=0.13)
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    return write_random_model(tmp_path_factory.mktemp("model") / "cu.pt", species=("Cu", "O"))
+
+
+def test_rows_of_the_hessian_are_those_of_the_whole(model_file):
+    model = load_model(model_file)
+    atoms = bulk("Cu", cubic=True, a=3.6) * (2, 2, 2)
+    atoms.rattle(0.05, seed=1)
+    whole = model.hessian(atoms).numpy().reshape(32, 3, 32, 3).transpose(0, 2, 1, 3)
+    rows = hessian_rows(model, atoms, np.array([5, 0]), lambda: None)
+    np.testing.assert_allclose(rows, whole[[5, 0]], atol=1e-12)
+
+
+def test_exact_force_constants_against_displacements(model_file):
+    """Cu2O: six atoms in the primitive cell, three of them alike; differences of 0.002 Angstrom."""
+    atoms = cuprite()
+    exact = phonons(atoms, model_file, supercell="2", mesh_A=15)
+    differences = phonons(atoms, model_file, supercell="2", mesh_A=15, hessian="differences", delta=0.002)
+    assert exact.force_constants_source == "exact"
+    assert "0.002" in differences.force_constants_source
+    np.testing.assert_allclose(
+        exact.force_constants, differences.force_constants, atol=2e-5 * np.abs(exact.force_constants).max()
+    )
+    np.testing.assert_allclose(exact.bands_THz, differences.bands_THz, atol=1e-3 * exact.bands_THz.max())
+
+
+def cuprite() -> Atoms:
+    """Cu2O, Pn-3m: every atom at a site where symmetry allows no force."""
+    places = [[0, 0, 0], [0.5, 0.5, 0.5], [0.25] * 3, [0.25, 0.75, 0.75], [0.75, 0.25, 0.75], [0.75, 0.75, 0.25]]
+    return Atoms("O2Cu4", scaled_positions=places, cell=4.27 * np.eye(3), pbc=True)
+
+
+def test_any_cell_of_the_crystal_gives_the_same(copper):
+    """A rattled supercell in another orientation: within the tolerance it is the same crystal."""
+    atoms = bulk("Cu", a=COPPER_A) * (2, 1, 1)
+    atoms.rattle(1e-3, seed=2)
+    atoms.rotate(30, (1, 2, 3), rotate_cell=True)
+    other = phonons(atoms, EMT(), supercell="3", mesh_A=40)
+    assert len(other.atoms) == 1
+    np.testing.assert_allclose(other.bands_THz, copper.bands_THz, atol=1e-6)
+    assert 5e-4 < other.crystal.moved_A < 1e-2
+
+
+def test_files_open_in_phonopy(copper, tmp_path, monkeypatch):
+    copper.save(tmp_path / "run")
+    monkeypatch.chdir(tmp_path / "run")
+    again = phonopy.load("phonopy.yaml", produce_fc=False, log_level=0)
+    from phonopy.file_IO import parse_FORCE_CONSTANTS
+
+    again.force_constants = parse_FORCE_CONSTANTS("FORCE_CONSTANTS", p2s_map=again.primitive.p2s_map)
+    found = again.run_qpoints(copper.path.wave_vectors).frequencies
+    np.testing.assert_allclose(found, copper.bands_THz, atol=1e-6)
+    table = np.genfromtxt("thermal.csv", delimiter=",", names=True)
+    assert table["entropy_J_mol_K"][-1] == pytest.approx(table["entropy_eV_per_K"][-1] * 96485.3, rel=1e-5)
+
+
+def test_what_is_no_relaxed_crystal_is_refused(monkeypatch, tmp_path):
+    copper = bulk("Cu", a=COPPER_A)
+    with refused("periodicity-unsupported", "pbc"):
+        phonons(Atoms("Cu2", [[0, 0, 0], [0, 0, 2.3]], cell=[10, 10, 10], pbc=[1, 1, 0]), EMT())
+    shifted = Atoms("CuAu", scaled_positions=[[0, 0, 0], [0.5, 0.45, 0.52]], cell=[2.8, 2.8, 3.8], pbc=True)
+    with refused("structure-not-relaxed", "fmax", "relax"):
+        phonons(shifted, EMT(), supercell="2", out=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    with refused("memory-too-small", "4,000,000"):
+        phonons(copper, EMT(), supercell="100")
+    with refused("supercell-invalid", "3x3"):
+        phonons(copper, EMT(), supercell="3x3")
+    with refused("supercell-twice", "length_A"):
+        phonons(copper, EMT(), supercell="3", length_A=10)
+    with refused("cell-without-relax"):
+        phonons(copper, EMT(), cell=True)
+    with refused("hessian-missing", "EMT"):
+        phonons(copper, EMT(), supercell="2", hessian="exact")
+
+
+def test_constraints_charge_and_a_broken_tolerance_are_refused():
+    from ase.constraints import FixAtoms
+
+    held = bulk("Cu", a=COPPER_A)
+    held.set_constraint(FixAtoms([0]))
+    with refused("constraint-unsupported", "FixAtoms"):
+        phonons(held, EMT())
+    near = Atoms("Cu2", [[0, 0, 0], [0, 0, 0.4]], cell=np.eye(3) * 4, pbc=True)
+    with refused("symmetry-not-found", "0.5"):
+        phonons(near, EMT(), symprec_A=0.5)
+
+
+def test_without_phonopy_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "phonopy", None)
+    with refused("package-missing", "dp-sim[phonons]"):
+        phonons(bulk("Cu", a=COPPER_A), EMT())
+
+
+def test_relaxing_finds_the_cell(copper):
+    found = phonons(bulk("Cu", a=3.7), EMT(), relax=True, cell=True, supercell="3", mesh_A=20)
+    assert found.atoms.cell.lengths()[0] * np.sqrt(2) == pytest.approx(COPPER_A, abs=2e-4)
+    assert abs(found.pressure_GPa) < 0.05
