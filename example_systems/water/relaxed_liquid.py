@@ -27,13 +27,10 @@ from dp_sim.plugins.ase_calculator import DPCalculator
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for labelled_parts, the module beside the systems
 from labelled_parts import Part, errors_end_the_script, make_folder, write_data, xtb
 
-MOLECULES = 32
-CLASSICAL_PS = 2.0
-
 
 @dataclass(frozen=True)
 class Size:
-    """Sampled states (density in g/cm3, temperature in K), and steps of 2 fs before and between their frames."""
+    """Sampled states (density in g/cm3, temperature in K), molecules, and steps of 2 fs before and between frames."""
 
     train: tuple[tuple[float, float], ...]
     valid: tuple[tuple[float, float], ...]
@@ -41,6 +38,8 @@ class Size:
     frames: int = 8
     settling_steps: int = 2500
     steps_between: int = 250
+    molecules: int = 32
+    classical_ps: float = 2.0
 
 
 # Around the density that the liquid takes at 1 bar, further on both sides than a barostat goes.
@@ -52,14 +51,23 @@ FULL = Size(
     valid=((1.28, 330.0), (1.42, 330.0)),
     test=((1.33, 330.0), (1.38, 330.0)),
 )
-QUICK = Size(((1.3, 330.0),), ((1.3, 330.0),), ((1.3, 330.0),), frames=1, settling_steps=2, steps_between=1)
+QUICK = Size(
+    train=((1.3, 330.0),),
+    valid=((1.3, 330.0),),
+    test=((1.3, 330.0),),
+    frames=1,
+    settling_steps=2,
+    steps_between=1,
+    molecules=8,
+    classical_ps=0.2,
+)
 
 
 def relaxed_liquid(
     rng: np.random.Generator, *, model: str, density_g_cm3: float, temperature_K: float, size: Size
 ) -> Iterator[Atoms]:
     """Yield dynamics with the model from a classical configuration; the frames carry an xTB calculator."""
-    box = classical_liquid(MOLECULES, density_g_cm3, temperature_K, rng, CLASSICAL_PS)
+    box = classical_liquid(size.molecules, density_g_cm3, temperature_K, rng, size.classical_ps)
     for atoms in dynamics(
         rng,
         box,

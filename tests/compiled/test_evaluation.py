@@ -38,6 +38,7 @@ def opened(model: DeepPotential, on_fast_path: bool = True) -> Model:
 
 @has_library
 class TestNetworks(ModelContract):
+    corners_only = False
     compiled = True
 
     @classmethod
@@ -47,7 +48,6 @@ class TestNetworks(ModelContract):
 
 @has_library
 class TestTwoSidedCosine(ModelContract):
-    corners_only = True
     compiled = True
 
     @classmethod
@@ -58,7 +58,6 @@ class TestTwoSidedCosine(ModelContract):
 
 @has_library
 class TestRadialFloat32(ModelContract):
-    corners_only = True
     compiled = True
     dtype = "float32"
     tolerance = 2e-5

@@ -111,7 +111,6 @@ class TestHybridContract(ModelContract):
 class TestThreeBodyContract(TestHybridContract):
     """se_e3 beside se_e2_a, which has no compiled form."""
 
-    corners_only = True
     file = "three_body_hybrid.dp"
     compiled = False
 

@@ -81,7 +81,6 @@ class TestLocalFrame(FrameContract):
 
 
 class TestLocalFrameWithAxes(FrameContract):
-    corners_only = True
     settings: ClassVar = {
         "descriptor": "local-frame",
         "radial_neighbors": 0,
@@ -90,7 +89,6 @@ class TestLocalFrameWithAxes(FrameContract):
 
 
 class TestDeepPotential(FrameContract):
-    corners_only = True
     settings: ClassVar = {"descriptor": "deep-potential"}
 
 

@@ -22,14 +22,11 @@ SYSTEMS = ("ethanol", "water")
 FORCE_MAE_LIMIT = {"ethanol": 0.06, "water": 0.08}  # eV/Angstrom
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_run_script_finds_the_expected_numbers(system: str) -> None:
-    done = run_script(EXAMPLES / system)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def test_run_script_reports_a_number_that_differs(tmp_path: Path) -> None:
-    """Another molecule energy in expected.json is seen; --write-expected makes the model's numbers the right ones."""
+    """Another molecule energy in expected.json is seen; --write-expected makes the model's numbers the right ones.
+
+    That both scripts find the numbers which ship is shown by the README's block (tests/packaging/test_readme.py).
+    """
     folder = shutil.copytree(EXAMPLES / "water", tmp_path / "water")
     expected = json.loads((folder / "expected.json").read_text())
     expected["molecule energy"]["value"] += 0.01
@@ -42,8 +39,7 @@ def test_run_script_reports_a_number_that_differs(tmp_path: Path) -> None:
 
 def run_script(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """The script of a system as a user runs it, without the dynamics (tests/recipes has those)."""
-    options = (*options, "--steps", "0") if folder.name == "water" else options
-    command = [sys.executable, "-W", "error", str(folder / "run.py"), *options]
+    command = [sys.executable, "-W", "error", str(folder / "run.py"), *options, "--steps", "0"]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

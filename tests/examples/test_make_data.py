@@ -126,7 +126,7 @@ def test_the_second_round_of_water(tmp_path: Path) -> None:
     model = ["--model", str(folder / "water.pt")]
     run_script(folder / "relaxed_liquid.py", *model, "--out", str(out), "--quick")
     test_labels_are_those_of_xtb(("water", out))
-    assert len(frames(out, "train")[0]) == 96
+    assert len(frames(out, "train")[0]) == 24
     box = tmp_path / "box.extxyz"
     start = ["--start", str(folder / "water.extxyz")]
     run_script(folder / "equilibrate.py", *model, *start, "--out", str(box), "--steps", "20")

@@ -38,7 +38,6 @@ class TestCompiled(ModelContract):
 
 @has_library
 class TestCompiledRadialFloat32(ModelContract):
-    corners_only = True
     compiled = True
     dtype = "float32"
     tolerance = 2e-5
@@ -50,8 +49,6 @@ class TestCompiledRadialFloat32(ModelContract):
 
 
 class TestTorchScriptPath(ModelContract):
-    corners_only = True
-
     @classmethod
     def make(cls) -> Potential:
         return Potential(compressed(), CUTOFF)

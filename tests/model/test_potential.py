@@ -9,14 +9,14 @@ from dp_sim.model.potential import DeepPotential, Potential, set_precision
 
 
 class TestDeepPotSE(ModelContract):
+    corners_only = False
+
     @classmethod
     def make(cls) -> Potential:
         return Potential(random_model(random_config()), CUTOFF)
 
 
 class TestTwoSidedCosine(ModelContract):
-    corners_only = True
-
     @classmethod
     def make(cls) -> Potential:
         config = random_config(one_side=False, switch="cosine", activation="silu", residual_timestep=True)
@@ -24,8 +24,6 @@ class TestTwoSidedCosine(ModelContract):
 
 
 class TestRadial(ModelContract):
-    corners_only = True
-
     @classmethod
     def make(cls) -> Potential:
         return Potential(random_model(random_config(descriptor="radial", activation="gelu")), CUTOFF)
@@ -34,7 +32,6 @@ class TestRadial(ModelContract):
 class TestFloat32(ModelContract):
     """Rounding of 6e-8 grows about tenfold on its way through the nets; test_precision.py measures it."""
 
-    corners_only = True
     dtype = "float32"
     tolerance = 2e-5
     step, step_tolerance = 1e-2, 5e-3

@@ -7,22 +7,21 @@ import sys
 
 import numpy as np
 import pytest
+from openmm_contexts import BACKENDS, force_for, openmm, system_of
 
 from dp_sim.compiled.library import register_operators
 from dp_sim.plugins.ase_calculator import DPCalculator
-from dp_sim.plugins.openmm_force import create_force
-
-openmm = pytest.importorskip("openmm", reason="OpenMM is not installed (pip install 'dp-sim[openmm]')")
 
 READ = """
 import sys
 {imports}
 import numpy, openmm
-with open("system.xml") as file:
-    system = openmm.XmlSerializer.deserialize(file.read())
-context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("CPU"))
-context.setPositions(numpy.load("positions.npy"))
-print(repr(context.getState(energy=True).getPotentialEnergy()._value))
+for name in {names}:
+    with open(name) as file:
+        system = openmm.XmlSerializer.deserialize(file.read())
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("CPU"))
+    context.setPositions(numpy.load("positions.npy"))
+    print(repr(context.getState(energy=True).getPotentialEnergy()._value))
 """
 
 IMPORTS = {
@@ -36,16 +35,11 @@ WITHOUT_LIBRARY = "import dp_sim.plugins.openmm_module as module\nmodule.registe
 has_operators = pytest.mark.skipif(register_operators() != "", reason=register_operators())
 
 
-def system_of(atoms, model, backend, **options):
-    system = openmm.System()
-    for mass in atoms.get_masses():
-        system.addParticle(mass)
-    system.setDefaultPeriodicBoxVectors(*(atoms.cell[:] / 10))
-    species = atoms.get_chemical_symbols()
-    force = create_force(model, species=species, periodic=True, backend=backend, atoms=range(12), **options)
+def system_with(atoms, model, backend, **options):
+    """The model acts on the first twelve atoms."""
+    force = force_for(atoms, model, backend=backend, atoms=range(12), **options)
     force.setForceGroup(3)
-    system.addForce(force)
-    return system
+    return system_of(atoms, force)
 
 
 def energy_of(system, atoms):
@@ -54,42 +48,45 @@ def energy_of(system, atoms):
     return context.getState(energy=True, groups={3}).getPotentialEnergy()._value
 
 
-@pytest.mark.parametrize("backend", ["torchscript", "python"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
     "copied", [lambda s: openmm.XmlSerializer.deserialize(openmm.XmlSerializer.serialize(s)), copy.deepcopy]
 )
-def test_xml_and_copies_keep_energy_group_and_periodicity(copied, backend, either_file, triclinic):
-    system = system_of(triclinic, either_file, backend)
+def test_xml_and_copies_keep_energy_group_and_periodicity(copied, backend, model_file, triclinic):
+    system = system_with(triclinic, model_file, backend)
     again = copied(system)
     assert energy_of(again, triclinic) == pytest.approx(energy_of(system, triclinic), rel=1e-13)
     assert again.getForce(0).getForceGroup() == 3
     assert again.usesPeriodicBoundaryConditions()
 
 
-def in_a_fresh_process(folder, imports):
-    code = READ.format(imports=imports)
+def in_a_fresh_process(folder, imports, names):
+    code = READ.format(imports=imports, names=names)
     return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("portable", [True, False])
-@pytest.mark.parametrize("kind", ["model_file", "compressed_file"])
 @pytest.mark.parametrize("case", IMPORTS)
-def test_xml_needs_no_other_file_in_a_fresh_process(case, kind, portable, tmp_path, triclinic, request):
-    model_file = request.getfixturevalue(kind)
-    if not portable and case == "torchscript":
-        pytest.skip("the operators are registered by import_torch_plugin")
-    model = tmp_path / "model.pt"
-    model.write_bytes(model_file.read_bytes())
-    system = system_of(triclinic, model, case.split(",")[0], portable=portable)
-    model.unlink()
-    (tmp_path / "system.xml").write_text(openmm.XmlSerializer.serialize(system))
+def test_xml_needs_no_other_file_in_a_fresh_process(case, tmp_path, triclinic, model_file, compressed_file):
+    """Portable Systems first, so that nothing else is in the process when these are read."""
+    expected, from_ase = {}, {}
+    for portable in (True, False) if case != "torchscript" else (True,):  # the operators are nowhere registered there
+        for original in (model_file, compressed_file):
+            model = tmp_path / "model.pt"
+            model.write_bytes(original.read_bytes())
+            system = system_with(triclinic, model, case.split(",")[0], portable=portable)
+            model.unlink()
+            name = f"{original.stem}-{portable}.xml"
+            (tmp_path / name).write_text(openmm.XmlSerializer.serialize(system))
+            expected[name] = energy_of(system, triclinic)
+            part = triclinic[:12]
+            part.calc = DPCalculator(original)
+            from_ase[name] = part.get_potential_energy() * 96.48533
     np.save(tmp_path / "positions.npy", triclinic.positions / 10)
-    run = in_a_fresh_process(tmp_path, IMPORTS[case])
+    run = in_a_fresh_process(tmp_path, IMPORTS[case], list(expected))
     assert run.returncode == 0, run.stderr
-    assert float(run.stdout) == pytest.approx(energy_of(system, triclinic), rel=1e-13)
-    part = triclinic[:12]
-    part.calc = DPCalculator(model_file)
-    assert float(run.stdout) == pytest.approx(part.get_potential_energy() * 96.48533, rel=1e-6)
+    read = dict(zip(expected, map(float, run.stdout.split()), strict=True))
+    assert read == pytest.approx(expected, rel=1e-13)
+    assert read == pytest.approx(from_ase, rel=1e-6)
 
 
 @has_operators
@@ -105,11 +102,11 @@ def test_xml_needs_no_other_file_in_a_fresh_process(case, kind, portable, tmp_pa
     ],
 )
 def test_where_the_operators_are_missing_reading_or_running_says_so(
-    backend, imports, message, tmp_path, either_file, triclinic
+    backend, imports, message, tmp_path, model_file, triclinic
 ):
-    system = system_of(triclinic, either_file, backend)
+    system = system_with(triclinic, model_file, backend)
     (tmp_path / "system.xml").write_text(openmm.XmlSerializer.serialize(system))
     np.save(tmp_path / "positions.npy", triclinic.positions / 10)
-    run = in_a_fresh_process(tmp_path, imports)
+    run = in_a_fresh_process(tmp_path, imports, ["system.xml"])
     assert run.returncode == 1
     assert re.search(message, run.stderr), run.stderr
