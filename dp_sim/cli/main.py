@@ -114,7 +114,9 @@ def status(arguments: Sequence[str]) -> int:
     except Exception as error:  # the last line of defence: a sentence, not a traceback, unless asked for
         shown = _show_traceback()
         advice = "" if shown else "; -vv shows where"
-        typer.echo(f"dp-sim: unexpected {type(error).__name__}: {error}{advice}", err=True)
+        calculators = any(kind.__module__ == "ase.calculators.calculator" for kind in type(error).__mro__)
+        what = "the calculator failed" if calculators else f"unexpected {type(error).__name__}"
+        typer.echo(f"dp-sim: {what}: {error}{advice}", err=True)
         return 1
     finally:
         logger.removeHandler(handler)

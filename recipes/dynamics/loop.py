@@ -11,6 +11,7 @@ from ase import Atoms, units
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine, UnstableError
 from dp_sim.recipes.dynamics.files import DynamicsFiles, Row
 from dp_sim.recipes.dynamics.settings import DynamicsSettings
+from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
 from dp_sim.units import KB_EV_PER_K
@@ -39,13 +40,16 @@ class Recorded:
     degrees_of_freedom
         Number of momenta that count in the temperature.
     stopped
-        Why it stopped early, as a sentence; empty if it did not.
+        Why it became unstable, as a sentence; empty if it did not. Then no number can be taken from it.
+    failed
+        How the calculator failed and ended the run, as a sentence; empty if it did not. What was recorded is sound.
     """
 
     rows: list[Row]
     atoms: Atoms
     degrees_of_freedom: int
     stopped: str
+    failed: str = ""
 
 
 def simulate(
@@ -53,7 +57,8 @@ def simulate(
 ) -> Recorded:
     """Run the engine for all steps, or from the last checkpoint on, and write as it goes.
 
-    Step 0 is sampled too. A run that becomes unstable stops at that sample, with the table and the frames up to there.
+    Step 0 is sampled too. A run that becomes unstable stops at that sample, with the table and the frames up to there;
+    where the calculator fails (an SCF that does not converge), with a checkpoint of the last sample too.
     """
     recorder = _Recorder(engine, DynamicsFiles(run), settings, conditions)
     done = recorder.begin()
@@ -63,7 +68,7 @@ def simulate(
     saved = time.monotonic()
     with progress_bar(run.recipe, total=settings.steps, show=progress) as advance:
         advance(done)
-        while recorder.step < settings.steps and not recorder.stopped:
+        while recorder.step < settings.steps and not recorder.ended:
             with run.whole_steps():
                 block = recorder.advance()
                 if time.monotonic() - saved > CHECKPOINT_EVERY_S:
@@ -72,9 +77,9 @@ def simulate(
             advance(block, f"{recorder.rows[-1].temperature_K:.0f} K")
     with run.whole_steps():
         recorder.save()
-    if recorder.stopped:
-        run.log(recorder.stopped)
-    return Recorded(recorder.rows, recorder.last_good, engine.degrees_of_freedom, recorder.stopped)
+    if recorder.ended:
+        run.log(recorder.ended)
+    return Recorded(recorder.rows, recorder.last_good, engine.degrees_of_freedom, recorder.stopped, recorder.failed)
 
 
 class _Recorder:
@@ -86,11 +91,17 @@ class _Recorder:
         self._engine, self._files, self._settings, self._conditions = engine, files, settings, conditions
         self.step = 0
         self.rows: list[Row] = []
-        self.stopped = ""
+        self.stopped = self.failed = ""
         self.last_good = engine.structure()
         self._start_volume_A3 = self.last_good.get_volume() if self.last_good.pbc.all() else None
         self._mass = float(self.last_good.get_masses().sum())
-        self._at_whole_step = True
+        self._whole = engine.state()
+        self._consistent = True  # the files hold what belongs to `step`
+
+    @property
+    def ended(self) -> str:
+        """Why the run ended early; empty if it did not."""
+        return self.stopped or self.failed
 
     def begin(self) -> int:
         """Continue from the checkpoint if there is one, else record step 0; return the step reached."""
@@ -101,6 +112,7 @@ class _Recorder:
         else:
             self.step, state = checkpoint
             self._engine.restore(state)
+            self._whole = state
             self.rows = self._files.rows()
             self.last_good = self._engine.structure()
         return self.step
@@ -109,28 +121,35 @@ class _Recorder:
         """Run the steps up to the next sample; return their number."""
         every = self._settings.sample_every
         block = min(every - self.step % every, self._settings.steps - self.step)
-        self._at_whole_step = False
+        before = self.step
         try:
             self._engine.run(block)
-        except UnstableError as error:
-            self._stop(f"{error} between steps {self.step:,} and {self.step + block:,}")
+            self._consistent = False
+            self.step += block
+            # The last steps of a run that ends between two samples have none: estimators need even spacing.
+            if self.step % every:
+                self.last_good = self._engine.structure()
+            else:
+                self._record()
+        except UnstableError as error:  # the first sign of a non-finite last step may be a sample
+            self._stop(f"{error} between steps {before:,} and {before + block:,}")
             return block
-        self.step += block
-        if (
-            self.step % every
-        ):  # the last steps of a run that ends between two samples: even spacing is what estimators need
-            self.last_good = self._engine.structure()
-        else:
-            self._record()
-        self._at_whole_step = True
+        except Exception as error:
+            self.step, self._consistent = before, True
+            if not is_failure(error):
+                raise
+            when = f"between steps {before:,} and {before + block:,}"
+            self.failed = (
+                f"{failure_words(error, when)}; what was reached is kept: --resume tries again from step {before:,}, "
+                "a run of its own goes on from final.extxyz with other settings or a smaller time step"
+            )
+            return 0
+        if not self.stopped:
+            self._whole, self._consistent = self._engine.state(), True
         return block
 
     def _record(self) -> None:
-        try:
-            sample = self._engine.sample()
-        except UnstableError as error:  # the first sign of a non-finite last step may be a sample
-            self._stop(f"{error} at step {self.step:,}")
-            return
+        sample = self._engine.sample()
         temperature = 2 * sample.kinetic_eV / (self._engine.degrees_of_freedom * KB_EV_PER_K)
         cause = self._cause_to_stop(sample.potential_eV, temperature, sample.volume_A3)
         if cause:
@@ -179,6 +198,6 @@ class _Recorder:
         )
 
     def save(self) -> None:
-        """Save a checkpoint of the present step; a run that is unstable, or cut within a step, keeps its last one."""
-        if self._at_whole_step and not self.stopped:
-            self._files.save_checkpoint(self.step, self._engine.state())
+        """Save a checkpoint of the last whole step; a run that is unstable, or cut while it writes, keeps an older."""
+        if self._consistent and not self.stopped:
+            self._files.save_checkpoint(self.step, self._whole)

@@ -123,7 +123,7 @@ class Production:
     def common_fields(self, plan: Plan, wanted: Mapping[str, Estimate]) -> dict[str, Any]:
         """Collect the fields of `DynamicsResult`; the run has converged if it supports each of `wanted`."""
         temperature = self.temperature()
-        cause = self.unusable or self.missed or _missing(wanted)
+        cause = self._recorded.failed or self.unusable or self.missed or _missing(wanted)
         return {
             "converged": not cause,
             "cause": cause,

@@ -10,8 +10,9 @@ from ase import Atoms
 from ase.constraints import FixAtoms
 from numpy.typing import NDArray
 
-from dp_sim.errors import InputError
+from dp_sim.errors import InputError, first_line
 from dp_sim.recipes.inputs.calculators import loaded_model
+from dp_sim.recipes.inputs.failed_evaluations import EvaluationError, is_failure
 
 
 def energies_and_forces(
@@ -27,12 +28,24 @@ def energies_and_forces(
         An ASE calculator.
     names
         What messages of errors call the structures; by default "structure 0" and so on.
+
+    Raises
+    ------
+    EvaluationError
+        The calculator fails at one of them, which is named.
     """
     model = loaded_model(calculator)
     # A subclass may do more than its model.
     if model is None or type(calculator).__module__ != "dp_sim.plugins.ase_calculator":
-        for atoms in structures:
-            yield calculator.get_potential_energy(atoms), calculator.get_forces(atoms)
+        for number, atoms in enumerate(structures):
+            try:
+                energy, forces = calculator.get_potential_energy(atoms), calculator.get_forces(atoms)
+            except Exception as error:
+                if not is_failure(error):
+                    raise
+                name = names[number] if names else f"structure {number}"
+                raise EvaluationError("evaluation-failed", f"{name}: {first_line(error)}") from error
+            yield energy, forces
         return
     for output in model.evaluate_each(structures, names=names):
         assert output.forces is not None

@@ -6,19 +6,21 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import CalculatorError
 from ase.geometry import complete_cell
 from ase.neighborlist import primitive_neighbor_list
 
 from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.calculators import as_calculator
 from dp_sim.recipes.inputs.charges import accept_state
+from dp_sim.recipes.inputs.failed_evaluations import is_failure
 from dp_sim.structures import checks as structure
 from dp_sim.structures.constraints import restore_constraints
 from dp_sim.structures.stated import check_occupancy
 
 #: Cutoff of an ordinary potential (Angstrom), with which neighbours are counted where no model is known yet.
 ORDINARY_CUTOFF = 6.0
+#: What calculators raise for elements that they do not know, beside what `is_failure` tells.
+_UNKNOWN_STRUCTURE = (NotImplementedError, KeyError, ValueError, TypeError)
 
 
 def check_structure(atoms: Any, name: str = "the structure") -> Atoms:
@@ -81,12 +83,26 @@ def prepare_atoms(atoms: Any, calc: Any, name: str = "the structure") -> Atoms:
     atoms = check_structure(atoms, name)
     atoms.calc = as_calculator(calc)
     accept_state(atoms, atoms.calc, name)
+    evaluate_once(atoms, name)
+    return atoms
+
+
+def evaluate_once(atoms: Atoms, name: str = "the structure") -> None:
+    """Let the calculator of `atoms` show that it knows the structure, before a recipe writes anything.
+
+    Raises
+    ------
+    InputError
+        It cannot evaluate it, or returns NaN.
+    """
     calculator = type(atoms.calc).__name__
     try:
         energy, forces = atoms.get_potential_energy(), atoms.get_forces()
     except InputError:
         raise
-    except (CalculatorError, NotImplementedError, KeyError, ValueError, TypeError, RuntimeError) as error:
+    except Exception as error:
+        if not (is_failure(error) or isinstance(error, _UNKNOWN_STRUCTURE)):
+            raise
         raise InputError(
             "calculator-failed",
             f"{name} ({atoms.get_chemical_formula()}): the calculator {calculator} cannot evaluate it "
@@ -97,4 +113,3 @@ def prepare_atoms(atoms: Any, calc: Any, name: str = "the structure") -> Atoms:
             "calculator-not-finite",
             f"{name}: the calculator {calculator} returns energies or forces that are not finite",
         )
-    return atoms

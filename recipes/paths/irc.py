@@ -17,6 +17,7 @@ from typing_extensions import override
 from dp_sim.config.recipe import documented
 from dp_sim.errors import InputError
 from dp_sim.files import write_text
+from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
 from dp_sim.recipes.inputs.forces import largest_force, mobile_atoms
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.paths.barriers import BarrierResult
@@ -29,7 +30,7 @@ from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.tables import csv_text
 from dp_sim.recipes.run.directory import RunDirectory
-from dp_sim.recipes.run.progress import progress_bar
+from dp_sim.recipes.run.progress import Advance, progress_bar
 from dp_sim.recipes.static.vib import VibResult, vibrations
 
 if TYPE_CHECKING:
@@ -165,9 +166,14 @@ def follow_irc(
         sides, causes = _both_sides(atoms, vib, length, settings.fmax, settings.steps, run, progress)
         ends = []
         for name, side in zip(SIDES, sides, strict=True):
+            if not side:  # the calculator failed before the first point; the cause is stated
+                ends.append(_evaluated(atoms))
+                continue
             end = side[-1].copy()
             end.calc = atoms.calc
             ends.append(_evaluated(relaxed(end, min(settings.fmax, END_FMAX), run, f"{name} end")))
+            if (left := largest_force(ends[-1])) > 2 * settings.fmax:
+                causes.append(f"the {name} end is not relaxed (largest force {left:.3g} eV/Angstrom)")
         return run.finish(_result(_evaluated(atoms), vib, sides, ends, causes))
 
 
@@ -204,39 +210,94 @@ def _both_sides(
     causes
         Why a side ended too early, as sentences.
     """
-    from sella import IRC  # a heavy import (jax)
-    from sella.optimize.irc import IRCInnerLoopConvergenceFailure
-
     moving = atoms.copy()
     moving.calc = _Held(atoms.calc, mobile_atoms(atoms))
     moving.set_masses(atoms.get_masses())  # Sella would otherwise take those of the most common isotopes
-    # Computed once, at the saddle point: Sella updates it along the path.
-    hessian = stiffened_hessian(vib)
-    irc = IRC(moving, logfile=None, dx=step, hessian_function=lambda _: hessian)
-    sides: list[list[Atoms]] = []
-    causes = []
+    walk = _Walk(moving, stiffened_hessian(vib), fmax, steps)
+    sides, causes = [], []
     with progress_bar("irc", total=2 * steps, show=progress) as advance:
         for name in SIDES:
-            points: list[Atoms] = []
-            ended = False
-            try:
-                for ended in irc.irun(fmax=fmax, steps=steps, direction=name):  # noqa: B007 - read after the loop
-                    points.append(_evaluated(moving))
-                    advance(1, f"{name}: {largest_force(moving):.3f} eV/Å")
-            except IRCInnerLoopConvergenceFailure:
-                points.append(_evaluated(moving))  # off the path, but in the right valley
-                causes.append(
-                    f"the {name} side stopped at step {len(points) - 1}: its path bends too sharply; halve `step`"
-                )
-            else:
-                if not ended:
-                    causes.append(
-                        f"the {name} side still has a force of {largest_force(moving):.3g} eV/Angstrom after {steps} "
-                        f"steps, {fmax:g} was asked for; allow more steps"
-                    )
-            run.log(f"{name} side: {len(points) - 1} steps, largest force {largest_force(moving):.4f} eV/Angstrom")
+            points, failure = walk.side(name, step, advance)
+            if failure:
+                run.log(f"the {name} side: {failure}; again with half the step")
+                points, failure = walk.side(name, step / 2, advance)
+                failure = failure and f"{failure}, with half the step too; check its settings"
+            if failure:
+                causes.append(f"the {name} side ended early: {failure}")
+            elif walk.cause:
+                causes.append(f"the {name} side {walk.cause}")
+            force = largest_force(points[-1])
+            run.log(f"{name} side: {len(points) - 1} steps, largest force {force:.4f} eV/Angstrom")
             sides.append(points[1:])  # the first point is the saddle point
     return sides, causes
+
+
+class _Walk:
+    """Walks with Sella from a saddle point down either side.
+
+    Parameters
+    ----------
+    moving
+        The saddle point, with the calculator.
+    hessian
+        (3N, 3N) there, eV/Angstrom^2: computed once, Sella updates it along the path.
+    fmax, steps
+        Where a side has come to its end, eV/Angstrom, and the most steps to it.
+
+    Attributes
+    ----------
+    cause
+        Why the last side ended too early, after "the forward side"; empty where it did not.
+    """
+
+    def __init__(self, moving: Atoms, hessian: NDArray[np.float64], fmax: float, steps: int) -> None:
+        self._moving, self._hessian, self._fmax, self._steps = moving, hessian, fmax, steps
+        self._start = moving.get_positions()
+        self.cause = ""
+
+    def side(self, name: str, step: float, advance: Advance) -> tuple[list[Atoms], str]:
+        """Follow one side downhill.
+
+        Parameters
+        ----------
+        name
+            Sella's name for the side.
+        step
+            Length of a step, amu^1/2 Angstrom.
+        advance
+            Called at each point.
+
+        Returns
+        -------
+        points
+            The saddle point and the points after it.
+        failure
+            How the calculator failed; empty where it did not.
+        """
+        from sella import IRC  # a heavy import (jax)
+        from sella.optimize.irc import IRCInnerLoopConvergenceFailure
+
+        moving, points, ended, self.cause = self._moving, [], False, ""
+        moving.set_positions(self._start)
+        irc = IRC(moving, logfile=None, dx=step, hessian_function=lambda _: self._hessian)
+        try:
+            for ended in irc.irun(fmax=self._fmax, steps=self._steps, direction=name):  # noqa: B007 - read below
+                points.append(_evaluated(moving))
+                advance(1, f"{name}: {largest_force(points[-1]):.3f} eV/Å")
+        except IRCInnerLoopConvergenceFailure:
+            points.append(_evaluated(moving))  # off the path, but in the right valley
+            self.cause = f"stopped at step {len(points) - 1}: its path bends too sharply; halve `step`"
+        except Exception as error:
+            if not (points and is_failure(error)):
+                raise
+            return points, failure_words(error, f"after step {len(points) - 1}")
+        else:
+            if not ended:
+                self.cause = (
+                    f"still has a force of {largest_force(points[-1]):.3g} eV/Angstrom after {self._steps} steps, "
+                    f"{self._fmax:g} was asked for; allow more steps"
+                )
+        return points, ""
 
 
 class _Held(Calculator):

@@ -187,13 +187,15 @@ def find_path(
                 seed=settings.seed,
             )
             band, climbing = make_band(path, calculator), False
-        taken = optimize_band(band, climbing, settings.fmax, settings.steps, run, progress)
-        return run.finish(_result(band, settings.fmax, taken))
+        taken, failure = optimize_band(band, climbing, settings.fmax, settings.steps, run, progress)
+        return run.finish(_result(band, settings.fmax, taken, failure))
 
 
-def _result(band: Band, fmax: float, steps: int) -> PathResult:
+def _result(band: Band, fmax: float, steps: int, failure: str) -> PathResult:
     causes = []
-    if band.largest_force > fmax:
+    if failure:
+        causes.append(f"{failure}; the largest force on the band was {band.largest_force:.3f} eV/Angstrom then")
+    elif band.largest_force > fmax:
         causes.append(
             f"the largest force on the band is {band.largest_force:.3f} eV/Angstrom after {steps} steps, "
             f"{fmax:g} was asked for; allow more steps (resume=True goes on), or more images"

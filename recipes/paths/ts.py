@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from dp_sim.config.recipe import documented
+from dp_sim.recipes.inputs.failed_evaluations import ADVICE, WayBack, failure_words, is_failure
 from dp_sim.recipes.inputs.forces import largest_force, mobile_atoms
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.paths.saddle import saddle_verdict
@@ -45,9 +46,10 @@ class TransitionStateResult(Result):
     energy_eV
         Its potential energy.
     frequencies_cm1
-        (M,) ascending, imaginary ones negative; without rigid motions and fixed atoms.
+        (M,) ascending, imaginary ones negative; without rigid motions and fixed atoms. None where the calculator failed
+        at a displaced structure.
     mode
-        (N, 3) displacements along the lowest mode, of length 1.
+        (N, 3) displacements along the lowest mode, of length 1; None with the frequencies.
     largest_force
         Largest force on an atom, eV/Angstrom.
     steps
@@ -59,30 +61,33 @@ class TransitionStateResult(Result):
 
     atoms: Atoms
     energy_eV: float
-    frequencies_cm1: np.ndarray
-    mode: np.ndarray
+    frequencies_cm1: NDArray[np.float64] | None
+    mode: NDArray[np.float64] | None
     largest_force: float
     steps: int
 
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
+        found, cause = self.frequencies_cm1, "" if self.frequencies_cm1 is not None else "the calculator failed"
         return {
             "energy": Quantity(self.energy_eV, "eV"),
-            "lowest_frequency": Quantity(self.frequencies_cm1[0], "cm^-1"),
-            "frequencies": Quantity(self.frequencies_cm1, "cm^-1"),
+            "lowest_frequency": Quantity(None if found is None else found[0], "cm^-1", cause),
+            "frequencies": Quantity(found, "cm^-1", cause),
             "largest_force": Quantity(self.largest_force, "eV/Angstrom"),
             "steps": Quantity(self.steps),
         }
 
     @override
     def write_data(self, path: Callable[[str], Path]) -> None:
+        write_frames(path("ts.extxyz"), self.atoms)
+        if self.mode is None:
+            return
         swing = []
         amplitude = SWING_A / np.linalg.norm(self.mode, axis=1).max()
         for phase in np.linspace(0, 2 * np.pi, SWING_FRAMES, endpoint=False):
             frame = self.atoms.copy()
             frame.positions += amplitude * np.sin(phase) * self.mode
             swing.append(frame)
-        write_frames(path("ts.extxyz"), self.atoms)
         write_frames(path("mode.extxyz"), swing)
 
 
@@ -128,13 +133,31 @@ def refine_ts(
     with RunDirectory.of(
         settings, out, structures=[guess], calculator=atoms.calc, overwrite=overwrite, resume=resume
     ) as run:
-        taken = _search(atoms, mobile, settings.fmax, settings.steps, run, progress)
-        reached = evaluated_copy(atoms)
-        return run.finish(_result(reached, vibrations(atoms, atoms.calc, progress=progress), settings.fmax, taken))
+        reached, taken, failure = _search(atoms, mobile, settings.fmax, settings.steps, run, progress)
+        vib: VibResult | None = None
+        try:
+            vib = vibrations(atoms, atoms.calc, progress=progress)
+        except Exception as error:
+            if not is_failure(error):
+                raise
+            failure = failure or f"{failure_words(error, 'in the normal modes')}; {ADVICE}"
+        return run.finish(_result(reached, vib, settings.fmax, taken, failure))
 
 
-def _search(atoms: Atoms, mobile: NDArray[np.intp], fmax: float, steps: int, run: RunDirectory, progress: bool) -> int:
-    """Move `atoms` to the saddle point; return the steps taken."""
+def _search(
+    atoms: Atoms, mobile: NDArray[np.intp], fmax: float, steps: int, run: RunDirectory, progress: bool
+) -> tuple[Atoms, int, str]:
+    """Move `atoms` to the saddle point; where the calculator fails, the step that led there is halved, a few times.
+
+    Returns
+    -------
+    reached
+        The last structure that was evaluated, with energy and forces.
+    steps
+        Taken.
+    failure
+        Why the calculator ended it, as a sentence; empty where it did not.
+    """
     from sella import Sella  # a heavy import (jax)
 
     def hessian(moving: Atoms) -> NDArray[np.float64]:
@@ -144,22 +167,35 @@ def _search(atoms: Atoms, mobile: NDArray[np.intp], fmax: float, steps: int, run
 
     # Fixed atoms hold the orientation already, and a periodic cell does.
     free = not atoms.pbc.any() and not atoms.constraints
-    optimizer = Sella(atoms, logfile=None, order=1, hessian_function=hessian, proj_rot=free)
+    way_back = WayBack(atoms, run.log)
+    reached = evaluated_copy(atoms)
+    taken = before = 0  # steps in all, and before the calculator failed last
     with progress_bar("ts", total=steps, show=progress) as advance:
 
         def follow() -> None:
+            nonlocal reached, taken
+            taken = before + optimizer.nsteps
             force = largest_force(atoms)
-            run.log(f"step {optimizer.nsteps}: {atoms.get_potential_energy():.6f} eV, {force:.5f} eV/Angstrom")
+            reached = evaluated_copy(atoms)
+            way_back.evaluated()
+            run.log(f"step {taken}: {atoms.get_potential_energy():.6f} eV, {force:.5f} eV/Angstrom")
             advance(1, f"{force:.3f} eV/Å")
 
-        optimizer.attach(follow)
-        # Sella leaves out the forces along the rotation that it holds, which far from the guess is not quite the rigid
-        # one. `fmax` bounds the whole force, so Sella may have to go on to a smaller bound.
-        for halvings in range(MOST_HALVINGS):
-            optimizer.run(fmax=fmax / 2**halvings, steps=max(0, steps - optimizer.nsteps))
-            if largest_force(atoms) <= fmax or optimizer.nsteps >= steps:
-                break
-    return int(optimizer.nsteps)
+        while True:
+            try:
+                optimizer = Sella(atoms, logfile=None, order=1, hessian_function=hessian, proj_rot=free)
+                optimizer.attach(follow)
+                # Sella leaves out the forces along the rotation that it holds, which far from the guess is not quite
+                # the rigid one. `fmax` bounds the whole force, so Sella may have to go on to a smaller bound.
+                for halvings in range(MOST_HALVINGS):
+                    optimizer.run(fmax=fmax / 2**halvings, steps=max(0, steps - taken))
+                    if largest_force(atoms) <= fmax or taken >= steps:
+                        break
+            except Exception as error:  # the way back knows which of them are the calculator's
+                if way_back.shorten(error, f"after step {taken}"):
+                    before = taken + 1  # the shorter step is a step
+                    continue
+            return reached, taken, way_back.cause
 
 
 def _difference_hessian(atoms: Atoms, mobile: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -171,23 +207,25 @@ def _difference_hessian(atoms: Atoms, mobile: NDArray[np.intp]) -> NDArray[np.fl
     return hessian
 
 
-def _result(atoms: Atoms, vib: VibResult, fmax: float, steps: int) -> TransitionStateResult:
+def _result(atoms: Atoms, vib: VibResult | None, fmax: float, steps: int, failure: str) -> TransitionStateResult:
     force = largest_force(atoms)
     causes = []
-    if force > fmax:
+    if failure:
+        causes.append(f"{failure}; the largest force is {force:.3g} eV/Angstrom")
+    elif force > fmax:
         causes.append(
             f"the largest force is {force:.3g} eV/Angstrom after {steps} steps, {fmax:g} was asked for; "
             "allow more steps or start nearer to the saddle point"
         )
-    if verdict := saddle_verdict(vib.frequencies_cm1):
+    if vib is not None and (verdict := saddle_verdict(vib.frequencies_cm1)):
         causes.append(verdict)
     return TransitionStateResult(
         converged=not causes,
         cause="; ".join(causes),
         atoms=atoms,
         energy_eV=float(atoms.get_potential_energy()),
-        frequencies_cm1=vib.frequencies_cm1,
-        mode=vib.modes[0],
+        frequencies_cm1=None if vib is None else vib.frequencies_cm1,
+        mode=None if vib is None else vib.modes[0],
         largest_force=force,
         steps=steps,
     )

@@ -250,7 +250,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         self._write_log(message)
 
     def on_interrupt(self, save: Callable[[], object]) -> None:
-        """Call `save` on Ctrl-C or SIGTERM, before the exception goes on; it must write whole files."""
+        """Call `save` when the run is cut by Ctrl-C, SIGTERM or an error, which then goes on; it writes whole files."""
         self._hooks.append(save)
 
     def whole_steps(self) -> AbstractContextManager[None]:
@@ -293,9 +293,11 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
             return
         if isinstance(error, KeyboardInterrupt):
             answered()
+        if error is not None:
             with whole_steps():
                 for save in self._hooks:
                     save()
+        if isinstance(error, KeyboardInterrupt):
             self.log(f"interrupted; {'--resume continues it' if self._resumable else '--overwrite starts it again'}")
         elif error is not None:
             self.log(f"stopped by {type(error).__name__}: {error}")

@@ -168,7 +168,8 @@ def _differences(atoms: Atoms, atom: int, delta: float, dipole: bool) -> NDArray
     """Differentiate the gradient, and the dipole if asked, along the coordinates of one atom: (3, 3N [+ 3])."""
     displaced = _displaced(atoms, atom, delta)
     values = []
-    for moved, (_, forces) in zip(displaced, energies_and_forces(displaced, atoms.calc), strict=True):
+    names = [f"atom {atom} displaced by {sign}{delta:g} Angstrom along {axis}" for axis in "xyz" for sign in "+-"]
+    for moved, (_, forces) in zip(displaced, energies_and_forces(displaced, atoms.calc, names), strict=True):
         values.append([-forces.ravel(), atoms.calc.get_dipole_moment(moved)] if dipole else [-forces.ravel()])
     rows = np.array([np.concatenate(value) for value in values])
     return (rows[0::2] - rows[1::2]) / (2 * delta)

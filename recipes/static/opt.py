@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from dp_sim.config.recipe import documented
 from dp_sim.errors import InputError
+from dp_sim.recipes.inputs.failed_evaluations import WayBack
 from dp_sim.recipes.inputs.forces import mobile_atoms
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.results.figures import COLOURS, new_panels
@@ -26,7 +27,6 @@ from dp_sim.recipes.results.frames import append_frame, evaluated_copy, whole_fr
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.directory import RunDirectory
-from dp_sim.recipes.run.failed_evaluations import WayBack
 from dp_sim.recipes.run.progress import progress_bar
 from dp_sim.recipes.static.mode_analysis import analyse_modes
 from dp_sim.recipes.static.normal_modes import NormalModes

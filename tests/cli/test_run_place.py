@@ -89,6 +89,39 @@ def test_ctrl_c_says_what_continues_the_run(dp_sim, tmp_path, interrupted):
     assert (tmp_path / "cu-nvt" / "checkpoint.npz").exists()
 
 
+def test_an_error_on_the_way_says_what_continues_the_run(dp_sim, tmp_path, monkeypatch):
+    """A mistake in a calculator after 30 evaluations, and one that ASE knows as a failure, in the normal modes."""
+    from ase.calculators.calculator import CalculationFailed
+    from ase.calculators.emt import EMT as Calculator
+
+    original, calls = Calculator.calculate, []
+
+    def mistaken(self, *arguments, **options):
+        calls.append(1)
+        if len(calls) > 30:
+            raise error
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(Calculator, "calculate", mistaken)
+    (bulk("Cu", cubic=True) * (2, 1, 1)).write(tmp_path / "cu.extxyz")
+    error: Exception = AttributeError("no energy")
+    outcome = dp_sim("nvt", "cu.extxyz", *EMT, "-T", "300", "--steps", "1000", "-o", "run")
+    assert outcome.code == 1
+    assert "unexpected AttributeError: no energy" in outcome.err
+    assert "the run is in run; the same command with -o run --resume continues it" in outcome.err
+    assert (tmp_path / "run" / "checkpoint.npz").exists()
+    calls.clear()
+    error = CalculationFailed("SCF not converged in 250 cycles")
+    outcome = dp_sim("vib", "cu.extxyz", *EMT, "-o", "vib")
+    assert outcome.code == 1
+    assert "atom 4 displaced" in outcome.err
+    assert "SCF not converged in 250 cycles [evaluation-failed]" in outcome.err
+    assert "--resume continues it" in outcome.err
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert dp_sim("vib", "cu.extxyz", *EMT, "-o", "vib", "--resume").code in (0, 3)
+
+
 def test_the_program_alone_shows_its_help(dp_sim):
     assert dp_sim() == dp_sim("--help")
     assert dp_sim().code == 0

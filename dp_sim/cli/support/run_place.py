@@ -9,6 +9,8 @@ from pathlib import Path
 
 import typer
 
+from dp_sim.errors import InputError
+
 
 def run_place(out: Path | None, source: str, command: str, *, again: bool) -> Path:
     """Return the directory of a run: `out`, or one named after what the run starts from.
@@ -51,7 +53,7 @@ def check_place(place: Path, *, overwrite: bool, resume: bool) -> None:
 
 @contextmanager
 def saying_where(out: Path | None, place: Path, *, resumable: bool, quiet: bool) -> Iterator[None]:
-    """Say at the start where files go if `-o` did not, and when the run is interrupted how to go on with it.
+    """Say at the start where files go if `-o` did not, and how to go on with a run that was cut short.
 
     Parameters
     ----------
@@ -73,12 +75,15 @@ def saying_where(out: Path | None, place: Path, *, resumable: bool, quiet: bool)
     token = ON_START.set(say) if out is None and not quiet else None
     try:
         yield
-    except KeyboardInterrupt:
+    except InputError:
+        raise
+    except (KeyboardInterrupt, Exception) as error:
         from dp_sim.recipes.results.manifest import read_manifest
 
         if read_manifest(place) is not None:
+            what = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped by an error"
             how = "--resume continues it" if resumable else "--overwrite starts it again"
-            typer.echo(f"interrupted: the run is in {place}; the same command with -o {place} {how}", err=True)
+            typer.echo(f"{what}: the run is in {place}; the same command with -o {place} {how}", err=True)
         raise
     finally:
         if token is not None:

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from dp_sim.errors import InputError
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Sample, State, UnstableError
 from dp_sim.recipes.dynamics.engines.velocities import start_velocities
+from dp_sim.recipes.inputs.structures import evaluate_once
 from dp_sim.units import EV_PER_A3_IN_BAR, KB_EV_PER_K
 
 #: Time constant of the barostat (fs): its friction, and through `_barostat_mass` the period of the cell's breathing.
@@ -62,6 +63,7 @@ class ASEEngine:
         self._atoms.calc = calculator
         self._conditions = conditions
         self._bulk = bool(atoms.pbc.all())
+        evaluate_once(self._atoms)
         self._gives_stress = self._bulk and self._has_stress()
         if conditions.pressure_bar is not None and not self._gives_stress:
             raise InputError(

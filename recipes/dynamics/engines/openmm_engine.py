@@ -35,6 +35,7 @@ from dp_sim.recipes.dynamics.engines.openmm_trajectory import write_pdb_and_dcd
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Sample, State, UnstableError
 from dp_sim.recipes.dynamics.engines.velocities import fixed_atoms, start_velocities
 from dp_sim.recipes.inputs.calculators import loaded_model
+from dp_sim.recipes.inputs.failed_evaluations import EvaluationError
 from dp_sim.units import ANGSTROM_IN_NM, EV_IN_KJ_PER_MOL, EV_PER_A3_IN_BAR
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ class OpenMMEngine:
                 what = "the energy" if "the model's energy" in sentence else "a position"
                 raise UnstableError("motion-unstable", f"{what} became non-finite") from error
             if sentence:
-                raise DPSimError("model-failed", sentence) from error
+                raise EvaluationError("model-failed", sentence) from error
             raise
 
     def sample(self) -> Sample:

@@ -10,6 +10,7 @@ from ase.build import molecule
 from ase.constraints import FixAtoms
 from ase.io import read
 from ase.optimize import BFGS
+from failing_calculators import WORDS, Failing
 from refusals import refused
 from scipy.integrate import solve_ivp
 
@@ -151,3 +152,39 @@ def test_keywords_out_of_range(option, tmp_path):
 def test_it_must_be_given_a_structure():
     with refused("structure-kind"):
         follow_irc([Atoms("H")], Surface(mueller_brown))
+
+
+def test_a_failed_evaluation_halves_the_step_of_that_side():
+    saddle = at(*stationary(SADDLES["AC"]))
+    usual = follow_irc(saddle, Surface(mueller_brown), step=0.06)
+    once = Failing(Surface(mueller_brown), lambda number, atoms: number == 30)
+    irc = follow_irc(saddle, once, step=0.06)
+    assert irc.converged, irc.cause
+    np.testing.assert_allclose(irc.reactant.positions, usual.reactant.positions, atol=5e-3)
+    np.testing.assert_allclose(irc.product.positions, usual.product.positions, atol=5e-3)
+    assert len(irc.images) > len(usual.images)
+
+
+def test_a_side_that_goes_on_failing_ends_with_its_last_point(tmp_path):
+    """Below y = 0.55, on the side of minimum C, nothing can be evaluated."""
+    saddle = at(*stationary(SADDLES["AC"]))
+    wall = Failing(Surface(mueller_brown), lambda number, atoms: atoms.positions[0, 1] < 0.55)
+    irc = follow_irc(saddle, wall, step=0.03, out=tmp_path / "irc")
+    assert not irc.converged
+    assert WORDS in irc.cause
+    assert min(image.positions[0, 1] for image in irc.images) >= 0.55
+    np.testing.assert_allclose(irc.reactant.positions[0], [*stationary(MINIMA["A"]), 0], atol=5e-3)
+    assert WORDS in (tmp_path / "irc" / "report.html").read_text()
+
+
+def test_a_side_without_a_first_point_stays_at_the_saddle_point():
+    saddle = at(*stationary(SADDLES["AC"]))
+    number_of_modes = 20  # evaluations at the saddle point and for its normal modes, at most
+
+    def far(number, atoms):
+        return number > number_of_modes and np.abs(atoms.positions[0] - saddle.positions[0]).max() > 1e-3
+
+    irc = follow_irc(saddle, Failing(Surface(mueller_brown), far), step=0.03)
+    assert not irc.converged
+    assert irc.cause.count(WORDS) == 2
+    assert len(irc.images) == 1

@@ -11,6 +11,7 @@ from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms, FixCartesian, FixedPlane
 from ase.io import read
 from ase.optimize import BFGS
+from failing_calculators import WORDS, Failing, cold_xtb
 from refusals import refused
 from scipy.optimize import minimize_scalar
 from scipy.spatial.transform import Rotation
@@ -331,3 +332,55 @@ def test_geodesic_without_its_package(monkeypatch):
     molecule_ends = [Atoms("Cu2", positions=[[0, 0, 0], [0, 0, z]]) for z in (2.3, 2.6)]
     with refused("package-missing", "dp-sim[paths]"):
         find_path(*molecule_ends, EMT(), interpolation="geodesic")
+
+
+def test_a_failed_evaluation_shortens_the_step():
+    """One trial step fails; the band comes to the same barrier."""
+    start, end = at(*stationary(MINIMA["C"])), at(*stationary(MINIMA["B"]))
+    failing = Failing(Surface(mueller_brown), lambda number, atoms: number in (20, 40, 41))
+    path = find_path(start, end, failing, images=7, fmax=0.02, relax_ends=False, interpolation="linear")
+    assert path.converged, path.cause
+    saddle, minimum = mueller_brown(*stationary(SADDLES["BC"]))[0], mueller_brown(*stationary(MINIMA["C"]))[0]
+    assert path.barrier_eV == pytest.approx(saddle - minimum, abs=1e-3)
+    assert failing.evaluations > 41
+
+
+def test_a_calculator_that_goes_on_failing_ends_the_band_where_it_was_good(tmp_path):
+    start, end = at(*stationary(MINIMA["C"])), at(*stationary(MINIMA["B"]))
+    failing = Failing(Surface(mueller_brown), lambda number, atoms: 30 < number < 40)
+    path = find_path(
+        start, end, failing, images=7, fmax=1e-3, relax_ends=False, interpolation="linear", out=tmp_path / "neb"
+    )
+    assert not path.converged
+    assert WORDS in path.cause
+    assert "image" in path.cause
+    assert np.isfinite(path.energies).all()
+    going_on = find_path(
+        start,
+        end,
+        Failing(Surface(mueller_brown), lambda number, atoms: False),
+        images=7,
+        fmax=1e-3,
+        relax_ends=False,
+        interpolation="linear",
+        out=tmp_path / "neb",
+        resume=True,
+    )
+    assert going_on.converged, going_on.cause
+
+
+def test_tblite_without_convergence_on_an_image():
+    """HCN to HNC by tblite itself: from scratch it needs 11 iterations where the hydrogen passes the carbon."""
+    hcn = Atoms("HCN", positions=[[0, 0, -1.07], [0, 0, 0], [0, 0, 1.15]])
+    hnc = Atoms("HCN", positions=[[0, 0, 2.15], [0, 0, 0], [0, 0, 1.17]])
+    path = find_path(hcn, hnc, cold_xtb(10), fmax=0.1)
+    assert not path.converged
+    assert "SCF not converged in 10 cycles" in path.cause
+    assert "image" in path.cause
+
+
+def test_a_first_path_that_cannot_be_evaluated_names_the_image():
+    start, end = at(*stationary(MINIMA["C"])), at(*stationary(MINIMA["B"]))
+    failing = Failing(Surface(mueller_brown), lambda number, atoms: number == 6)
+    with refused("evaluation-failed", "first path", "image", WORDS):
+        find_path(start, end, failing, images=7, relax_ends=False, interpolation="linear")

@@ -7,6 +7,7 @@ from ase import Atoms
 from ase.calculators.emt import EMT
 from ase.constraints import FixBondLength
 from ase.io import read
+from failing_calculators import WORDS, Failing
 from refusals import refused
 
 from dp_sim.recipes.paths.neb import find_path
@@ -88,3 +89,26 @@ def test_a_constraint_whose_modes_are_not_known(tmp_path):
     with refused("constraint-unsupported", "FixBondLength"):
         refine_ts(atoms, EMT(), out=tmp_path / "ts")
     assert not (tmp_path / "ts").exists()
+
+
+def test_a_failed_evaluation_shortens_the_step():
+    known = stationary(SADDLES["BC"])
+    guess = at(*(known + np.array([0.05, -0.04])))
+    usual = Surface(mueller_brown)
+    refine_ts(guess, usual, fmax=1e-4)
+    failing = Failing(Surface(mueller_brown), lambda number, atoms: number == 8)  # the first step after the Hessian
+    ts = refine_ts(guess, failing, fmax=1e-4)
+    assert ts.converged, ts.cause
+    np.testing.assert_allclose(ts.atoms.positions[0], [*known, 0], atol=1e-4)
+    assert failing.evaluations > usual.evaluations
+
+
+def test_a_calculator_that_goes_on_failing_ends_the_search_with_its_files(tmp_path):
+    guess = at(*(stationary(SADDLES["BC"]) + np.array([0.05, -0.04])))
+    ts = refine_ts(guess, Failing(Surface(mueller_brown), lambda number, atoms: number > 7), out=tmp_path / "ts")
+    assert not ts.converged
+    assert WORDS in ts.cause
+    np.testing.assert_array_equal(ts.atoms.positions, guess.positions)
+    assert ts.frequencies_cm1 is None
+    assert WORDS in (tmp_path / "ts" / "report.html").read_text()
+    assert read(tmp_path / "ts" / "ts.extxyz").get_potential_energy() == pytest.approx(ts.energy_eV)

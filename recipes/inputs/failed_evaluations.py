@@ -10,10 +10,12 @@ import numpy as np
 from ase.calculators.calculator import CalculatorError
 from numpy.typing import NDArray
 
-from dp_sim.errors import DPSimError, first_line
+from dp_sim.errors import DPSimError, InputError, first_line
 
 #: A step to where the calculator fails is halved so often, at most.
 MOST_HALVINGS = 4
+#: What to do about it.
+ADVICE = "check the calculator's settings, or start elsewhere"
 #: What calculators raise for a structure that they cannot evaluate; `is_failure` knows more.
 _FAILURES = (
     CalculatorError,
@@ -41,11 +43,11 @@ class Movable(Protocol):
 def is_failure(error: Exception) -> bool:
     """Tell whether an exception says that the calculator has no numbers for this structure.
 
-    Else it is a mistake in a program, a full disk, or bad input. GPAW and Psi4 raise errors of their own, which say
-    "convergence" in the names of their classes.
+    Else it is a mistake in a program or a full disk. GPAW and Psi4 raise errors of their own, which say "convergence"
+    in the names of their classes. Ours is an `InputError`: on the way it is no user who put two atoms on one spot.
     """
     if isinstance(error, (DPSimError, NotImplementedError, RecursionError)):
-        return isinstance(error, EvaluationError)
+        return isinstance(error, (EvaluationError, InputError))
     return isinstance(error, _FAILURES) or any("Convergence" in kind.__name__ for kind in type(error).__mro__)
 
 
@@ -71,6 +73,8 @@ class WayBack:
         What is moved.
     log
         Called with a sentence at each shorter step.
+    start
+        What messages call the first thing evaluated.
 
     Attributes
     ----------
@@ -78,8 +82,8 @@ class WayBack:
         How the calculator failed at its last evaluation; empty where it did not.
     """
 
-    def __init__(self, target: Movable, log: Callable[[str], object]) -> None:
-        self._target, self._log = target, log
+    def __init__(self, target: Movable, log: Callable[[str], object], start: str = "the first structure") -> None:
+        self._target, self._log, self._start = target, log, start
         self._good: NDArray[np.float64] | None = None
         self._halvings = 0
         self.words = ""
@@ -101,36 +105,41 @@ class WayBack:
         Returns
         -------
         bool
-            False after `MOST_HALVINGS` in a row: then the target is back at the last positions that were evaluated.
+            False after `MOST_HALVINGS` in a row, or where there was no step to halve: then the target is back at the
+            last positions that were evaluated.
 
         Raises
         ------
         Exception
-            `error` itself where it is no failure of the calculator, or an `EvaluationError` where nothing has been
-            evaluated yet.
+            `error` itself where it is no failure of the calculator; where nothing has been evaluated yet, `error` if it
+            is an `InputError`, else an `EvaluationError`.
         """
-        if not is_failure(error):
+        if not is_failure(error) or (self._good is None and isinstance(error, InputError)):
             raise error
         if self._good is None:
-            raise failed_at_start(error) from error
+            raise failed_at_start(error, self._start) from error
         self.words = failure_words(error, when)
-        if self._halvings == MOST_HALVINGS:
+        there = self._target.get_positions()
+        if self._halvings == MOST_HALVINGS or np.array_equal(there, self._good):
             self._target.set_positions(self._good)
             return False
         self._halvings += 1
         self._log(f"{self.words}: the step is halved")
-        self._target.set_positions((self._good + self._target.get_positions()) / 2)
+        self._target.set_positions((self._good + there) / 2)
         return True
 
     @property
     def cause(self) -> str:
-        """Why a run ended with the calculator's failure, as a sentence."""
-        return f"{self.words}, in {MOST_HALVINGS} shorter steps too; check its settings, or start elsewhere"
+        """Why a run ended with the calculator's failure, as a sentence; empty where it did not."""
+        if not self.words:
+            return ""
+        shorter = f", in {self._halvings} shorter steps too" if self._halvings else ""
+        return f"{self.words}{shorter}; {ADVICE}"
 
 
-def failed_at_start(error: Exception) -> EvaluationError:
-    """Make the error for a calculator that fails before there is any good state."""
+def failed_at_start(error: Exception, start: str) -> EvaluationError:
+    """Make the error for a calculator that fails at `start`, before there is any good state."""
     return EvaluationError(
         "evaluation-failed",
-        f"{failure_words(error, 'at the first structure')}; check the structure and the calculator's settings",
+        f"{failure_words(error, f'at {start}')}; {ADVICE}",
     )
