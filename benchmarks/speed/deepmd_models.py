@@ -15,7 +15,7 @@ from standard_water import water_box
 
 from dp_sim.deepmd.exporting import export_model
 
-#: Neighbours H, O that DeePMD-kit's own example of water has places for.
+#: Neighbours H, O that DeePMD-kit's own example of water has slots for.
 SEL = (92, 46)
 LAMMPS_STEPS = 20
 LAMMPS = """

@@ -50,12 +50,12 @@ class DeepmdPart(Section):
     one_side: bool = True
     residual_timestep: bool = Field(False, description="in the embedding nets")
     activation: str = "tanh"
-    places: tuple[int, ...] = Field(description="DeePMD-kit's sel: neighbours of each species that padding counts with")
-    shared_places: bool = Field(False, description="places is one number, for neighbours of all species together")
+    sel: tuple[int, ...] = Field(description="as in DeePMD-kit: slots for neighbours of each species")
+    shared_sel: bool = Field(False, description="sel is one number, of slots for neighbours of all species together")
     gates: Literal["none", "constant", "smooth"] = Field(
         "none", description="a factor 1 + g for each pair of species on one net; smooth: the switch multiplies g"
     )
-    excluded: tuple[tuple[int, int], ...] = Field((), description="pairs that see nothing, but take a place")
+    excluded: tuple[tuple[int, int], ...] = Field((), description="pairs that see nothing, but take a slot")
     dropped: tuple[tuple[int, int], ...] = Field((), description="pairs that are no neighbours")
     protection: float = Field(0.0, ge=0, description="added to r in 1/r, Angstrom")
     shifted: bool = Field(False, description="rows of R~ are shifted by a mean, so padding contributes")

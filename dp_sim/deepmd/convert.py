@@ -98,11 +98,11 @@ def _part(d: DescriptorContent, dropped: tuple[tuple[int, int], ...], n_species:
         one_side=len(d.nets) == n_species,
         residual_timestep=_has_steps(nets[0]),
         activation=_shared_activation(nets, file),
-        places=d.sel,
+        sel=d.sel,
         excluded=d.excluded,
         dropped=dropped,
         protection=d.protection,
-        shared_places=d.shared,
+        shared_sel=d.shared,
         gates="none" if d.gates is None else "smooth" if d.smooth else "constant",
         shifted=d.kind != "se_e3" and bool(d.mean.any()),
     )
@@ -156,7 +156,7 @@ def _descriptor_state(d: DescriptorContent, prefix: str, n_species: int, file: s
             )
         scale = deviation * (sum(d.sel) if d.kind == "se_e2_a" else 1)
     else:
-        scale[:, 0] = 5.0 * sum(d.sel)  # DeePMD-kit divides se_e2_r by the places, and by 5
+        scale[:, 0] = 5.0 * sum(d.sel)  # DeePMD-kit divides se_e2_r by the number of slots, and by 5
     state = {
         f"{prefix}.environment.mean": torch.tensor(mean[:, 0]),
         f"{prefix}.environment.deviation": torch.tensor(deviation[:, 0]),
@@ -190,7 +190,7 @@ def _per_species(values: np.ndarray, what: str, file: str) -> np.ndarray:
     """Take one row per species, (T, sum(sel), columns) -> (T, columns); slots of a species have equal statistics."""
     if np.ptp(values, axis=1).max(initial=0.0) > 1e-12 * np.abs(values).max(initial=1e-300):
         raise ModelFileError(
-            "deepmd-contradiction", f"{file}: the {what} of its environment differs among places of one species"
+            "deepmd-contradiction", f"{file}: the {what} of its environment differs among slots of one species"
         )
     return values[:, 0]
 

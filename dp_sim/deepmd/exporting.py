@@ -153,8 +153,8 @@ def to_content(model: Model, sel: tuple[int, ...], file: str) -> ModelContent:
         )
     potential = eager_model(model).double()
     fitting = _fitting_nets(potential, _activation(config.activation, file))
-    if any(part.kind == "se_e3" or part.shared_places for part in config.parts):
-        kind = next("DPA-1" if part.shared_places else "se_e3" for part in config.parts)
+    if any(part.kind == "se_e3" or part.shared_sel for part in config.parts):
+        kind = next("DPA-1" if part.shared_sel else "se_e3" for part in config.parts)
         raise InputError(
             "export-unsupported", f"{file} was imported and has the descriptor {kind}; take the file that it came from"
         )
@@ -182,16 +182,16 @@ def _resized(part: DeepmdPart, sel: tuple[int, ...], file: str) -> DeepmdPart:
     """Give a part of an imported model another `sel`, where empty slots contribute nothing to the energy."""
     if not sel:
         return part
-    if len(sel) != len(part.places) or min(sel) < 1:
-        raise InputError("sel-invalid", f"{file}: --sel takes {len(part.places)} numbers above zero, got {list(sel)}")
+    if len(sel) != len(part.sel) or min(sel) < 1:
+        raise InputError("sel-invalid", f"{file}: --sel takes {len(part.sel)} numbers above zero, got {list(sel)}")
     if part.shifted or part.kind != "se_e2_a":
         cause = "its environment has a mean" if part.shifted else f"its descriptor is {part.kind}"
         raise InputError(
             "sel-fixed",
-            f"{file} was imported with sel {list(part.places)}, and its numbers depend on it, for {cause}; leave --sel "
+            f"{file} was imported with sel {list(part.sel)}, and its numbers depend on it, for {cause}; leave --sel "
             f"and --data out",
         )
-    return part.model_copy(update={"places": sel})
+    return part.model_copy(update={"sel": sel})
 
 
 def _own_part(config: ModelConfig, sel: tuple[int, ...], file: str) -> DeepmdPart:
@@ -211,7 +211,7 @@ def _own_part(config: ModelConfig, sel: tuple[int, ...], file: str) -> DeepmdPar
         axis_width=config.axis_width,
         one_side=config.one_side,
         activation=config.activation,
-        places=sel,
+        sel=sel,
     )
 
 
@@ -263,9 +263,9 @@ def _descriptor(
     compressed = isinstance(module, TabulatedDeepmdKit)
     if compressed or not isinstance(module, (SmoothDescriptor, DeepmdKitDescriptor)):
         raise InputError("export-unsupported", f"{file} is compressed; export the model that it was compressed from")
-    environment, n = module.environment, sum(part.places)
+    environment, n = module.environment, sum(part.sel)
     mean, deviation = environment.mean.numpy(), environment.deviation.numpy()
-    scale, n_types = environment.scale.numpy(), len(part.places)
+    scale, n_types = environment.scale.numpy(), len(part.sel)
     nets = [_layers(net, _activation(part.activation, file)) for net in module.embedding.nets]
     k = np.ones(n_types)
     columns = deviation[:, None]
@@ -289,7 +289,7 @@ def _descriptor(
         part.kind,
         part.cutoff,
         part.switch_start,
-        part.places,
+        part.sel,
         part.axis_width,
         tuple(_their_order(nets, n_types)),
         means,

@@ -163,9 +163,9 @@ def _doubts(config: ModelConfig) -> Iterator[str]:
                 "excludes pairs of species and has a mean: its energy jumps where such a neighbour crosses the cutoff, "
                 "in DeePMD-kit and here"
             )
-        if part.shifted and part.shared_places and part.gates != "smooth":
+        if part.shifted and part.shared_sel and part.gates != "smooth":
             yield (
-                "has a mean, and its type vectors reach empty places: its energy depends on which atom comes first, in "
+                "has a mean, and its type vectors reach empty slots: its energy depends on which atom comes first, in "
                 "DeePMD-kit and here"
             )
 

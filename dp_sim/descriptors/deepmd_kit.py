@@ -27,7 +27,7 @@ from dp_sim.descriptors.descriptor import Descriptor, compiled_layout
 from dp_sim.descriptors.embedding import EmbeddingSum
 from dp_sim.descriptors.environment import Environment, geometry
 from dp_sim.descriptors.radial import Radial
-from dp_sim.descriptors.shared_places import SharedPlaces
+from dp_sim.descriptors.shared_slots import SharedSlots
 from dp_sim.descriptors.smooth import SmoothDescriptor, axis_of
 from dp_sim.descriptors.three_body import ThreeBody
 from dp_sim.neighbors.pairs import pair_vectors
@@ -233,14 +233,14 @@ def _part(part: DeepmdPart, n_species: int, reach: float) -> Descriptor:
             part.embedding,
             part.activation,
             timestep=part.residual_timestep,
-            sel=list(part.places),
+            sel=list(part.sel),
             allowed=allowed,
             protection=part.protection,
         )
     dropped = {pair for a, b in part.dropped for pair in ((a, b), (b, a))}
     taking = [[(a, b) in unseen and (a, b) not in dropped for b in every] for a in every]
-    if part.gates != "none" or (part.shared_places and (part.shifted or unseen or part.protection)):
-        return SharedPlaces(environment, part, allowed=allowed, taking=taking, reach=reach)
+    if part.gates != "none" or (part.shared_sel and (part.shifted or unseen or part.protection)):
+        return SharedSlots(environment, part, allowed=allowed, taking=taking, reach=reach)
     embedding = EmbeddingSum(n_species, part.embedding, part.activation, part.one_side, part.residual_timestep)
     angular = part.kind == "se_e2_a"
     width = part.embedding[-1]
@@ -251,7 +251,7 @@ def _part(part: DeepmdPart, n_species: int, reach: float) -> Descriptor:
         environment,
         embedding,
         contraction,
-        sel=list(part.places),
+        sel=list(part.sel),
         allowed=allowed,
         taking=taking,
         protection=part.protection,

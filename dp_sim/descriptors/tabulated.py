@@ -19,7 +19,7 @@ from dp_sim.descriptors.descriptor import Descriptor
 from dp_sim.descriptors.embedding import sum_over_neighbors
 from dp_sim.descriptors.environment import Environment, geometry
 from dp_sim.descriptors.radial import Radial
-from dp_sim.descriptors.shared_places import SharedPlaces
+from dp_sim.descriptors.shared_slots import SharedSlots
 from dp_sim.descriptors.smooth import SmoothDescriptor, axis_of
 from dp_sim.errors import InputError
 from dp_sim.neighbors.pairs import StructurePairs, pair_vectors
@@ -217,5 +217,5 @@ def tabulated_like(descriptor: Descriptor, state: dict[str, Tensor], prefix: str
     table, table_of = HermiteTable(empty("table.knots"), empty("table.values")), empty("table_of")
     if isinstance(descriptor, DeepmdKitDescriptor):
         return TabulatedDeepmdKit(descriptor, table, table_of, empty("padded"), empty("zero"))
-    assert isinstance(descriptor, (SmoothDescriptor, SharedPlaces))
+    assert isinstance(descriptor, (SmoothDescriptor, SharedSlots))
     return TabulatedDescriptor(descriptor.environment, table, table_of, descriptor.contraction)

@@ -14,7 +14,7 @@ from dp_sim.config.model import ModelConfig
 from dp_sim.descriptors.deepmd_kit import DeepmdKitDescriptor, Hybrid
 from dp_sim.descriptors.descriptor import Descriptor
 from dp_sim.descriptors.environment import Environment
-from dp_sim.descriptors.shared_places import GatedEmbedding, SharedPlaces
+from dp_sim.descriptors.shared_slots import GatedEmbedding, SharedSlots
 from dp_sim.descriptors.smooth import SmoothDescriptor
 from dp_sim.descriptors.tabulated import HermiteTable, TabulatedDeepmdKit, TabulatedDescriptor
 from dp_sim.errors import InputError
@@ -104,7 +104,7 @@ def _tabulated(descriptor: Descriptor, knots: Tensor) -> tuple[Descriptor, list[
     if isinstance(descriptor, Hybrid):
         done = [_tabulated(part, knots) for part in descriptor.parts.children()]  # type: ignore[arg-type]
         return Hybrid([part for part, _ in done]), [error for _, errors in done for error in errors]
-    shared = isinstance(descriptor, SharedPlaces) and descriptor.is_sum_over_neighbors()
+    shared = isinstance(descriptor, SharedSlots) and descriptor.is_sum_over_neighbors()
     if not shared and type(descriptor) not in (SmoothDescriptor, DeepmdKitDescriptor):
         raise InputError(
             "model-not-compressible",
@@ -113,7 +113,7 @@ def _tabulated(descriptor: Descriptor, knots: Tensor) -> tuple[Descriptor, list[
             "(se_e3), of local frames, of DPA-1 that is smooth, shifted by a mean or excludes pairs, or of a "
             "compressed model",
         )
-    assert isinstance(descriptor, (SmoothDescriptor, DeepmdKitDescriptor, SharedPlaces))
+    assert isinstance(descriptor, (SmoothDescriptor, DeepmdKitDescriptor, SharedSlots))
     functions, table_of = _functions(descriptor)
     values = torch.stack([torch.stack(function(knots), dim=1) for function in functions])
     table = HermiteTable(knots, values)
@@ -206,7 +206,7 @@ def _row_derivative(values: Tensor, s: Tensor) -> Tensor:
 
 
 def _functions(
-    descriptor: SmoothDescriptor | DeepmdKitDescriptor | SharedPlaces,
+    descriptor: SmoothDescriptor | DeepmdKitDescriptor | SharedSlots,
 ) -> tuple[list[_EmbeddingFunction], Tensor]:
     """Find the distinct functions, and the index (T, T) of the function for the species of centre and neighbour."""
     environment, embedding = descriptor.environment, descriptor.embedding

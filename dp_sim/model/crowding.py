@@ -58,9 +58,9 @@ def _counts_and_limits(
     part: Mapping[str, Any], of_structure: Sequence[int], symbols: Sequence[str]
 ) -> list[tuple[int, str, int]]:
     """Pair the largest count of neighbours with its `sel`: for each species, or for all together (the last count)."""
-    if part.get("shared_places", False):
-        return [(of_structure[-1], "", part["places"][0])]
+    if part.get("shared_sel", False):
+        return [(of_structure[-1], "", part["sel"][0])]
     return [
         (count, f" {symbol}", limit)
-        for count, symbol, limit in zip(of_structure[:-1], symbols, part["places"], strict=True)
+        for count, symbol, limit in zip(of_structure[:-1], symbols, part["sel"], strict=True)
     ]

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from dp_sim.config.model import ModelConfig
 from dp_sim.errors import ModelFileError, nearest_name, shown
-from dp_sim.model.upgrade import STATE_VERSION
+from dp_sim.model.upgrade import STATE_VERSION, upgraded_config
 
 FORMAT = "dp-sim model"
 UNITS = {"length": "Angstrom", "energy": "eV"}
@@ -125,6 +125,7 @@ def parse_metadata(text: str | bytes, path: Path, *, sha256: str, has_checksums:
             raise _wrong(path, name, f"one of {', '.join(sorted(known))}{nearest_name(name, known)}", "this name")
     if CHECKSUM_KEY in content and not has_checksums:
         raise _wrong(path, CHECKSUM_KEY, f"the checksums ({shown(content[CHECKSUM_KEY])}) in the file", "none")
+    content["config"] = upgraded_config(content["config"])
     _check_config(content, path)
     kept = {f.name: content[f.name] for f in dataclasses.fields(ModelMetadata) if f.name in content}
     return ModelMetadata(**{**kept, "species": tuple(kept["species"]), "sha256": sha256})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 
@@ -24,7 +25,7 @@ def _descriptor_in_one_module(state: State) -> State:
     return upgraded
 
 
-def _places_named_by_what_they_are(state: State) -> State:
+def _knots_and_sel(state: State) -> State:
     """2 -> 3: what was called `places` is the knots of a table, or sel of an imported descriptor."""
     renamed = {}
     for name, value in state.items():
@@ -34,10 +35,22 @@ def _places_named_by_what_they_are(state: State) -> State:
     return renamed
 
 
+#: Earlier names of settings of an imported descriptor -> today's.
+_RENAMED = {"places": "sel", "shared_places": "shared_sel"}
+
+
+def upgraded_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Bring the settings of a model, as its file holds them, into today's names."""
+    parts = config.get("parts")
+    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+        return config  # none, or what ModelConfig refuses
+    return {**config, "parts": [{_RENAMED.get(name, name): value for name, value in part.items()} for part in parts]}
+
+
 #: Signs of local frames under reflection, which follow from the settings; some files of version 2 hold them.
 _NO_LONGER_SAVED = ("fitting.hand",)
 #: From version n to n + 1.
-_STEPS: dict[int, Callable[[State], State]] = {1: _descriptor_in_one_module, 2: _places_named_by_what_they_are}
+_STEPS: dict[int, Callable[[State], State]] = {1: _descriptor_in_one_module, 2: _knots_and_sel}
 
 
 def upgraded_state(state: State, version: int) -> State:

@@ -99,9 +99,9 @@ def test_angles_have_no_compiled_form(alone: bool) -> None:
     assert open_model(Potential(model, CUTOFF).requires_grad_(False), "float64").compiled == [None]
 
 
-def test_an_atom_with_more_neighbours_than_places() -> None:
-    """The number of free places is negative then, and the term of a padded place is subtracted."""
-    model = deepmd_model(part(ANGULAR, places=(1, 1, 1)))
+def test_an_atom_with_more_neighbours_than_slots() -> None:
+    """The number of free slots is negative then, and the term of a padded slot is subtracted."""
+    model = deepmd_model(part(ANGULAR, sel=(1, 1, 1)))
     fast, plain = (opened(model, compiled).evaluate(STRUCTURES["TTT"]) for compiled in (True, False))
     assert_same(fast.forces, plain.forces, 1e-13, "forces")
     assert torch.unique(fast.atomic_energies).numel() == 4

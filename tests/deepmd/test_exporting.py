@@ -70,7 +70,7 @@ def test_statistics_differ_among_species() -> None:
 @pytest.mark.filterwarnings("ignore:.*excludes pairs of species and has a mean")
 @pytest.mark.parametrize("name", ["mean.dp", "zero_mean.dp", "two_sided.dp", "hybrid.dp", "excluded_in_model.dp"])
 def test_imported_models_go_back(name: str, tmp_path: Path) -> None:
-    """What came from DeePMD-kit leaves as it came: settings, places, statistics, weights."""
+    """What came from DeePMD-kit leaves as it came: settings, sel, statistics, weights."""
     import_model(model_file(name, tmp_path), tmp_path / "a.pt")
     export_model(tmp_path / "a.pt", tmp_path / "b.dp")
     before, after = read_deepmd(tmp_path / name), read_deepmd(tmp_path / "b.dp")
@@ -91,7 +91,7 @@ def test_imported_models_go_back(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["zero_mean.dp", "excluded_zero_mean.dp"])
-def test_more_places_for_an_imported_model(name: str, tmp_path: Path) -> None:
+def test_more_slots_for_an_imported_model(name: str, tmp_path: Path) -> None:
     """Room alone: the numbers stay."""
     import_model(model_file(name, tmp_path), tmp_path / "a.pt")
     export_model(tmp_path / "a.pt", tmp_path / "b.dp", SEL)
@@ -108,7 +108,7 @@ def test_more_places_for_an_imported_model(name: str, tmp_path: Path) -> None:
         ("zero_mean.dp", (3, 4), ("sel-invalid", "--sel", "3", "4")),
     ],
 )
-def test_places_that_are_part_of_the_numbers(
+def test_slots_that_are_part_of_the_numbers(
     name: str, sel: tuple[int, ...], refusal: tuple[str, ...], tmp_path: Path
 ) -> None:
     import_model(model_file(name, tmp_path), tmp_path / "a.pt")

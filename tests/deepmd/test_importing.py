@@ -132,7 +132,7 @@ def test_angles_of_a_water_molecule(tmp_path: Path) -> None:
     for one in h:
         for other in h:
             x = (one @ other).view(1, 1)
-            total += (x * descriptor.nets[3](x))[0] / 26**2  # of OO, OH, OCu, HH; 26 places for H
+            total += (x * descriptor.nets[3](x))[0] / 26**2  # of OO, OH, OCu, HH; 26 slots for H
     found: list[torch.Tensor] = []
     descriptor.register_forward_hook(lambda module, inputs, output: found.append(output))
     opened = open_model(Potential(model, config.cutoff), config.precision)
@@ -206,7 +206,7 @@ def test_a_model_with_zero_mean_is_deeppot_se(tmp_path: Path) -> None:
     assert type(model.descriptor).__name__ == "SmoothDescriptor"
 
 
-def test_more_neighbours_than_places(tmp_path: Path) -> None:
+def test_more_neighbours_than_sel(tmp_path: Path) -> None:
     """All are kept, with a warning: the energy stays smooth as one more comes in."""
     import_model(model_file("mean.dp", tmp_path), tmp_path / "m.pt")
     model = load_model(tmp_path / "m.pt")
@@ -233,7 +233,7 @@ def test_a_model_of_ours_needs_no_import(imported: Path) -> None:
 
 
 def test_imported_models_are_not_trained_on() -> None:
-    part = {"kind": "se_e2_a", "cutoff": 4.0, "switch_start": 0.5, "embedding": [4], "places": [3]}
+    part = {"kind": "se_e2_a", "cutoff": 4.0, "switch_start": 0.5, "embedding": [4], "sel": [3]}
     model = {"descriptor": "deepmd-kit", "parts": [part], "cutoff": 4.0}
     with refused("setting-invalid", "model.descriptor", "deepmd-kit", "deeppot-se"):
         parse_config({"model": model, "data": {"train": ["a.xyz"]}})

@@ -144,8 +144,8 @@ def test_atomic_numbers_are_not_rounded(model: Model) -> None:
 
 
 def test_crowded_structures_are_named(model: Model) -> None:
-    """Each that has more neighbours of a species than the model has places for; the others not."""
-    config = {"cutoff": CUTOFF, "parts": [{"cutoff": CUTOFF, "places": (0, 40, 40)}]}
+    """Each that has more neighbours of a species than the model has slots for; the others not."""
+    config = {"cutoff": CUTOFF, "parts": [{"cutoff": CUTOFF, "sel": (0, 40, 40)}]}
     oxygen, hydrogen = Atoms("O2", positions=[[0, 0, 0], [0, 0, 1.5]]), Atoms("H2", positions=[[0, 0, 0], [0, 0, 1]])
     batch, pairs = model.prepare([hydrogen, oxygen, hydrogen])
     with pytest.warns(UserWarning, match="at most 0") as caught:

@@ -4,8 +4,10 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
+import pytest
 import torch
 from ase import Atoms
+from ase.build import molecule
 from deepmd_random import ANGULAR, RADIAL, deepmd_model, part
 from model_contract import assert_same, open_model
 from systems import CUTOFF, random_config, random_model
@@ -70,6 +72,19 @@ def test_checkpoints_of_the_first_version(tmp_path: Path) -> None:
     other.load_state_dict(loaded["model"])
     got, expected = (open_model(Potential(m, CUTOFF), "float64").evaluate(WATER[[0, 1]]) for m in (other, model))
     assert torch.equal(got.energy, expected.energy)
+
+
+def test_settings_of_imported_models_under_their_earlier_names() -> None:
+    """Written before `sel` was called so in the settings: a hybrid of se_e2_a with a mean and DPA-1 with gates."""
+    with pytest.warns(UserWarning, match="at most 1"):
+        model = load_model(FIRST_VERSION.with_name("imported_with_places.pt"))
+        energy = model.evaluate(molecule("H2O")).energy
+    assert float(energy) == pytest.approx(1.6019119491998093, abs=1e-10)
+    assert [(part["sel"], part["shared_sel"]) for part in model.metadata.config["parts"]] == [
+        ([1, 1], False),
+        ([3], True),
+    ]
+    assert eager_model(model).descriptor.parts[1].n_slots == 3
 
 
 def test_todays_state_is_left_alone() -> None:

@@ -14,7 +14,7 @@ RADIAL = {"kind": "se_e2_r", "embedding": (6, 6)}
 
 def part(kind: dict[str, object], **settings: object) -> dict[str, object]:
     """One part of a hybrid, with a mean unless told otherwise."""
-    return {"cutoff": CUTOFF, "switch_start": 0.5, "places": (8, 11, 9), "shifted": True, **kind, **settings}
+    return {"cutoff": CUTOFF, "switch_start": 0.5, "sel": (8, 11, 9), "shifted": True, **kind, **settings}
 
 
 def deepmd_model(*parts: dict[str, object], precision: str = "float64", seed: int = 0) -> DeepPotential:

@@ -106,7 +106,7 @@ def test_models_of_the_shared_folder(name: str, suffix: str, tmp_path: Path) -> 
 
 
 def test_the_first_atom_of_a_structure(tmp_path: Path) -> None:
-    """DPA-1 with a mean puts the first atom's species into empty places: said, and of each structure its own."""
+    """DPA-1 with a mean puts the first atom's species into empty slots: said, and of each structure its own."""
     path = unpacked("dpa1_mean-3.2.pth", tmp_path)
     with (
         pytest.warns(UserWarning, match="its energy depends on which atom comes first, in DeePMD-kit and here"),
@@ -122,7 +122,7 @@ def test_the_first_atom_of_a_structure(tmp_path: Path) -> None:
     np.testing.assert_allclose(model.evaluate([one, other]).energy.numpy(), alone, rtol=1e-13)
 
 
-def test_more_neighbours_than_shared_places(tmp_path: Path) -> None:
+def test_more_neighbours_than_shared_slots(tmp_path: Path) -> None:
     model = imported(unpacked("dpa1_concat-3.2.pth", tmp_path), tmp_path)
     cell = Atoms("H", cell=3 * [1.5], pbc=True)
     with pytest.warns(

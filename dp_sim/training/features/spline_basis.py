@@ -41,9 +41,8 @@ class SplineBasis(torch.nn.Module):
         super().__init__()
         self.knots, self.s_max, self.n_functions = knots, float(s_max), knots + 3
         # The K conditions: the value at every knot and, one more at each end, in the middle of the outer intervals.
-        places = torch.arange(knots + 1, dtype=torch.float64)
-        places = torch.cat([places[:1], places[:1] + 0.5, places[1:-1], places[-1:] - 0.5, places[-1:]])
-        sites = places * (self.s_max / knots)
+        knot = torch.arange(knots + 1, dtype=torch.float64)
+        sites = torch.cat([knot[:1], knot[:1] + 0.5, knot[1:-1], knot[-1:] - 0.5, knot[-1:]]) * (self.s_max / knots)
         index, weights, _ = self.weights(sites)
         collocation = torch.zeros(self.n_functions, self.n_functions, dtype=torch.float64)
         collocation.scatter_(1, index[:, None] + torch.arange(4), weights)

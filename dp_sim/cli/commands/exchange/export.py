@@ -46,12 +46,12 @@ def export(
             "options-exclude-each-other", "--sel and --data both say how many neighbours there may be; give one of them"
         )
     try:
-        places = () if sel is None else tuple(int(number) for number in sel.split(","))
+        given = () if sel is None else tuple(int(number) for number in sel.split(","))
     except ValueError:
         raise InputError(
             "sel-not-whole-numbers", f"--sel takes whole numbers with commas between them, like 46,92; got '{sel}'"
         ) from None
-    content = export_model(model, out, sel_from_structures(model, [str(file) for file in data]) if data else places)
+    content = export_model(model, out, sel_from_structures(model, [str(file) for file in data]) if data else given)
     if not quiet:
         listed = " ".join(f"{t} {n}" for t, n in zip(content.types, content.descriptors[0].sel, strict=True))
         typer.echo(f"{out}: at most so many neighbours: {listed}; dp convert-backend {out} model.pth (or .pb) next")

@@ -37,5 +37,5 @@ def import_(
     names = () if species is None else tuple(name.strip() for name in species.split(","))
     config = import_model(model, out, names)
     if not quiet:
-        kinds = " + ".join("DPA-1" if part.shared_places else part.kind for part in config.parts)
+        kinds = " + ".join("DPA-1" if part.shared_sel else part.kind for part in config.parts)
         typer.echo(f"{out}: {kinds}, {' '.join(config.species)}, cutoff {config.cutoff:g} Å, {config.precision}")

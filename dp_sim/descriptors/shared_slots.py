@@ -66,7 +66,7 @@ class GatedEmbedding(torch.nn.Module):
         return values * factors
 
 
-class SharedPlaces(Descriptor):
+class SharedSlots(Descriptor):
     """D (N, M1 M2) of DPA-1 without attention.
 
     Parameters
@@ -99,7 +99,7 @@ class SharedPlaces(Descriptor):
         self.environment, self.embedding = environment, GatedEmbedding(part, len(allowed))
         self.contraction = DeepPotSE(part.embedding[-1], part.axis_width)
         self.n_features, self.n_species = self.contraction.n_features, len(allowed)
-        self.n_places, self.protection, self.reach = part.places[0], part.protection, reach
+        self.n_slots, self.protection, self.reach = part.sel[0], part.protection, reach
         self.register_buffer("allowed", torch.tensor(allowed))
         self.register_buffer("taking", torch.tensor(taking))
 
@@ -132,7 +132,7 @@ class SharedPlaces(Descriptor):
         embedded = self.embedding(net_input, switch, species[center], species[neighbor])
         total = sum_over_neighbors(rows, embedded, center, n_atoms)
         first = torch.searchsorted(batch.system, batch.system)  # of the structure that an atom is in
-        free = self.n_places - taken.to(total.dtype)
+        free = self.n_slots - taken.to(total.dtype)
         return self.contraction(total + free[:, None, None] * self.padding()[species, species[first]])
 
     def padding(self) -> Tensor:
