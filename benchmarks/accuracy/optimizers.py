@@ -15,8 +15,8 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from dp_sim.config.reading import parse_config, read_config
 from dp_sim.config.training import TrainConfig
+from dp_sim.config.training_input import parse_config, read_config
 from dp_sim.training.data import Datasets, read_datasets
 from dp_sim.training.loss import roots
 from dp_sim.training.trainer import Trainer

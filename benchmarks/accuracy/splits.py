@@ -15,8 +15,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from dp_sim.config.reading import read_config
 from dp_sim.config.training import TrainConfig
+from dp_sim.config.training_input import read_config
 from dp_sim.datasets.frames import Frame
 from dp_sim.model.model_file import load_model, save_model
 from dp_sim.training.data import Datasets, read_datasets

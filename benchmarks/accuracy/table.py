@@ -20,8 +20,8 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from dp_sim.config.reading import parse_config, read_config
 from dp_sim.config.training import TrainConfig
+from dp_sim.config.training_input import parse_config, read_config
 from dp_sim.files import write_text
 from dp_sim.recipes.models.train import TrainResult, train
 from dp_sim.training.accuracy import SystemErrors, pool, system_errors

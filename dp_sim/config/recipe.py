@@ -89,7 +89,7 @@ def setting(
 
 
 def described(info: FieldInfo) -> dict[str, Any]:
-    """Return what `setting` was told about a field beside its meaning."""
+    """Return what `setting` declared of a field beside its meaning: unit, choices, flags and so on."""
     return dict(info.json_schema_extra) if isinstance(info.json_schema_extra, dict) else {}
 
 
@@ -169,9 +169,9 @@ class RecipeSettings(Section):
 def _as_input_error(settings: type[RecipeSettings], error: ValidationError) -> InputError:
     # A misspelt name that leaves a required one missing: the misspelt one is the cause.
     first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    told = first.get("ctx", {}).get("error")
-    if isinstance(told, InputError):
-        return told
+    refusal = first.get("ctx", {}).get("error")
+    if isinstance(refusal, InputError):
+        return refusal
     name, kind = str(first["loc"][0]) if first["loc"] else "", first["type"]
     if kind == "extra_forbidden":
         known = tuple(settings.model_fields)
@@ -206,7 +206,7 @@ def plain_type(annotation: Any) -> tuple[Any, bool, bool]:
     -------
     kind : type
         int, float, bool or str.
-    several : bool
+    is_list : bool
         Whether it is a tuple of these.
     optional : bool
         Whether None is a value of it.
@@ -225,7 +225,7 @@ def expectation(info: FieldInfo) -> str:
     extra = described(info)
     if extra["choices"]:
         return f"one of {', '.join(extra['choices'])}"
-    kind, several, _ = plain_type(info.annotation)
+    kind, is_list, _ = plain_type(info.annotation)
     limits = [
         f"{word} {getattr(limit, attribute):g}"
         for bound, attribute, word in _BOUNDS
@@ -233,7 +233,7 @@ def expectation(info: FieldInfo) -> str:
         if isinstance(limit, bound)
     ]
     unit = f" ({extra['unit']})" if extra["unit"] else ""
-    what = f"a list, each {_KINDS[kind]}" if several else _KINDS[kind]
+    what = f"a list, each {_KINDS[kind]}" if is_list else _KINDS[kind]
     return " ".join([what, " and ".join(limits)]).rstrip() + unit
 
 
@@ -250,8 +250,8 @@ DOCSTRING_WIDTH = 116
 
 def _documentation(info: FieldInfo) -> tuple[str, str]:
     """Return type with default, and the meaning in sentences."""
-    kind, several, optional = plain_type(info.annotation)
-    typed = f"sequence of {kind.__name__}" if several else kind.__name__
+    kind, is_list, optional = plain_type(info.annotation)
+    typed = f"sequence of {kind.__name__}" if is_list else kind.__name__
     typed += " or None" if optional else ""
     extra = described(info)
     choices = f" One of {', '.join(extra['choices'])}." if extra["choices"] else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dp_sim.datasets.label_reading.names import may_be_meant
+from dp_sim.datasets.label_reading.label_names import may_be_meant
 from dp_sim.datasets.remarks import Remarks, frames_text
 
 _WITHOUT = {

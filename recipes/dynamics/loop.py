@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ase import Atoms, units
 
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine, UnstableError
-from dp_sim.recipes.dynamics.files import DynamicsFiles, Row
+from dp_sim.recipes.dynamics.run_files import DynamicsFiles, Row
 from dp_sim.recipes.dynamics.settings import DynamicsSettings
 from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
 from dp_sim.recipes.run.directory import RunDirectory

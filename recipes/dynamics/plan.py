@@ -15,9 +15,9 @@ from dp_sim.errors import InputError
 from dp_sim.recipes.dynamics.engines import ENGINES, engine_class
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine
 from dp_sim.recipes.dynamics.engines.velocities import stop_fixed_atoms
-from dp_sim.recipes.dynamics.files import TRAJECTORY
 from dp_sim.recipes.dynamics.hydrogen_mass import with_hydrogen_mass
 from dp_sim.recipes.dynamics.loop import Recorded, simulate
+from dp_sim.recipes.dynamics.run_files import TRAJECTORY
 from dp_sim.recipes.dynamics.settings import DynamicsSettings, NPTSettings, NVESettings, ThermostatSettings
 from dp_sim.recipes.inputs.calculators import as_calculator
 from dp_sim.recipes.inputs.charges import accept_state

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_sim.recipes.dynamics import estimators
-from dp_sim.recipes.dynamics.files import column
 from dp_sim.recipes.dynamics.loop import Recorded
 from dp_sim.recipes.dynamics.plan import Plan
+from dp_sim.recipes.dynamics.run_files import column
 from dp_sim.recipes.results.quantities import Estimate
 
 #: A mean kinetic temperature farther off than this, and than five standard errors, is not that of the thermostat.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from dp_sim.files import write_text
-from dp_sim.recipes.dynamics.files import TABLE, Row, column, table_text
+from dp_sim.recipes.dynamics.run_files import TABLE, Row, column, table_text
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
-from dp_sim.config.reading import parse_config, read_config
 from dp_sim.config.training import TrainConfig
+from dp_sim.config.training_input import parse_config, read_config
 from dp_sim.datasets.radial_distribution import radial_distribution
 from dp_sim.errors import InputError
 from dp_sim.files import write_text

@@ -24,9 +24,9 @@ def evaluated_copy(atoms: Atoms) -> Atoms:
 
 def write_frames(file: Path, frames: Atoms | Sequence[Atoms]) -> None:
     """Write one structure or several into an extended XYZ file, whole or not at all, with all their constraints."""
-    several = [frames] if isinstance(frames, Atoms) else frames
+    structures = [frames] if isinstance(frames, Atoms) else frames
     with atomic_path(file) as temporary:
-        write(temporary, [_for_file(frame) for frame in several], format="extxyz")
+        write(temporary, [_for_file(frame) for frame in structures], format="extxyz")
 
 
 def append_frame(file: Path, frame: Atoms) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from refusals import refused
 
-from dp_sim.config.reading import parse_config, read_config
 from dp_sim.config.training import TrainConfig
+from dp_sim.config.training_input import parse_config, read_config
 
 DATA = {"data": {"train": ["frames.extxyz"]}}
 

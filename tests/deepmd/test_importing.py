@@ -17,7 +17,7 @@ from systems import CUTOFF
 
 from dp_sim.cli.main import status
 from dp_sim.compiled.library import register_operators
-from dp_sim.config.reading import parse_config
+from dp_sim.config.training_input import parse_config
 from dp_sim.deepmd.importing import import_model, load_deepmd
 from dp_sim.model.compression import compress_file
 from dp_sim.model.evaluator import eager_model

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ase.io import read
 
-from dp_sim.config.reading import read_config
+from dp_sim.config.training_input import read_config
 from dp_sim.example_systems.expected import Number, compare, write_expected
 from dp_sim.recipes.models.accuracy import measure_accuracy
 

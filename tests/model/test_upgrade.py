@@ -76,10 +76,10 @@ def test_checkpoints_of_the_first_version(tmp_path: Path) -> None:
 
 def test_settings_of_imported_models_under_their_earlier_names() -> None:
     """Written before `sel` was called so in the settings: a hybrid of se_e2_a with a mean and DPA-1 with gates."""
+    model = load_model(FIRST_VERSION.with_name("imported_with_places.pt"))
     with pytest.warns(UserWarning, match="at most 1"):
-        model = load_model(FIRST_VERSION.with_name("imported_with_places.pt"))
-        energy = model.evaluate(molecule("H2O")).energy
-    assert float(energy) == pytest.approx(1.6019119491998093, abs=1e-10)
+        output = model.evaluate(molecule("H2O"))
+    assert float(output.energy) == pytest.approx(1.6019119491998093, abs=1e-10)
     assert [(part["sel"], part["shared_sel"]) for part in model.metadata.config["parts"]] == [
         ([1, 1], False),
         ([3], True),

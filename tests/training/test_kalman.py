@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from refusals import refused
 from systems import Morse, scattered
 
-from dp_sim.config.reading import parse_config
 from dp_sim.config.training import TrainConfig
+from dp_sim.config.training_input import parse_config
 from dp_sim.training.data import Datasets
 from dp_sim.training.kalman import BlockFilter, KalmanFilter, check_memory, funnelled, layer_blocks
 from dp_sim.training.loop import fit

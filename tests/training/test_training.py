@@ -10,8 +10,8 @@ from ase import Atoms
 from refusals import refused
 from systems import SMALL_CELL, Morse, frame, scattered
 
-from dp_sim.config.reading import parse_config
 from dp_sim.config.training import TrainConfig
+from dp_sim.config.training_input import parse_config
 from dp_sim.datasets.frames import Frame
 from dp_sim.datasets.radial_distribution import radial_distribution
 from dp_sim.model.evaluator import Model

@@ -10,7 +10,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from refusals import refused
 from vasp_text import NELM, IonicStep, outcar
 
-from dp_sim.config.reading import read_config
+from dp_sim.config.training_input import read_config
 from dp_sim.datasets.file_hash import hash_sources
 from dp_sim.datasets.reading import read_all, read_frames
 from dp_sim.datasets.remarks import Remarks

@@ -17,7 +17,7 @@ from random_model import write_random_model
 from refusals import refused
 
 from dp_sim.cli.support import config_file
-from dp_sim.config.reading import read_config
+from dp_sim.config.training_input import read_config
 from dp_sim.datasets.reading import read_frames
 from dp_sim.deepmd.importing import read_deepmd
 from dp_sim.model.model_file import load_model

@@ -15,7 +15,7 @@ from refusals import refused
 from dp_sim.config.label_keys import LabelKeys
 from dp_sim.datasets.formats.ase_files import read_ase
 from dp_sim.datasets.frames import Frame
-from dp_sim.datasets.label_reading.names import may_be_meant
+from dp_sim.datasets.label_reading.label_names import may_be_meant
 from dp_sim.datasets.label_reading.of_atoms import frame_from_atoms
 from dp_sim.datasets.reading import read_all, read_frames
 from dp_sim.datasets.remarks import Remarks

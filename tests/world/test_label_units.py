@@ -10,7 +10,7 @@ from ase.build import bulk
 from refusals import refused
 
 from dp_sim.datasets.frames import Frame
-from dp_sim.datasets.label_reading.units import in_ev_and_angstrom
+from dp_sim.datasets.label_reading.stated_units import in_ev_and_angstrom
 from dp_sim.datasets.reading import read_all
 from dp_sim.datasets.remarks import Remarks
 

@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.calculators.emt import EMT
 from refusals import refused
 
-from dp_sim.config.reading import parse_config
+from dp_sim.config.training_input import parse_config
 from dp_sim.datasets.frames import Frame
 from dp_sim.datasets.reading import read_all, read_frames
 from dp_sim.datasets.remarks import Remarks

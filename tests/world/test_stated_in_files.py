@@ -7,7 +7,7 @@ from ase.build import bulk, molecule
 from ase.io import write
 from refusals import refused
 
-from dp_sim.cli.support.structures import read_structure, read_structures
+from dp_sim.cli.support.structure_files import read_structure, read_structures
 from dp_sim.model.model_file import read_metadata
 from dp_sim.structures.stated import notes_of
 

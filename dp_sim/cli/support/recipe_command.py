@@ -33,7 +33,7 @@ from dp_sim.cli.support.options import (
 )
 from dp_sim.cli.support.run_place import check_place, run_place, saying_where
 from dp_sim.cli.support.setting_options import flags_of, option_parameters
-from dp_sim.cli.support.structures import naming, read_structure
+from dp_sim.cli.support.structure_files import naming, read_structure
 from dp_sim.config.recipe import RecipeSettings
 from dp_sim.errors import InputError
 

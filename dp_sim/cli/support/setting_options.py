@@ -63,7 +63,7 @@ def flags_of(name: str, info: FieldInfo) -> tuple[str, ...]:
 
 def _parameter(name: str, info: FieldInfo) -> inspect.Parameter:
     extra = described(info)
-    kind, several, optional = plain_type(info.annotation)
+    kind, is_list, optional = plain_type(info.annotation)
     choices = extra["choices"]
     option = typer.Option(
         *flags_of(name, info),
@@ -72,9 +72,9 @@ def _parameter(name: str, info: FieldInfo) -> inspect.Parameter:
         autocompletion=_completion(choices) if choices else None,
         rich_help_panel=extra["panel"] or None,
     )
-    typed: Any = list[kind] if several else kind  # type: ignore[valid-type]
+    typed: Any = list[kind] if is_list else kind  # type: ignore[valid-type]
     required = info.is_required()
-    default = None if required else list(info.default) if several else info.default
+    default = None if required else list(info.default) if is_list else info.default
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,

@@ -10,9 +10,9 @@ import numpy as np
 
 from dp_sim.config.label_keys import LabelKeys
 from dp_sim.datasets.frames import Frame
-from dp_sim.datasets.label_reading import names, tensors
-from dp_sim.datasets.label_reading.names import NamedLabel
-from dp_sim.datasets.label_reading.units import scale_of, scales, unit_label
+from dp_sim.datasets.label_reading import label_names, virial_and_stress
+from dp_sim.datasets.label_reading.label_names import NamedLabel
+from dp_sim.datasets.label_reading.stated_units import scale_of, scales, unit_label
 from dp_sim.datasets.label_reading.weights import read_weights, weight_label
 from dp_sim.datasets.remarks import UNREAD, Remarks
 from dp_sim.errors import InputError
@@ -67,7 +67,7 @@ def frame_from_atoms(atoms: Any, name: str, keys: LabelKeys | None = None, remar
 
 def is_isolated(atoms: Any) -> bool:
     """Tell whether a frame is an isolated atom: one atom, and not periodic or marked so by config_type."""
-    kind = names.plain_name(str(atoms.info.get("config_type", "")))
+    kind = label_names.plain_name(str(atoms.info.get("config_type", "")))
     return len(atoms) == 1 and (not atoms.pbc.any() or kind in _ISOLATED)
 
 
@@ -100,7 +100,7 @@ def drop_labels(atoms: Any) -> list[str]:
     dropped = []
     for stored in (atoms.info, atoms.arrays):
         for key in list(stored):
-            if unit_label(key) not in (None, "length") or any(names.is_named(key, label) for label in known):
+            if unit_label(key) not in (None, "length") or any(label_names.is_named(key, label) for label in known):
                 del stored[key]
                 dropped.append(key)
     return dropped
@@ -136,12 +136,12 @@ class _Labels:
 
     def _find(self, label: str) -> NamedLabel | None:
         found = self.of_atoms if label == "forces" else self.of_frame
-        picked, decisions = names.pick(label, found, self.keys, self.name)
+        picked, decisions = label_names.pick(label, found, self.keys, self.name)
         for sentence in decisions:
             self.remarks.decide(sentence)
         also = ("free energy",) if label == "energy" else ()
         if getattr(self.keys, label) is None:
-            self.read |= {key for key in found if any(names.is_named(key, one) for one in (label, *also))}
+            self.read |= {key for key in found if any(label_names.is_named(key, one) for one in (label, *also))}
         if picked is None:
             return None
         self.read.add(picked.key)
@@ -173,16 +173,16 @@ class _Labels:
     def virial(self) -> np.ndarray | None:
         """Return the virial (3, 3), eV, from virial or stress; if both are there, they must agree."""
         virial, stress = self._tensor("virial"), self._tensor("stress")
-        full = None if virial is None else tensors.full_virial(virial.value, virial.key, self.name)
+        full = None if virial is None else virial_and_stress.full_virial(virial.value, virial.key, self.name)
         if stress is not None:
             if not (self.atoms.pbc.any() and self.atoms.cell.rank == 3):
                 self.remarks.decide(f"'{stress.key}' is not used: without a periodic cell there is no volume")
                 stress = None
             else:
                 volume = self.atoms.get_volume()
-                of_stress = tensors.virial_of_stress(stress.value, volume, stress.key, self.name)
+                of_stress = virial_and_stress.virial_of_stress(stress.value, volume, stress.key, self.name)
                 if virial is not None and full is not None:
-                    tensors.check_agreement(full, of_stress, (virial.key, stress.key), self.name)
+                    virial_and_stress.check_agreement(full, of_stress, (virial.key, stress.key), self.name)
                 else:
                     full = of_stress
         source = virial or stress
@@ -204,11 +204,11 @@ class _Labels:
     def remark_unread(self) -> None:
         """Remark on everything that looks like a label and was not read."""
         for key in (*self.of_frame, *self.of_atoms):
-            if key in self.read or unit_label(key) or weight_label(key) or not names.looks_like_label(key):
+            if key in self.read or unit_label(key) or weight_label(key) or not label_names.looks_like_label(key):
                 continue
             self.remarks.decide(f"{UNREAD}{key}'")
         for key, value in self.of_frame.items():
-            if names.plain_name(key) in ("unit", "units"):
+            if label_names.plain_name(key) in ("unit", "units"):
                 self.remarks.decide(f"not read: '{key}' = {value}: labels are taken for eV and Angstrom")
             elif key.lower() in (*stated.CHARGE_KEYS, *stated.MULTIPLICITY_KEYS):
                 self.remarks.count_unmodelled(key, str(value))

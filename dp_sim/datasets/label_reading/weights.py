@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dp_sim.datasets.frames import Weights
-from dp_sim.datasets.label_reading.names import plain_name
+from dp_sim.datasets.label_reading.label_names import plain_name
 from dp_sim.errors import InputError
 
 _WEIGHT_KEY = re.compile(

@@ -9,7 +9,7 @@ from pathlib import Path
 from ase import Atoms
 
 from dp_sim.errors import InputError
-from dp_sim.structures.reading.isotopes import set_masses
+from dp_sim.structures.reading.deuterium import set_masses
 from dp_sim.structures.stated import add_note
 
 #: Formats whose files may state a total charge in a line of its own, which ASE skips -> pattern of that line.

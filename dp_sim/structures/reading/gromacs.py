@@ -13,8 +13,8 @@ from ase import Atoms, units
 from ase.data import atomic_numbers
 
 from dp_sim.errors import InputError
-from dp_sim.structures.reading.isotopes import ISOTOPES, name_isotopes
-from dp_sim.structures.reading.names import elements_of
+from dp_sim.structures.reading.deuterium import ISOTOPES, name_isotopes
+from dp_sim.structures.reading.element_names import elements_of
 from dp_sim.structures.stated import add_note
 
 #: One nm/ps in ASE's unit of velocity.

@@ -16,8 +16,8 @@ from ase.cell import Cell
 from ase.data import atomic_numbers
 
 from dp_sim.errors import InputError
-from dp_sim.structures.reading.isotopes import ISOTOPES, name_isotopes
-from dp_sim.structures.reading.names import elements_of, is_site, site_error
+from dp_sim.structures.reading.deuterium import ISOTOPES, name_isotopes
+from dp_sim.structures.reading.element_names import elements_of, is_site, site_error
 from dp_sim.structures.stated import add_note
 
 

@@ -15,10 +15,10 @@ from ase.io.formats import UnknownFileTypeError, filetype, ioformats, string2ind
 from dp_sim.errors import InputError, first_line, nearest_name
 from dp_sim.structures.constraints import restore_constraints
 from dp_sim.structures.reading.details import complete
+from dp_sim.structures.reading.deuterium import isotopes_known, name_isotopes
+from dp_sim.structures.reading.element_names import is_site, site_error
 from dp_sim.structures.reading.equivalent_sites import equivalent_sites
 from dp_sim.structures.reading.gromacs import read_gro
-from dp_sim.structures.reading.isotopes import isotopes_known, name_isotopes
-from dp_sim.structures.reading.names import is_site, site_error
 from dp_sim.structures.reading.pdb import read_pdb
 
 #: Our own readers, by the suffix of the file.

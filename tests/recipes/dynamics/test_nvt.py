@@ -15,10 +15,10 @@ from refusals import refused
 from systems_dynamics import EinsteinCrystal, IdealGas, einstein_crystal
 
 from dp_sim.recipes import run_nvt
-from dp_sim.recipes.dynamics.files import Row
 from dp_sim.recipes.dynamics.loop import Recorded
 from dp_sim.recipes.dynamics.nvt import analyse
 from dp_sim.recipes.dynamics.plan import make_plan
+from dp_sim.recipes.dynamics.run_files import Row
 from dp_sim.recipes.dynamics.settings import NVTSettings
 
 KT_300 = units.kB * 300.0

@@ -14,7 +14,7 @@ from ase.calculators.emt import EMT
 from refusals import refused
 
 import dp_sim
-from dp_sim.config.reading import parse_config
+from dp_sim.config.training_input import parse_config
 from dp_sim.recipes.models.train import TrainResult, train
 
 

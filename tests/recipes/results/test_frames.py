@@ -10,7 +10,7 @@ from ase.io import read
 from ase.io.jsonio import encode
 from refusals import refused
 
-from dp_sim.cli.support.structures import read_structure
+from dp_sim.cli.support.structure_files import read_structure
 from dp_sim.recipes import optimize, run_nvt, vibrations
 from dp_sim.recipes.inputs.structures import check_structure
 from dp_sim.recipes.results.frames import append_frame, write_frames

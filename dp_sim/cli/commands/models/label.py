@@ -59,7 +59,7 @@ def label(
 ) -> None:
     """Read the structures, label them, and say which were left out."""
     set_up(verbose, quiet, threads)
-    from dp_sim.cli.support.structures import read_structures
+    from dp_sim.cli.support.structure_files import read_structures
     from dp_sim.recipes.models.label import label_structures, unfinished_file
 
     frames = [atoms for name in structures for atoms in read_structures(name)]

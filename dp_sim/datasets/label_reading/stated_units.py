@@ -9,7 +9,7 @@ from typing import Any
 
 from ase import units as ase_units
 
-from dp_sim.datasets.label_reading.names import plain_name
+from dp_sim.datasets.label_reading.label_names import plain_name
 from dp_sim.errors import InputError
 
 #: Name of a unit, lower case -> (its size in eV and Angstrom, powers of energy and of length).
