@@ -81,10 +81,23 @@ class DPCalculator(Calculator):
             self.results["energy_std"] = output.energy_std.item()
             self.results["forces_std"] = _array(output.forces_std)
 
-    def get_hessian(self, atoms: Atoms | None = None) -> np.ndarray:
-        """Compute the exact second derivatives of the energy (3N, 3N), eV/Angstrom^2; rows x, y, z of each atom."""
+    def get_hessian(self, atoms: Atoms | None = None, indices: Sequence[int] | None = None) -> np.ndarray:
+        """Compute exact second derivatives of the energy, rows and columns x, y, z of each atom.
+
+        Parameters
+        ----------
+        atoms
+            The structure; None: the one that the calculator saw last.
+        indices
+            (R,) atoms whose rows are computed, at their share of the cost; None: all.
+
+        Returns
+        -------
+        numpy.ndarray
+            (3R, 3N) eV/Angstrom^2.
+        """
         structure = self.atoms if atoms is None else atoms
-        return _array(self.model.hessian(structure))
+        return _array(self.model.hessian(structure, indices))
 
 
 def _array(values: Tensor | None) -> np.ndarray:

@@ -53,14 +53,51 @@ def evaluate(
     )
 
 
-def hessian(function: EnergyFunction, batch: AtomicBatch, pairs: NeighborList) -> Tensor:
-    """Compute d2E/dr dr of one system, (3N, 3N) eV/Angstrom^2, row by row from the graph of the gradient."""
+def hessian_rows(function: EnergyFunction, batch: AtomicBatch, pairs: NeighborList, atoms: Tensor) -> Tensor:
+    """Differentiate the energy of one system twice, row by row, from the energies that depend on the atom of the row.
+
+    Parameters
+    ----------
+    function
+        Atomic energies (N,) eV of a batch and its pairs.
+    atoms
+        (R,) int64, the atoms of the rows.
+
+    Returns
+    -------
+    Tensor
+        (3R, 3N) eV/Angstrom^2.
+    """
+    rows = [_rows_of_atom(function, batch, pairs, int(atom)) for atom in atoms]
+    return torch.cat(rows) if rows else torch.zeros(0, batch.positions.numel(), dtype=batch.positions.dtype)
+
+
+def _rows_of_atom(function: EnergyFunction, batch: AtomicBatch, pairs: NeighborList, atom: int) -> Tensor:
+    """Compute three rows from the energies that depend on the atom: its own, and those of atoms that see it."""
+    depends = torch.zeros(len(batch.species), dtype=torch.bool, device=batch.positions.device)
+    depends[pairs.center[pairs.neighbor == atom]] = True
+    depends[atom] = True
+    kept = depends[pairs.center]
+    near = NeighborList(pairs.center[kept], pairs.neighbor[kept], pairs.shift[kept])
+    positions, gradient = _gradient(lambda *given: function(*given)[depends], batch, near)
+    if not gradient.requires_grad:  # no pairs at all: the energy does not depend on the positions
+        return torch.zeros(3, gradient.numel(), dtype=gradient.dtype, device=gradient.device)
+    return torch.stack(
+        [torch.autograd.grad(entry, [positions], retain_graph=True)[0].flatten() for entry in gradient[atom]]
+    )
+
+
+def hessian_product(function: EnergyFunction, batch: AtomicBatch, pairs: NeighborList, vectors: Tensor) -> Tensor:
+    """Multiply vectors (V, N, 3) by d2E/dr dr of one system without forming it: (V, N, 3)."""
+    positions, gradient = _gradient(function, batch, pairs)
+    moving = vectors.to(gradient)
+    if not gradient.requires_grad or not len(moving):
+        return torch.zeros_like(moving)
+    return torch.stack([torch.autograd.grad(gradient, [positions], v, retain_graph=True)[0] for v in moving])
+
+
+def _gradient(function: EnergyFunction, batch: AtomicBatch, pairs: NeighborList) -> tuple[Tensor, Tensor]:
+    """Differentiate the energy once: positions and gradient (N, 3), which can be differentiated again."""
     positions = batch.positions.detach().requires_grad_(True)
     atomic = function(batch._replace(positions=positions), pairs)
-    (gradient,) = torch.autograd.grad(atomic.sum(), [positions], create_graph=True)
-    flat = gradient.flatten()
-    if not flat.requires_grad:  # no pairs at all: the energy does not depend on the positions
-        return torch.zeros(len(flat), len(flat), dtype=flat.dtype, device=flat.device)
-    rows = [torch.autograd.grad(flat[i], [positions], retain_graph=True)[0].flatten() for i in range(len(flat))]
-    matrix = torch.stack(rows)
-    return 0.5 * (matrix + matrix.T)  # symmetric up to rounding; made exactly so
+    return positions, torch.autograd.grad(atomic.sum(), [positions], create_graph=True)[0]

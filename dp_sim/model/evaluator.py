@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -13,16 +15,16 @@ from torch import Tensor
 
 from dp_sim.compiled.evaluation import compile_potential, evaluate_compiled
 from dp_sim.compiled.library import register_operators
-from dp_sim.config.model import ModelConfig
 from dp_sim.descriptors.descriptor import compiled_layout
-from dp_sim.descriptors.tabulated import tabulated_like
 from dp_sim.errors import InputError
 from dp_sim.model import committee
 from dp_sim.model.crowding import warn_if_crowded
-from dp_sim.model.derivatives import EnergyFunction, evaluate, hessian
+from dp_sim.model.derivatives import EnergyFunction, evaluate
 from dp_sim.model.metadata import ModelMetadata, summary
-from dp_sim.model.potential import DTYPES, DeepPotential, Potential, set_precision
-from dp_sim.model.upgrade import STATE_VERSION, upgraded_state
+from dp_sim.model.potential import DeepPotential, Potential, set_precision
+from dp_sim.model.rebuilding import rebuilt_network
+from dp_sim.model.second_derivatives import Differentiated, SecondDerivatives, compiled_second_derivatives, rows_of
+from dp_sim.model.upgrade import STATE_VERSION
 from dp_sim.neighbors.compiled_search import CompiledSearch
 from dp_sim.neighbors.pairs import pair_vectors
 from dp_sim.neighbors.search import NeighborSearch
@@ -188,10 +190,92 @@ class Model:
             ]
         )
 
-    def hessian(self, atoms: Structure) -> Tensor:
-        """Compute the exact Hessian d2E/dr dr of one structure, (3N, 3N) eV/Angstrom^2; the mean of a committee."""
+    def hessian(self, atoms: Structure, indices: Sequence[int] | None = None) -> Tensor:
+        """Compute exact second derivatives of the energy of one structure.
+
+        Parameters
+        ----------
+        atoms
+            The structure.
+        indices
+            (R,) atoms whose rows are computed, which costs their share; None: all.
+
+        Returns
+        -------
+        Tensor
+            d2E/dr dr (3R, 3N), eV/Angstrom^2, float64, on the CPU; the mean of a committee.
+
+        Raises
+        ------
+        InputError
+            As from `evaluate`; indices that are not those of atoms, or not all different.
+        """
+        return torch.from_numpy(self.sparse_hessian(atoms, indices).toarray())
+
+    def sparse_hessian(self, atoms: Structure, indices: Sequence[int] | None = None) -> Any:
+        """Compute `hessian` in memory proportional to the number of atoms.
+
+        Returns
+        -------
+        scipy.sparse.csr_array
+            (3R, 3N) eV/Angstrom^2: zero between atoms that have no neighbour in common.
+        """
+        members = self.member_hessians(atoms, indices)
+        return sum(members[1:], start=members[0]) / len(members)
+
+    def member_hessians(self, atoms: Structure, indices: Sequence[int] | None = None) -> list[Any]:
+        """Compute `sparse_hessian` of each member of a committee."""
         batch, pairs = self.prepare(atoms)
-        return torch.stack([hessian(_energy_function(module), batch, pairs) for module in self.modules]).mean(dim=0)
+        rows = rows_of(indices, len(batch.species))
+        members = [member.rows(batch, pairs, rows).tocsr() for member in self.second_derivatives]
+        return [0.5 * (member + member.T) if indices is None else member for member in members]  # symmetric to the bit
+
+    def hessian_product(self, atoms: Structure, vectors: np.ndarray) -> np.ndarray:
+        """Multiply vectors by the Hessian of one structure, which is never formed.
+
+        Parameters
+        ----------
+        atoms
+            The structure.
+        vectors
+            (N, 3), or several, (V, N, 3).
+
+        Returns
+        -------
+        numpy.ndarray
+            d2E/dr dr times the vectors, in their shape, eV/Angstrom^2 times their unit; the mean of a committee.
+
+        Raises
+        ------
+        InputError
+            As from `evaluate`; vectors of another shape, or not finite.
+        """
+        batch, pairs = self.prepare(atoms)
+        given = np.asarray(vectors, dtype=np.float64)
+        if given.ndim not in (2, 3) or given.shape[-2:] != batch.positions.shape or not np.isfinite(given).all():
+            raise InputError(
+                "hessian-vectors",
+                f"vectors must be finite, of shape ({len(batch.species)}, 3) or (V, {len(batch.species)}, 3), a "
+                f"displacement of each atom; got shape {given.shape}",
+            )
+        several = given.reshape(-1, *batch.positions.shape)
+        products = [member.product(batch, pairs, several) for member in self.second_derivatives]
+        return np.asarray(np.mean(products, axis=0).reshape(given.shape))
+
+    @functools.cached_property
+    def second_derivatives(self) -> tuple[SecondDerivatives, ...]:
+        """Second derivatives of each member; `.method` says how they are computed."""
+        return tuple(map(self._second_derivatives, self.modules, self.members))
+
+    def _second_derivatives(self, module: torch.jit.ScriptModule, member: ModelMetadata) -> SecondDerivatives:
+        differentiated = Differentiated(_energy_function(module))
+        if self.device.type != "cpu":
+            return differentiated
+        network = module.model if member.version == STATE_VERSION else rebuilt_network(module, member)
+        if member.dtype != "float64":
+            network = copy.deepcopy(network)
+            set_precision(network, torch.float64)
+        return compiled_second_derivatives(network) or differentiated
 
     def prepare(
         self, atoms: Structure | Sequence[Structure], names: Sequence[str] | None = None
@@ -253,7 +337,7 @@ class Model:
 
     # A scripted module does not pickle, so a model travels (to worker processes, into copies) as file content.
     def __getstate__(self) -> dict[str, Any]:
-        state = {key: value for key, value in self.__dict__.items() if key != "compiled"}
+        state = {key: value for key, value in self.__dict__.items() if key not in ("compiled", "second_derivatives")}
         return {**state, "modules": [module.save_to_buffer() for module in self.modules]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -304,23 +388,3 @@ def _energy_function(module: torch.jit.ScriptModule) -> EnergyFunction:
 def eager_model(model: Model) -> DeepPotential:
     """Rebuild the network of a model file from Python modules, to inspect it or to continue from it."""
     return rebuilt_network(model.module, model.metadata)
-
-
-def rebuilt_network(module: torch.jit.ScriptModule, metadata: ModelMetadata) -> DeepPotential:
-    """Build a network from the settings in `metadata`, and load the weights of a scripted potential into it.
-
-    Raises
-    ------
-    RuntimeError
-        Weights that the settings do not ask for, that are missing, or that have another shape.
-    """
-    with torch.random.fork_rng(devices=[]):  # fresh weights are drawn, and replaced
-        potential = DeepPotential(ModelConfig.model_validate(metadata.config))
-    set_precision(potential, DTYPES[metadata.dtype])
-    state = upgraded_state(module.model.state_dict(), metadata.version)
-    if metadata.compression:
-        potential.descriptor = tabulated_like(potential.descriptor, state)
-    # TorchScript lists buffers that are not persistent too; these follow from the settings
-    derived = {name for name, _ in potential.named_buffers()} - set(potential.state_dict())
-    potential.load_state_dict({name: value for name, value in state.items() if name not in derived})
-    return potential

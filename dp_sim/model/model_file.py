@@ -18,10 +18,11 @@ import vesin_torch  # noqa: F401 (registers the neighbour search that model file
 from dp_sim.config.model import ModelConfig
 from dp_sim.errors import InputError, ModelFileError, choose, first_line
 from dp_sim.files import atomic_path
-from dp_sim.model.evaluator import Model, rebuilt_network
+from dp_sim.model.evaluator import Model
 from dp_sim.model.integrity import METADATA, verified_metadata, with_checksums
 from dp_sim.model.metadata import CHECKSUM_KEY, FORMAT, ModelMetadata, parse_metadata
 from dp_sim.model.potential import DTYPES, DeepPotential, Potential, set_precision
+from dp_sim.model.rebuilding import rebuilt_network
 from dp_sim.model.upgrade import STATE_VERSION
 from dp_sim.structures.devices import usable_device
 

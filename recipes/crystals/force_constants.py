@@ -89,66 +89,24 @@ def compute_force_constants(
             "or 'auto'",
         )
     if model is not None and method != "differences":
-        found = _exact(as_ase(crystal, phonon), phonon, model, progress)
+        found = _exact(as_ase(crystal, phonon), phonon, model)
     else:
         found = _differences(crystal, phonon, calculator, delta, log, progress)
     phonon.force_constants = found.values
     return found
 
 
-def _exact(supercell: Atoms, phonon: Any, model: Model, progress: bool) -> ForceConstants:
-    from dp_sim.model.evaluator import Model  # noqa: PLC0415 - loaded with the calculator
-
+def _exact(supercell: Atoms, phonon: Any, model: Model) -> ForceConstants:
     wanted = np.asarray(phonon.primitive.p2s_map)
+    shape = (len(wanted), 3, len(supercell), 3)
     members = [
-        Model([module], [metadata], str(model.device))
-        for module, metadata in zip(model.modules, model.members, strict=True)
+        rows.toarray().reshape(shape).transpose(0, 2, 1, 3)
+        for rows in model.member_hessians(supercell, wanted.tolist())
     ]
-    with progress_bar("force constants", total=len(members) * len(wanted), show=progress) as advance:
-        parts = [hessian_rows(member, supercell, wanted, advance) for member in members]
-    return ForceConstants(np.mean(parts, axis=0), "exact", True, tuple(parts) if len(parts) > 1 else ())
-
-
-def hessian_rows(model: Model, atoms: Atoms, wanted: NDArray[np.intp], done: Callable[[], object]) -> Array:
-    """Compute the rows of some atoms in the exact Hessian of one model by automatic differentiation.
-
-    The rows of an atom come from the energies of that atom and its neighbours alone, so that the cost does not grow
-    with the supercell.
-
-    Parameters
-    ----------
-    model
-        One model, no committee.
-    atoms
-        The supercell, N atoms.
-    wanted
-        (n,) their indices.
-    done
-        Called after each of them.
-
-    Returns
-    -------
-    NDArray
-        (n, N, 3, 3) eV/Angstrom^2.
-    """
-    import torch  # noqa: PLC0415 - loaded with the model
-
-    batch, pairs = model.prepare(atoms)
-    positions = batch.positions.detach().requires_grad_(True)
-    rows = np.empty((len(wanted), len(atoms), 3, 3))
-    for number, atom in enumerate(wanted):
-        near = torch.zeros(len(atoms), dtype=torch.bool, device=positions.device)
-        near[pairs.center[pairs.neighbor == int(atom)]] = True
-        near[int(atom)] = True
-        kept = near[pairs.center]
-        part = type(pairs)(*(field[kept] for field in pairs))
-        energy = model.module(*batch._replace(positions=positions), *part)[near].sum()
-        (gradient,) = torch.autograd.grad(energy, [positions], create_graph=True)
-        for axis in range(3):
-            (row,) = torch.autograd.grad(gradient[int(atom), axis], [positions], retain_graph=axis < 2)
-            rows[number, :, axis] = row.cpu().numpy()
-        done()
-    return rows
+    methods = ", ".join(sorted({member.method for member in model.second_derivatives}))
+    return ForceConstants(
+        np.mean(members, axis=0), f"exact ({methods})", True, tuple(members) if len(members) > 1 else ()
+    )
 
 
 def _differences(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,11 +80,11 @@ def compute_hessian(
         `method` is "exact" and the calculator has no Hessian.
     """
     if method in ("auto", "exact"):
-        exact = exact_hessian(atoms)
+        exact = exact_hessian(atoms, mobile)
         if exact is not None:
-            rows = (3 * mobile[:, None] + np.arange(3)).ravel()
+            columns = (3 * mobile[:, None] + np.arange(3)).ravel()
             dipoles = _dipole_differences(atoms, mobile, delta) if has_dipole(atoms) else None
-            return SecondDerivatives(_symmetric(exact[np.ix_(rows, rows)], log), "exact", True, dipoles)
+            return SecondDerivatives(_symmetric(exact[:, columns], log), _exact_source(atoms.calc), True, dipoles)
         if method == "exact":
             raise InputError(
                 "hessian-missing",
@@ -101,16 +102,40 @@ def has_dipole(atoms: Atoms) -> bool:
     return "dipole" in getattr(atoms.calc, "implemented_properties", ()) and not atoms.pbc.any()
 
 
-def exact_hessian(atoms: Atoms) -> Hessian | None:
-    """Ask the calculator for its Hessian (3N, 3N), eV/Angstrom^2; None where it has none."""
+def exact_hessian(atoms: Atoms, mobile: NDArray[np.intp] | None = None) -> Hessian | None:
+    """Ask the calculator for its Hessian.
+
+    Parameters
+    ----------
+    atoms
+        The structure, with a calculator.
+    mobile
+        (n,) indices of the atoms whose rows are wanted; None: all.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        (3n, 3N) eV/Angstrom^2; None where the calculator has no Hessian.
+    """
     get_hessian: Any = getattr(atoms.calc, "get_hessian", None)
     if get_hessian is None:
         return None
+    if mobile is not None and "indices" in inspect.signature(get_hessian).parameters:
+        return np.asarray(get_hessian(atoms, indices=mobile), dtype=np.float64)
     try:
         hessian = np.asarray(get_hessian(atoms), dtype=np.float64)
     except (NotImplementedError, PropertyNotImplementedError):
         return None
-    return hessian.reshape(3 * len(atoms), 3 * len(atoms))
+    hessian = hessian.reshape(3 * len(atoms), 3 * len(atoms))
+    return hessian if mobile is None else hessian[(3 * mobile[:, None] + np.arange(3)).ravel()]
+
+
+def _exact_source(calculator: Any) -> str:
+    """Say how an exact Hessian was computed, where the calculator tells."""
+    methods = sorted(
+        {member.method for member in getattr(getattr(calculator, "model", None), "second_derivatives", ())}
+    )
+    return f"exact ({', '.join(methods)})" if methods else "exact"
 
 
 def difference_hessian(

@@ -2,9 +2,10 @@
 // derivative of the energy with respect to r_ij. G comes from embedding nets or from tables: `Rows` has, for the
 // neighbours of one atom,
 //
-//   prepare(pairs, i, near, slopes)   called once the distances are known
-//   value(n, c)                       vector c of G of neighbour n
-//   value_and_slope(n, c, g, slope)   the same and dG/ds
+//   prepare(pairs, i, near, derivatives)   called once the distances are known; how many derivatives are asked for
+//   value(n, c)                            vector c of G of neighbour n
+//   value_and_slope(n, c, g, slope)        the same and dG/ds
+//   curvature(n, c)                        d2G/ds2
 //
 // Lanes are columns of G. M below is its width, padded with zeros to whole vectors.
 #pragma once
@@ -110,7 +111,7 @@ INLINE void describe_block(const Pairs& pairs, const Sum<Real>& t, Rows& rows, c
   for (int64_t b = 0; b < block.count; ++b) {
     const int64_t i = block.atoms[b], species = pairs.species[i];
     find_near(near, pairs, t.sw, t.exclusion, i);
-    rows.prepare(pairs, i, near, false);
+    rows.prepare(pairs, i, near, 0);
     grow(x, 4 * near.n);
     for (int64_t n = 0; n < near.n; ++n)
       environment_row(near, t.scale + 4 * species, t.offset[species], n, x.data() + 4 * n);
@@ -163,7 +164,7 @@ INLINE void gradient_block(const Pairs& pairs, const Sum<Real>& t, Rows& rows, c
     const int64_t i = block.atoms[b], species = pairs.species[i];
     const double *scale = t.scale + 4 * species, offset = t.offset[species];
     find_near(near, pairs, t.sw, t.exclusion, i);
-    rows.prepare(pairs, i, near, true);
+    rows.prepare(pairs, i, near, 1);
     contract_gradient(total + b * 4 * t.width, t.width, t.contraction, slope + b * block.stride, d.data());
     for (int64_t n = 0; n < near.n; ++n) {
       Real x[4], a[4], through_g;
@@ -174,12 +175,41 @@ INLINE void gradient_block(const Pairs& pairs, const Sum<Real>& t, Rows& rows, c
   }
 }
 
-// Declares the two functions of a kind of part for a precision: T and features, and the derivative.
+// The neighbours of one atom with all that second derivatives need.
+struct Jets {
+  Neighborhood near;         // with curvatures
+  std::vector<double> x, g;  // (n, 4) R~ and (n, 3, M) G, dG/ds, d2G/ds2
+};
+
+template <typename Rows>
+INLINE void find_jets_in(const Pairs& pairs, const Sum<double>& t, Rows& rows, int64_t i, Jets& out) {
+  using V = typename Vector<double>::type;
+  const int64_t columns = t.width / Vector<double>::lanes, species = pairs.species[i];
+  find_near(out.near, pairs, t.sw, t.exclusion, i);
+  add_curvatures(out.near, t.sw);
+  rows.prepare(pairs, i, out.near, 2);
+  grow(out.x, 4 * out.near.n), grow(out.g, 3 * t.width * out.near.n);
+  for (int64_t n = 0; n < out.near.n; ++n) {
+    environment_row(out.near, t.scale + 4 * species, t.offset[species], n, out.x.data() + 4 * n);
+    V* g = vectors(out.g.data() + 3 * t.width * n);
+    for (int64_t c = 0; c < columns; ++c) {
+      rows.value_and_slope(n, c, g[c], g[columns + c]);
+      g[2 * columns + c] = rows.curvature(n, c);
+    }
+  }
+}
+
+// Declares the functions of a kind of part for a precision: T and features, and the derivative; and jets in double.
+#define DECLARE_JETS(Part) void find_jets(const Pairs&, const Part<double>&, int64_t i, Jets&);
 #define DECLARE_PART(Part, Real)                                                              \
   void describe(const Pairs&, const Part<Real>&, const Block&, Real* total, Real* features);  \
   void add_gradient(const Pairs&, const Part<Real>&, const Block&, const Real* total, const Real* slope, Real* out);
 
 // Defines them, once for each instruction set; a template cannot be compiled so by every compiler.
+#define DEFINE_JETS(Part)                                                                        \
+  EACH_PROCESSOR void find_jets(const Pairs& p, const Part<double>& t, int64_t i, Jets& out) { \
+    find_jets_in(p, t, rows_of(t), i, out);                                                    \
+  }
 #define DEFINE_PART(Part, Real)                                                                                  \
   EACH_PROCESSOR void describe(const Pairs& p, const Part<Real>& t, const Block& b, Real* total, Real* features) { \
     describe_block(p, t, rows_of(t), b, total, features);                                                        \

@@ -53,6 +53,7 @@ struct Neighborhood {
   std::vector<double> x, y, z, r, s, slope, g_over_r;  // x, y, z of the unit vector r_ij / r; slope = ds/dr
   std::vector<double> protected_g, protected_slope;
   const double *g, *g_slope;                           // g and dg/dr; without protection those of s
+  std::vector<double> curvature, g_curvature;          // d2s/dr2 and d2g/dr2, where they are asked for (add_curvatures)
   std::vector<int64_t> blocked;                        // (species,) places that excluded neighbours take
   int64_t n = 0;
 
@@ -135,6 +136,25 @@ INLINE void switched(Neighborhood& near, const Switch& sw) {
   near.g = near.s.data(), near.g_slope = near.slope.data();
   if (sw.protection > 0.0) protect(near, sw.protection);
   for (int64_t n = 0; n < near.n; ++n) near.g_over_r[n] = near.g[n] / near.r[n];
+}
+
+// Second derivatives of s and g, after `switched`: s r = w, hence s'' = (w'' - 2 s')/r.
+INLINE void add_curvatures(Neighborhood& near, const Switch& sw) {
+  grow(near.curvature, near.n), grow(near.g_curvature, near.n);
+  const double scale = 1.0 / (sw.cutoff - sw.start), pi = 3.14159265358979323846, p = sw.protection;
+  for (int64_t n = 0; n < near.n; ++n) {
+    const double r = near.r[n], u = std::fmax((r - sw.start) * scale, 0.0), q = 1.0 / (r + p);
+    double w = 1.0 + u * u * u * (u * (15.0 - 6.0 * u) - 10.0);
+    double dw = -30.0 * u * u * (1.0 - u) * (1.0 - u) * scale;
+    double ddw = -60.0 * u * (1.0 - u) * (1.0 - 2.0 * u) * scale * scale;
+    if (sw.cosine) {
+      w = 0.5 * std::cos(pi * u) + 0.5, dw = -0.5 * pi * scale * std::sin(pi * u);
+      ddw = u > 0.0 ? -0.5 * pi * pi * scale * scale * std::cos(pi * u) : 0.0;
+    }
+    near.curvature[n] = ((2.0 * w * q - 2.0 * dw) * q + ddw) * q;  // of w q
+    const double k = r * q * q, dk = q * q - 2.0 * r * q * q * q, ddk = (6.0 * r * q - 4.0) * q * q * q;
+    near.g_curvature[n] = ddw * k + 2.0 * dw * dk + w * ddk;
+  }
 }
 
 INLINE void find_near(Neighborhood& near, const Pairs& pairs, const Switch& sw, const Exclusion& exclusion, int64_t i) {

@@ -5,7 +5,7 @@
 namespace dp_sim {
 namespace {
 
-// G of the neighbours of an atom, and dG/ds: evaluated together for all that share a net, then kept.
+// G of the neighbours of an atom, and its derivatives: evaluated together for all that share a net, then kept.
 template <typename Real>
 class NetRows {
   using V = typename Vector<Real>::type;
@@ -16,15 +16,15 @@ class NetRows {
     grow(first_, nets.count + 1);
   }
 
-  INLINE void prepare(const Pairs& pairs, int64_t i, const Neighborhood& near, bool slopes) {
+  INLINE void prepare(const Pairs& pairs, int64_t i, const Neighborhood& near, int derivatives) {
     const Nets<Real>& t = *nets_;
-    stride_ = (slopes ? 2 : 1) * t.width;
+    stride_ = (1 + derivatives) * t.width;
     grow(values_, near.n * stride_);
     sort(pairs, i, near);
     const double* input = t.inputs + 2 * pairs.species[i];
     for (int64_t net = 0, begin = 0; net < t.count; begin = first_[net++]) {
       const Inputs inputs{near.s.data(), order_.data() + begin, first_[net] - begin, input[0], input[1]};
-      evaluate(t.architecture, t.numbers + net * t.architecture.size, inputs, slopes, values_.data());
+      evaluate(t.architecture, t.numbers + net * t.architecture.size, inputs, derivatives, values_.data());
     }
   }
 
@@ -33,6 +33,10 @@ class NetRows {
   INLINE void value_and_slope(int64_t n, int64_t c, V& g, V& slope) const {
     const V* row = vectors(values_.data() + n * stride_) + c;
     g = row[0], slope = row[nets_->width / Vector<Real>::lanes];
+  }
+
+  INLINE V curvature(int64_t n, int64_t c) const {
+    return vectors(values_.data() + n * stride_)[c + 2 * nets_->width / Vector<Real>::lanes];
   }
 
  private:
@@ -52,7 +56,7 @@ class NetRows {
   const Nets<Real>* nets_;
   int64_t stride_;
   std::vector<int64_t> first_, order_, net_;
-  std::vector<Real> values_;  // (n, M), or (n, 2, M) with slopes
+  std::vector<Real> values_;  // (n, 1 + derivatives, M)
 };
 
 template <typename Real>
@@ -66,5 +70,6 @@ INLINE NetRows<Real>& rows_of(const Nets<Real>& nets) {
 
 DEFINE_PART(Nets, double)
 DEFINE_PART(Nets, float)
+DEFINE_JETS(Nets)
 
 }  // namespace dp_sim

@@ -17,5 +17,6 @@ struct Nets : Sum<Real> {
 
 DECLARE_PART(Nets, double)
 DECLARE_PART(Nets, float)
+DECLARE_JETS(Nets)
 
 }  // namespace dp_sim

@@ -28,24 +28,24 @@ class TableRows {
     columns_ = tables.width / Vector<Real>::lanes;
   }
 
-  INLINE void prepare(const Pairs& pairs, int64_t i, const Neighborhood& near, bool slopes) {
+  INLINE void prepare(const Pairs& pairs, int64_t i, const Neighborhood& near, int derivatives) {
     const Tables<Real>& t = *tables_;
     grow(segment_, near.n), grow(row_, near.n), grow(weights_, 8 * near.n), grow(slopes_, 8 * near.n);
+    grow(curvatures_, 8 * near.n);
     const int64_t* table_of = t.table_of + pairs.species[i] * t.n_species;
     for (int64_t n = 0; n < near.n; ++n) segment_[n] = segment_of(near.s[n], t.knots);
     for (int64_t n = 0; n < near.n; ++n) {
       const int64_t table = table_of[pairs.species[pairs.neighbor[near.pair[n]]]];
       row_[n] = t.values + (table * t.knots.count + segment_[n]) * 3 * t.width;
     }
-    hermite(near, t.knots, slopes);
+    hermite(near, t.knots, derivatives);
   }
 
   INLINE V value(int64_t n, int64_t c) const {
-    const V* v = vectors(row_[n]) + c;
-    const Real* w = weights_.data() + 8 * n;
-    return (w[0] * v[0] + w[1] * v[columns_] + w[2] * v[2 * columns_]) +
-           (w[3] * v[3 * columns_] + w[4] * v[4 * columns_] + w[5] * v[5 * columns_]);
+    return weighted(n, c, weights_);
   }
+
+  INLINE V curvature(int64_t n, int64_t c) const { return weighted(n, c, curvatures_); }
 
   INLINE void value_and_slope(int64_t n, int64_t c, V& g, V& slope) const {
     const V* v = vectors(row_[n]) + c;
@@ -57,8 +57,15 @@ class TableRows {
   }
 
  private:
+  INLINE V weighted(int64_t n, int64_t c, const std::vector<Real>& weights) const {
+    const V* v = vectors(row_[n]) + c;
+    const Real* w = weights.data() + 8 * n;
+    return (w[0] * v[0] + w[1] * v[columns_] + w[2] * v[2 * columns_]) +
+           (w[3] * v[3 * columns_] + w[4] * v[4 * columns_] + w[5] * v[5 * columns_]);
+  }
+
   // Quintic Hermite weights on the segment of s (dp_sim/descriptors/tabulated.py), and their derivatives in s.
-  INLINE void hermite(const Neighborhood& near, const Knots& knots, bool with_slopes) {
+  INLINE void hermite(const Neighborhood& near, const Knots& knots, int derivatives) {
     for (int64_t n = 0; n < near.n; ++n) {
       const double* left = knots.s + segment_[n];
       const double h = left[1] - left[0], inverse = 1.0 / h, u = (near.s[n] - left[0]) * inverse;
@@ -70,7 +77,7 @@ class TableRows {
       w[3] = static_cast<Real>(step);
       w[4] = static_cast<Real>(h * u3 * (u * (7.0 - 3.0 * u) - 4.0));
       w[5] = static_cast<Real>(0.5 * h * h * u3 * (1.0 + u * (u - 2.0)));
-      if (!with_slopes) continue;
+      if (!derivatives) continue;
       Real* d = slopes_.data() + 8 * n;
       const double rise = 30.0 * u2 * (1.0 + u * (u - 2.0));
       d[0] = static_cast<Real>(-rise * inverse);
@@ -79,6 +86,15 @@ class TableRows {
       d[3] = static_cast<Real>(rise * inverse);
       d[4] = static_cast<Real>(u2 * (u * (28.0 - 15.0 * u) - 12.0));
       d[5] = static_cast<Real>(0.5 * h * u2 * (3.0 + u * (5.0 * u - 8.0)));
+      if (derivatives < 2) continue;
+      Real* c = curvatures_.data() + 8 * n;
+      const double bend = 60.0 * u * (1.0 + u * (2.0 * u - 3.0)) * inverse * inverse;
+      c[0] = static_cast<Real>(-bend);
+      c[1] = static_cast<Real>(inverse * u * (u * (96.0 - 60.0 * u) - 36.0));
+      c[2] = static_cast<Real>(1.0 + u * (u * (18.0 - 10.0 * u) - 9.0));
+      c[3] = static_cast<Real>(bend);
+      c[4] = static_cast<Real>(inverse * u * (u * (84.0 - 60.0 * u) - 24.0));
+      c[5] = static_cast<Real>(u * (3.0 + u * (10.0 * u - 12.0)));
     }
   }
 
@@ -86,7 +102,7 @@ class TableRows {
   int64_t columns_;
   std::vector<int64_t> segment_;     // s lies between this knot and the next
   std::vector<const Real*> row_;     // the first of the six rows
-  std::vector<Real> weights_, slopes_;  // (n, 8): of 2 knots x (G, G', G''), and their derivatives in s
+  std::vector<Real> weights_, slopes_, curvatures_;  // (n, 8): of 2 knots x (G, G', G''), and their derivatives in s
 };
 
 template <typename Real>
@@ -100,5 +116,6 @@ INLINE TableRows<Real>& rows_of(const Tables<Real>& tables) {
 
 DEFINE_PART(Tables, double)
 DEFINE_PART(Tables, float)
+DEFINE_JETS(Tables)
 
 }  // namespace dp_sim

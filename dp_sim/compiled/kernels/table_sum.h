@@ -21,5 +21,6 @@ struct Tables : Sum<Real> {
 
 DECLARE_PART(Tables, double)
 DECLARE_PART(Tables, float)
+DECLARE_JETS(Tables)
 
 }  // namespace dp_sim

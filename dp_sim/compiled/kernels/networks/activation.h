@@ -18,8 +18,20 @@ struct Rows {
   bool times;
 };
 
+// Numbers z (rows, columns) that depend on one variable, with their first and second derivatives, `stride` apart like z.
+template <typename Real>
+struct CurvedRows {
+  Real *z, *first, *second;
+  int64_t rows, columns, stride;
+  const Real *bias, *step;
+};
+
 // threshold: of silut
 void activate(Activation, double threshold, const Rows<double>&);
 void activate(Activation, float threshold, const Rows<float>&);
+
+// The same with derivatives: z -> f(z + bias), z' -> f' z', z'' -> f'' z'^2 + f' z'', all times `step` where there is one.
+void activate_curved(Activation, double threshold, const CurvedRows<double>&);
+void activate_curved(Activation, float threshold, const CurvedRows<float>&);
 
 }  // namespace dp_sim

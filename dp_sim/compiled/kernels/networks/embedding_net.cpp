@@ -29,25 +29,29 @@ INLINE void skip(const Layer& layer, const Real* x, int64_t widest, Real* z) {
       for (int64_t k = 0; k < layer.n_in; ++k) z[part * layer.n_in + k] += x[k];
 }
 
-// x (rows, 1) -> G and, in the rows behind the values, dG/ds, in x; z is room to work in.
-template <int values, bool slopes, typename Real>
+// x (rows, 1) -> G and, in the rows behind the values, its derivatives, in x; z is room to work in.
+template <int values, int derivatives, typename Real>
 INLINE void through_layers(const Architecture<Real>& a, const Real* net, Real*& x, Real*& z) {
-  constexpr int rows = slopes ? 2 * values : values;
+  constexpr int rows = (1 + derivatives) * values;
   for (const Layer& layer : a.layers) {
     product<rows>(x, layer, net, a.widest, z);
-    const Real* step = layer.has_step ? net + layer.step : nullptr;
-    Real* derivatives = slopes ? z + values * a.widest : nullptr;
-    activate(a.activation, a.threshold,
-             Rows<Real>{z, derivatives, values, layer.stride, a.widest, net + layer.bias, step, true});
+    const Real *step = layer.has_step ? net + layer.step : nullptr, *bias = net + layer.bias;
+    Real *first = z + values * a.widest, *second = first + values * a.widest;
+    if (derivatives == 2)
+      activate_curved(a.activation, a.threshold,
+                      CurvedRows<Real>{z, first, second, values, layer.stride, a.widest, bias, step});
+    else
+      activate(a.activation, a.threshold,
+               Rows<Real>{z, derivatives ? first : nullptr, values, layer.stride, a.widest, bias, step, true});
     if (layer.repeats) skip<rows>(layer, x, a.widest, z);
     std::swap(x, z);
   }
 }
 
-template <int values, bool slopes, typename Real>
+template <int values, int derivatives, typename Real>
 INLINE void in_tiles(const Architecture<Real>& a, const Real* net, const Inputs& inputs, Real* out) {
   using V = typename Vector<Real>::type;
-  constexpr int rows = slopes ? 2 * values : values;
+  constexpr int rows = (1 + derivatives) * values;
   thread_local std::vector<Real> room;
   if (static_cast<int64_t>(room.size()) < 2 * rows * a.widest) room.resize(2 * rows * a.widest);
   const int64_t width = a.layers.back().stride, columns = width / Vector<Real>::lanes;
@@ -58,37 +62,38 @@ INLINE void in_tiles(const Architecture<Real>& a, const Real* net, const Inputs&
     for (int64_t r = 0; r < values; ++r) {
       const double s = inputs.s[order[r < last ? r : last]];
       x[r * a.widest] = static_cast<Real>((s - inputs.mean) / inputs.deviation);
-      if (slopes) x[(values + r) * a.widest] = static_cast<Real>(1.0 / inputs.deviation);
+      if (derivatives) x[(values + r) * a.widest] = static_cast<Real>(1.0 / inputs.deviation);
+      if (derivatives == 2) x[(2 * values + r) * a.widest] = 0;
     }
-    through_layers<values, slopes>(a, net, x, z);
+    through_layers<values, derivatives>(a, net, x, z);
     for (int64_t r = 0; r < values && r <= last; ++r) {
-      V* row = vectors(out + order[r] * (slopes ? 2 : 1) * width);
-      for (int64_t c = 0; c < columns; ++c) {
-        row[c] = vectors(x + r * a.widest)[c];
-        if (slopes) row[columns + c] = vectors(x + (values + r) * a.widest)[c];
-      }
+      V* row = vectors(out + order[r] * (1 + derivatives) * width);
+      for (int64_t k = 0; k <= derivatives; ++k)
+        for (int64_t c = 0; c < columns; ++c) row[k * columns + c] = vectors(x + (k * values + r) * a.widest)[c];
     }
   }
 }
 
 // As many rows of a product as there are registers for their sums (64 bytes are two of AVX2, four of NEON).
 template <typename Real>
-INLINE void choose_tiles(const Architecture<Real>& a, const Real* net, const Inputs& inputs, bool slopes, Real* out) {
-  if (many_registers())
-    slopes ? in_tiles<4, true>(a, net, inputs, out) : in_tiles<8, false>(a, net, inputs, out);
+INLINE void choose_tiles(const Architecture<Real>& a, const Real* net, const Inputs& inputs, int derivatives, Real* out) {
+  if (derivatives == 2)
+    in_tiles<2, 2>(a, net, inputs, out);
+  else if (many_registers())
+    derivatives ? in_tiles<4, 1>(a, net, inputs, out) : in_tiles<8, 0>(a, net, inputs, out);
   else
-    slopes ? in_tiles<2, true>(a, net, inputs, out) : in_tiles<4, false>(a, net, inputs, out);
+    derivatives ? in_tiles<2, 1>(a, net, inputs, out) : in_tiles<4, 0>(a, net, inputs, out);
 }
 
 }  // namespace
 
-EACH_PROCESSOR void evaluate(const Architecture<double>& a, const double* net, const Inputs& inputs, bool slopes,
+EACH_PROCESSOR void evaluate(const Architecture<double>& a, const double* net, const Inputs& inputs, int derivatives,
                              double* out) {
-  choose_tiles(a, net, inputs, slopes, out);
+  choose_tiles(a, net, inputs, derivatives, out);
 }
-EACH_PROCESSOR void evaluate(const Architecture<float>& a, const float* net, const Inputs& inputs, bool slopes,
+EACH_PROCESSOR void evaluate(const Architecture<float>& a, const float* net, const Inputs& inputs, int derivatives,
                              float* out) {
-  choose_tiles(a, net, inputs, slopes, out);
+  choose_tiles(a, net, inputs, derivatives, out);
 }
 
 }  // namespace dp_sim

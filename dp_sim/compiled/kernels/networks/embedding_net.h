@@ -1,4 +1,4 @@
-// Embedding nets (dp_sim/networks/dense.py): G of a number s, and dG/ds.
+// Embedding nets (dp_sim/networks/dense.py): G of a number s, dG/ds and d2G/ds2.
 #pragma once
 
 #include <vector>
@@ -37,8 +37,9 @@ struct Inputs {
   double mean, deviation;
 };
 
-// Row order[k] of out (M, or 2 M numbers with slopes) = G and then dG/ds of s[order[k]]; the net begins at `net`.
-void evaluate(const Architecture<double>&, const double* net, const Inputs&, bool slopes, double* out);
-void evaluate(const Architecture<float>&, const float* net, const Inputs&, bool slopes, float* out);
+// Row order[k] of out ((1 + derivatives) M numbers) = G of s[order[k]], then dG/ds and d2G/ds2 as far as asked for; the
+// net begins at `net`.
+void evaluate(const Architecture<double>&, const double* net, const Inputs&, int derivatives, double* out);
+void evaluate(const Architecture<float>&, const float* net, const Inputs&, int derivatives, float* out);
 
 }  // namespace dp_sim

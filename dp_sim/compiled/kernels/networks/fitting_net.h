@@ -6,19 +6,13 @@
 
 #include "activation.h"
 #include "grow.h"
+#include "product.h"
 
 namespace dp_sim {
 
-// Weights lie in panels of three vectors of columns, (panels, rows of W, columns of a panel), as a product reads them
-// (dp_sim/compiled/fitting_layout.py). Rows of numbers are as long as the panels are wide together.
-template <typename Real>
-constexpr int64_t PANEL = 192 / sizeof(Real);
-
-template <typename Real>
-constexpr int64_t whole_panels(int64_t columns) {
-  return (columns + PANEL<Real> - 1) / PANEL<Real> * PANEL<Real>;
-}
-
+// Weights lie in panels (product.h, dp_sim/compiled/fitting_layout.py). Rows of numbers are as long as the panels are
+// wide together.
+//
 // y = f(x W + b) times a residual step, plus x or (x, x). The last four say where W, its transpose, b and the step begin
 // among the numbers of a net.
 struct FittingLayer {

@@ -1,10 +1,11 @@
-// The operators that TorchScript calls: torch.ops.dp_sim.evaluate, which writes into tensors of the caller, and
+// The operators that torch calls: torch.ops.dp_sim.evaluate, .hessian and .hessian_product, which write into tensors of the caller, and
 // .neighbors. All arguments are tensors on the CPU; the operators have no derivative.
 #include <algorithm>
 #include <cmath>
 
 #include "abi.h"
 #include "evaluation.h"
+#include "hessian.h"
 #include "search/search.h"
 #include "threads.h"
 
@@ -43,6 +44,55 @@ void evaluate_operator(uint64_t* stack, uint64_t inputs) {
   const Arguments arguments(stack, inputs);
   arguments.is_float32(numbers) ? evaluate_in<float>(arguments) : evaluate_in<double>(arguments);
 }
+
+#define ARGUMENT(name, type) name,
+struct SystemAndModel {  // what hessian and hessian_product begin with
+  enum : uint64_t {
+#include "system_and_model.inc"
+    count
+  };
+  std::vector<int64_t> first;
+  Pairs pairs;
+  ModelArrays<double> arrays;
+
+  explicit SystemAndModel(const Arguments& a) : first(first_pairs(a.values<int64_t>(center, a.size(neighbor)),
+                                                                  a.size(neighbor), a.size(species))) {
+    const int64_t atoms = a.size(species), systems = a.size(cell) / 9;
+    pairs = {atoms, atoms, systems, a.values<double>(positions, 3 * atoms), a.values<double>(cell, 9 * systems),
+             a.values<int64_t>(system, atoms), a.values<int64_t>(species), first.data(), a.values<int64_t>(neighbor),
+             a.values<double>(shift, 3 * a.size(neighbor))};
+    arrays = unpack(PackedModel<double>{array<int64_t>(a, sizes), array<int64_t>(a, integers),
+                                        array<double>(a, doubles), array<double>(a, numbers)});
+  }
+};
+
+void hessian_operator(uint64_t* stack, uint64_t inputs) {
+  enum : uint64_t {
+    before = SystemAndModel::count - 1,
+#include "hessian_arguments.inc"
+  };
+  const Arguments a(stack, inputs);
+  const SystemAndModel given(a);
+  const int64_t rows = a.size(first) - 1, count = a.size(column);
+  const BlockPattern pattern{a.values<int64_t>(row_of, given.pairs.atoms), rows, a.values<int64_t>(first),
+                             a.values<int64_t>(column)};
+  if (rows < 0 || pattern.first[rows] != count)
+    throw std::runtime_error("dp_sim: the pattern of the Hessian is not whole");
+  hessian(given.pairs, assemble(given.arrays), pattern, a.values<double>(blocks, 9 * count));
+}
+
+void hessian_product_operator(uint64_t* stack, uint64_t inputs) {
+  enum : uint64_t {
+    before = SystemAndModel::count - 1,
+#include "hessian_product_arguments.inc"
+  };
+  const Arguments a(stack, inputs);
+  const SystemAndModel given(a);
+  const int64_t length = 3 * given.pairs.atoms, count = length ? a.size(vectors) / length : 0;
+  hessian_product(given.pairs, assemble(given.arrays), count, a.values<double>(vectors, count * length),
+                  a.values<double>(products, count * length));
+}
+#undef ARGUMENT
 
 // positions (N, 3), cell (S, 3, 3), periodic (S, 3), system (N,) rising, cutoff (1,) -> center, neighbor, shift
 // (dp_sim/structures/batch.py), and the smallest distance (1,). Pairs are counted before they are written, so that the
@@ -91,9 +141,24 @@ constexpr const char* EVALUATE_ARGUMENTS =
     ;
 #undef ARGUMENT
 
+#define ARGUMENT(name, type) ", " type " " #name
+constexpr const char* HESSIAN_ARGUMENTS =
+#include "system_and_model.inc"
+#include "hessian_arguments.inc"
+    ;
+constexpr const char* HESSIAN_PRODUCT_ARGUMENTS =
+#include "system_and_model.inc"
+#include "hessian_product_arguments.inc"
+    ;
+#undef ARGUMENT
+
+const std::string HESSIAN_SCHEMA = std::string("hessian(") + (HESSIAN_ARGUMENTS + 2) + ") -> ()";
+const std::string HESSIAN_PRODUCT_SCHEMA = std::string("hessian_product(") + (HESSIAN_PRODUCT_ARGUMENTS + 2) + ") -> ()";
 const std::string EVALUATE_SCHEMA = std::string("evaluate(") + (EVALUATE_ARGUMENTS + 2) + ") -> ()";
 const Operator OPERATORS[] = {
     {"evaluate", EVALUATE_SCHEMA.c_str(), guarded<evaluate_operator>},
+    {"hessian", HESSIAN_SCHEMA.c_str(), guarded<hessian_operator>},
+    {"hessian_product", HESSIAN_PRODUCT_SCHEMA.c_str(), guarded<hessian_product_operator>},
     {"neighbors",
      "neighbors(Tensor positions, Tensor cell, Tensor periodic, Tensor system, Tensor cutoff) -> "
      "(Tensor, Tensor, Tensor, Tensor)",
