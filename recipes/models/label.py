@@ -89,13 +89,13 @@ def label_structures(
     LabelSettings.taken_from(locals())
     if overwrite and resume:
         raise InputError("options-exclude-each-other", "overwrite and resume exclude each other; give one of them")
+    if not len(structures):
+        raise InputError("structures-missing", "there are no structures to label; give at least one")
     calculator = as_calculator(calc)
     fingerprints = [_fingerprint(number, atoms, calculator) for number, atoms in enumerate(structures)]
     out = None if out is None else Path(out)
-    partial = None if out is None else unfinished_file(out)
     done = {} if out is None else _read_unfinished(out, fingerprints, overwrite=overwrite, resume=resume)
-    continued, failed = len(done), dict[int, str]()
-    dropped: set[str] = set()
+    continued, failed, dropped = len(done), dict[int, str](), set[str]()
     with progress_bar("label", total=len(structures), show=progress) as advance:
         for number, (atoms, fingerprint) in enumerate(zip(structures, fingerprints, strict=True)):
             if fingerprint not in done:
@@ -105,7 +105,7 @@ def label_structures(
                 except InputError as error:
                     failed[number] = str(error)
                 else:
-                    _keep(frame, fingerprint, partial)
+                    _append(frame, fingerprint, out)
                     done[fingerprint] = frame
             advance()
     if not done:
@@ -114,20 +114,25 @@ def label_structures(
         where = "" if out is None else f"{out}: "
         logger.warning("%slabels that the structures had are not kept: %s", where, ", ".join(sorted(dropped)))
     frames = [done[fingerprint] for fingerprint in fingerprints if fingerprint in done]
-    for frame in frames:
-        frame.info.pop(_FINGERPRINT_KEY, None)
-    if out is not None and partial is not None:
-        write_frames(out, frames)
-        partial.unlink()
+    _finish(frames, out)
     return Labelled(frames, continued, failed)
 
 
-def _keep(frame: Atoms, fingerprint: str, partial: Path | None) -> None:
-    """Append a labelled frame to the unfinished file, if there is one."""
-    if partial is not None:
+def _append(frame: Atoms, fingerprint: str, out: Path | None) -> None:
+    """Append a labelled frame to the unfinished file of `out`."""
+    if out is not None:
         frame.info[_FINGERPRINT_KEY] = fingerprint
         with whole_steps():
-            append_frame(partial, frame)
+            append_frame(unfinished_file(out), frame)
+
+
+def _finish(frames: list[Atoms], out: Path | None) -> None:
+    """Write all labelled frames, and remove the unfinished file and its fingerprints."""
+    for frame in frames:
+        frame.info.pop(_FINGERPRINT_KEY, None)
+    if out is not None:
+        write_frames(out, frames)
+        unfinished_file(out).unlink()
 
 
 def unfinished_file(out: Path) -> Path:

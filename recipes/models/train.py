@@ -175,34 +175,17 @@ def train(
         Bad settings, unreadable data, a directory that holds another run, or training that diverges.
     """
     config, out = _config(settings, out)
-    changed = {key: value for key, value in (("seed", seed), ("device", device)) if value is not None}
-    if changed:
-        sections = config.model_dump()
-        config = parse_config({**sections, "training": {**sections["training"], **changed}})
+    config = _with_training(config, seed=seed, device=device)
     usable_device(config.training.device)
     check_directory(out, overwrite=overwrite, resume=resume)  # before the data are read, and nothing of it removed yet
     trainer, data = prepare(config, strict=strict, progress=progress)
-    with RunDirectory(
-        "train",
-        out,
-        settings=config.model_dump(mode="json"),
-        structures=[],
-        calculator=None,
-        seed=config.training.seed,
-        overwrite=overwrite,
-        resume=resume,
-        advice={"training.steps": OTHER_STEPS},
-        data=(data_files := (*config.data.train, *config.data.valid)),
-        repeated_by="dp-sim train config.yaml -o ANOTHER" if all(map(os.path.isabs, data_files)) else "",
-    ) as run:
+    with _run_directory(config, out, overwrite=overwrite, resume=resume) as run:
         remarks = say(data.remarks, run)
         run.log(
             f"{len(data.train)} frames to train on, {len(data.valid)} held out, species {trainer.config.model.species}"
         )
-        curve = _run(trainer, run, progress)
-        model_path = run.path(MODEL)
-        assert model_path is not None
-        save_model(model_path, trainer.result, trainer.config.model, _summary(trainer, curve))
+        curve = _fit(trainer, run, progress)
+        model_path = _save(trainer, run, curve)
         model = load_model(model_path)
         parities = tuple(compare(model, data.valid))
         return run.finish(
@@ -220,6 +203,7 @@ def train(
 
 
 def _config(settings: Any, out: Any) -> tuple[TrainConfig, Path]:
+    """Return the settings, read and checked, and the directory of the run."""
     if isinstance(settings, (str, os.PathLike)):
         return read_config(settings), Path(out) if out is not None else Path(Path(settings).stem)
     if out is None:
@@ -227,7 +211,42 @@ def _config(settings: Any, out: Any) -> tuple[TrainConfig, Path]:
     return settings if isinstance(settings, TrainConfig) else parse_config(settings), Path(out)
 
 
-def _run(trainer: Trainer, run: RunDirectory, progress: bool) -> list[CurvePoint]:
+def _with_training(config: TrainConfig, **changed: Any) -> TrainConfig:
+    """Return the settings with others under `training`, those that are not None."""
+    changed = {key: value for key, value in changed.items() if value is not None}
+    if not changed:
+        return config
+    sections = config.model_dump()
+    return parse_config({**sections, "training": {**sections["training"], **changed}})
+
+
+def _run_directory(config: TrainConfig, out: Path, *, overwrite: bool, resume: bool) -> RunDirectory:
+    """Make the directory of a training, which another number of steps does not continue."""
+    sources = (*config.data.train, *config.data.valid)
+    return RunDirectory(
+        "train",
+        out,
+        settings=config.model_dump(mode="json"),
+        structures=[],
+        calculator=None,
+        seed=config.training.seed,
+        overwrite=overwrite,
+        resume=resume,
+        advice={"training.steps": OTHER_STEPS},
+        data=sources,
+        repeated_by="dp-sim train config.yaml -o ANOTHER" if all(map(os.path.isabs, sources)) else "",
+    )
+
+
+def _save(trainer: Trainer, run: RunDirectory, curve: list[CurvePoint]) -> Path:
+    """Write the trained model into the directory of the run; return its path."""
+    path = run.path(MODEL)
+    assert path is not None
+    save_model(path, trainer.result, trainer.config.model, _summary(trainer, curve))
+    return path
+
+
+def _fit(trainer: Trainer, run: RunDirectory, progress: bool) -> list[CurvePoint]:
     """Run the loop with a progress bar, a line in the log for each point of the curve, and a checkpoint on Ctrl-C."""
     total = trainer.config.training.steps
     done, text = 0, ""

@@ -204,14 +204,8 @@ def measure_speed(
     settings = BenchSettings.taken_from(locals())
     _check_inputs(atoms, settings)
     atoms = prepare_atoms(atoms, calc)
-    model = loaded_model(atoms.calc)
-    if model is None:
-        raise InputError(
-            "calculator-kind",
-            f"speed is measured for dp-sim models, got {type(atoms.calc).__name__}; give a model file",
-        )
-    # Sizes grow, because a process has one peak of memory.
-    sizes = [atoms.repeat([n if periodic else 1 for periodic in atoms.pbc]) for n in sorted(set(settings.repeat))]
+    model = _model_of(atoms)
+    sizes = _sizes(atoms, settings.repeat)
     with (
         RunDirectory.of(
             settings, out, structures=[atoms], calculator=atoms.calc, overwrite=overwrite, resume=resume
@@ -219,14 +213,7 @@ def measure_speed(
         progress_bar("bench", total=len(sizes) * (settings.rounds + WARM_UP), show=progress) as advance,
         ExitStack() as stack,
     ):  # fmt: skip
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        structures = folder / "sizes.extxyz"
-        write_frames(structures, sizes)
-        other, note = _other_program(atoms.calc, model, settings, structures, folder)
-        programs = [stack.enter_context(own_program(model, structures, folder))]
-        if other is not None:
-            programs.append(stack.enter_context(other))
-            note = Quantity(f"deepmd-kit {other.version}")
+        programs, deepmd_version = _start_programs(stack, atoms.calc, model, settings, sizes)
         timings, gflops = time_programs(
             programs, [len(one) for one in sizes], settings.rounds, settings.seed, model, advance
         )
@@ -241,7 +228,7 @@ def measure_speed(
                 dtype=model.metadata.dtype,
                 path=path_of(model),
                 gflops=gflops,
-                deepmd=note,
+                deepmd=deepmd_version,
                 deepmd_timings=timings[1] if len(timings) > 1 else (),
             )
         )
@@ -254,14 +241,53 @@ def _check_inputs(atoms: Atoms, settings: BenchSettings) -> None:
         raise InputError("file-missing", f"there is no model file {settings.deepmd_model}; check the path")
 
 
-def _other_program(
+def _model_of(atoms: Atoms) -> Model:
+    """Return the model behind the calculator of a structure."""
+    model = loaded_model(atoms.calc)
+    if model is None:
+        raise InputError(
+            "calculator-kind",
+            f"speed is measured for dp-sim models, got {type(atoms.calc).__name__}; give a model file",
+        )
+    return model
+
+
+def _sizes(atoms: Atoms, repeat: Sequence[int]) -> list[Atoms]:
+    """Repeat a structure along its periodic axes; sizes grow, because a process has one peak of memory."""
+    return [atoms.repeat([n if periodic else 1 for periodic in atoms.pbc]) for n in sorted(set(repeat))]
+
+
+def _start_programs(
+    stack: ExitStack, calculator: Any, model: Model, settings: BenchSettings, sizes: Sequence[Atoms]
+) -> tuple[list[Program], Quantity]:
+    """Start the programs to be timed; they and their files end with `stack`.
+
+    Returns
+    -------
+    programs
+        dp-sim and, where it is compared with, DeePMD-kit.
+    deepmd
+        Version of DeePMD-kit; without a value, and with the cause, where it does not run.
+    """
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    structures = folder / "sizes.extxyz"
+    write_frames(structures, sizes)
+    other, cause = _deepmd_program(calculator, model, settings, structures, folder)
+    programs = [stack.enter_context(own_program(model, structures, folder))]
+    if other is None:
+        return programs, Quantity(None, cause=cause)
+    programs.append(stack.enter_context(other))
+    return programs, Quantity(f"deepmd-kit {other.version}")
+
+
+def _deepmd_program(
     calculator: Any,
     model: Model,
     settings: BenchSettings,
     structures: Path,
     folder: Path,
-) -> tuple[Program | None, Quantity]:
-    """DeePMD-kit; or none, and why. Why is an error where the comparison was asked for."""
+) -> tuple[Program | None, str]:
+    """Make the program that runs DeePMD-kit; or none, and why. Why is an error where the comparison was asked for."""
     python, deepmd_model = deepmd_interpreter(settings.deepmd), settings.deepmd_model
     asked = settings.deepmd is not None or deepmd_model is not None
     try:
@@ -276,11 +302,11 @@ def _other_program(
                 "deepmd-models-too-many",
                 f"DeePMD-kit is compared with one model file, got {len(files)}; name what runs there (--deepmd-model)",
             )
-        return deepmd_program(python, Path(files[0]), model.metadata.dtype, structures, folder), Quantity(None)
+        return deepmd_program(python, Path(files[0]), model.metadata.dtype, structures, folder), ""
     except InputError as error:
         if asked:
             raise
-        return None, Quantity(None, cause=str(error))
+        return None, str(error)
 
 
 def _device_name(device: torch.device) -> str:

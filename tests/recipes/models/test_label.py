@@ -77,6 +77,8 @@ def test_nothing_is_written_when_nothing_can_be_labelled(tmp_path):
     with refused("labels-failed"):
         label_structures([Atoms("U")], EMT(), tmp_path / "out.extxyz")
     assert list(tmp_path.iterdir()) == []
+    with refused("structures-missing"):
+        label_structures([], EMT(), tmp_path / "out.extxyz")
 
 
 def test_an_existing_file_needs_overwrite(tmp_path):
