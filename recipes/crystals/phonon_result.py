@@ -8,14 +8,15 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from ase import Atoms, units
+from ase import Atoms
 from numpy.typing import NDArray
 from typing_extensions import override
 
 from dp_sim.errors import import_optional
 from dp_sim.files import atomic_path, write_text
 from dp_sim.recipes.crystals.crystal import Crystal
-from dp_sim.recipes.crystals.spectra import Density, Path, Thermal
+from dp_sim.recipes.crystals.spectra import EV_IN_J_PER_MOL, THZ_IN_CM1, Density, Path, Thermal
+from dp_sim.recipes.crystals.stability import UNSTABLE, Lowest
 from dp_sim.recipes.results.figures import COLOURS, new_panels
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
@@ -50,10 +51,14 @@ class PhononResult(Result):
         The largest force constant at the supercell's edge over the one on the spot.
     path, bands_THz
         Wave vectors along seekpath's path, and frequencies there (Q, 3n), imaginary ones negative.
+    bands_std_THz
+        (Q, 3n) standard deviation of frequencies over the members of a committee, where force constants are exact.
+    lowest
+        The lowest frequency, and where in the Brillouin zone it is.
     density
         Density of states.
     thermal
-        Free energy, entropy and heat capacity against temperature.
+        Free energy, entropy and heat capacity against temperature; None of an unstable crystal.
     phonon
         Phonopy's object, to go on with.
     """
@@ -72,37 +77,94 @@ class PhononResult(Result):
     edge_share: float
     path: Path
     bands_THz: Array
+    bands_std_THz: Array | None = None
+    lowest: Lowest
     density: Density
-    thermal: Thermal
+    thermal: Thermal | None
     phonon: Any = field(repr=False)
+
+    @property
+    def is_stable(self) -> bool:
+        """Whether no frequency is imaginary."""
+        return not self.lowest.imaginary
+
+    @property
+    @override
+    def outcome(self) -> str:
+        return self.lowest.words
+
+    @property
+    def gamma_frequencies_THz(self) -> Array:
+        """Frequencies (3n,) at Γ, the three acoustic ones among them near zero."""
+        at_gamma = np.flatnonzero(np.all(np.abs(self.path.wave_vectors) < 1e-9, axis=1))
+        return np.asarray(self.bands_THz[at_gamma[0]])
 
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
         crystal = self.crystal
-        return {
+        numbers: dict[str, Quantity | Estimate] = {
+            "verdict": Quantity(self.lowest.words),
             "space_group": Quantity(f"{crystal.symbol} ({crystal.number})"),
-            "primitive_cell": Quantity(f"{crystal.primitive.get_chemical_formula()}, {len(crystal.primitive)} atoms"),
+            "primitive_cell": Quantity(_atoms_words(crystal.primitive)),
             "supercell": Quantity(_matrix_words(self.supercell, self.force_constants.shape[1])),
+            "lowest_frequency": Quantity(round(self.lowest.frequency_THz, 6) + 0.0, "THz"),
             "highest_frequency": Quantity(float(self.bands_THz.max()), "THz"),
-            "fmax": Quantity(self.fmax_eV_A, "eV/Angstrom"),
+            "gamma_frequencies": Quantity(np.round(self.gamma_frequencies_THz * THZ_IN_CM1, 3) + 0.0, "cm^-1"),
+        }
+        if self.bands_std_THz is not None:
+            numbers["largest_frequency_spread"] = Quantity(float(self.bands_std_THz.max()), "THz")
+        return numbers | self._thermal_quantities() | {
+            "energy": Quantity(self.energy_eV, "eV"),
+            "volume": Quantity(self.atoms.get_volume(), "Angstrom^3"),
             "pressure": Quantity(self.pressure_GPa, "GPa", "the calculator has no stress"),
+            "fmax": Quantity(self.fmax_eV_A, "eV/Angstrom"),
+            "moved_onto_symmetry": Quantity(crystal.moved_A, "Angstrom"),
+            "cell_strained_onto_symmetry": Quantity(crystal.strained),
             "force_constants_source": Quantity(self.force_constants_source),
+            "force_constants_at_the_edge": Quantity(self.edge_share),
+        }  # fmt: skip
+
+    def _thermal_quantities(self) -> dict[str, Quantity | Estimate]:
+        if self.thermal is None:
+            return {"thermal_properties": Quantity(None, "", f"the crystal is {UNSTABLE}: some modes have no energy")}
+        molar = EV_IN_J_PER_MOL / self.crystal.formula_units
+        return {
+            "zero_point_energy": Quantity(self.thermal.zero_point_energy_eV, "eV"),
+            "temperatures": Quantity(self.thermal.temperatures_K, "K"),
+            "free_energy": Quantity(self.thermal.free_energy_eV, "eV"),
+            "entropy_molar": Quantity(self.thermal.entropy_eV_per_K * molar, "J/mol/K"),
+            "heat_capacity_molar": Quantity(self.thermal.heat_capacity_eV_per_K * molar, "J/mol/K"),
         }
 
     @override
     def figures(self) -> dict[str, Figure]:
-        return {"bands": self._bands_figure(), "thermal": self._thermal_figure()}
+        drawn = {"bands": self._bands_figure()}
+        if self.thermal is not None:
+            drawn["thermal"] = self._thermal_figure(self.thermal)
+        return drawn
 
     def _bands_figure(self) -> Figure:
-        figure, (bands, density) = new_panels([("", "frequency (THz)"), ("states per THz", "")])
+        figure, (bands, density) = new_panels([("", "frequency (THz), negative: imaginary"), ("states per THz", "")])
         figure.set_size_inches(8.8, 4.2)
         for stretch in range(len(self.path.stretches)):
             chosen = self.path.stretch == stretch
-            bands.plot(self.path.distances[chosen], self.bands_THz[chosen], color=COLOURS[0], linewidth=1)
+            x, y = self.path.distances[chosen], self.bands_THz[chosen]
+            bands.plot(x, y, color=COLOURS[0], linewidth=1)
+            if self.bands_std_THz is not None:
+                for branch, spread in zip(y.T, self.bands_std_THz[chosen].T, strict=True):
+                    bands.fill_between(x, branch - spread, branch + spread, color=COLOURS[5], alpha=0.4, linewidth=0)
         ticks, names = self._ticks()
         bands.set_xticks(ticks, names)
         bands.set_xlim(ticks[0], ticks[-1])
-        density.plot(self.density.total, self.density.frequencies_THz, color=COLOURS[0])
+        bands.axhline(0, color="black", linewidth=0.6)
+        density.plot(self.density.total, self.density.frequencies_THz, color="black", linewidth=1, label="all")
+        for number, (element, part) in enumerate(self.density.partial.items()):
+            colour = COLOURS[number % len(COLOURS)]
+            density.plot(part, self.density.frequencies_THz, color=colour, linewidth=1, label=element)
+        if self.density.partial:
+            density.legend(frameon=False)
+        density.set_ylim(bands.get_ylim())
+        density.set_xlim(left=0)
         return figure
 
     def _ticks(self) -> tuple[list[float], list[str]]:
@@ -115,17 +177,17 @@ class PhononResult(Result):
             names.append(end)
         return places, names
 
-    def _thermal_figure(self) -> Figure:
+    def _thermal_figure(self, thermal: Thermal) -> Figure:
         figure, (energies, capacity) = new_panels(
-            [("temperature (K)", "free energy (eV)"), ("temperature (K)", "J/mol/K")]
+            [("temperature (K)", "free energy (eV, primitive cell)"), ("temperature (K)", "J/K per mol of formula")]
         )
-        molar = 1 / (units.J / units.mol) / self.crystal.formula_units
-        energies.plot(self.thermal.temperatures_K, self.thermal.free_energy_eV, color=COLOURS[0])
+        molar = EV_IN_J_PER_MOL / self.crystal.formula_units
+        energies.plot(thermal.temperatures_K, thermal.free_energy_eV, color=COLOURS[0])
         for name, values, colour in (
-            ("C_V", self.thermal.heat_capacity_eV_per_K, COLOURS[1]),
-            ("S", self.thermal.entropy_eV_per_K, COLOURS[2]),
+            ("$C_V$", thermal.heat_capacity_eV_per_K, COLOURS[1]),
+            ("$S$", thermal.entropy_eV_per_K, COLOURS[2]),
         ):
-            capacity.plot(self.thermal.temperatures_K, values * molar, color=colour, label=name)
+            capacity.plot(thermal.temperatures_K, values * molar, color=colour, label=name)
         capacity.legend(frameon=False)
         return figure
 
@@ -141,7 +203,8 @@ class PhononResult(Result):
             )
         write_text(path("bands.csv"), self._bands_csv())
         write_text(path("dos.csv"), self.density.to_csv())
-        write_text(path("thermal.csv"), self.thermal.to_csv(self.crystal.formula_units))
+        if self.thermal is not None:
+            write_text(path("thermal.csv"), self.thermal.to_csv(self.crystal.formula_units))
 
     def _bands_csv(self) -> str:
         names = [f"{start}-{end}" for start, end in self.path.stretches]
@@ -155,6 +218,11 @@ class PhononResult(Result):
             )
         )  # fmt: skip
         return csv_text(header, rows)
+
+
+def _atoms_words(atoms: Atoms) -> str:
+    """Write a cell as `Si2, 2 atoms`."""
+    return f"{atoms.get_chemical_formula()}, {len(atoms)} atom" + ("s" if len(atoms) > 1 else "")
 
 
 def _matrix_words(matrix: NDArray[np.intp], atoms: int) -> str:

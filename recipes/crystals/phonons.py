@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from ase import Atoms
+from numpy.typing import NDArray
 
 from dp_sim.config.recipe import documented
 from dp_sim.errors import import_optional
 from dp_sim.recipes.crystals.crystal import Crystal, check_crystal, find_crystal
-from dp_sim.recipes.crystals.force_constants import compute_force_constants, edge_share
+from dp_sim.recipes.crystals.force_constants import ForceConstants, compute_force_constants, edge_share
 from dp_sim.recipes.crystals.phonon_result import PhononResult
 from dp_sim.recipes.crystals.relaxation import RELAX_TO, check_relaxed, check_stress, pressure_of, relax_crystal
 from dp_sim.recipes.crystals.settings import PhononSettings
@@ -22,11 +24,16 @@ from dp_sim.recipes.crystals.spectra import (
     special_path,
     thermal_properties,
 )
+from dp_sim.recipes.crystals.stability import find_lowest
 from dp_sim.recipes.crystals.supercell import check_memory, make_phonon, supercell_matrix
 from dp_sim.recipes.inputs.calculators import loaded_model
+from dp_sim.recipes.inputs.isotopes import with_isotopes
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.results.frames import evaluated_copy
 from dp_sim.recipes.run.directory import RunDirectory
+
+#: A force constant at the supercell's edge above this share of the one on the spot is worth a line.
+LARGE_EDGE = 0.01
 
 
 @documented(PhononSettings)
@@ -38,6 +45,7 @@ def phonons(
     fmax: float = 0.01,
     relax: bool = False,
     cell: bool = False,
+    isotopes: Sequence[str] = (),
     supercell: str | None = None,
     length_A: float | None = None,
     hessian: str = "auto",
@@ -80,9 +88,10 @@ def phonons(
         import_optional(package, extra="phonons", purpose="phonons")
     atoms = prepare_atoms(atoms, calc)
     check_crystal(atoms)
+    weighed = with_isotopes(atoms, settings.isotopes)
     if settings.cell:
         check_stress(atoms)
-    crystal = find_crystal(atoms, settings.symprec_A)
+    crystal = find_crystal(weighed, settings.symprec_A)
     matrix = supercell_matrix(crystal, atoms.calc, settings.supercell, settings.length_A)
     model = loaded_model(atoms.calc)
     check_memory(crystal, matrix, 0 if model is None else len(model.members))
@@ -124,9 +133,11 @@ def _compute(
     )
     path = special_path(crystal, phonon, settings.points)
     bands = band_frequencies(phonon, path.wave_vectors)
-    sample_mesh(crystal, phonon, settings.mesh_A)
-    end = settings.temperature_max_K + 1e-6 * settings.temperature_step_K
-    temperatures = np.arange(settings.temperature_min_K, end, settings.temperature_step_K)
+    lowest = find_lowest(path, bands, *sample_mesh(crystal, phonon, settings.mesh_A))
+    thermal = None if lowest.imaginary else thermal_properties(phonon, _temperatures(settings))
+    density = density_of_states(phonon, settings.mesh_A)
+    edge = edge_share(phonon)
+    _remark(crystal, edge, run)
     return PhononResult(
         converged=True,
         atoms=evaluated,
@@ -137,10 +148,44 @@ def _compute(
         pressure_GPa=pressure,
         force_constants=found.values,
         force_constants_source=found.source,
-        edge_share=edge_share(phonon),
+        edge_share=edge,
         path=path,
         bands_THz=bands,
-        density=density_of_states(crystal, phonon, settings.mesh_A),
-        thermal=thermal_properties(phonon, temperatures),
+        bands_std_THz=_spread(phonon, found, path.wave_vectors),
+        lowest=lowest,
+        density=density,
+        thermal=thermal,
         phonon=phonon,
     )
+
+
+def _temperatures(settings: PhononSettings) -> NDArray[np.float64]:
+    """Space the temperatures of the table evenly."""
+    end = settings.temperature_max_K + 1e-6 * settings.temperature_step_K
+    return np.arange(settings.temperature_min_K, end, settings.temperature_step_K)
+
+
+def _spread(phonon: Any, found: ForceConstants, wave_vectors: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Compute the standard deviation of frequencies over the members of a committee (ddof=1); None without one."""
+    if not found.members:
+        return None
+    each = []
+    for values in found.members:
+        phonon.force_constants = values
+        each.append(band_frequencies(phonon, wave_vectors))
+    phonon.force_constants = found.values
+    return np.asarray(np.std(each, axis=0, ddof=1))
+
+
+def _remark(crystal: Crystal, edge: float, run: RunDirectory) -> None:
+    """Say what the numbers do not hold: the field of ions, what the supercell cuts off."""
+    if len(set(crystal.primitive.numbers.tolist())) > 1:
+        run.note(
+            "if this crystal is an insulator, the splitting of longitudinal and transverse optical modes near Γ is "
+            "missing: it takes Born charges and the dielectric constant, which phonopy adds from its file BORN"
+        )
+    if edge > LARGE_EDGE:
+        run.note(
+            f"the supercell may be too small: at its edge force constants still have {100 * edge:.1f} % of the one on "
+            "the spot; compare with a larger one (supercell, length_A)"
+        )

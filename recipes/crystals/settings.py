@@ -42,6 +42,13 @@ class PhononSettings(CrystalSettings):
     function: ClassVar[str] = "dp_sim.recipes.crystals.phonons:phonons"
     resumable: ClassVar[bool] = False
 
+    isotopes: tuple[str, ...] = setting(
+        (),
+        "Isotopes: element or index of an atom, and name or mass",
+        flags=("--isotope",),
+        metavar="H=D|3=13C|O=17.999",
+        detail="Masses in amu, indices from 0; later ones override earlier ones.",
+    )
     supercell: str | None = setting(
         None,
         "Multiples of the conventional cell: 3, 3x3x2, or nine numbers of a matrix; by default as length_A asks",

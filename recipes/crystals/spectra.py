@@ -18,6 +18,12 @@ Array = NDArray[np.float64]
 
 #: kJ/mol and J/mol of phonopy in eV; the mole is one of primitive cells.
 _KJ_PER_MOL = units.kJ / units.mol
+#: One eV in J/mol.
+EV_IN_J_PER_MOL = 1000 / _KJ_PER_MOL
+#: Frequencies at which the density of states is given.
+DENSITY_POINTS = 500
+#: Share of the states that a density may miss.
+MISSED_STATES = 0.01
 #: The energy quantum of 1 THz, eV.
 THZ_IN_EV = units._hplanck * 1e12 / units._e
 #: 1 THz in cm^-1.
@@ -53,10 +59,13 @@ class Thermal(NamedTuple):
 
     Attributes
     ----------
+    zero_point_energy_eV
+        Half a quantum for each mode.
     temperatures_K, free_energy_eV, entropy_eV_per_K, heat_capacity_eV_per_K
         (T,) each; the free energy holds the zero-point energy and no potential energy.
     """
 
+    zero_point_energy_eV: float
     temperatures_K: Array
     free_energy_eV: Array
     entropy_eV_per_K: Array
@@ -64,7 +73,7 @@ class Thermal(NamedTuple):
 
     def to_csv(self, formula_units: int) -> str:
         """Write the table; the molar columns count formula units, as published tables do."""
-        molar = 1 / (units.J / units.mol) / formula_units
+        molar = EV_IN_J_PER_MOL / formula_units
         names = (
             "temperature_K", "free_energy_eV", "internal_energy_eV", "entropy_eV_per_K", "heat_capacity_eV_per_K",
             "entropy_J_mol_K", "heat_capacity_J_mol_K",
@@ -161,15 +170,47 @@ def band_frequencies(phonon: Any, wave_vectors: Array) -> Array:
     return np.array(phonon.run_qpoints(wave_vectors).frequencies)
 
 
-def sample_mesh(crystal: Crystal, phonon: Any, mesh_A: float) -> None:
-    """Sample the Brillouin zone: `phonon.mesh` afterwards has frequencies and weights."""
+def sample_mesh(crystal: Crystal, phonon: Any, mesh_A: float) -> tuple[Array, Array]:
+    """Sample the Brillouin zone, for what sums over it.
+
+    Returns
+    -------
+    wave_vectors, frequencies
+        (K, 3) and (K, 3n) THz of the inequivalent points. `phonon.mesh` holds them afterwards.
+    """
     phonon.run_mesh(mesh_A, is_mesh_symmetry=crystal.plain)
+    return np.array(phonon.mesh.qpoints), np.array(phonon.mesh.frequencies)
 
 
-def density_of_states(crystal: Crystal, phonon: Any, mesh_A: float) -> Density:
-    """Integrate the density of states over a mesh by the tetrahedron method."""
-    total = phonon.run_total_dos()
-    return Density(np.array(total.frequency_points), np.array(total.dos), {})
+def density_of_states(phonon: Any, mesh_A: float) -> Density:
+    """Integrate the density of states over a mesh, with the part of each element.
+
+    By the tetrahedron method; where bands are so flat that its values at single frequencies miss states, as lines of a
+    Gaussian a little wider than the spacing.
+    """
+    frequencies = phonon.mesh.frequencies
+    margin = 0.03 * (frequencies.max() - frequencies.min())
+    span = {"freq_min": frequencies.min() - margin, "freq_max": frequencies.max() + margin}
+    span["freq_pitch"] = (span["freq_max"] - span["freq_min"]) / DENSITY_POINTS
+    elements = sorted(set(phonon.primitive.symbols))
+    if len(elements) > 1:
+        phonon.run_mesh(mesh_A, with_eigenvectors=True, is_mesh_symmetry=False)
+    found = _density(phonon, elements, **span)
+    counted = found.total.sum() * span["freq_pitch"]
+    if abs(counted / frequencies.shape[1] - 1) > MISSED_STATES:
+        found = _density(phonon, elements, sigma=1.5 * span["freq_pitch"], **span)
+    return found
+
+
+def _density(phonon: Any, elements: Sequence[str], **options: float) -> Density:
+    if len(elements) == 1:
+        total = phonon.run_total_dos(**options)
+        return Density(np.array(total.frequency_points), np.array(total.dos), {})
+    found = phonon.run_projected_dos(**options)
+    symbols, each = np.array(phonon.primitive.symbols), np.array(found.projected_dos)
+    parts = {one: each[symbols == one].sum(axis=0) for one in elements}
+    # On a coarse mesh the total over the symmetric part of the zone would differ a little from their sum.
+    return Density(np.array(found.frequency_points), each.sum(axis=0), parts)
 
 
 def thermal_properties(phonon: Any, temperatures_K: Sequence[float] | Array) -> Thermal:
@@ -177,5 +218,9 @@ def thermal_properties(phonon: Any, temperatures_K: Sequence[float] | Array) -> 
     found = phonon.run_thermal_properties(temperatures=np.asarray(temperatures_K), exclude_gamma_acoustic=True)
     temperatures, free_energy, entropy, heat_capacity = (np.array(one) for one in found.thermal_properties)
     return Thermal(
-        temperatures, free_energy * _KJ_PER_MOL, entropy * _KJ_PER_MOL / 1000, heat_capacity * _KJ_PER_MOL / 1000
+        float(found.zero_point_energy) * _KJ_PER_MOL,
+        temperatures,
+        free_energy * _KJ_PER_MOL,
+        entropy * _KJ_PER_MOL / 1000,
+        heat_capacity * _KJ_PER_MOL / 1000,
     )

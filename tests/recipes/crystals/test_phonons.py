@@ -166,3 +166,57 @@ def test_relaxing_finds_the_cell(copper):
     found = phonons(bulk("Cu", a=3.7), EMT(), relax=True, cell=True, supercell="3", mesh_A=20)
     assert found.atoms.cell.lengths()[0] * np.sqrt(2) == pytest.approx(COPPER_A, abs=2e-4)
     assert abs(found.pressure_GPa) < 0.05
+
+
+def test_a_lattice_that_shears_downhill_is_called_unstable():
+    """EMT's copper is fcc; bcc is a saddle point between two fcc lattices, and relaxing keeps its symmetry."""
+    found = phonons(bulk("Cu", "bcc", a=2.9), EMT(), relax=True, cell=True, supercell="4", mesh_A=30)
+    assert found.crystal.number == 229
+    assert not found.is_stable
+    assert found.converged
+    assert "unstable" in found.summary()
+    assert "at N" in found.lowest.words
+    assert found.thermal is None
+    assert "thermal" not in found.figures()
+
+
+def test_a_committee_spreads(tmp_path):
+    """The spread is the standard deviation of what each member alone gives."""
+    files = [write_random_model(tmp_path / f"{seed}.pt", seed=seed, species=("Cu", "O")) for seed in (1, 2)]
+    options = {"supercell": "2", "mesh_A": 10, "fmax": 1.0, "points": 5}
+    together = phonons(cuprite(), files, **options)
+    alone = [phonons(cuprite(), file, **options) for file in files]
+    expected = np.std([one.bands_THz for one in alone], axis=0, ddof=1)
+    np.testing.assert_allclose(together.bands_std_THz, expected, atol=1e-8)
+    np.testing.assert_allclose(together.force_constants, np.mean([one.force_constants for one in alone], axis=0))
+    assert together.quantities()["largest_frequency_spread"].value == pytest.approx(expected.max())
+
+
+def test_parts_of_elements_add_up_and_ions_are_spoken_of(model_file, tmp_path):
+    found = phonons(cuprite(), model_file, supercell="1", mesh_A=15, out=tmp_path / "run")
+    step = np.diff(found.density.frequencies_THz)[0]
+    counts = {element: part.sum() * step for element, part in found.density.partial.items()}
+    assert counts == pytest.approx({"Cu": 12, "O": 6}, rel=0.01)
+    np.testing.assert_allclose(sum(found.density.partial.values()), found.density.total, atol=1e-9)
+    assert any("BORN" in note for note in found.provenance["notes"])
+    assert (tmp_path / "run" / "dos.csv").read_text().startswith("frequency_THz,total_per_THz,Cu_per_THz,O_per_THz")
+
+
+def test_heavier_isotopes_slow_by_the_root_of_their_mass(copper):
+    heavy = phonons(bulk("Cu", a=COPPER_A), EMT(), isotopes=["Cu=127.092"], supercell="3", mesh_A=20)
+    np.testing.assert_allclose(heavy.bands_THz * np.sqrt(2), copper.bands_THz, atol=1e-4)
+    mixed = bulk("Cu", a=COPPER_A, cubic=True)
+    found = phonons(mixed, EMT(), isotopes=["0=60"], supercell="1", mesh_A=20)
+    assert len(found.atoms) == 4  # one atom of four differs: the lattice is simple cubic
+    assert found.crystal.number == 221
+
+
+def test_length_sets_the_heights_of_the_supercell():
+    """A hexagonal cell: the height over a face is shorter than the edge."""
+    found = phonons(bulk("Ti", "hcp", a=2.6, c=4.2), EMT_LIKE, length_A=7.0, mesh_A=10, fmax=1.0)
+    heights = 1 / np.linalg.norm(np.linalg.inv(found.phonon.supercell.cell), axis=0)
+    assert heights.min() >= 7.0
+    assert np.diag(found.supercell).tolist() == [4, 4, 2]  # 3 edges of 2.6 reach 7.8, but their height 6.75
+
+
+EMT_LIKE = SpringCrystal(2.0, 2.6, 3.2)
