@@ -15,6 +15,8 @@ _EXPORTS = {
     "optimize": "static.opt",
     "vibrations": "static.vib",
     "phonons": "crystals.phonons",
+    "equation_of_state": "crystals.eos",
+    "elastic_constants": "crystals.elastic",
     "run_nve": "dynamics.nve",
     "run_nvt": "dynamics.nvt",
     "run_npt": "dynamics.npt",

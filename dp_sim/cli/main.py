@@ -37,6 +37,8 @@ COMMANDS = (
     "static.opt",
     "static.vib",
     "crystals.phonons",
+    "crystals.eos",
+    "crystals.elastic",
     "dynamics.nve",
     "dynamics.nvt",
     "dynamics.npt",

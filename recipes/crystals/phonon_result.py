@@ -17,6 +17,7 @@ from dp_sim.files import atomic_path, write_text
 from dp_sim.recipes.crystals.crystal import Crystal
 from dp_sim.recipes.crystals.spectra import EV_IN_J_PER_MOL, THZ_IN_CM1, Density, Path, Thermal
 from dp_sim.recipes.crystals.stability import UNSTABLE, Lowest
+from dp_sim.recipes.crystals.start import Start
 from dp_sim.recipes.results.figures import COLOURS, new_panels
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
@@ -37,12 +38,12 @@ class PhononResult(Result):
     ----------
     atoms
         The primitive cell on its symmetry, with energy and forces.
-    crystal
-        Its symmetry and cells.
+    start
+        The crystal, relaxed: symmetry, cells, pressure.
     supercell
         (3, 3) multiples of the conventional cell.
-    energy_eV, fmax_eV_A, pressure_GPa
-        Of the primitive cell; the pressure is None where the calculator has no stress.
+    energy_eV
+        Of the primitive cell.
     force_constants
         (n, N, 3, 3) eV/Angstrom^2, atoms of the primitive cell and of the supercell.
     force_constants_source
@@ -67,11 +68,9 @@ class PhononResult(Result):
     title: ClassVar[str] = "Phonons"
 
     atoms: Atoms
-    crystal: Crystal
+    start: Start
     supercell: NDArray[np.intp]
     energy_eV: float
-    fmax_eV_A: float
-    pressure_GPa: float | None
     force_constants: Array
     force_constants_source: str
     edge_share: float
@@ -82,6 +81,11 @@ class PhononResult(Result):
     density: Density
     thermal: Thermal | None
     phonon: Any = field(repr=False)
+
+    @property
+    def crystal(self) -> Crystal:
+        """Symmetry and cells."""
+        return self.start.crystal
 
     @property
     def is_stable(self) -> bool:
@@ -101,11 +105,8 @@ class PhononResult(Result):
 
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
-        crystal = self.crystal
         numbers: dict[str, Quantity | Estimate] = {
             "verdict": Quantity(self.lowest.words),
-            "space_group": Quantity(f"{crystal.symbol} ({crystal.number})"),
-            "primitive_cell": Quantity(_atoms_words(crystal.primitive)),
             "supercell": Quantity(_matrix_words(self.supercell, self.force_constants.shape[1])),
             "lowest_frequency": Quantity(round(self.lowest.frequency_THz, 6) + 0.0, "THz"),
             "highest_frequency": Quantity(float(self.bands_THz.max()), "THz"),
@@ -115,11 +116,7 @@ class PhononResult(Result):
             numbers["largest_frequency_spread"] = Quantity(float(self.bands_std_THz.max()), "THz")
         return numbers | self._thermal_quantities() | {
             "energy": Quantity(self.energy_eV, "eV"),
-            "volume": Quantity(self.atoms.get_volume(), "Angstrom^3"),
-            "pressure": Quantity(self.pressure_GPa, "GPa", "the calculator has no stress"),
-            "fmax": Quantity(self.fmax_eV_A, "eV/Angstrom"),
-            "moved_onto_symmetry": Quantity(crystal.moved_A, "Angstrom"),
-            "cell_strained_onto_symmetry": Quantity(crystal.strained),
+            **self.start.quantities(),
             "force_constants_source": Quantity(self.force_constants_source),
             "force_constants_at_the_edge": Quantity(self.edge_share),
         }  # fmt: skip
@@ -218,11 +215,6 @@ class PhononResult(Result):
             )
         )  # fmt: skip
         return csv_text(header, rows)
-
-
-def _atoms_words(atoms: Atoms) -> str:
-    """Write a cell as `Si2, 2 atoms`."""
-    return f"{atoms.get_chemical_formula()}, {len(atoms)} atom" + ("s" if len(atoms) > 1 else "")
 
 
 def _matrix_words(matrix: NDArray[np.intp], atoms: int) -> str:

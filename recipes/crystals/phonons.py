@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from dp_sim.config.recipe import documented
 from dp_sim.errors import import_optional
-from dp_sim.recipes.crystals.crystal import Crystal, check_crystal, find_crystal
+from dp_sim.recipes.crystals.crystal import Crystal
 from dp_sim.recipes.crystals.force_constants import ForceConstants, compute_force_constants, edge_share
 from dp_sim.recipes.crystals.phonon_result import PhononResult
-from dp_sim.recipes.crystals.relaxation import RELAX_TO, check_relaxed, check_stress, pressure_of, relax_crystal
 from dp_sim.recipes.crystals.settings import PhononSettings
 from dp_sim.recipes.crystals.spectra import (
     band_frequencies,
@@ -25,10 +24,9 @@ from dp_sim.recipes.crystals.spectra import (
     thermal_properties,
 )
 from dp_sim.recipes.crystals.stability import find_lowest
+from dp_sim.recipes.crystals.start import Start, prepare_crystal, start_crystal
 from dp_sim.recipes.crystals.supercell import check_memory, make_phonon, supercell_matrix
 from dp_sim.recipes.inputs.calculators import loaded_model
-from dp_sim.recipes.inputs.isotopes import with_isotopes
-from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.results.frames import evaluated_copy
 from dp_sim.recipes.run.directory import RunDirectory
 
@@ -84,48 +82,27 @@ def phonons(
         phonopy, spglib or seekpath is not installed.
     """
     settings = PhononSettings.taken_from(locals())
-    for package in ("phonopy", "spglib", "seekpath"):
+    for package in ("phonopy", "seekpath"):
         import_optional(package, extra="phonons", purpose="phonons")
-    atoms = prepare_atoms(atoms, calc)
-    check_crystal(atoms)
-    weighed = with_isotopes(atoms, settings.isotopes)
-    if settings.cell:
-        check_stress(atoms)
-    crystal = find_crystal(weighed, settings.symprec_A)
+    atoms, crystal = prepare_crystal(atoms, calc, settings, isotopes=settings.isotopes)
     matrix = supercell_matrix(crystal, atoms.calc, settings.supercell, settings.length_A)
     model = loaded_model(atoms.calc)
     check_memory(crystal, matrix, 0 if model is None else len(model.members))
     with RunDirectory.of(
         settings, out, structures=[atoms], calculator=atoms.calc, overwrite=overwrite, resume=resume
     ) as run:
-        crystal, primitive = _relaxed(crystal, atoms.calc, settings, progress)
-        return run.finish(_compute(crystal, primitive, matrix, settings, run, progress))
+        start = start_crystal(crystal, atoms.calc, settings, progress=progress)
+        return run.finish(_compute(start, matrix, settings, run, progress))
 
 
-def _relaxed(crystal: Crystal, calculator: Any, settings: PhononSettings, progress: bool) -> tuple[Crystal, Atoms]:
-    """Relax the primitive cell, or check that it is relaxed; return the crystal and that cell, evaluated."""
-    primitive = crystal.primitive.copy()
-    primitive.calc = calculator
-    if settings.relax:
-        relaxed = relax_crystal(primitive, fmax=RELAX_TO * settings.fmax, cell=settings.cell, progress=progress)
-        again = find_crystal(relaxed, 1e-3)
-        crystal = again._replace(moved_A=crystal.moved_A, strained=crystal.strained)
-        primitive = crystal.primitive.copy()
-        primitive.calc = calculator
-    check_relaxed(primitive, settings.fmax, settings.recipe)
-    return crystal, primitive
-
-
-def _compute(
-    crystal: Crystal, primitive: Atoms, matrix: Any, settings: PhononSettings, run: RunDirectory, progress: bool
-) -> PhononResult:
-    fmax, pressure = check_relaxed(primitive, settings.fmax, settings.recipe), pressure_of(primitive)
-    evaluated = evaluated_copy(primitive)
+def _compute(start: Start, matrix: Any, settings: PhononSettings, run: RunDirectory, progress: bool) -> PhononResult:
+    crystal, calculator = start.crystal, start.primitive.calc
+    evaluated = evaluated_copy(start.primitive)
     phonon = make_phonon(crystal, matrix)
     found = compute_force_constants(
         crystal,
         phonon,
-        primitive.calc,
+        calculator,
         method=settings.hessian,
         delta=settings.delta,
         log=run.log,
@@ -141,11 +118,9 @@ def _compute(
     return PhononResult(
         converged=True,
         atoms=evaluated,
-        crystal=crystal,
+        start=start,
         supercell=np.array(matrix),
         energy_eV=float(evaluated.get_potential_energy()),
-        fmax_eV_A=fmax,
-        pressure_GPa=pressure,
         force_constants=found.values,
         force_constants_source=found.source,
         edge_share=edge,

@@ -98,3 +98,34 @@ class PhononSettings(CrystalSettings):
                 f"({self.temperature_min_K:g}); exchange them",
             )
         return self
+
+
+class EosSettings(CrystalSettings):
+    """Equation of state of a crystal: energy against volume, bulk modulus and its derivative."""
+
+    recipe: ClassVar[str] = "eos"
+    function: ClassVar[str] = "dp_sim.recipes.crystals.eos:equation_of_state"
+    resumable: ClassVar[bool] = False
+
+    volumes: int = setting(11, "Number of volumes", ge=6, le=101)
+    volume_range: float = setting(
+        0.06, "Largest change of the volume to either side, as a share of it", gt=0, le=0.5, flags=("--range",)
+    )
+
+
+class ElasticSettings(CrystalSettings):
+    """Elastic constants of a crystal from stresses under small strains, atoms relaxed; moduli and stability."""
+
+    recipe: ClassVar[str] = "elastic"
+    function: ClassVar[str] = "dp_sim.recipes.crystals.elastic:elastic_constants"
+    resumable: ClassVar[bool] = False
+
+    strain: float = setting(
+        0.005,
+        "Largest strain",
+        ge=1e-5,
+        le=0.05,
+        detail="Shear strains are twice the tensor's. Even and cubic terms of the stress are fitted and taken out.",
+    )
+    steps: int = setting(2, "Sizes of each strain, of either sign", ge=2, le=10)
+    inner_fmax: float = setting(1e-4, "Largest force left on the atoms of a strained crystal", unit="eV/Å", gt=0)

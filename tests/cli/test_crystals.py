@@ -28,3 +28,16 @@ def test_phonons_of_what_is_not_relaxed_leave_nothing(dp_sim, tmp_path):
     assert "structure-not-relaxed" in outcome.err
     assert "--relax" in outcome.err
     assert not (tmp_path / "run").exists()
+
+
+def test_elastic_constants_and_equation_of_state_of_a_poscar(dp_sim, tmp_path):
+    bulk("Cu", cubic=True, a=3.6).write("POSCAR")
+    outcome = dp_sim("elastic", "POSCAR", "--calculator", "emt", "--relax", "--cell", "-o", "elastic")
+    assert outcome.code == 0, outcome.err
+    values = json.loads((tmp_path / "elastic" / "result.json").read_text())["values"]
+    assert values["C11"]["unit"] == "GPa"
+    assert values["C11"]["error"] < 0.1
+    outcome = dp_sim("eos", "POSCAR", "--calculator", "emt", "-o", "eos", "--volumes", 6)
+    assert outcome.code == 0, outcome.err
+    modulus = json.loads((tmp_path / "eos" / "result.json").read_text())["values"]["bulk_modulus"]["value"]
+    assert abs(modulus - (values["C11"]["value"] + 2 * values["C12"]["value"]) / 3) < 0.5
