@@ -149,7 +149,12 @@ def averages(constants: Array) -> Averages:
     shear_reuss = 15 / (4 * np.trace(s[:3, :3]) - 4 * (s[0, 1] + s[1, 2] + s[0, 2]) + 3 * np.trace(s[3:, 3:]))
     k, g = (bulk_voigt + bulk_reuss) / 2, (shear_voigt + shear_reuss) / 2
     return Averages(
-        *(float(one) for one in (bulk_voigt, bulk_reuss, k, shear_voigt, shear_reuss, g)),
+        bulk_voigt=float(bulk_voigt),
+        bulk_reuss=float(bulk_reuss),
+        bulk_hill=float(k),
+        shear_voigt=float(shear_voigt),
+        shear_reuss=float(shear_reuss),
+        shear_hill=float(g),
         young=float(9 * k * g / (3 * k + g)),
         poisson=float((3 * k - 2 * g) / (2 * (3 * k + g))),
         anisotropy=float(5 * shear_voigt / shear_reuss + bulk_voigt / bulk_reuss - 6),
