@@ -1,4 +1,4 @@
-"""Atomic writing: a file appears under its name only when it is complete."""
+"""Atomic writing: a file appears under its name only when it is complete. And what a file is by its first bytes."""
 
 from __future__ import annotations
 
@@ -46,3 +46,12 @@ def write_text(target: str | os.PathLike[str], text: str) -> None:
     """Write a text file (UTF-8) whole or not at all."""
     with atomic_path(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is a zip archive, as model files are; structures are not."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PK\x03\x04"
+    except OSError:
+        return False

@@ -176,15 +176,6 @@ def read_metadata(path: Path) -> ModelMetadata:
     return _load_one(path, torch.device("cpu"), None)[1]
 
 
-def is_archive(path: Path) -> bool:
-    """Whether a file is a zip archive, as model files are; structures are not."""
-    try:
-        with path.open("rb") as file:
-            return file.read(4) == b"PK\x03\x04"
-    except OSError:
-        return False
-
-
 def _load_one(path: Path, device: torch.device, dtype: str | None) -> tuple[torch.jit.ScriptModule, ModelMetadata]:
     if not path.is_file():
         raise ModelFileError("file-missing", f"there is no model file {path}; check the path")

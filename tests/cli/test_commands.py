@@ -292,7 +292,10 @@ def test_any_other_error_is_status_1_and_a_traceback_on_request(dp_sim, water, m
 
     monkeypatch.setattr("dp_sim.recipes.static.opt._relax", broken)
     outcome = dp_sim("opt", water, "--calculator", "emt", "-o", "run")
-    assert outcome == (1, "", "dp-sim: unexpected ZeroDivisionError: a bug; -vv shows where\n")
+    assert (outcome.code, outcome.out) == (1, "")
+    continued, said = outcome.err.splitlines()
+    assert "--resume" in continued
+    assert said == "dp-sim: unexpected ZeroDivisionError: a bug; -vv shows where"
     assert "Traceback" in dp_sim("opt", water, "--calculator", "emt", "-vv").err
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from dp_sim.errors import InputError
+from dp_sim.files import is_archive
 
 #: Ends of the names of model files, ours and DeePMD-kit's.
 MODEL_SUFFIXES = (".pt", ".pth", ".dp", ".pb")
@@ -42,7 +43,10 @@ def tell_model(names: Sequence[str], *, chosen_by_option: bool, needed: str) -> 
     InputError
         There is nothing but a model.
     """
-    at = next((number for number, name in enumerate(names) if _looks_like_a_model(Path(name))), None)
+    at = next(
+        (number for number, name in enumerate(names) if Path(name).suffix in MODEL_SUFFIXES or is_archive(Path(name))),
+        None,
+    )
     if at is None and not chosen_by_option:
         at = 0  # a model by its place, which opening it will tell
     models = [] if at is None else [names[at]]
@@ -50,13 +54,3 @@ def tell_model(names: Sequence[str], *, chosen_by_option: bool, needed: str) -> 
     if not others:
         raise InputError("argument-missing", f"{needed}, got only {names[0]}; the model may be given with -m")
     return models, others
-
-
-def _looks_like_a_model(path: Path) -> bool:
-    if path.suffix in MODEL_SUFFIXES:
-        return True
-    try:
-        with path.open("rb") as file:
-            return file.read(4) == b"PK\x03\x04"  # a zip archive, as model files are; structures are not
-    except OSError:
-        return False

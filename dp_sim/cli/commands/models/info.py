@@ -59,7 +59,8 @@ def info(
     """Show what is in a model file (species, networks, training) or in data (labels, neighbours, first settings)."""
     set_up(verbose, quiet)
     from dp_sim.errors import InputError
-    from dp_sim.model.model_file import DEEPMD_SUFFIXES, is_archive
+    from dp_sim.files import is_archive
+    from dp_sim.model.model_file import DEEPMD_SUFFIXES
 
     if plot is not None and plot.suffix not in PLOT_FORMATS:
         raise InputError(
