@@ -86,7 +86,7 @@ def test_vib_with_a_model_uses_its_exact_hessian(dp_sim, water, models, tmp_path
     outcome = dp_sim("vib", water, "-m", models[0], "-m", models[1], "-o", "vib", "--fmax", 1000)
     assert outcome.code == 0, outcome.err
     result = json.loads((tmp_path / "vib" / "result.json").read_text())
-    assert result["values"]["hessian_source"]["value"] == "exact"
+    assert result["values"]["hessian_source"]["value"].startswith("exact")
     assert len(result["provenance"]["model_sha256"]) == 2
     settings = yaml.safe_load((tmp_path / "vib" / "config.yaml").read_text())
     assert settings["model"] == [str(model) for model in models]
