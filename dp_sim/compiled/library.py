@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 #: Raised with every change of the operators' arguments or of the layout of a model; the library has the same number
 #: (MODEL_VERSION in kernels/arrays.h).
-OPERATORS_VERSION = 9
+OPERATORS_VERSION = 10
 
 
 class Field(NamedTuple):

@@ -11,7 +11,7 @@
 namespace dp_sim {
 
 // Raised with every change of the fields or of what they mean; dp_sim/compiled/library.py has the same number.
-constexpr int64_t MODEL_VERSION = 9;
+constexpr int64_t MODEL_VERSION = 10;
 
 // Values that someone else owns.
 template <typename T>
