@@ -129,7 +129,7 @@ class DeepmdKitDescriptor(Descriptor):
         return self.embedding(rows, net_input, center, neighbor, species)
 
     def counts(self, center: Tensor, neighbor_species: Tensor, n_atoms: int) -> Tensor:
-        """Count the neighbours of each species (N, T), in the precision of the weights."""
+        """Count the neighbours by species (N, T), in the precision of the weights; species (P,) of the neighbours."""
         found = torch.bincount(center * self.n_species + neighbor_species, minlength=n_atoms * self.n_species)
         return found.view(n_atoms, self.n_species).to(self.environment.mean.dtype)
 
@@ -154,7 +154,17 @@ class DeepmdKitDescriptor(Descriptor):
         return self.contraction(self.add_padding(total, free, blocked, species))
 
     def add_padding(self, total: Tensor, free: Tensor, blocked: Tensor, species: Tensor) -> Tensor:
-        """Add to T (N, A, M1) the terms of free and of blocked slots, (N, T) of each neighbour species."""
+        """Add the terms of slots without a neighbour.
+
+        Parameters
+        ----------
+        total
+            (N, A, M1) T of the neighbours.
+        free, blocked
+            (N, T) number of free slots and of slots that excluded neighbours take, by species.
+        species
+            (N,).
+        """
         padded, zero_row = self.free_terms(), self.blocked_terms()
         for center in range(self.n_species):
             atoms = torch.nonzero(species == center)[:, 0]
@@ -172,7 +182,17 @@ class DeepmdKitDescriptor(Descriptor):
 
 
 def padded_part(descriptor: Any, embedding: EmbeddingLayout, free: Tensor, blocked: Tensor) -> PartLayout:
-    """Lay out a DeepmdKitDescriptor, scripted or not, with the terms (T, T, A, M1) of slots without a neighbour."""
+    """Lay out a DeepmdKitDescriptor for the compiled path.
+
+    Parameters
+    ----------
+    descriptor
+        Scripted or not.
+    embedding
+        Its nets or tables, laid out.
+    free, blocked
+        (T, T, A, M1) terms of a free slot and of one that an excluded neighbour takes, centre first.
+    """
     environment, contraction = descriptor.environment, descriptor.contraction
     plain = geometry(environment)
     mean, scale, offset = environment.mean.to(torch.float64), plain.scale.clone(), plain.offset

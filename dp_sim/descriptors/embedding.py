@@ -60,7 +60,7 @@ class EmbeddingSum(torch.nn.Module):
         )
 
     def net_index(self, center_species: Tensor, neighbor_species: Tensor) -> Tensor:
-        """Give the index (P,) of the net that each pair goes through."""
+        """Give the index (P,) of the net that each pair goes through, from the species (P,) of its atoms."""
         if self.one_side:
             return neighbor_species
         return center_species * self.n_species + neighbor_species

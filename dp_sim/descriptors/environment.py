@@ -8,7 +8,8 @@ from torch import Tensor
 
 from dp_sim.compiled.part_layout import Geometry
 from dp_sim.descriptors.switch import Switch
-from dp_sim.neighbors.pairs import StructurePairs
+from dp_sim.neighbors.pairs import StructurePairs, pair_vectors
+from dp_sim.structures.batch import AtomicBatch, NeighborList
 
 
 class Environment(torch.nn.Module):
@@ -17,7 +18,18 @@ class Environment(torch.nn.Module):
     Row of R~ (eq. 8): (s, s x/r, s y/r, s z/r), each divided by `scale`: the deviation of that column over the training
     data times the mean number of neighbours, per species of the centre. A row is only scaled, never shifted, so that it
     still vanishes at the cutoff and no padding is needed. The nets see (s - mean)/deviation, per species of the centre
-    as well. `angular_weight` multiplies the columns x, y, z against s when the scale is taken from data.
+    as well.
+
+    Parameters
+    ----------
+    cutoff, switch_start
+        r_c and r_cs, Angstrom.
+    switch
+        Kind of the switch (dp_sim.descriptors.switch).
+    n_species
+        T.
+    angular_weight
+        Multiplies the columns x, y, z, relative to s, when the scale is taken from data.
     """
 
     mean: Tensor
@@ -34,13 +46,18 @@ class Environment(torch.nn.Module):
         self.register_buffer("deviation", torch.ones(n_species))
         self.register_buffer("scale", torch.ones(n_species, 4))
 
+    def forward(self, batch: AtomicBatch, pairs: NeighborList) -> tuple[Tensor, Tensor]:
+        """Compute the rows of R~ (P, 4) and s (P,), 1/Angstrom, of all pairs, in the precision of the weights."""
+        unit_vectors, s = self.weights(pair_vectors(batch, pairs).to(self.mean.dtype))
+        return self.rows(unit_vectors, s, batch.species[pairs.center]), s
+
     def weights(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
         """Compute unit vectors (P, 3) and s (P,), 1/Angstrom, from pair vectors (P, 3), Angstrom."""
         distances = torch.linalg.vector_norm(vectors, dim=1)
         return vectors / distances[:, None], self.switch(distances)
 
     def rows(self, unit_vectors: Tensor, s: Tensor, center_species: Tensor) -> Tensor:
-        """Compute the scaled rows of R~ (P, 4), eq. 8."""
+        """Compute the scaled rows of R~ (P, 4), eq. 8, from unit vectors (P, 3), s (P,) and species (P,) of centres."""
         plain = torch.cat([s[:, None], s[:, None] * unit_vectors], dim=1)
         return plain / self.scale[center_species]
 
@@ -68,9 +85,8 @@ class Environment(torch.nn.Module):
                 continue
             neighbors = len(chosen) / atoms[index]
             radial = chosen.std(correction=0).clamp_min(1e-2)
-            angular = (
-                (chosen.square().mean() / 3).sqrt().clamp_min(1e-2)
-            )  # <(s x/r)^2> of directions without preference
+            # <(s x/r)^2> where no direction is preferred
+            angular = (chosen.square().mean() / 3).sqrt().clamp_min(1e-2)
             self.scale[index] = neighbors * torch.stack([radial, *[angular / self.angular_weight] * 3])
 
 

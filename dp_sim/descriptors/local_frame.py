@@ -145,7 +145,22 @@ class LocalFrame(Descriptor):
         return (plain - self.mean[batch.species]) / self.deviation[batch.species]
 
     def inputs(self, vectors: Tensor, slots: Slots, center: Tensor) -> Tensor:
-        """Compute the inputs of all atoms before shift and scale, one atom after another (N n_features,)."""
+        """Compute the inputs of all atoms before shift and scale.
+
+        Parameters
+        ----------
+        vectors
+            (P, 3) Angstrom.
+        slots
+            From `slots`.
+        center
+            (P,) ascending.
+
+        Returns
+        -------
+        (N n_features,) tensor
+            One atom after another.
+        """
         with_none = torch.cat([vectors, vectors.new_zeros(1, 3)])
         own, atoms = vectors[slots.full], center[slots.full]
         four = self.full_inputs(own, with_none[slots.first[atoms]], with_none[slots.second[atoms]])
@@ -160,7 +175,17 @@ class LocalFrame(Descriptor):
         return spherical_inputs(own, first, second) if self.spherical else cartesian_inputs(own, first, second)
 
     def slots(self, vectors: Tensor, center: Tensor, neighbor: Tensor, species: Tensor) -> Slots:
-        """Choose the frames and give every neighbour its slot: the part that jumps. Nothing here is differentiable."""
+        """Choose the frames and give every neighbour its slot. This is the part that jumps; it carries no gradient.
+
+        Parameters
+        ----------
+        vectors
+            (P, 3) Angstrom.
+        center, neighbor
+            (P,) atoms of each pair, centres ascending.
+        species
+            (N,) of all atoms.
+        """
         vectors = vectors.detach()
         first, second = self.frames(vectors, center, species[neighbor], species)
         with_none = torch.cat([vectors, vectors.new_zeros(1, 3)])
@@ -214,7 +239,24 @@ class LocalFrame(Descriptor):
         return first, self.first_of_each(_rank([center, near, kind, beside, towards]), center, allowed, n_atoms)
 
     def first_of_each(self, order: Tensor, center: Tensor, allowed: Tensor, n_atoms: int) -> Tensor:
-        """Find the first allowed pair of each centre (N,), in `order`; the number of pairs where there is none."""
+        """Find the first allowed pair of each atom.
+
+        Parameters
+        ----------
+        order
+            (P,) indices of the pairs, best first within each centre, centres ascending.
+        center
+            (P,) centre of each pair.
+        allowed
+            (P,) bool.
+        n_atoms
+            N.
+
+        Returns
+        -------
+        (N,) tensor
+            Index of the pair; P where an atom has none.
+        """
         chosen = order[allowed[order]]
         centers = center[chosen]
         starts = torch.ones_like(centers, dtype=torch.bool)
@@ -265,5 +307,5 @@ def local_frame(config: ModelConfig) -> LocalFrame:
 
 
 def per_species(numbers: int | dict[str, int], species: tuple[str, ...]) -> list[int]:
-    """Give each species its number: the same for all, or its own."""
+    """List the number of each species; `numbers` is one for all, or has one for each symbol."""
     return [numbers if isinstance(numbers, int) else numbers[symbol] for symbol in species]

@@ -49,13 +49,23 @@ class GatedEmbedding(torch.nn.Module):
         self.register_buffer("gates", torch.zeros(n_species, n_species, part.embedding[-1]))
 
     def net_index(self, center_species: Tensor, neighbor_species: Tensor) -> Tensor:
-        """Which net a pair goes through (P,)."""
+        """Give the index (P,) of the net that each pair goes through, from the species (P,) of its atoms."""
         if self.by_pair:
             return center_species * self.n_species + neighbor_species
         return neighbor_species if self.by_neighbor else torch.zeros_like(neighbor_species)
 
     def forward(self, net_input: Tensor, switch: Tensor, center_species: Tensor, neighbor_species: Tensor) -> Tensor:
-        """Compute G (P, M1) from net_input (P, 1), w(r) (P,) and the species of both atoms (P,)."""
+        """Compute G (P, M1).
+
+        Parameters
+        ----------
+        net_input
+            (P, 1) input of the nets.
+        switch
+            (P,) w(r).
+        center_species, neighbor_species
+            (P,) species of the atoms of each pair.
+        """
         gates = self.gates[center_species, neighbor_species]
         factors = 1.0 + (switch[:, None] * gates if self.smooth else gates)
         which = self.net_index(center_species, neighbor_species)
@@ -109,7 +119,7 @@ class SharedSlots(Descriptor):
         return plain and not self.embedding.smooth
 
     def rows(self, unit_vectors: Tensor, s: Tensor, center_species: Tensor) -> Tensor:
-        """Compute R~ (P, 4), shifted by the mean and scaled."""
+        """Compute R~ (P, 4), shifted by the mean and scaled; see `Environment.rows`."""
         shifted = s - self.environment.mean[center_species]
         return torch.cat([shifted[:, None], s[:, None] * unit_vectors], dim=1) / self.environment.scale[center_species]
 

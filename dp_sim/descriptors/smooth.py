@@ -13,7 +13,7 @@ from dp_sim.descriptors.descriptor import Descriptor
 from dp_sim.descriptors.embedding import EmbeddingSum
 from dp_sim.descriptors.environment import Environment, geometry
 from dp_sim.descriptors.radial import Radial
-from dp_sim.neighbors.pairs import StructurePairs, pair_vectors
+from dp_sim.neighbors.pairs import StructurePairs
 from dp_sim.structures.batch import AtomicBatch, NeighborList
 
 
@@ -37,11 +37,8 @@ class SmoothDescriptor(Descriptor):
 
     def forward(self, batch: AtomicBatch, pairs: NeighborList) -> Tensor:
         """Compute D (N, n_features)."""
-        vectors = pair_vectors(batch, pairs).to(self.environment.mean.dtype)
-        unit_vectors, s = self.environment.weights(vectors)
-        center_species = batch.species[pairs.center]
-        rows = self.environment.rows(unit_vectors, s, center_species)
-        net_input = self.environment.net_input(s, center_species)
+        rows, s = self.environment(batch, pairs)
+        net_input = self.environment.net_input(s, batch.species[pairs.center])
         total = self.embedding(rows, net_input, pairs.center, pairs.neighbor, batch.species)
         return self.contraction(total)
 

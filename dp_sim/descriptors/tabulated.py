@@ -22,7 +22,7 @@ from dp_sim.descriptors.radial import Radial
 from dp_sim.descriptors.shared_slots import SharedSlots
 from dp_sim.descriptors.smooth import SmoothDescriptor, axis_of
 from dp_sim.errors import InputError
-from dp_sim.neighbors.pairs import StructurePairs, pair_vectors
+from dp_sim.neighbors.pairs import StructurePairs
 from dp_sim.structures.batch import AtomicBatch, NeighborList
 
 
@@ -117,11 +117,8 @@ class TabulatedDescriptor(Descriptor):
 
     def forward(self, batch: AtomicBatch, pairs: NeighborList) -> Tensor:
         """Compute D (N, n_features)."""
-        vectors = pair_vectors(batch, pairs).to(self.environment.mean.dtype)
-        unit_vectors, s = self.environment.weights(vectors)
-        center_species = batch.species[pairs.center]
-        rows = self.environment.rows(unit_vectors, s, center_species)
-        embedded = self.table(s, self.table_of[center_species, batch.species[pairs.neighbor]])
+        rows, s = self.environment(batch, pairs)
+        embedded = self.table(s, self.table_of[batch.species[pairs.center], batch.species[pairs.neighbor]])
         return self.contraction(sum_over_neighbors(rows, embedded, pairs.center, batch.species.shape[0]))
 
     def set_statistics(self, frames: Sequence[StructurePairs]) -> None:

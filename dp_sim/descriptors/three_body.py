@@ -19,7 +19,20 @@ from dp_sim.structures.batch import AtomicBatch, NeighborList
 
 
 def pairs_of_neighbors(center: Tensor, n_atoms: int) -> tuple[Tensor, Tensor]:
-    """List all (j, k) of each atom as indices of its pairs, which are sorted by centre: two of (sum_i n_i^2,)."""
+    """List all ordered pairs (j, k) of neighbours of each atom.
+
+    Parameters
+    ----------
+    center
+        (P,) ascending, centre of each pair of atoms.
+    n_atoms
+        N.
+
+    Returns
+    -------
+    j, k
+        (sum_i n_i^2,) indices into the P pairs, with n_i the number of neighbours of atom i.
+    """
     counts = torch.bincount(center, minlength=n_atoms)
     first = torch.cumsum(counts, 0) - counts
     repeats = counts[center]
@@ -72,7 +85,7 @@ class ThreeBody(Descriptor):
         self.register_buffer("allowed", torch.tensor(allowed))
 
     def directions(self, vectors: Tensor, center_species: Tensor) -> Tensor:
-        """Compute h (P, 3)."""
+        """Compute h (P, 3) from pair vectors (P, 3), Angstrom, and the species of their centres (P,)."""
         distances = torch.linalg.vector_norm(vectors, dim=1)
         guarded = distances + self.protection
         s = self.environment.switch(distances) * (distances / guarded)

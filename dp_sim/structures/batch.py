@@ -50,7 +50,15 @@ PER_ATOM = ("atomic_energies", "forces", "forces_std")
 
 
 def separate(output: ModelOutput, sizes: Sequence[int]) -> list[ModelOutput]:
-    """Split the output for a batch into outputs for each of its systems, which have `sizes` atoms."""
+    """Split the output for a batch into one output for each system.
+
+    Parameters
+    ----------
+    output
+        Of the batch: N atoms, S systems.
+    sizes
+        (S,) number of atoms of each system, in the order of the batch.
+    """
     columns = [
         [None] * len(sizes) if values is None else values.split(list(sizes) if field in PER_ATOM else 1)
         for field, values in zip(ModelOutput._fields, output, strict=True)

@@ -71,10 +71,17 @@ class StructureArrays:
 def check_numbers(numbers: Any, name: str = "structure") -> None:
     """Refuse atomic numbers that are no element (0 is ASE's placeholder X).
 
+    Parameters
+    ----------
+    numbers
+        (N,) atomic numbers.
+    name
+        What messages call the structure.
+
     Raises
     ------
     InputError
-        The first such atom.
+        `element-invalid`: names the first such atom.
     """
     numbers = np.asarray(numbers)
     bad = (numbers < 1) | (numbers > 118)
@@ -107,7 +114,8 @@ def check_structures(structures: Sequence[Structure], name: str = "structure") -
     Raises
     ------
     InputError
-        No atoms, no elements, NaN, infinite or absurdly far positions, or periodic axes that span no volume.
+        There are no atoms or no positions; an atomic number is no element; a position is NaN, infinite or over a
+        millimetre away; the periodic axes span no volume.
     """
     arrays = _arrays(structures, name)
     check_numbers(arrays.numbers, name)

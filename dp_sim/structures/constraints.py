@@ -18,7 +18,7 @@ CONSTRAINTS = "dp_sim_constraints"
 
 
 def with_constraints_written(atoms: Atoms) -> Atoms:
-    """Prepare a structure for a file in extended XYZ.
+    """Put constraints that extended XYZ has no column for into the comment line (`info`).
 
     Constraints that cannot be written as JSON are left out: `not_writable` names them.
 

@@ -29,7 +29,7 @@ CHARGE_ROUNDING = 0.05
 
 
 def add_note(atoms: Any, sentence: str) -> None:
-    """Add a note to a structure, shown in the log and on the page of every run that starts from it."""
+    """Add a note to an ase.Atoms. Every run that starts from it shows the note in its log and on its page."""
     atoms.info[NOTES] = "\n".join([*notes_of(atoms), sentence])
 
 
@@ -85,14 +85,21 @@ def _partial_atoms(atoms: Any) -> list[str]:
 
 
 def stated_charge(atoms: Any, name: str = "structure") -> float | None:
-    """Find the total charge (e) that a structure states in its comment line (`info`) or by its initial charges.
+    """Find the total charge that a structure states in its comment line (`info`) or by its initial charges.
 
     Partial charges count only if they sum to a whole number other than 0.
+
+    Parameters
+    ----------
+    atoms
+        An ase.Atoms.
+    name
+        What messages call the structure.
 
     Returns
     -------
     float or None
-        None where no charge is stated.
+        Charge (e); None where none is stated.
 
     Raises
     ------
@@ -114,6 +121,13 @@ def stated_multiplicity(atoms: Any, name: str = "structure") -> int | None:
 
     `spin` is read as 2 S + 1, 2 S or S: the lowest that is possible with the number of electrons. So 1 is a singlet for
     an even number of electrons and a doublet for an odd one.
+
+    Parameters
+    ----------
+    atoms
+        An ase.Atoms.
+    name
+        What messages call the structure.
 
     Returns
     -------
@@ -158,12 +172,19 @@ def lowest_multiplicity(atoms: Any) -> int:
 
 
 def refuse_state(atoms: Any, name: str = "structure") -> None:
-    """Refuse a charge or a spin, for a model without either, and sites that are not one whole atom.
+    """Refuse what a Deep Potential cannot take into account: a charge, a spin, sites that are not one whole atom.
+
+    Parameters
+    ----------
+    atoms
+        An ase.Atoms.
+    name
+        What messages call the structure.
 
     Raises
     ------
     InputError
-        `charge-unsupported`, `spin-unsupported`, `occupancy-partial`.
+        `charge-unsupported`; `spin-unsupported`: a multiplicity that is not the lowest; `occupancy-partial`.
     """
     if not atoms.info and "initial_charges" not in atoms.arrays and "occupancy" not in atoms.arrays:
         return

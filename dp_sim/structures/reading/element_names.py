@@ -32,7 +32,7 @@ _SITE = re.compile(r"(MW?\d*|I?W|EPW?\d*|LP\w?\d*|L[12]|VS\d*|DUM?\d*)$")
 
 
 def is_site(name: str, residue: str = "") -> bool:
-    """Tell whether a name is that of a massless site (MW, EP, LP1, ...) rather than of an atom."""
+    """Tell whether an atom's name is that of a massless site (MW, EP, LP1, ...), given the name of its residue."""
     match = _SITE.match(name.upper())
     if match is None:
         return False
@@ -49,7 +49,20 @@ def site_error(where: str, name: str) -> InputError:
 
 
 def element_from_name(name: str, residue: str) -> str | None:
-    """Find the chemical symbol (or D) of an atom from its name and residue; None if the name is ambiguous."""
+    """Find the element of an atom from its name and its residue.
+
+    Parameters
+    ----------
+    name
+        Name of the atom, such as CA or 1HB.
+    residue
+        Name of its residue, such as ALA or SOL; may be empty.
+
+    Returns
+    -------
+    str or None
+        Chemical symbol, or D; None if the name fits several elements or none.
+    """
     letters = re.sub(r"^[\d'\"*]+", "", name)
     run = re.match(r"[A-Za-z]+", letters)
     if run is None:

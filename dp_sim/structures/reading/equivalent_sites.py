@@ -17,9 +17,17 @@ _EQUIVALENT = re.compile(r"scaled_positions (\d+) and (\d+) are equivalent")
 
 @contextmanager
 def equivalent_sites(file: Path, kind: str) -> Iterator[None]:
-    """Refuse sites of different elements on one spot, of which ASE keeps one and warns of two numbers.
+    """Refuse different elements on one site while ASE reads a CIF file inside this context.
 
-    Sites of one element that are listed twice are one site; ASE's warning about them is dropped. Other warnings pass.
+    ASE keeps one of the two, and its warning gives their numbers without their elements. Sites of one element that are
+    listed twice are one site: the warning about them is dropped. Other warnings pass.
+
+    Parameters
+    ----------
+    file
+        The file that is read.
+    kind
+        ASE's name of its format.
 
     Raises
     ------

@@ -105,7 +105,7 @@ def _read_with_ase(file: Path, index: str) -> list[Atoms]:
 
 
 def _check_units(atoms: Atoms, file: Path) -> None:
-    """Refuse a unit of length beside a structure that is not Angstrom, in which all of it is taken."""
+    """Refuse a structure that states another unit of length than Angstrom, in which positions are read."""
     for key in _LENGTH_UNITS:
         unit = str(atoms.info.get(key, "")).strip()
         if unit and unit.lower() not in _ANGSTROM:
