@@ -117,7 +117,7 @@ class RecipeSettings(Section):
     @field_validator("*", mode="before")
     @classmethod
     def _plain_value(cls, value: Any, info: ValidationInfo) -> Any:
-        """NumPy's numbers, paths and lists as what they stand for; one of the choices where there are some."""
+        """Convert numbers of NumPy, paths and lists to plain values, and check a text against its choices."""
         if hasattr(value, "dtype") and hasattr(value, "item") and getattr(value, "ndim", None) == 0:
             value = value.item()
         if isinstance(value, os.PathLike):
@@ -146,7 +146,7 @@ class RecipeSettings(Section):
 
     @classmethod
     def taken_from(cls, keywords: Mapping[str, Any]) -> Self:
-        """`check` those of `keywords` that are settings: `locals()` at the start of a recipe, say."""
+        """Check those of `keywords` that are settings: `locals()` at the start of a recipe, for example."""
         return cls.check({name: keywords[name] for name in cls.model_fields})
 
     def as_used(self) -> dict[str, Any]:
@@ -162,7 +162,7 @@ class RecipeSettings(Section):
 
     @classmethod
     def may_change(cls) -> tuple[str, ...]:
-        """Names of the settings that may differ when a run is resumed."""
+        """Return the names of the settings that may differ when a run is resumed."""
         return tuple(name for name, info in cls.model_fields.items() if described(info)["may_change"])
 
 

@@ -62,15 +62,16 @@ def equilibration(*series: Samples) -> int:
     of 600 samples that are half white noise, half a mode of 25 samples.
 
     MSER cuts where a relaxation sinks into the noise of single samples, which is above that of their mean: early, as
-    F. Clark, D. J. Cole and J. Michel find too (J. Chem. Theory Comput. 2024, doi:10.1021/acs.jctc.4c01359). As much
-    again squares the share exp(-d / tau) that an exponential has left. Slower ones show in a start after LATEST_START
-    of the run, or in `drifts`. With fewer samples than NEEDED_FOR_MEAN nothing can be said: the start is the first.
+    F. Clark, D. J. Cole and J. Michel find too (J. Chem. Theory Comput. 2024, doi:10.1021/acs.jctc.4c01359). Cutting
+    twice as much squares the share exp(-d / tau) that is left of an exponential relaxation. Slower relaxations show in
+    a start after LATEST_START of the run, or in `drifts`. With fewer samples than NEEDED_FOR_MEAN nothing can be said:
+    the start is the first.
     """
-    return max((_start(values) for values in series if _can_tell(values)), default=0)
+    return max((_start(values) for values in series if _long_enough(values)), default=0)
 
 
 def _start(values: Samples) -> int:
-    # About the mean of what is never cut: a start however far off then leaves the digits of the rest.
+    # About the mean of the part that is never cut, so that a start far off does not cost the rest its digits.
     centred = (values - values[values.size // 2 :].mean())[::-1]
     left = np.arange(1, values.size + 1)
     squares = np.cumsum(centred**2) - np.cumsum(centred) ** 2 / left
@@ -85,13 +86,13 @@ def drifts(values: Samples) -> bool:
     The slowest cosine, half a period over the series, against the eight above it: in equilibrium all have the same
     variance, so that the ratio follows Student's t (the module's docstring).
     """
-    if not _can_tell(values):
+    if not _long_enough(values):
         return False
     slowest, *others = _cosine_power(values)[: FEWEST_COSINES + 1]
     return bool(slowest > float(student_t.ppf(1 - DRIFT_LEVEL / 2, FEWEST_COSINES)) ** 2 * np.mean(others))
 
 
-def _can_tell(values: Samples) -> bool:
+def _long_enough(values: Samples) -> bool:
     return values.size >= NEEDED_FOR_MEAN and not _is_constant(values)
 
 

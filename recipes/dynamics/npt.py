@@ -112,17 +112,18 @@ def run_npt(
 
     Parameters
     ----------
-    atoms
+    atoms : ase.Atoms
         The structure, periodic along all three axes, without constraints.
-    calc
+    calc : Calculator, path or sequence of paths
         An ASE calculator that gives the stress, or a model file or files; with engine="openmm" a dp-sim model.
 
     Returns
     -------
     NPTResult
-        Density, compressibility, thermal expansion, heat capacity. The part before equilibration is found and left out.
-        `converged` is false when the run became unstable, missed the temperature, or is too short for density or
-        compressibility; an estimate that it does not support is withheld, with the number of steps that it would take.
+        Density (g/cm^3), compressibility (1/GPa), thermal expansion (1/K) and heat capacity (k_B), each an `Estimate`.
+        The part before equilibration is found and left out. `converged` is false when the run became unstable, missed
+        the temperature, or is too short for density or compressibility; an estimate that it does not support is
+        withheld, with the number of steps that it would take.
 
     Raises
     ------

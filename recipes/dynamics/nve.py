@@ -78,19 +78,20 @@ def run_nve(
     progress: bool = True,
     seed: int = 0,
 ) -> NVEResult:
-    """Dynamics in the microcanonical ensemble: velocity Verlet in ASE, leap-frog in OpenMM.
+    """Run dynamics in the microcanonical ensemble: velocity Verlet in ASE, leap-frog in OpenMM.
 
     Parameters
     ----------
-    atoms
+    atoms : ase.Atoms
         The structure, of any periodicity (with engine="openmm": none or all three axes). Fixed atoms (FixAtoms) stay.
-    calc
+    calc : Calculator, path or sequence of paths
         An ASE calculator, or a model file or files; with engine="openmm" a dp-sim model.
 
     Returns
     -------
     NVEResult
-        The drift of the total energy. `converged` is false when the run became unstable or is too short for it.
+        The drift of the total energy (meV/atom/ns) and its fluctuation (meV/atom). `converged` is false when the run
+        became unstable or is too short for the drift.
 
     Raises
     ------

@@ -79,21 +79,21 @@ def run_nvt(
     progress: bool = True,
     seed: int = 0,
 ) -> NVTResult:
-    """Langevin dynamics in the canonical ensemble.
+    """Run Langevin dynamics in the canonical ensemble.
 
     Parameters
     ----------
-    atoms
+    atoms : ase.Atoms
         The structure, of any periodicity (with engine="openmm": none or all three axes). Fixed atoms (FixAtoms) stay.
-    calc
+    calc : Calculator, path or sequence of paths
         An ASE calculator, or a model file or files; with engine="openmm" a dp-sim model.
 
     Returns
     -------
     NVTResult
-        The heat capacity, and the pressure of a bulk system. The part before equilibration is found and left out.
-        `converged` is false when the run became unstable, missed the temperature, or is too short for the heat
-        capacity, which is then withheld with the number of steps that it would take.
+        The heat capacity (k_B), and the pressure (bar) of a bulk system, each an `Estimate`. The part before
+        equilibration is found and left out. `converged` is false when the run became unstable, missed the temperature,
+        or is too short for the heat capacity, which is then withheld with the number of steps that it would take.
 
     Raises
     ------

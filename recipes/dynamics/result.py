@@ -43,11 +43,11 @@ class DynamicsResult(Result):
     engine
         "ase" or "openmm".
     timestep_fs
-        As used.
+        As used, fs.
     degrees_of_freedom
         Number of momenta that count in the temperature.
     temperature_K, potential_energy_eV
-        Averages over the production part.
+        Averages over the production part, K and eV.
     """
 
     atoms: Atoms = field(repr=False)
@@ -71,7 +71,7 @@ class DynamicsResult(Result):
             "potential_energy": self.potential_energy_eV,
             "steps": Quantity(self.rows[-1].step if self.rows else 0),
             "timestep": Quantity(self.timestep_fs, "fs"),
-            "equilibration": Quantity(start_ps, "ps", "" if self.rows else "no sound sample"),
+            "equilibration": Quantity(start_ps, "ps", "" if self.rows else "no valid sample"),
             "degrees_of_freedom": Quantity(self.degrees_of_freedom),
             "engine": Quantity(self.engine),
         }

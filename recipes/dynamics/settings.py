@@ -90,7 +90,7 @@ class BarostatSettings(RecipeSettings):
 
 
 class NVESettings(DynamicsSettings):
-    """Dynamics at constant energy, with its drift."""
+    """Run dynamics at constant energy, and measure the drift of the total energy."""
 
     recipe: ClassVar[str] = "nve"
     function: ClassVar[str] = "dp_sim.recipes.dynamics.nve:run_nve"
@@ -107,14 +107,14 @@ class NVESettings(DynamicsSettings):
 
 
 class NVTSettings(DynamicsSettings, ThermostatSettings):
-    """Dynamics at constant volume and temperature, with the heat capacity."""
+    """Run dynamics at constant volume and temperature: heat capacity, pressure."""
 
     recipe: ClassVar[str] = "nvt"
     function: ClassVar[str] = "dp_sim.recipes.dynamics.nvt:run_nvt"
 
 
 class NPTSettings(DynamicsSettings, BarostatSettings, ThermostatSettings):
-    """Dynamics at constant pressure and temperature: density, compressibility, expansion, heat capacity."""
+    """Run dynamics at constant pressure and temperature: density, compressibility, expansion, heat capacity."""
 
     recipe: ClassVar[str] = "npt"
     function: ClassVar[str] = "dp_sim.recipes.dynamics.npt:run_npt"

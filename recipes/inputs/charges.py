@@ -48,9 +48,9 @@ def accept_state(atoms: Atoms, calculator: Any, name: str = "the structure") -> 
         "charge": stated_charge(atoms, name),
         "multiplicity": stated_multiplicity(atoms, name),
     }
-    open_questions = [what for what, value in stated.items() if not _settled(calculator, what, value, name)]
+    undecided = [what for what, value in stated.items() if not _fixed_by_parameter(calculator, what, value, name)]
     neutral = {"charge": 0, "multiplicity": lowest_multiplicity(atoms)}
-    asked = [what for what in open_questions if stated[what] not in (None, neutral[what])]
+    asked = [what for what in undecided if stated[what] not in (None, neutral[what])]
     if asked and not _reads_structure(atoms, calculator):
         sentence = (
             f"{name} states a {asked[0]} of {stated[asked[0]]:g}, which the calculator {type(calculator).__name__} "
@@ -63,8 +63,8 @@ def accept_state(atoms: Atoms, calculator: Any, name: str = "the structure") -> 
         )
 
 
-def _settled(calculator: Any, what: str, value: float | None, name: str) -> bool:
-    """Tell whether a parameter of the calculator settles the question; where we made it, set one that nobody set."""
+def _fixed_by_parameter(calculator: Any, what: str, value: float | None, name: str) -> bool:
+    """Tell whether a parameter of the calculator fixes it; of a calculator made here, one that was not given is set."""
     parameters = {**getattr(calculator, "default_parameters", {}), **getattr(calculator, "parameters", {})}
     key = next((key for key in _PARAMETERS[what] if key in parameters), None)
     if key is None:

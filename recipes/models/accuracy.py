@@ -15,7 +15,7 @@ from dp_sim.datasets.reading import read_all
 from dp_sim.datasets.remarks import Remarks
 from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.calculators import as_calculator, loaded_model
-from dp_sim.recipes.models.data_remarks import say
+from dp_sim.recipes.models.data_remarks import report_remarks
 from dp_sim.recipes.models.settings import AccuracySettings
 from dp_sim.recipes.results.figures import COLOURS, new_panels
 from dp_sim.recipes.results.quantities import Estimate, Quantity
@@ -134,20 +134,20 @@ def measure_accuracy(
 
     Parameters
     ----------
-    model
+    model : path, sequence of paths or DPCalculator
         A model file, a list of them (a committee) or a DPCalculator.
-    data
+    data : path or sequence of paths
         Files that ASE reads (FILE@INDEX for a part), DeePMD-kit folders, or dpdata:FORMAT:FILE.
 
     Returns
     -------
     AccuracyResult
-        MAE and RMSE per label, with a parity plot.
+        MAE and RMSE of energy and virial (eV/atom) and of force components (eV/Angstrom), with a parity plot.
 
     Raises
     ------
     InputError
-        No model of ours, unreadable data, an element that the model does not know, or an empty name of a label.
+        No dp-sim model, unreadable data, an element that the model does not know, or an empty name of a label.
     """
     settings = AccuracySettings.taken_from(locals())
     calculator = as_calculator(model)
@@ -172,7 +172,7 @@ def measure_accuracy(
         parities = tuple(compare(loaded, frames, advance))
         systems = tuple(system_errors(parity) for parity in parities)
         total = system_errors(pool(parities))
-        lines = say(remarks, run)
+        lines = report_remarks(remarks, run)
         return run.finish(
             AccuracyResult(converged=True, total=total, systems=systems, parities=parities, remarks=lines)
         )

@@ -6,7 +6,7 @@ from dp_sim.datasets.remarks import Remarks
 from dp_sim.recipes.run.directory import RunDirectory
 
 
-def say(remarks: Remarks, run: RunDirectory) -> tuple[str, ...]:
+def report_remarks(remarks: Remarks, run: RunDirectory) -> tuple[str, ...]:
     """Print each remark (as a warning, so that it is seen), write it to the log of the run, and return all of them."""
     lines = tuple(remarks.lines())
     for line in lines:

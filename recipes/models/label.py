@@ -69,7 +69,7 @@ def label_structures(
     ----------
     structures : sequence of ase.Atoms
         Structures; their own labels, under whatever well-known names, are replaced.
-    calc : ase.calculators.calculator.Calculator, path or sequence of paths
+    calc : Calculator, path or sequence of paths
         An ASE calculator, a model file, or a list of model files.
     out : path or None, default None
         The file of labelled structures; None: no file.

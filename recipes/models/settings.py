@@ -9,7 +9,7 @@ from dp_sim.config.recipe import RecipeSettings
 
 
 class AccuracySettings(LabelKeySettings):
-    """MAE and RMSE of energy per atom, forces and virial on labelled data, with a parity plot."""
+    """Measure MAE and RMSE of energy per atom, forces and virial on labelled data, with a parity plot."""
 
     recipe: ClassVar[str] = "test"
     function: ClassVar[str] = "dp_sim.recipes.models.accuracy:measure_accuracy"

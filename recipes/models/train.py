@@ -18,7 +18,7 @@ from dp_sim.files import write_text
 from dp_sim.model.evaluator import Model
 from dp_sim.model.model_file import load_model, save_model
 from dp_sim.recipes.models.accuracy import UNITS, error_quantities, parity_figure
-from dp_sim.recipes.models.data_remarks import say
+from dp_sim.recipes.models.data_remarks import report_remarks
 from dp_sim.recipes.models.training_data import prepare
 from dp_sim.recipes.results.figures import COLOURS, new_panels
 from dp_sim.recipes.results.manifest import check_directory
@@ -148,26 +148,29 @@ def train(
 
     Parameters
     ----------
-    settings
+    settings : path, mapping or TrainConfig
         A YAML file, a mapping, or a TrainConfig. `dp_sim.config.model` and `dp_sim.config.training` have every key, its
         default and its meaning.
-    out
+    out : path or None, default None
         Directory of the run; by default the name of the YAML file without its suffix.
-    overwrite
+    overwrite : bool, default False
         Replace an earlier run in `out`.
-    resume
-        Go on from the last checkpoint, to the same numbers as without the break.
-    progress
-        Show a progress bar.
-    seed, device
-        In place of `training.seed` and `training.device`.
-    strict
+    resume : bool, default False
+        Continue from the last checkpoint, to the same numbers as without the interruption.
+    progress : bool, default True
+        Show a progress bar on a terminal.
+    seed : int or None, default None
+        In place of `training.seed`.
+    device : str or None, default None
+        In place of `training.device`.
+    strict : bool, default False
         Refuse data in which anything odd is found (`dp_sim.datasets.findings`), before the first step.
 
     Returns
     -------
     TrainResult
-        The model, its learning curve, and errors on held-out frames.
+        The model, its learning curve, and errors on held-out frames: energy and virial in eV/atom, forces in
+        eV/Angstrom.
 
     Raises
     ------
@@ -180,7 +183,7 @@ def train(
     check_directory(out, overwrite=overwrite, resume=resume)  # before the data are read, and nothing of it removed yet
     trainer, data = prepare(config, strict=strict, progress=progress)
     with _run_directory(config, out, overwrite=overwrite, resume=resume) as run:
-        remarks = say(data.remarks, run)
+        remarks = report_remarks(data.remarks, run)
         run.log(
             f"{len(data.train)} frames to train on, {len(data.valid)} held out, species {trainer.config.model.species}"
         )

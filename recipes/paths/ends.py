@@ -27,7 +27,7 @@ SAME_A = 1e-2
 def check_ends(reactant: Atoms, product: Atoms) -> None:
     """Check that the ends hold the same atoms in the same order, in the same cell, with the same constraints.
 
-    The order matters because image i of a path moves atom k from its place in the reactant to its place in the product.
+    The order matters: along a path atom k moves from its position in the reactant to its position in the product.
 
     Raises
     ------
@@ -60,18 +60,18 @@ def check_ends(reactant: Atoms, product: Atoms) -> None:
                 f"cell vector {axis} is {reactant.cell[axis]} in the reactant and {product.cell[axis]} in the product; "
                 "a path needs one cell: relax both ends in the same one",
             )
-    if product.constraints and _described(product) != _described(reactant):
+    if product.constraints and _constraint_texts(product) != _constraint_texts(reactant):
         raise InputError(
             "ends-differ", "the constraints of reactant and product differ; give both the same, or the reactant only"
         )
 
 
-def _described(atoms: Atoms) -> list[str]:
+def _constraint_texts(atoms: Atoms) -> list[str]:
     return [str(constraint.todict()) for constraint in atoms.constraints]
 
 
 def is_free(atoms: Atoms) -> bool:
-    """Tell whether place and orientation do not matter: an isolated molecule, not periodic, without constraints."""
+    """Tell whether the energy cannot depend on position and orientation: an isolated molecule without constraints."""
     return not atoms.pbc.any() and not atoms.constraints
 
 
@@ -135,22 +135,22 @@ def prepare_ends(reactant: Atoms, product: Atoms, calc: Any) -> tuple[Atoms, Ato
     return start, end
 
 
-def place(ends: tuple[Atoms, Atoms], *, rotate: bool, when: str = "") -> None:
-    """Superpose the ends (the product moves), and check that the calculator gives the turned product the same energy.
+def align_product(ends: tuple[Atoms, Atoms], *, rotate: bool, when: str = "") -> None:
+    """Superpose the product on the reactant, and check that this leaves its energy as it was.
 
     Parameters
     ----------
     ends
         Reactant and product, on one calculator.
     rotate
-        Turn the product onto the reactant.
+        Turn the product, too.
     when
         What messages of errors begin with.
 
     Raises
     ------
     InputError
-        From `superpose`; the energy depends on place or orientation.
+        From `superpose`; the energy depends on position or orientation.
     """
     reactant, product = ends
     product.set_constraint(reactant.constraints)
@@ -164,14 +164,14 @@ def place(ends: tuple[Atoms, Atoms], *, rotate: bool, when: str = "") -> None:
         raise InputError(
             "ends-orientation",
             f"turning and moving the product onto the reactant changes its energy by {change:.3g} eV: this calculator "
-            "distinguishes places or orientations; put the product where it belongs and set align=False",
+            "depends on position or orientation in space; put the product where it belongs and set align=False",
         )
 
 
 def relaxed_ends(ends: tuple[Atoms, Atoms], fmax: float, run: RunDirectory, *, rotate: bool) -> tuple[Atoms, Atoms]:
     """Relax reactant and product to `fmax` (eV/Angstrom) and superpose them again."""
     ends = (relaxed(ends[0], fmax, run, "reactant"), relaxed(ends[1], fmax, run, "product"))
-    place(ends, rotate=rotate, when="after relaxing, ")
+    align_product(ends, rotate=rotate, when="after relaxing, ")
     return ends
 
 

@@ -75,7 +75,7 @@ def first_path(
     rotate
         Isolated molecules: turn each image onto the one before it.
     seed
-        Of the random direction in which a path is bent on which atoms would pass through each other.
+        Of the random direction in which a path is bent where atoms would pass through each other.
 
     Returns
     -------
@@ -107,8 +107,8 @@ def _has_contact(atoms: Atoms) -> bool:
 def _push_aside(path: Sequence[Atoms], rng: np.random.Generator) -> None:
     """Bend a straight path in one random direction of configuration space, as a half sine from end to end.
 
-    An atom that has to go around another one (HCN to HNC) would else go through it: on the straight line all forces
-    that could bend the path vanish by symmetry.
+    Otherwise an atom that has to go around another one (HCN to HNC) would go through it: on the straight line the
+    forces that could bend the path vanish by symmetry.
     """
     direction = rng.normal(size=path[0].positions.shape)
     direction *= NUDGE_A / np.linalg.norm(direction, axis=1).max()

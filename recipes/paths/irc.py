@@ -60,7 +60,7 @@ class IrcResult(BarrierResult):
         The minima to which the first and the last point relax, with energy and forces; the lower one is called the
         reactant.
     frequency_cm1
-        Of the imaginary mode at the saddle point, negative.
+        Of the imaginary mode at the saddle point, cm^-1, as a negative number.
     """
 
     recipe: ClassVar[str] = "irc"
@@ -138,15 +138,16 @@ def follow_irc(
 
     Parameters
     ----------
-    ts
+    ts : ase.Atoms or TransitionStateResult
         A saddle point: exactly one imaginary frequency, no force above `fmax`; or what `refine_ts` returned.
-    calc
+    calc : Calculator, path or sequence of paths
         An ASE calculator, a model file, or a list of model files.
 
     Returns
     -------
     IrcResult
-        The path and the minima at its ends.
+        The path: energies (images,) in eV and mass-weighted distances (images,) in amu^1/2 Angstrom, with the minima at
+        its ends.
 
     Raises
     ------

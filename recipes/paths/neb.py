@@ -18,7 +18,7 @@ from dp_sim.files import write_text
 from dp_sim.recipes.inputs.forces import largest_force
 from dp_sim.recipes.paths.band import BAND, Band, make_band, optimize_band, read_band
 from dp_sim.recipes.paths.barriers import BarrierResult
-from dp_sim.recipes.paths.ends import END_FMAX, displacement, is_free, place, prepare_ends, relaxed_ends
+from dp_sim.recipes.paths.ends import END_FMAX, align_product, displacement, is_free, prepare_ends, relaxed_ends
 from dp_sim.recipes.paths.first_path import check_interpolation, first_path
 from dp_sim.recipes.paths.settings import NEBSettings
 from dp_sim.recipes.results.figures import COLOURS, new_figure
@@ -145,15 +145,16 @@ def find_path(
 
     Parameters
     ----------
-    reactant, product
+    reactant, product : ase.Atoms
         The ends: the same atoms in the same order and cell.
-    calc
+    calc : Calculator, path or sequence of paths
         An ASE calculator, a model file, or a list of model files.
 
     Returns
     -------
     PathResult
-        The band and its barrier.
+        The band: energies (images,) in eV and distances along the path (images,) in Angstrom, with the barriers in eV.
+        `converged` is false where a force is left, there is no barrier, or an end is not relaxed.
 
     Raises
     ------
@@ -168,7 +169,7 @@ def find_path(
     ends = prepare_ends(reactant, product, calc)
     check_interpolation(settings.interpolation, ends[0])
     calculator, rotate = ends[0].calc, settings.align and is_free(ends[0])
-    place(ends, rotate=rotate)
+    align_product(ends, rotate=rotate)
     with RunDirectory.of(
         settings, out, structures=[reactant, product], calculator=calculator, overwrite=overwrite, resume=resume
     ) as run:

@@ -1,4 +1,4 @@
-"""First-order saddle points: telling them by their normal modes, and their Hessian for a walk downhill."""
+"""First-order saddle points: their normal modes, and their Hessian for the way downhill."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from dp_sim.config.recipe import RecipeSettings, setting
 
 
 class NEBSettings(RecipeSettings):
-    """The minimum-energy path between two structures and its barrier: nudged elastic band, climbing image."""
+    """Find the minimum-energy path between two structures and its barrier: nudged elastic band, climbing image."""
 
     recipe: ClassVar[str] = "neb"
     function: ClassVar[str] = "dp_sim.recipes.paths.neb:find_path"
@@ -39,7 +39,7 @@ class NEBSettings(RecipeSettings):
 
 
 class TSSettings(RecipeSettings):
-    """The saddle point near a guess, and its normal modes."""
+    """Find the saddle point near a guess, and its normal modes."""
 
     recipe: ClassVar[str] = "ts"
     function: ClassVar[str] = "dp_sim.recipes.paths.ts:refine_ts"
@@ -50,7 +50,7 @@ class TSSettings(RecipeSettings):
 
 
 class IRCSettings(RecipeSettings):
-    """The reaction coordinate from a saddle point down to the minima on both sides."""
+    """Follow the reaction coordinate from a saddle point down to the minima on both sides."""
 
     recipe: ClassVar[str] = "irc"
     function: ClassVar[str] = "dp_sim.recipes.paths.irc:follow_irc"

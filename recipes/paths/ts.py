@@ -44,10 +44,10 @@ class TransitionStateResult(Result):
     atoms
         The structure, with energy and forces.
     energy_eV
-        Its potential energy.
+        Its potential energy, eV.
     frequencies_cm1
-        (M,) ascending, imaginary ones negative; without rigid motions and fixed atoms. None where the calculator failed
-        at a displaced structure.
+        (M,) cm^-1, ascending, imaginary ones negative; without rigid motions and fixed atoms. None where the calculator
+        failed at a displaced structure.
     mode
         (N, 3) displacements along the lowest mode, of length 1; None with the frequencies.
     largest_force
@@ -108,19 +108,19 @@ def refine_ts(
 
     Partitioned rational-function optimisation with Sella (Hermes, Sargsyan, Najm, Zador, J. Chem. Theory Comput. 15,
     6536 (2019)) on full Hessians: exact where the calculator has `get_hessian`, else from 6N forces. The normal modes
-    at the end tell whether it is a saddle point; `converged` wants exactly one imaginary.
+    at the end tell whether it is a saddle point: `converged` requires exactly one imaginary frequency.
 
     Parameters
     ----------
-    guess
+    guess : ase.Atoms
         The structure to start from.
-    calc
+    calc : Calculator, path or sequence of paths
         An ASE calculator, a model file, or a list of model files.
 
     Returns
     -------
     TransitionStateResult
-        The saddle point and its normal modes.
+        The saddle point: energy (eV), frequencies (M,) in cm^-1 and the reaction mode (N, 3).
 
     Raises
     ------

@@ -44,7 +44,7 @@ class Estimate:
     Attributes
     ----------
     value, error
-        The estimate and its standard error; both None where the run is too short.
+        The estimate and its standard error, in `unit`; both None where the run is too short.
     ci95
         95 % confidence interval.
     n_effective
@@ -64,7 +64,17 @@ class Estimate:
 
     @classmethod
     def withheld(cls, unit: str, cause: str, n_effective: float | None = None) -> Estimate:
-        """Make an estimate without a value, because the samples do not support one; `cause` says why."""
+        """Make an estimate without a value, because the samples do not support one.
+
+        Parameters
+        ----------
+        unit
+            Of the value that is withheld.
+        cause
+            Why there is none, as a sentence.
+        n_effective
+            Number of statistically independent samples, where it is known.
+        """
         return cls(None, None, None, n_effective, unit, cause)
 
     def __str__(self) -> str:

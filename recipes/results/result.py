@@ -71,6 +71,11 @@ class Result:
         name
             One of `figures()`; None draws the first.
 
+        Returns
+        -------
+        matplotlib.figure.Figure
+            A figure that a notebook shows by itself.
+
         Raises
         ------
         InputError

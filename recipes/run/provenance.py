@@ -19,7 +19,7 @@ _MODULES = ("numpy", "ase", "torch", "vesin_torch", "openmm", "openmmtorch", "tb
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of dp-sim, Python and each loaded package that numbers may depend on."""
+    """Return the versions of dp-sim, Python and each loaded package that numbers may depend on."""
     versions = {"dp_sim": metadata.version("dp-sim"), "python": sys.version.split()[0]}
     for module in _MODULES:
         if module in sys.modules:

@@ -186,20 +186,20 @@ def measure_speed(
 
     Parameters
     ----------
-    atoms
+    atoms : ase.Atoms
         A structure; a periodic one is repeated along each periodic axis.
-    calc
+    calc : path, sequence of paths or DPCalculator
         A model file, a list of them, or a DPCalculator.
 
     Returns
     -------
     SpeedResult
-        Times, memory and the shares of the parts of a step.
+        Times (microseconds per atom and step), memory (MB) and the shares of the parts of a step.
 
     Raises
     ------
     InputError
-        No model of ours, a setting out of range, or a comparison asked for that cannot be made.
+        No dp-sim model, a setting out of range, or a comparison asked for that cannot be made.
     """
     settings = BenchSettings.taken_from(locals())
     _check_inputs(atoms, settings)

@@ -11,7 +11,7 @@ from dp_sim.errors import InputError
 
 
 class BenchSettings(RecipeSettings):
-    """Microseconds per atom and step of a model, its parts and memory, beside the machine's own arithmetic rate."""
+    """Measure the time per atom and step of a model, its parts and its memory, beside the machine's arithmetic rate."""
 
     recipe: ClassVar[str] = "bench"
     function: ClassVar[str] = "dp_sim.recipes.speed.measurement:measure_speed"

@@ -1,7 +1,7 @@
 """Where the time of a step goes: neighbour list, descriptor, fitting net, derivative.
 
-The first three are run alone, one after the other, with a clock between them; the derivative (forces and virial, and
-what joins the parts) is what they leave of a whole evaluation. The compiled path is one operator with its own clock;
+The first three are run alone, one after the other, and timed. The derivative (forces and virial, and what joins the
+parts) is the rest of a whole evaluation. The compiled path is one operator with its own clock;
 dE/dD comes out of the fitting net at once and counts there. On one thread the clock is that of the processor, which
 other work on the machine disturbs less.
 """

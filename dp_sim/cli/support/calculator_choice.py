@@ -12,7 +12,19 @@ from dp_sim.errors import InputError
 
 @dataclass(frozen=True)
 class CalculatorChoice:
-    """Which calculator the command line asks for; made only when `calculator()` is called."""
+    """The calculator that the command line asks for, made by `make()`.
+
+    Attributes
+    ----------
+    model
+        Model files (`-m`).
+    spec, arguments
+        SPEC of a calculator, and its arguments as KEY=VALUE.
+    device, dtype
+        Where and in which precision a model runs.
+    may_import
+        Whether SPEC may name a module, whose code then runs.
+    """
 
     model: list[Path] | None
     spec: str | None

@@ -102,7 +102,7 @@ def check_folder(out: Path) -> None:
 
 
 def set_up(verbose: int = 0, quiet: bool = False, threads: int | None = None) -> None:
-    """Verbosity and threads, before anything heavy is imported (numerical libraries read the variable only then)."""
+    """Set verbosity and threads, before anything heavy is imported: numerical libraries read the variable only then."""
     import logging
 
     from dp_sim.errors import InputError
@@ -111,8 +111,8 @@ def set_up(verbose: int = 0, quiet: bool = False, threads: int | None = None) ->
         raise InputError("options-exclude-each-other", "-v and -q exclude each other; give one of them")
     level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logging.getLogger("dp_sim").setLevel(level)
-    # Threads that wait by spinning stop each other dead where another program wants the cores: a small training beside
-    # another program, both with two threads on two cores, was a hundred times slower than with threads that sleep.
+    # Threads that spin while they wait take the cores from those that work where another program runs too: a small
+    # training beside one, both with two threads on two cores, was a hundred times slower than with threads that sleep.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(threads)

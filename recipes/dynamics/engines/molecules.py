@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 #: holds for a stretched bond and leaves out hydrogen bonds (1.6 and more).
 BOND_FACTOR = 1.2
 #: Farther apart than this times that sum the bond has broken: 1.9 Angstrom for O-H.
-PARTED_FACTOR = 2.0
+BROKEN_FACTOR = 2.0
 
 
-def parted(atoms: Atoms, bonds: list[tuple[int, int]]) -> bool:
+def has_broken_bond(atoms: Atoms, bonds: list[tuple[int, int]]) -> bool:
     """Tell whether one of the bonds has broken; positions must be those of whole molecules."""
     if not bonds:
         return False
     pairs = np.array(bonds)
     lengths = np.linalg.norm(atoms.positions[pairs[:, 0]] - atoms.positions[pairs[:, 1]], axis=1)
-    return bool((lengths > PARTED_FACTOR * covalent_radii[atoms.numbers[pairs]].sum(axis=1)).any())
+    return bool((lengths > BROKEN_FACTOR * covalent_radii[atoms.numbers[pairs]].sum(axis=1)).any())
 
 
 def find_molecules(atoms: Atoms) -> tuple[list[tuple[int, int]], NDArray[np.float64]]:

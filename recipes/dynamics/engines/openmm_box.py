@@ -36,7 +36,7 @@ class Box:
         c -= b * round(c[1] / b[1])
         c -= a * round(c[0] / a[0])
         b -= a * round(b[0] / a[0])
-        # OpenMM compares with a tolerance of nothing: rounding must not leave |b_x| a hair above a_x / 2.
+        # OpenMM compares without a tolerance: rounding must not leave |b_x| just above a_x / 2.
         b[0] = np.clip(b[0], -0.5 * a[0], 0.5 * a[0])
         c[:2] = np.clip(c[:2], [-0.5 * a[0], -0.5 * b[1]], [0.5 * a[0], 0.5 * b[1]])
         self.vectors_nm = np.array([a, b, c]) * ANGSTROM_IN_NM

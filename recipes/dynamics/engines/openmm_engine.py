@@ -4,8 +4,8 @@ The Langevin middle scheme (Z. Zhang et al., J. Phys. Chem. A 123, 6056 (2019)) 
 accuracy of positions, one force evaluation a step. The Monte Carlo barostat (K.-H. Chow and D. M. Ferguson, Comput.
 Phys. Commun. 91, 283 (1995)) needs no virial and samples the isothermal-isobaric ensemble exactly. It tries a move
 every 25 steps, in which molecules keep their shape and their centres are scaled: scaled bonds would let through only
-moves so small that a liquid's density took ten times longer. A Deep Potential knows no bonds, so molecules are told by
-distance (molecules.py), and told anew when one of them has come apart. V^N then counts molecules, whose atoms are held
+moves so small that a liquid's density took ten times longer. A Deep Potential knows no bonds, so molecules are found by
+distance (molecules.py), and found anew when one of them has come apart. V^N then counts molecules, whose atoms are held
 together by the model.
 
 Units change here and nowhere else: Angstrom, eV, fs, bar on this side; nm, kJ/mol, ps, bar on OpenMM's. Restart:
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from dp_sim.errors import DPSimError, InputError, import_optional, nearest_name
 from dp_sim.plugins.openmm_module import model_message
-from dp_sim.recipes.dynamics.engines.molecules import find_molecules, parted
+from dp_sim.recipes.dynamics.engines.molecules import find_molecules, has_broken_bond
 from dp_sim.recipes.dynamics.engines.openmm_barostat import biased_volumes
 from dp_sim.recipes.dynamics.engines.openmm_box import Box, topology_of, vectors_and_positions_nm
 from dp_sim.recipes.dynamics.engines.openmm_trajectory import write_pdb_and_dcd
@@ -156,7 +156,7 @@ class OpenMMEngine:
             barostat = mm.MonteCarloBarostat(conditions.pressure_bar, conditions.temperature_K, BAROSTAT_INTERVAL)
             barostat.setRandomNumberSeed(_openmm_seed(conditions.seed))
             system.addForce(barostat)
-            system.addForce(_joining_force(mm, self._bonds))  # the last force: _tell_molecules replaces it
+            system.addForce(_joining_force(mm, self._bonds))  # the last force: _update_molecules replaces it
         return system
 
     @property
@@ -164,10 +164,10 @@ class OpenMMEngine:
         """How many units the barostat moves."""
         return len(self._context.getMolecules())
 
-    def _tell_molecules(self) -> None:
+    def _update_molecules(self) -> None:
         """Group the atoms anew if a molecule has come apart since they were grouped."""
         now = self.structure()
-        if not parted(now, self._bonds):
+        if not has_broken_bond(now, self._bonds):
             return
         self._bonds, now.positions = find_molecules(now)
         system = self._context.getSystem()
@@ -186,7 +186,7 @@ class OpenMMEngine:
         with self._plain_errors():
             self._context.getIntegrator().step(steps)
         if self._bonds:
-            self._tell_molecules()
+            self._update_molecules()
 
     @contextmanager
     def _plain_errors(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ from ase.build import bulk, molecule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dp_sim.recipes.dynamics.engines.molecules import find_molecules, parted
+from dp_sim.recipes.dynamics.engines.molecules import find_molecules, has_broken_bond
 
 
 def groups(bonds: list[tuple[int, int]], n_atoms: int) -> list[set[int]]:
@@ -68,6 +68,6 @@ def test_a_chain_through_the_box_beside_a_molecule():
 def test_a_molecule_that_has_come_apart():
     water = molecule("H2O")
     bonds, _ = find_molecules(water)
-    assert not parted(water, bonds)
+    assert not has_broken_bond(water, bonds)
     water.positions[1] += 1.2 * (water.positions[1] - water.positions[0])
-    assert parted(water, bonds)
+    assert has_broken_bond(water, bonds)
