@@ -139,7 +139,7 @@ class FindingCollector:
             "energy-offset": self._offsets(),
             **self._found,
         }
-        # a crystal at rest has no forces, and one energy may be the zero: many frames of either are none
+        # a crystal at rest has no forces, and one frame may define the zero of energy: only more of them are findings
         if len(found.get("zero-forces", ())) < max(2, self._frames_with_forces):
             found.pop("zero-forces", None)
         if len(found.get("zero-energy", ())) < 2:
@@ -180,15 +180,15 @@ _TEXTS = {
     "energy-outlier": "energy far from all others of its composition: another unit or zero, or a failed calculation",
     "force-outlier": "forces many times those of its composition: another unit, or a failed calculation",
     "energy-offset": "energies of compositions do not fit one energy per element: different zeros, or methods",
-    "zero-energy": "energy exactly zero: rather not computed, and the label is under another name or missing",
-    "zero-forces": "forces exactly zero in every frame: rather not computed",
-    "large-stress": "virial of a stress above 80 GPa: rather another unit",
-    "zero-virial": "virial exactly zero in a periodic structure with forces: rather not computed",
-    "close-atoms": "atoms nearer than half a bond (the sum of covalent radii)",
+    "zero-energy": "energy exactly zero: probably not computed, or the label has another name or is missing",
+    "zero-forces": "forces exactly zero in every frame: probably not computed",
+    "large-stress": "virial of a stress above 80 GPa: probably in another unit",
+    "zero-virial": "virial exactly zero in a periodic structure with forces: probably not computed",
+    "close-atoms": "atoms nearer than half the sum of their covalent radii",
     "net-force": "forces that do not add up to zero: fixed atoms, another unit, or a failed calculation",
-    "repeated-other-energy": "a structure that is there before, with another energy",
-    "repeated": "a structure that is there before, with the same energy",
-    "held-out-trained-on": "held-out structures that are trained on too, so that errors on them mean little",
+    "repeated-other-energy": "a structure that occurs before, with another energy",
+    "repeated": "a structure that occurs before, with the same energy",
+    "held-out-trained-on": "held-out structures that are also trained on, so that errors on them mean little",
 }
 
 
@@ -204,13 +204,34 @@ def structure_key(frame: Frame) -> bytes:
 
 
 def trained_on_too(train: FindingCollector, valid: Sequence[Frame]) -> list[Finding]:
-    """Find held-out frames whose structure is in the training data."""
+    """Find held-out frames whose structure is in the training data.
+
+    Parameters
+    ----------
+    train
+        To which all training frames were added.
+    valid
+        Held-out frames.
+    """
     names = tuple(frame.name for frame in valid if structure_key(frame) in train.structures)
     return [Finding("held-out-trained-on", _TEXTS["held-out-trained-on"], names)] if names else []
 
 
 def bond_share(pairs: StructurePairs, species: Sequence[str]) -> float:
-    """Compute the shortest distance over the sum of covalent radii; infinite for a structure without pairs."""
+    """Compute the shortest distance of a structure, relative to the sum of covalent radii.
+
+    Parameters
+    ----------
+    pairs
+        Pairs of the structure.
+    species
+        Chemical symbols to which its species are indices.
+
+    Returns
+    -------
+    float
+        Smallest ratio; infinite for a structure without pairs.
+    """
     if not len(pairs.center):
         return float("inf")
     radii = covalent_radii[[atomic_numbers[symbol] for symbol in species]][pairs.species.numpy()]
@@ -221,10 +242,17 @@ def bond_share(pairs: StructurePairs, species: Sequence[str]) -> float:
 def refuse(findings: Sequence[Finding], facts: Sequence[str]) -> None:
     """Refuse data with any finding, for `--strict`.
 
+    Parameters
+    ----------
+    findings
+        Findings in single frames.
+    facts
+        Sentences about the data as a whole.
+
     Raises
     ------
     InputError
-        There are findings.
+        `data-findings`: there are findings or facts, all of which it names.
     """
     lines = [*(finding.line() for finding in findings), *facts]
     if lines:

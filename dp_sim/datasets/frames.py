@@ -100,7 +100,16 @@ class Frame:
 
 
 def split(frames: Sequence[Frame], fraction: float, seed: int) -> tuple[list[Frame], list[Frame]]:
-    """Shuffle frames with `seed` and hold out a fraction of them.
+    """Choose frames at random to hold out of training.
+
+    Parameters
+    ----------
+    frames
+        All frames.
+    fraction
+        Fraction to hold out, 0 to 1.
+    seed
+        Of the choice.
 
     Returns
     -------

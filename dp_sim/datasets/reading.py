@@ -71,7 +71,7 @@ def _reader(source: str, keys: LabelKeys, remarks: Remarks) -> Iterator[Frame]:
 def read_frames(
     source: Source, *, labelled: bool = True, keys: LabelKeys | None = None, remarks: Remarks | None = None
 ) -> list[Frame]:
-    """Read all frames of a source, as `iterate_frames` does."""
+    """Read all frames of a source into a list; parameters and errors are those of `iterate_frames`."""
     return list(iterate_frames(source, labelled=labelled, keys=keys, remarks=remarks))
 
 

@@ -181,7 +181,14 @@ class NeighborCounter:
 
 
 def neighbor_statistics(frames: Iterable[Frame], cutoff: float = 6.0, reach: float = 0.0) -> NeighborStatistics:
-    """Count the neighbours of every atom of all frames with `NeighborCounter`.
+    """Count the neighbours of every atom of all frames.
+
+    Parameters
+    ----------
+    frames
+        The data.
+    cutoff, reach
+        As for `NeighborCounter`, Angstrom.
 
     Raises
     ------

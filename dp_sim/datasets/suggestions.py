@@ -35,7 +35,15 @@ class Suggestion(NamedTuple):
 
 
 def suggest(neighbors: NeighborStatistics, labels: LabelSummary) -> list[Suggestion]:
-    """Suggest cutoff, switch, `sel` and widths; `neighbors` should reach to LONGEST_CUTOFF."""
+    """Suggest cutoff, switch, `sel` and widths of the nets.
+
+    Parameters
+    ----------
+    neighbors
+        Statistics of the data, with a reach of LONGEST_CUTOFF.
+    labels
+        Summary of the labels in the data.
+    """
     return [
         _cutoff(neighbors, molecules=set(labels.periodicity) == {"FFF"}),
         *_switch_start(neighbors),

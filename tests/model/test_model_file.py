@@ -21,6 +21,7 @@ from dp_sim.model.evaluator import eager_model
 from dp_sim.model.integrity import with_checksums
 from dp_sim.model.model_file import load_model, read_metadata, save_model
 from dp_sim.model.potential import DeepPotential, Potential
+from dp_sim.model.upgrade import STATE_VERSION
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +231,7 @@ def test_files_of_another_kind(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "refusal"),
     [
-        ({"version": 99, "dp_sim_version": "9.9", "species": None}, ("version-newer", "99", "9.9", "2")),
+        ({"version": 99, "dp_sim_version": "9.9", "species": None}, ("version-newer", "99", "9.9", str(STATE_VERSION))),
         ({"format": "other"}, ("model-not-ours", "other")),
     ],
 )

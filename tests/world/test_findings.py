@@ -157,7 +157,7 @@ def test_training_says_what_is_odd_and_strict_refuses_it(folder: Path) -> None:
     train(settings(train=["good.extxyz"]), out="good", strict=True, progress=False)
     result = train(settings(valid=["good.extxyz"]), out="run", progress=False)
     assert any("wrong.extxyz, frame 5" in line for line in result.remarks)
-    assert any("trained on too" in line for line in result.remarks)
+    assert any("also trained on" in line for line in result.remarks)
     for file in ("log.txt", "result.json", "report.html"):
         assert "wrong.extxyz, frame 5" in (folder / "run" / file).read_text(), file
 

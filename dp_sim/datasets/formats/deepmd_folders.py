@@ -97,8 +97,8 @@ def _unread_arrays(part: Path) -> list[str]:
         if file.stem in _REFUSED:
             raise InputError(
                 "deepmd-parameters",
-                f"{file}: {_REFUSED[file.stem]} are part of what these energies depend on, and no model here takes "
-                "them; leave these data out, or train with DeePMD-kit",
+                f"{file}: these energies depend on {_REFUSED[file.stem]}, and no model here takes them; leave these "
+                "data out, or train with DeePMD-kit",
             )
         if file.stem not in _READ:
             unread.append(file.name)

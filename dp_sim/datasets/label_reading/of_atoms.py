@@ -72,7 +72,7 @@ def is_isolated(atoms: Any) -> bool:
 
 
 def without_weightless_labels(frame: Frame, remarks: Remarks) -> Frame:
-    """Leave out labels of weight 0, which are neither trained on nor compared with."""
+    """Leave out labels of weight 0: they are neither trained on nor compared with, and the remarks count them."""
     empty = [
         label
         for label in ("energy", "forces", "virial")
@@ -87,9 +87,9 @@ def without_weightless_labels(frame: Frame, remarks: Remarks) -> Frame:
 
 
 def drop_labels(atoms: Any) -> list[str]:
-    """Remove labels under well-known names, and their units, from an `ase.Atoms`.
+    """Remove labels under well-known names, and their units, from an `ase.Atoms` that is to be labelled again.
 
-    For structures that are labelled again: the file would hold old labels beside new ones.
+    Otherwise its file would hold old labels beside new ones.
 
     Returns
     -------

@@ -35,6 +35,7 @@ _ATOMIC_UNITS = {"forces": "hartree/bohr", "stress": "hartree/bohr^3", "length":
 #: Powers of energy and length of each label.
 _DIMENSIONS = {"energy": (1, 0), "forces": (1, -1), "virial": (1, 0), "stress": (1, -3), "length": (0, 1)}
 _UNIT_KEY = re.compile(r"^(?:ref|dft)?(energy|forces?|virials?|stress(?:es)?|lengths?|positions?|coord|pos)units?$")
+_POWER = re.compile(r"([-+]?\d+)?")
 _LABEL_OF = {"force": "forces", "virials": "virial", "stresses": "stress"}
 
 
@@ -108,16 +109,13 @@ def in_ev_and_angstrom(unit: str, label: str, what: str) -> float:
     for sign, factor in _factors(_ATOMIC_UNITS[label] if atomic else unit):
         word, _, power = factor.partition("^")
         known = _UNITS.get(word.lower())
-        try:
-            exponent = sign * int(power or 1)
-        except ValueError:
-            known = None
-        if known is None:
+        if known is None or not _POWER.fullmatch(power):
             raise InputError(
                 "unit-unknown",
                 f"{what}: the unit '{factor}' is not known; known are {', '.join(_UNITS)}; convert the labels to eV "
                 "and Angstrom, or correct the name of the unit",
             )
+        exponent = sign * int(power or 1)
         size *= known[0] ** exponent
         powers = [powers[0] + exponent * known[1], powers[1] + exponent * known[2]]
     if tuple(powers) != _DIMENSIONS[label]:
@@ -141,14 +139,33 @@ def _with_power(word: str) -> str:
 
 
 def scale_of(label: str, factors: Mapping[str, float], key: str, name: str) -> tuple[float, str | None]:
-    """Return the factor of a label, given the units in its frame, and a sentence if that took a decision.
+    """Find the factor that converts a label to eV and Angstrom.
 
-    A virial is an energy. Any other label without a unit, in a frame with other units, could be in either.
+    A virial without a unit has that of the energy. Any other label without a unit, in a frame with units other than eV
+    and Angstrom, could be in either.
+
+    Parameters
+    ----------
+    label
+        energy, forces, virial or stress.
+    factors
+        Factors of the labels whose unit is given in the frame, from `scales`.
+    key
+        Name of the label in the frame.
+    name
+        What messages call the frame.
+
+    Returns
+    -------
+    float
+        The factor.
+    str or None
+        A sentence, where a unit was assumed.
 
     Raises
     ------
     InputError
-        The label, under `key` in the frame `name`, has no unit, and another label has one that is not eV and Angstrom.
+        `unit-missing`: the label has no unit, and another label has one that is not eV and Angstrom.
     """
     if label in factors or all(abs(factor - 1.0) < 1e-9 for factor in factors.values()):
         return factors.get(label, 1.0), None

@@ -22,7 +22,22 @@ _MEANINGS = (
 
 
 def full_virial(value: np.ndarray, key: str, name: str) -> np.ndarray:
-    """Reshape 9 numbers, eV, to (3, 3)."""
+    """Reshape a virial, 9 numbers in eV, to (3, 3).
+
+    Parameters
+    ----------
+    value
+        The label.
+    key
+        Its name in the file.
+    name
+        What messages call the frame.
+
+    Raises
+    ------
+    InputError
+        `label-shape`: there are not 9 numbers.
+    """
     if value.size != 9:
         raise InputError(
             "label-shape",
@@ -33,7 +48,24 @@ def full_virial(value: np.ndarray, key: str, name: str) -> np.ndarray:
 
 
 def virial_of_stress(value: np.ndarray, volume: float, key: str, name: str) -> np.ndarray:
-    """Compute -V stress (3, 3), eV, from 6 numbers in Voigt's order (xx yy zz yz xz xy) or 9, eV/Angstrom^3."""
+    """Compute the virial -V stress (3, 3), eV.
+
+    Parameters
+    ----------
+    value
+        Stress, eV/Angstrom^3: 6 numbers in Voigt's order (xx yy zz yz xz xy), or 9.
+    volume
+        V, Angstrom^3.
+    key
+        Name of the stress in the file.
+    name
+        What messages call the frame.
+
+    Raises
+    ------
+    InputError
+        `label-shape`: there are neither 6 nor 9 numbers.
+    """
     from ase.stress import voigt_6_to_full_3x3_stress
 
     if value.shape == (6,):
