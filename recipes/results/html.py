@@ -7,6 +7,7 @@ The pages are Jinja templates in the folder `templates/`, filled with the conten
 from __future__ import annotations
 
 import io
+import json
 import os
 from base64 import b64encode
 from collections.abc import Mapping
@@ -18,11 +19,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dp_sim.files import write_text
 from dp_sim.recipes.results.formatting import format_estimate, format_value, readable, typeset_unit
 from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.recipes.results.quantity_table import tables_of, values_apart
 from dp_sim.recipes.results.result_file import read_result_json
 
 if TYPE_CHECKING:
     from jinja2 import Environment
     from matplotlib.figure import Figure
+
+#: File beside the page with what moves on it.
+ANIMATION = "animation.json"
 
 
 class Shown(Protocol):
@@ -90,7 +95,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {"value": format_value, "unit": typeset_unit, "readable": readable}
-    environment.globals["estimate"] = format_estimate
+    environment.globals |= {"estimate": format_estimate, "tables_of": tables_of, "values_apart": values_apart}
     return environment
 
 
@@ -98,7 +103,9 @@ def _render(template: str, **variables: Any) -> str:
     return _environment().get_template(template).render(variables)
 
 
-def report_html(content: Mapping[str, Any], plots: Mapping[str, bytes]) -> str:
+def report_html(
+    content: Mapping[str, Any], plots: Mapping[str, bytes], animation: Mapping[str, Any] | None = None
+) -> str:
     """Make the page of one run.
 
     Parameters
@@ -107,10 +114,16 @@ def report_html(content: Mapping[str, Any], plots: Mapping[str, bytes]) -> str:
         The content of its result.json.
     plots
         Name -> content of a PNG file.
+    animation
+        What moves on the page: the data of `templates/modes.js`.
     """
     settings = {name: value for name, value in content["provenance"].get("settings", {}).items() if name != "recipe"}
     images = [Image(name, png) for name, png in plots.items()]
-    return _render("report.html", images=images, settings=_setting_texts(settings), **_frame(content))
+    # "</script>" in a text must not end the script that holds the data.
+    moving = None if animation is None else json.dumps(animation, separators=(",", ":")).replace("<", "\\u003c")
+    note = "" if animation is None else animation["note"]
+    texts = _setting_texts(settings)
+    return _render("report.html", images=images, settings=texts, moving=moving, note=note, **_frame(content))
 
 
 def collected_html(content: Mapping[str, Any], parts: Mapping[str, tuple[str, Shown]]) -> str:
@@ -137,7 +150,7 @@ def result_fragment(result: Shown) -> str:
 
 
 def rebuild_report(directory: str | os.PathLike[str]) -> Path:
-    """Write report.html again from result.json and the PNG files beside it.
+    """Write report.html again from result.json, the PNG files and the animation beside it.
 
     Parameters
     ----------
@@ -157,7 +170,9 @@ def rebuild_report(directory: str | os.PathLike[str]) -> Path:
     directory = Path(directory)
     content = read_result_json(directory / "result.json")
     plots = {file.stem: file.read_bytes() for file in sorted(directory.glob("*.png"))}
-    write_text(directory / "report.html", report_html(content, plots))
+    moving = directory / ANIMATION
+    animation = json.loads(moving.read_text(encoding="utf-8")) if moving.is_file() else None
+    write_text(directory / "report.html", report_html(content, plots, animation))
     return directory / "report.html"
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from dp_sim.errors import InputError, nearest_name
 from dp_sim.files import atomic_path, write_text
 from dp_sim.recipes.results.formatting import plain
-from dp_sim.recipes.results.html import report_html, result_fragment
+from dp_sim.recipes.results.html import ANIMATION, report_html, result_fragment
 from dp_sim.recipes.results.manifest import Manifest, claim_directory
 from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.recipes.results.quantity_table import QuantityTable, tables_of, values_apart
 from dp_sim.recipes.results.result_file import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -49,6 +50,14 @@ class Result:
     def quantities(self) -> dict[str, Quantity | Estimate]:
         """Return the numbers by name, in the order in which they are shown."""
         raise TypeError(f"{type(self).__name__} must define quantities()")
+
+    def tables(self) -> dict[str, QuantityTable]:
+        """Return which of the quantities are shown side by side, by the name of the table."""
+        return {}
+
+    def animation(self) -> dict[str, Any] | None:
+        """Return what the page animates, as the viewer in `templates/modes.js` reads it; None: nothing moves."""
+        return None
 
     def figures(self) -> dict[str, Figure]:
         """Draw the figures by name; each is saved as NAME.png and shown in the report."""
@@ -105,8 +114,10 @@ class Result:
             with atomic_path(path(f"{name}.png")) as temporary:
                 figure.savefig(temporary)
             plots[name] = path(f"{name}.png").read_bytes()
-        content = self.to_dict()
-        write_text(path("report.html"), report_html(content, plots))
+        content, animation = self.to_dict(), self.animation()
+        if animation is not None:
+            write_text(path(ANIMATION), json.dumps(animation, allow_nan=False, separators=(",", ":")))
+        write_text(path("report.html"), report_html(content, plots, animation))
         write_text(path("result.json"), json.dumps(content, indent=1, allow_nan=False) + "\n")
 
     def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -130,8 +141,10 @@ class Result:
         self.write(lambda name: manifest.add(directory, name))
 
     def summary(self) -> str:
-        """Return the verdict and the numbers as text, one a line."""
-        return "\n".join([self._headline, *(f"  {name}: {value}" for name, value in self.quantities().items())])
+        """Return the verdict and the numbers as text, one a line, and the tables."""
+        content, numbers = self.to_dict(), self.quantities()
+        lines = [f"  {name}: {numbers[name]}" for name in values_apart(content)]
+        return "\n".join([self._headline, *lines, *(table.text() for table in tables_of(content))])
 
     @property
     def _headline(self) -> str:
@@ -164,6 +177,7 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of result.json: numbers only where they are known, no NaN."""
+        tables = self.tables()
         return {
             "schema": SCHEMA_VERSION,
             "recipe": self.recipe,
@@ -172,5 +186,6 @@ class Result:
             "cause": self.cause,
             **({"outcome": self.outcome} if self.outcome else {}),
             "values": {name: quantity.to_dict() for name, quantity in self.quantities().items()},
+            **({"tables": {name: table.to_dict() for name, table in tables.items()}} if tables else {}),
             "provenance": plain(self.provenance),
         }

@@ -86,3 +86,20 @@ def wavenumbers(eigenvalues: NDArray[np.floating]) -> Array:
     """Convert eigenvalues in eV/Angstrom^2/amu to cm^-1; negative for an imaginary frequency."""
     energies: Array = np.sign(eigenvalues) * np.sqrt(np.abs(eigenvalues)) * (_QUANTUM_EV / units.invcm)
     return energies
+
+
+def force_constants(frequencies_cm1: Array, reduced_masses_amu: Array) -> Array:
+    """Compute the second derivative of the energy along each Cartesian displacement of length 1.
+
+    Parameters
+    ----------
+    frequencies_cm1, reduced_masses_amu
+        (M,) of the modes.
+
+    Returns
+    -------
+    (M,) array
+        k = mu omega^2, eV/Angstrom^2; negative along an imaginary mode. 1 mdyn/Angstrom is 6.2415 eV/Angstrom^2.
+    """
+    roots = frequencies_cm1 * units.invcm / _QUANTUM_EV
+    return np.asarray(reduced_masses_amu * np.sign(roots) * roots**2)

@@ -33,7 +33,19 @@ LOW_CM1 = 100.0
 ROTOR_INERTIA: float = 1e-44 * units.kg * units.m**2
 #: 1 eV/K is this in J/mol/K.
 J_PER_MOL_IN_EV: float = units._e * units._Nav
-COLUMNS = ("temperature_K", "internal_energy_eV", "enthalpy_eV", "entropy_eV_per_K", "gibbs_energy_eV")
+COLUMNS = (
+    "temperature_K", "internal_energy_eV", "enthalpy_eV", "entropy_eV_per_K", "gibbs_energy_eV", "entropy_J_mol_K",
+    "heat_capacity_J_mol_K", "zero_point_energy_eV",
+)  # fmt: skip
+#: The methods in words.
+WORDS = {
+    "ideal-gas": "ideal gas of rigid rotors with harmonic vibrations",
+    "quasi-rrho": "ideal gas of rigid rotors; the entropy of low vibrations goes over to that of rotors (quasi-RRHO, "
+    f"Grimme 2012, {LOW_CM1:g} cm^-1)",
+    "raised": "ideal gas of rigid rotors; vibrations below "
+    f"{LOW_CM1:g} cm^-1 are raised to that (Cramer and Truhlar 2011)",
+    "harmonic": "harmonic vibrations alone: U is H, and G the Helmholtz energy, as no volume changes",
+}
 
 
 @dataclass(frozen=True)
@@ -49,8 +61,8 @@ class Thermochemistry:
     internal_energy_eV, enthalpy_eV, gibbs_energy_eV
         (T,) with the potential energy and the zero-point energy; of a harmonic solid or adsorbate, where no volume
         changes, H is U and G is the Helmholtz energy.
-    entropy_eV_per_K
-        (T,).
+    entropy_eV_per_K, heat_capacity_eV_per_K
+        (T,); the heat capacity is dH/dT, of a gas at constant pressure.
     zero_point_energy_eV
         Half a quantum of each vibration.
     point_group, symmetry_number, spin_multiplicity
@@ -66,6 +78,7 @@ class Thermochemistry:
     enthalpy_eV: Array
     entropy_eV_per_K: Array
     gibbs_energy_eV: Array
+    heat_capacity_eV_per_K: Array
     zero_point_energy_eV: float
     point_group: str = ""
     symmetry_number: int | None = None
@@ -77,10 +90,30 @@ class Thermochemistry:
         """(T,) the entropy in the unit of published tables."""
         return self.entropy_eV_per_K * J_PER_MOL_IN_EV
 
+    @property
+    def heat_capacity_J_mol_K(self) -> Array:
+        """(T,) the heat capacity in the unit of published tables."""
+        return self.heat_capacity_eV_per_K * J_PER_MOL_IN_EV
+
+    @property
+    def words(self) -> str:
+        """How it was computed and at which pressure, with what was assumed: a sentence."""
+        pressure = "" if self.symmetry_number is None else f", at {self.pressure_bar:g} bar"
+        return "; ".join([f"{self.method}: {WORDS[self.method]}{pressure}", *self.notes])
+
     def rows(self) -> list[tuple[float, ...]]:
         """Return the rows of the table, in the order of `COLUMNS`."""
-        columns = (self.internal_energy_eV, self.enthalpy_eV, self.entropy_eV_per_K, self.gibbs_energy_eV)
-        return [tuple(map(float, row)) for row in zip(self.temperatures_K, *columns, strict=True)]
+        columns = (
+            self.temperatures_K,
+            self.internal_energy_eV,
+            self.enthalpy_eV,
+            self.entropy_eV_per_K,
+            self.gibbs_energy_eV,
+            self.entropy_J_mol_K,
+            self.heat_capacity_J_mol_K,
+            np.full(len(self.temperatures_K), self.zero_point_energy_eV),
+        )
+        return [tuple(map(float, row)) for row in zip(*columns, strict=True)]
 
     def to_csv(self) -> str:
         """Write the table as CSV."""
@@ -88,17 +121,28 @@ class Thermochemistry:
 
     def __str__(self) -> str:
         """Return the table as text, with what was assumed."""
-        head = f"{self.method} at {self.pressure_bar:g} bar, zero-point energy {self.zero_point_energy_eV:.4f} eV"
-        lines = [f"{'T (K)':>8} {'U (eV)':>14} {'H (eV)':>14} {'S (eV/K)':>12} {'G (eV)':>14}"]
-        lines += [f"{t:8.2f} {u:14.5f} {h:14.5f} {s:12.7f} {g:14.5f}" for t, u, h, s, g in self.rows()]
-        return "\n".join([head, *self.notes, *lines])
+        head = f"{self.words}; zero-point energy {self.zero_point_energy_eV:.4f} eV"
+        lines = [f"{'T (K)':>8} {'U (eV)':>14} {'H (eV)':>14} {'S (J/mol/K)':>12} {'Cp (J/mol/K)':>13} {'G (eV)':>14}"]
+        lines += [
+            f"{t:8.2f} {u:14.5f} {h:14.5f} {s:12.3f} {c:13.3f} {g:14.5f}" for t, u, h, _, g, s, c, _ in self.rows()
+        ]
+        return "\n".join([head, *lines])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Molecule:
     """What the ideal gas needs of a molecule: whole, its symmetry and its spin.
 
-    linear   whether it has two rotations; a single atom has none either way
+    Attributes
+    ----------
+    atoms
+        The structure, whole and without periodicity, with its masses.
+    linear
+        Whether it has two rotations; a single atom has none either way.
+    symmetry_number, spin_multiplicity
+        Of its rotations and its electrons.
+    point_group
+        Schoenflies symbol; empty where the symmetry number was given.
     """
 
     atoms: Atoms
@@ -161,11 +205,12 @@ def thermochemistry(
         u = [energy_eV + sum(m.get_internal_energy(t, contributions=False) for m in modes) for t in temperatures]
         s = [float(sum(m.get_entropy(t, contributions=False) for m in modes)) for t in temperatures]
     internal, entropy = np.array(u, dtype=np.float64), np.array(s)
-    enthalpy = internal
+    enthalpy, heat = internal, _heat_capacity(np.array([mode.energy for mode in modes]), temperatures)
     if molecule is not None:
         energy, own = _gas(molecule, temperatures, pressure_bar)
         internal, entropy = internal + energy, entropy + own
         enthalpy = internal + units.kB * temperatures  # p V of an ideal gas
+        heat = heat + energy / temperatures + units.kB  # the energy of its motion is proportional to T
     return Thermochemistry(
         method=method,
         temperatures_K=temperatures,
@@ -174,6 +219,7 @@ def thermochemistry(
         enthalpy_eV=enthalpy,
         entropy_eV_per_K=entropy,
         gibbs_energy_eV=enthalpy - temperatures * entropy,
+        heat_capacity_eV_per_K=heat,
         zero_point_energy_eV=float(sum(mode.get_ZPE_correction() for mode in modes)),
         point_group=molecule.point_group if molecule else "",
         symmetry_number=molecule.symmetry_number if molecule else None,
@@ -208,6 +254,16 @@ def _mode(energy_eV: float, method: str) -> AbstractMode:
     if method == "quasi-rrho":
         return RRHOMode(energy_eV, ROTOR_INERTIA, tau=LOW_CM1)
     return HarmonicMode(max(energy_eV, LOW_CM1 * units.invcm) if method == "raised" else energy_eV)
+
+
+def _heat_capacity(energies_eV: Array, temperatures: Array) -> Array:
+    """Sum Einstein's function over the vibrations, C = k x^2 e^x / (e^x - 1)^2 with x = e/kT: (T,), eV/K.
+
+    The energy of a vibration is harmonic in `quasi-rrho` too; see the head of this module.
+    """
+    half = energies_eV / (2 * units.kB * temperatures[:, None])
+    # x^2 e^x / (e^x - 1)^2 = (x/2 / sinh(x/2))^2; beyond 300 it is zero, and sinh would overflow.
+    return np.asarray(units.kB * ((half / np.sinh(np.minimum(half, 300.0))) ** 2).sum(axis=1))
 
 
 def _gas(molecule: Molecule, temperatures: Array, pressure_bar: float) -> tuple[Array, Array]:

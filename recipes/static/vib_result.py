@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from ase import Atoms, units
@@ -18,10 +18,12 @@ from dp_sim.files import atomic_path, write_text
 from dp_sim.recipes.results.figures import COLOURS, new_figure, new_panels
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.recipes.results.quantity_table import QuantityTable
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.results.tables import csv_text
 from dp_sim.recipes.static.infrared import spectrum
-from dp_sim.recipes.static.molden import molden_text
+from dp_sim.recipes.static.mode_viewers import animation, molden_text, trajectories_xyz
+from dp_sim.recipes.static.normal_modes import force_constants
 from dp_sim.recipes.static.rigid_motions import RigidMotions, whole_positions
 from dp_sim.recipes.static.settings import THERMO_METHODS
 from dp_sim.recipes.static.symmetry import Symmetry, molecular_symmetry
@@ -119,6 +121,11 @@ class VibResult(Result):
     def is_minimum(self) -> bool:
         """Whether the structure is relaxed and no frequency imaginary."""
         return self.verdict == MINIMUM
+
+    @property
+    def force_constants_eV_A2(self) -> NDArray[np.float64]:
+        """(M,) second derivatives of the energy along the displacements, negative for imaginary modes."""
+        return force_constants(self.frequencies_cm1, self.reduced_masses_amu)
 
     @property
     def largest_timestep_fs(self) -> float | None:
@@ -235,11 +242,17 @@ class VibResult(Result):
             "verdict": Quantity(self.verdict),
             "frequencies": Quantity(self.frequencies_cm1, "cm^-1"),
             "imaginary_frequencies": Quantity(self.n_imaginary),
+            "reduced_masses": Quantity(self.reduced_masses_amu, "amu"),
+            "force_constants": Quantity(self.force_constants_eV_A2, "eV/Angstrom^2"),
+            "energy": Quantity(self.energy_eV, "eV"),
             "zero_point_energy": Quantity(self.zero_point_energy_eV, "eV"),
         }
         if self.intensities_km_mol is not None:
             numbers["infrared_intensities"] = Quantity(self.intensities_km_mol, "km/mol")
-        numbers["largest_timestep"] = Quantity(self.largest_timestep_fs, "fs", "there is no vibration")
+        timestep = self.largest_timestep_fs
+        fastest = None if timestep is None else float(self.frequencies_cm1[-1])
+        numbers["highest_frequency"] = Quantity(fastest, "cm^-1", "there is no vibration")
+        numbers["largest_timestep"] = Quantity(timestep, "fs", "there is no vibration")
         return numbers | self._thermal_quantities() | {
             "rigid_motions": Quantity(self.rigid.words),
             "rigid_frequencies": Quantity(self.rigid_frequencies_cm1, "cm^-1"),
@@ -251,8 +264,7 @@ class VibResult(Result):
         table = self._table
         if isinstance(table, str):
             return {"thermochemistry": Quantity(None, "", table)}
-        words = ", ".join([f"{table.method} at {table.pressure_bar:g} bar", *table.notes])
-        numbers: dict[str, Quantity | Estimate] = {"thermochemistry": Quantity(words)}
+        numbers: dict[str, Quantity | Estimate] = {"thermochemistry": Quantity(table.words)}
         if table.symmetry_number is not None:
             group = f"{table.point_group}, " if table.point_group else ""
             numbers["symmetry"] = Quantity(f"{group}symmetry number {table.symmetry_number}")
@@ -264,7 +276,38 @@ class VibResult(Result):
             "entropy": Quantity(table.entropy_eV_per_K, "eV/K"),
             "entropy_molar": Quantity(table.entropy_J_mol_K, "J/mol/K"),
             "gibbs_energy": Quantity(table.gibbs_energy_eV, "eV"),
+            "heat_capacity_molar": Quantity(table.heat_capacity_J_mol_K, "J/mol/K"),
         }
+
+    @override
+    def tables(self) -> dict[str, QuantityTable]:
+        shown = {}
+        if len(self.frequencies_cm1):
+            shown["modes"] = QuantityTable(
+                "Normal modes; a negative frequency is imaginary. Reduced masses and force constants are those of a "
+                "Cartesian displacement of length 1.",
+                {
+                    "frequencies": ("frequency", 2),
+                    "reduced_masses": ("reduced mass", 3),
+                    "force_constants": ("force constant", 4),
+                    "infrared_intensities": ("infrared", 2),
+                },
+                numbered="mode",
+            )
+        if not isinstance(self._table, str):
+            columns = {"temperatures": ("T", 2), "zero_point_energy": ("ZPE", 4), "internal_energy": ("U", 4)}
+            columns |= {"enthalpy": ("H", 4), "gibbs_energy": ("G", 4), "entropy_molar": ("S", 3)}
+            columns |= {"heat_capacity_molar": ("Cp", 3), "entropy": ("S", 7)}
+            gas = "" if self._table.symmetry_number is None else f" at {self._table.pressure_bar:g} bar"
+            words = f"Thermochemistry, {self._table.method}{gas}. U, H and G hold the potential and zero-point energy."
+            shown["thermochemistry"] = QuantityTable(words, columns)
+        return shown
+
+    @override
+    def animation(self) -> dict[str, Any] | None:
+        if not len(self.frequencies_cm1):
+            return None
+        return animation(self.atoms, whole_positions(self.atoms), self.frequencies_cm1, self.modes)
 
     @override
     def figures(self) -> dict[str, Figure]:
@@ -313,6 +356,9 @@ class VibResult(Result):
             )
         if len(self.frequencies_cm1):
             write_frames(path("modes.extxyz"), [self._mode_frame(number) for number in range(len(self.modes))])
+            whole = whole_positions(self.atoms)
+            lines = trajectories_xyz(self.atoms, whole, self.frequencies_cm1, self.modes)
+            write_text(path("modes.xyz"), "\n".join(lines) + "\n")
         write_text(path("modes.molden"), molden_text(self.atoms, self.frequencies_cm1, self.modes))
         if not isinstance(self._table, str):
             write_text(path("thermochemistry.csv"), self._table.to_csv())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +31,17 @@ def end(result: Result, place: Path | None, *, quiet: bool = False) -> None:
         Print nothing but the cause.
     """
     from rich.console import Console
+    from rich.text import Text
+
+    from dp_sim.recipes.results.quantity_table import tables_of
 
     if not quiet:
-        Console().print(_table(result))
+        console, content = Console(), result.to_dict()
+        console.print(_numbers(result, content))
+        for table in tables_of(content):
+            # Not rich's own table, which breaks numbers where the terminal is narrow.
+            console.print(Text(table.text()), soft_wrap=True)
+            console.print()
         if place is not None:
             say_where(place)
     if not result.converged:
@@ -40,12 +49,16 @@ def end(result: Result, place: Path | None, *, quiet: bool = False) -> None:
         raise typer.Exit(NOT_CONVERGED)
 
 
-def _table(result: Result) -> Any:
+def _numbers(result: Result, content: Mapping[str, Any]) -> Any:
+    """Make the list of the numbers that no table shows."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
+    from dp_sim.recipes.results.quantity_table import values_apart
+
     table = Table(title=result.title, title_justify="left", title_style="bold", show_header=False, box=box.SIMPLE)
-    for name, quantity in result.quantities().items():
-        table.add_row(name.replace("_", " "), Text(str(quantity)))
+    numbers = result.quantities()
+    for name in values_apart(content):
+        table.add_row(name.replace("_", " "), Text(str(numbers[name])))
     return table

@@ -40,6 +40,31 @@ def test_published_entropies(name):
     assert table.entropy_J_mol_K[0] == pytest.approx(entropy, abs=1.6 if len(frequencies) > 9 else 0.4)
 
 
+@pytest.mark.parametrize(("name", "heat"), [("H2O", 33.59), ("CO2", 37.13), ("CH4", 35.69), ("N2", 29.12)])
+def test_published_heat_capacities(name, heat):
+    """Cp at 298.15 K, J/mol/K (NIST-JANAF)."""
+    _, frequencies, number, multiplicity = PUBLISHED[name]
+    molecule = gas(name, number, multiplicity)
+    table = thermochemistry(np.array(frequencies, float), 0.0, [298.15], 1.0, method="ideal-gas", molecule=molecule)
+    assert table.heat_capacity_J_mol_K[0] == pytest.approx(heat, abs=0.2)
+
+
+@pytest.mark.parametrize("method", ["ideal-gas", "quasi-rrho", "raised", "harmonic"])
+def test_the_heat_capacity_is_the_slope_of_the_enthalpy(method):
+    frequencies, step = np.array([40.0, 130.0, 900.0, 3000.0]), 0.01
+    made = None if method == "harmonic" else gas("H2O")
+    temperatures = np.array([30.0, 300.0, 2000.0])
+
+    def enthalpy(shift):
+        return thermochemistry(frequencies, 1.0, temperatures + shift, 1.0, method=method, molecule=made).enthalpy_eV
+
+    table = thermochemistry(frequencies, 1.0, temperatures, 1.0, method=method, molecule=made)
+    slope = (enthalpy(step) - enthalpy(-step)) / (2 * step)
+    np.testing.assert_allclose(table.heat_capacity_eV_per_K, slope, rtol=1e-6)
+    cold = thermochemistry(frequencies, 1.0, [0.5], 1.0, method=method, molecule=made)
+    assert np.isfinite(cold.heat_capacity_eV_per_K).all()  # exp(e/kT) would overflow
+
+
 def test_an_atom_has_the_entropy_of_sackur_and_tetrode():
     """Argon, 154.85 J/mol/K at 1 bar (NIST-JANAF 154.84); ten times the pressure takes R ln 10."""
     argon = Molecule(atoms=Atoms("Ar"), linear=False, symmetry_number=1, spin_multiplicity=1)
@@ -128,4 +153,12 @@ def test_the_table_as_text_and_as_csv():
     lines = table.to_csv().splitlines()
     assert lines[0].split(",")[0] == "temperature_K"
     assert float(lines[2].split(",")[4]) == pytest.approx(table.gibbs_energy_eV[1])
+    assert float(lines[1].split(",")[6]) == pytest.approx(table.heat_capacity_J_mol_K[0])
     assert len(str(table).splitlines()) == 4
+
+
+@pytest.mark.parametrize(("method", "named"), [("quasi-rrho", "Grimme"), ("raised", "Cramer"), ("ideal-gas", "2 bar")])
+def test_method_and_pressure_are_named(method, named):
+    table = thermochemistry(np.array([900.0]), 0.0, [300.0], 2.0, method=method, molecule=gas("H2O"))
+    assert named in table.words
+    assert method in str(table)
