@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +97,6 @@ def _is_list(entry: Mapping[str, Any]) -> bool:
     return isinstance(entry["value"], list)
 
 
-def _column(value: float | Sequence[float], decimals: int, n_rows: int) -> list[str]:
-    numbers = value if isinstance(value, list) else [value] * n_rows
+def _column(value: float | list[float], decimals: int, n_rows: int) -> list[str]:
+    numbers: list[float] = value if isinstance(value, list) else [value] * n_rows
     return [f"{round(number, decimals) + 0.0:.{decimals}f}" for number in numbers]  # + 0.0: no -0.00
