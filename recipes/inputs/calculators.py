@@ -245,7 +245,7 @@ def _recordable(value: Any) -> Any:
 
 def loaded_model(calculator: Any) -> Model | None:
     """Find the Deep Potential (or committee) behind a `DPCalculator`; None for any other calculator."""
-    plugin = sys.modules.get("dp_sim.plugins.ase_calculator")  # not loaded: then the calculator is none of ours
+    plugin = sys.modules.get("dp_sim.plugins.ase_calculator")  # not loaded: then it is another calculator
     return calculator.model if plugin is not None and isinstance(calculator, plugin.DPCalculator) else None
 
 

@@ -33,7 +33,7 @@ def accept_state(atoms: Atoms, calculator: Any, name: str = "the structure") -> 
     """Check that the calculator computes the charge and the spin that the structure states.
 
     A calculator made here from a SPEC is given them. Any other must have them among its parameters, or read them from
-    the structure, which is tried out.
+    the structure: two evaluations show whether it does.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Energies and forces of several structures on one calculator: a batch where a Deep Potential of ours is behind it."""
+"""Energies and forces of several structures on one calculator: in batches where a dp-sim model is behind it."""
 
 from __future__ import annotations
 

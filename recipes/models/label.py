@@ -68,7 +68,7 @@ def label_structures(
     Parameters
     ----------
     structures : sequence of ase.Atoms
-        Structures; their own labels, under whatever well-known names, are replaced.
+        Structures. Labels that they have under well-known names are replaced.
     calc : Calculator, path or sequence of paths
         An ASE calculator, a model file, or a list of model files.
     out : path or None, default None

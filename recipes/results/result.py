@@ -148,7 +148,7 @@ class Result:
 
     @property
     def _headline(self) -> str:
-        """The title and whether it converged, with the cause where it did not."""
+        """Title, and whether it converged, with the cause where it did not."""
         state = "converged" if self.converged else f"not converged: {self.cause}"
         return f"{self.title}: {state}" + (f"; {self.outcome}" if self.outcome and self.converged else "")
 

@@ -307,7 +307,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """(key, old, new) of every setting that differs; a key inside a section has the section's before a dot."""
+    """Yield (key, old, new) of every setting that differs; a key inside a section has the section's before a dot."""
     for key in dict.fromkeys([*new, *old]):
         before, now = old.get(key), new.get(key)
         if isinstance(before, Mapping) and isinstance(now, Mapping):

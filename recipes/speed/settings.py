@@ -36,7 +36,7 @@ class BenchSettings(RecipeSettings):
     )
     deepmd_model: str | None = setting(
         None,
-        "What runs there: a frozen model, or one of ours, exported; by default MODEL",
+        "What runs there: a frozen model, or one of dp-sim, exported; by default MODEL",
         metavar="FILE",
         is_path=True,
         detail="A compressed model cannot be exported: give the one that it was made from.",

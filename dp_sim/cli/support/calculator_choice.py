@@ -64,7 +64,7 @@ class CalculatorChoice:
 
 
 def parse_arguments(pairs: Sequence[str]) -> dict[str, Any]:
-    """`["charge=1", "method=x"]` -> `{"charge": 1, "method": "x"}`; values are YAML."""
+    """Turn `["charge=1", "method=x"]` into `{"charge": 1, "method": "x"}`; values are YAML."""
     import yaml
 
     from dp_sim.config.safe_yaml import load_yaml

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from dp_sim.cli.support.run_place import say_where
+from dp_sim.cli.support.output_directory import print_paths
 
 if TYPE_CHECKING:
     from dp_sim.recipes.results.result import Result
@@ -43,7 +43,7 @@ def end(result: Result, place: Path | None, *, quiet: bool = False) -> None:
             console.print(Text(table.text()), soft_wrap=True)
             console.print()
         if place is not None:
-            say_where(place)
+            print_paths(place)
     if not result.converged:
         typer.echo(f"not converged: {result.cause}", err=True)
         raise typer.Exit(NOT_CONVERGED)

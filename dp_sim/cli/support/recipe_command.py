@@ -31,7 +31,7 @@ from dp_sim.cli.support.options import (
     VerboseOption,
     set_up,
 )
-from dp_sim.cli.support.run_place import check_place, run_place, saying_where
+from dp_sim.cli.support.output_directory import check_output, naming_output, output_directory
 from dp_sim.cli.support.setting_options import flags_of, option_parameters
 from dp_sim.cli.support.structure_files import naming, read_structure
 from dp_sim.config.recipe import RecipeSettings
@@ -125,19 +125,19 @@ def _run(settings: type[RecipeSettings], inputs: Inputs, values: Mapping[str, An
     set_up(values["verbose"], quiet, values["threads"])
     choice = _calculator_choice(context, values, inputs.models)
     own = {name: values[name] for name in settings.model_fields}
-    place = run_place(values["out"], inputs.structures[0], settings.recipe, again=resume or overwrite)
+    directory = output_directory(values["out"], inputs.structures[0], settings.recipe, again=resume or overwrite)
     with naming_config(context), naming(" and ".join(inputs.structures)):
         _check_complete(settings, own)
         settings.check(own)
-        check_place(place, overwrite=overwrite, resume=resume)
+        check_output(directory, overwrite=overwrite, resume=resume)
         structures = [read_structure(name) for name in inputs.structures]
         calculator = choice.make()
         recipe = _load(settings.function)
-        with saying_where(values["out"], place, resumable=settings.resumable, quiet=quiet):
+        with naming_output(values["out"], directory, resumable=settings.resumable, quiet=quiet):
             result = recipe(
-                *structures, calculator, out=place, overwrite=overwrite, resume=resume, progress=not quiet, **own
+                *structures, calculator, out=directory, overwrite=overwrite, resume=resume, progress=not quiet, **own
             )
-    end(result, place, quiet=quiet)
+    end(result, directory, quiet=quiet)
 
 
 def _calculator_choice(context: Any, values: Mapping[str, Any], models: Sequence[str]) -> CalculatorChoice:

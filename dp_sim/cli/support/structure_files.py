@@ -84,7 +84,7 @@ def _found(file: Path, index: str, name: str) -> list[Atoms]:
 
 
 def _split(name: str, default: str) -> tuple[Path, str]:
-    """File and index; an '@' that belongs to the file's own name stays there."""
+    """Split FILE@INDEX; an '@' that belongs to the file's own name stays there."""
     file, at, index = name.rpartition("@")
     if not at or Path(name).is_file():
         return Path(name), default

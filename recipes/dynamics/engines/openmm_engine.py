@@ -5,7 +5,7 @@ accuracy of positions, one force evaluation a step. The Monte Carlo barostat (K.
 Phys. Commun. 91, 283 (1995)) needs no virial and samples the isothermal-isobaric ensemble exactly. It tries a move
 every 25 steps, in which molecules keep their shape and their centres are scaled: scaled bonds would let through only
 moves so small that a liquid's density took ten times longer. A Deep Potential knows no bonds, so molecules are found by
-distance (molecules.py), and found anew when one of them has come apart. V^N then counts molecules, whose atoms are held
+distance (molecules.py), and found again when one has come apart. V^N then counts molecules, whose atoms are held
 together by the model.
 
 Units change here and nowhere else: Angstrom, eV, fs, bar on this side; nm, kJ/mol, ps, bar on OpenMM's. Restart:
@@ -77,7 +77,7 @@ class OpenMMEngine:
 
     @classmethod
     def check(cls, atoms: Atoms, calculator: Any) -> None:
-        """Refuse a calculator without a model of ours: OpenMM needs its force."""
+        """Refuse a calculator without a dp-sim model: OpenMM needs its force."""
         if loaded_model(calculator) is None:
             raise InputError(
                 "engine-needs-our-model",
@@ -141,7 +141,9 @@ class OpenMMEngine:
         self.platform = str(self._platform.getName())
         self._set_start()
         # Measuring the pressure moves the atoms; in a Context of its own the dynamics are not touched.
-        self._gauge: Any = mm.Context(system, mm.VerletIntegrator(1e-6), self._platform) if self._box else None
+        self._pressure_context: Any = None
+        if self._box:
+            self._pressure_context = mm.Context(system, mm.VerletIntegrator(1e-6), self._platform)
         self._mm = mm
 
     def _make_system(self, mm: Any, make_force: Callable[..., Any], conditions: Conditions) -> Any:
@@ -161,11 +163,11 @@ class OpenMMEngine:
 
     @property
     def molecules(self) -> int:
-        """How many units the barostat moves."""
+        """Number of molecules and single atoms that the barostat moves."""
         return len(self._context.getMolecules())
 
     def _update_molecules(self) -> None:
-        """Group the atoms anew if a molecule has come apart since they were grouped."""
+        """Find the molecules again if one has come apart since they were found."""
         now = self.structure()
         if not has_broken_bond(now, self._bonds):
             return
@@ -190,7 +192,7 @@ class OpenMMEngine:
 
     @contextmanager
     def _plain_errors(self) -> Iterator[None]:
-        """OpenMM's exceptions as ours: unstable motion where a number is not finite, else the model's own sentence."""
+        """Turn exceptions of OpenMM into errors of dp-sim: unstable motion where a number is not finite."""
         try:
             yield
         except self._mm.OpenMMException as error:
@@ -225,7 +227,7 @@ class OpenMMEngine:
         return Sample(potential, kinetic, volume, pressure)
 
     def _energy_slope(self, volume_A3: float) -> float:
-        """dU/dV (eV/Angstrom^3) with all positions scaled: a central difference over PRESSURE_STRAIN of the volume.
+        """Compute dU/dV (eV/Angstrom^3), all positions scaled: a central difference over PRESSURE_STRAIN of the volume.
 
         `MonteCarloBarostat.computeCurrentPressure` does the same, but holds Python's lock; TorchForce then fails.
         """
@@ -235,9 +237,9 @@ class OpenMMEngine:
         energies = []
         for sign in (1, -1):
             scale = (1 + sign * PRESSURE_STRAIN) ** (1 / 3)
-            self._gauge.setPeriodicBoxVectors(*(vectors * scale))
-            self._gauge.setPositions(positions * scale)
-            energies.append(self._gauge.getState(energy=True).getPotentialEnergy()._value / EV_IN_KJ_PER_MOL)
+            self._pressure_context.setPeriodicBoxVectors(*(vectors * scale))
+            self._pressure_context.setPositions(positions * scale)
+            energies.append(self._pressure_context.getState(energy=True).getPotentialEnergy()._value / EV_IN_KJ_PER_MOL)
         return (energies[0] - energies[1]) / (2 * PRESSURE_STRAIN * volume_A3)
 
     def structure(self) -> Atoms:
@@ -273,7 +275,7 @@ class OpenMMEngine:
 
 
 def _joining_force(mm: Any, bonds: list[tuple[int, int]]) -> Any:
-    """Bonds without strength: they tell OpenMM which atoms are one molecule."""
+    """Make bonds without strength: they tell OpenMM which atoms are one molecule."""
     force = mm.HarmonicBondForce()
     for first, second in bonds:
         force.addBond(first, second, 0.1, 0.0)
@@ -290,7 +292,7 @@ def _integrator(mm: Any, conditions: Conditions) -> Any:
 
 
 def _openmm_seed(seed: int) -> int:
-    """OpenMM takes a 32-bit seed, and 0 to mean "another one every time"."""
+    """Convert a seed: OpenMM takes 32 bits, and 0 to mean "another one every time"."""
     return seed % (2**31 - 2) + 1
 
 

@@ -85,7 +85,7 @@ class Engine(Protocol):
 
     @classmethod
     def check(cls, atoms: Atoms, calculator: Any) -> None:
-        """Raise an InputError where the engine cannot move this structure with this calculator."""
+        """Refuse (InputError) a structure or calculator that the engine cannot run."""
 
     @classmethod
     def make(cls, atoms: Atoms, calculator: Any, conditions: Conditions, **options: Any) -> Self:

@@ -127,7 +127,7 @@ def _show_model(model: Path, plot: Path | None) -> None:
 
 
 def _flat(prefix: str, settings: dict[str, Any]) -> dict[str, str]:
-    """Nested settings as rows `prefix key: value`; long arrays (a radial distribution, say) as their length."""
+    """Write nested settings as rows `prefix key: value`; long arrays (a radial distribution) as their length."""
     rows: dict[str, str] = {}
     for key, value in settings.items():
         name = f"{prefix} {key.replace('_', ' ')}"

@@ -56,7 +56,7 @@ def measure(
     """Tell the model from the data, and measure."""
     set_up(verbose, quiet, threads)
     from dp_sim.cli.support.ending import end
-    from dp_sim.cli.support.run_place import check_place, run_place, saying_where
+    from dp_sim.cli.support.output_directory import check_output, naming_output, output_directory
     from dp_sim.recipes.inputs.calculators import as_calculator
     from dp_sim.recipes.models.accuracy import measure_accuracy
 
@@ -65,9 +65,9 @@ def measure(
     )
     files = [*named, *(str(path) for path in more or ())]
     AccuracySettings.check(own)
-    place = run_place(out, files[0], AccuracySettings.recipe, again=overwrite)
-    check_place(place, overwrite=overwrite, resume=False)
+    directory = output_directory(out, files[0], AccuracySettings.recipe, again=overwrite)
+    check_output(directory, overwrite=overwrite, resume=False)
     calculator = as_calculator(files, device=device, dtype=dtype)
-    with saying_where(out, place, resumable=AccuracySettings.resumable, quiet=quiet):
-        result = measure_accuracy(calculator, sources, out=place, overwrite=overwrite, progress=not quiet, **own)
-    end(result, place, quiet=quiet)
+    with naming_output(out, directory, resumable=AccuracySettings.resumable, quiet=quiet):
+        result = measure_accuracy(calculator, sources, out=directory, overwrite=overwrite, progress=not quiet, **own)
+    end(result, directory, quiet=quiet)

@@ -45,13 +45,13 @@ def train(
     """Train a Deep Potential on labelled structures (into a directory named like INPUT, without -o)."""
     set_up(verbose, quiet, threads)
     from dp_sim.cli.support.ending import end
-    from dp_sim.cli.support.run_place import check_place, saying_where
+    from dp_sim.cli.support.output_directory import check_output, naming_output
 
-    place = Path(settings.stem) if out is None else out
-    check_place(place, overwrite=overwrite, resume=resume)  # before torch is loaded and the data are read
+    directory = Path(settings.stem) if out is None else out
+    check_output(directory, overwrite=overwrite, resume=resume)  # before torch is loaded and the data are read
     from dp_sim.recipes.models.train import train as train_model
 
     shared = {"overwrite": overwrite, "resume": resume, "progress": not quiet, "strict": strict}
-    with saying_where(out, place, resumable=True, quiet=quiet):
-        result = train_model(settings, out=place, seed=seed, device=device, **shared)
-    end(result, place, quiet=quiet)
+    with naming_output(out, directory, resumable=True, quiet=quiet):
+        result = train_model(settings, out=directory, seed=seed, device=device, **shared)
+    end(result, directory, quiet=quiet)

@@ -40,15 +40,15 @@ def demo(
     """Run the demo in `out`, by default in the directory `demo`."""
     set_up(verbose, quiet, threads)
     from dp_sim.cli.support.ending import end
-    from dp_sim.cli.support.run_place import check_place, saying_where
+    from dp_sim.cli.support.output_directory import check_output, naming_output
 
     settings = DemoSettings.check({"seed": seed, **own})
     directory = out or Path("demo")
-    check_place(directory, overwrite=overwrite, resume=False)
+    check_output(directory, overwrite=overwrite, resume=False)
     from dp_sim.recipes.demo.water import run_demo
 
     say = (lambda sentence: None) if quiet else typer.echo
-    with saying_where(out, directory, resumable=DemoSettings.resumable, quiet=quiet):
+    with naming_output(out, directory, resumable=DemoSettings.resumable, quiet=quiet):
         result = run_demo(
             out=directory, on_part=say, overwrite=overwrite, progress=not quiet, seed=settings.seed, **own
         )

@@ -12,7 +12,7 @@ import typer
 from dp_sim.errors import InputError
 
 
-def run_place(out: Path | None, source: str, command: str, *, again: bool) -> Path:
+def output_directory(out: Path | None, source: str, command: str, *, again: bool) -> Path:
     """Return the directory of a run: `out`, or one named after what the run starts from.
 
     Parameters
@@ -38,7 +38,7 @@ def run_place(out: Path | None, source: str, command: str, *, again: bool) -> Pa
     return Path(f"{plain}-{len(taken) + 1}") if taken else plain
 
 
-def check_place(place: Path, *, overwrite: bool, resume: bool) -> None:
+def check_output(directory: Path, *, overwrite: bool, resume: bool) -> None:
     """Refuse a directory that the run may not have, before anything is loaded or calculated.
 
     Raises
@@ -48,18 +48,18 @@ def check_place(place: Path, *, overwrite: bool, resume: bool) -> None:
     """
     from dp_sim.recipes.results.manifest import check_directory
 
-    check_directory(place, overwrite=overwrite, resume=resume)
+    check_directory(directory, overwrite=overwrite, resume=resume)
 
 
 @contextmanager
-def saying_where(out: Path | None, place: Path, *, resumable: bool, quiet: bool) -> Iterator[None]:
+def naming_output(out: Path | None, directory: Path, *, resumable: bool, quiet: bool) -> Iterator[None]:
     """Say at the start where files go if `-o` did not, and how to go on with a run that was cut short.
 
     Parameters
     ----------
     out
         What `-o` said.
-    place
+    directory
         Directory of the run.
     resumable
         Whether it can go on half-way.
@@ -68,9 +68,9 @@ def saying_where(out: Path | None, place: Path, *, resumable: bool, quiet: bool)
     """
     from dp_sim.recipes.run.provenance import ON_START
 
-    def say(directory: Path) -> None:
-        if directory == place:
-            typer.echo(f"no -o DIR given: files go to {place}", err=True)
+    def say(started: Path) -> None:
+        if started == directory:  # the parts of a run are runs too
+            typer.echo(f"no -o DIR given: files go to {directory}", err=True)
 
     token = ON_START.set(say) if out is None and not quiet else None
     try:
@@ -80,19 +80,19 @@ def saying_where(out: Path | None, place: Path, *, resumable: bool, quiet: bool)
     except (KeyboardInterrupt, Exception) as error:
         from dp_sim.recipes.results.manifest import read_manifest
 
-        if read_manifest(place) is not None:
+        if read_manifest(directory) is not None:
             what = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped by an error"
             how = "--resume continues it" if resumable else "--overwrite starts it again"
-            typer.echo(f"{what}: the run is in {place}; the same command with -o {place} {how}", err=True)
+            typer.echo(f"{what}: the run is in {directory}; the same command with -o {directory} {how}", err=True)
         raise
     finally:
         if token is not None:
             ON_START.reset(token)
 
 
-def say_where(place: Path) -> None:
+def print_paths(directory: Path) -> None:
     """Name the directory, the page and, where there is one, the model of a run that has ended."""
-    typer.echo(f"files: {place}")
+    typer.echo(f"files: {directory}")
     for what, name in (("model", "model.pt"), ("page", "report.html")):
-        if (place / name).is_file():
-            typer.echo(f"{what}: {place / name}")
+        if (directory / name).is_file():
+            typer.echo(f"{what}: {directory / name}")
