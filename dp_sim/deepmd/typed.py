@@ -53,7 +53,21 @@ def without_types(content: ModelContent, file: str) -> ModelContent:
 
 
 def applied(net: Net, x: np.ndarray, file: str) -> np.ndarray:
-    """Compute the output of a net of DeePMD-kit for rows x."""
+    """Compute the output of a net of DeePMD-kit.
+
+    Parameters
+    ----------
+    net
+        Its layers.
+    x
+        (B, n_in) inputs.
+    file
+        Name of the file, for errors.
+
+    Returns
+    -------
+    (B, n_out) array
+    """
     for layer in net:
         n_in, n_out = layer.w.shape
         y = make_activation(activation_name(layer.activation, file))(torch.from_numpy(x @ layer.w + layer.b)).numpy()
@@ -95,8 +109,8 @@ def _with_bias(net: Net, rows: slice, vector: np.ndarray, where: str, file: str)
     if _skips(first):
         raise ModelFileError(
             "deepmd-network-unsupported",
-            f"{file}: a skip connection hands the type vectors past the first layer of {where}, which dp-sim cannot "
-            f"follow; train with another width there",
+            f"{file}: a skip connection carries the type vectors past the first layer of {where}, which dp-sim does "
+            f"not support; train with another width there",
         )
     taken = first.w[rows]
     if taken.shape[0] != len(vector):

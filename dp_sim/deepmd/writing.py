@@ -16,7 +16,15 @@ Nets = tuple[tuple[Layer, ...], ...]
 
 
 def tree(content: ModelContent, version: str) -> dict[str, Any]:
-    """Make the whole file as nested mappings, with arrays under the keys "@variables"."""
+    """Make the content of a file as nested mappings, with arrays under the keys "@variables".
+
+    Parameters
+    ----------
+    content
+        The model; without type vectors.
+    version
+        Of dp-sim, which the file names as its writer.
+    """
     descriptors = [_descriptor(d, content.types) for d in content.descriptors]
     hybrid = {"@class": "Descriptor", "type": "hybrid", "@version": 1, "list": descriptors}
     n_types = len(content.types)

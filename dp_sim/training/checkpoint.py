@@ -16,7 +16,15 @@ FORMAT = "dp-sim checkpoint"
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write the state of a run, which holds only tensors, numbers, strings and containers of them."""
+    """Write the state of a run.
+
+    Parameters
+    ----------
+    path
+        The file.
+    state
+        Tensors, numbers, strings, and containers of them; anything else cannot be read again.
+    """
     with atomic_path(path) as temporary:
         torch.save({"format": FORMAT, "version": STATE_VERSION, **state}, temporary)
 

@@ -51,7 +51,7 @@ def read_datasets(config: TrainConfig, on_frame: Callable[[], object] = lambda: 
         valid = read_all(config.data.valid, keys=keys, remarks=remarks, on_frame=on_frame)
         train = frames
     else:
-        # atoms alone that fix the zero of energy are never held out
+        # isolated atoms that fix the zero of energy are never held out
         kept = [f for f in frames if f.isolated] if config.data.energy_bias == "isolated-atoms" else []
         others = [f for f in frames if not f.isolated] if kept else frames
         train, valid = split(others, config.data.valid_fraction, config.training.seed)

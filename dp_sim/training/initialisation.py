@@ -19,7 +19,24 @@ _ISOLATED_EV = 1e-3
 
 
 def energy_bias(frames: Sequence[Frame], species: Sequence[Tensor], n_species: int) -> Tensor:
-    """Fit energies per species (T,), eV, to the labelled frames: weighted least squares, the solution of least norm."""
+    """Fit one energy per species to the total energies of the frames.
+
+    Weighted least squares; where the data leave it open, the solution of least norm.
+
+    Parameters
+    ----------
+    frames
+        Training frames; those without an energy do not count.
+    species
+        (N,) of each frame.
+    n_species
+        T.
+
+    Returns
+    -------
+    (T,) tensor
+        eV, float64; zeros without energies.
+    """
     counts = [
         np.bincount(s.numpy(), minlength=n_species)
         for f, s in zip(frames, species, strict=True)
@@ -34,17 +51,27 @@ def energy_bias(frames: Sequence[Frame], species: Sequence[Tensor], n_species: i
 
 
 def isolated_energies(frames: Sequence[Frame], species: Sequence[Tensor], names: Sequence[str]) -> Tensor:
-    """Energies (T,), eV, of the frames that hold one atom alone.
+    """Collect the energies of isolated atoms.
 
     Parameters
     ----------
+    frames
+        Training frames.
+    species
+        (N,) of each frame.
     names
         Symbols of the species.
+
+    Returns
+    -------
+    (T,) tensor
+        eV, float64; zero for species that are not in the data.
 
     Raises
     ------
     InputError
-        A species that is in the data and has no such frame, or has two with different energies.
+        `isolated-atoms-missing`: a species of the data has no frame with one such atom alone; `isolated-atoms-differ`:
+        it has two with different energies.
     """
     found: dict[int, tuple[float, str]] = {}
     present = {int(i) for s in species for i in torch.unique(s)}

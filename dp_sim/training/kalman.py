@@ -103,7 +103,6 @@ class BlockFilter:
         forgetting_rate: float,
         device: torch.device | None = None,
     ) -> None:
-        """P starts as the identity."""
         self.forgetting, self.forgetting_rate, self.count = forgetting, forgetting_rate, len(blocks)
         sizes = sorted({stop - start for start, stop in blocks})
         starts = [[start for start, stop in blocks if stop - start == size] for size in sizes]
@@ -215,10 +214,11 @@ class KalmanFilter:
         self.filter = BlockFilter(blocks, settings.forgetting, settings.forgetting_rate, self.parameters[0].device)
 
     def residuals(self, prediction: Prediction, labels: Labels) -> Tensor:
-        """Compute the terms (m,) of the loss (dp_sim.training.loss.mean_square_errors) with |error| for its square.
+        """Compute the residuals (m,): mean |error| of energy, of each group of forces, and of the virial if any.
 
-        Energy / sqrt(N), forces / sqrt(3) and virial / (3 sqrt(N)), each times the square root of its weight. All are
-        multiplied by sqrt(batch size) (Hu et al., PPoPP 2024, for batches).
+        As in the loss (dp_sim.training.loss.mean_square_errors), energies are divided by sqrt(N), forces by sqrt(3) and
+        virials by 3 sqrt(N); each error is multiplied by the square root of its weight. All residuals are multiplied by
+        sqrt(batch size) (Hu et al., PPoPP 2024, for batches).
         """
         sizes = labels.sizes
         energy = (self.energy / sizes * labels.energy_weight).sqrt() * (labels.energy - prediction.energy)

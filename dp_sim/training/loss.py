@@ -46,7 +46,16 @@ class Errors(NamedTuple):
 
 
 def mean_square_errors(prediction: Prediction, labels: Labels) -> Errors:
-    """Compute the terms of eq. 12: weighted sums over the number of labels, which keeps the weight of a lone frame."""
+    """Compute the terms of eq. 12.
+
+    Each is the weighted sum of squared errors over the number of labels. It is not divided by the sum of the weights,
+    so that the weight counts even where a batch holds one frame.
+
+    Parameters
+    ----------
+    prediction, labels
+        Of one batch.
+    """
     energy = (prediction.energy - labels.energy).square() / labels.sizes * labels.has_energy * labels.energy_weight
     forces = (prediction.forces - labels.forces).square().mean(dim=1) * labels.has_forces * labels.forces_weight
     virial = torch.zeros_like(energy)

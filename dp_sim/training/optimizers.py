@@ -23,7 +23,7 @@ class Optimizer(Protocol):
         ...
 
     def step(self, prediction: Prediction, labels: Labels, done: float) -> None:
-        """Update the weights that made `prediction`; this consumes its graph."""
+        """Update the weights from a prediction that they made, whose graph is then used up, and its labels."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -91,7 +91,13 @@ class GradientDescent:
 
 
 def make_optimizer(model: DeepPotential, config: TrainConfig) -> Optimizer:
-    """Make the optimiser that `config.training.optimizer` names."""
+    """Make the optimiser of a model that `config.training.optimizer` names.
+
+    Raises
+    ------
+    InputError
+        `memory-too-small`: the covariance of rlekf does not fit into memory.
+    """
     if config.training.optimizer == "rlekf":
         return KalmanFilter(list(model.parameters()), config.loss, config.training)
     return GradientDescent(model, config.loss, config.training)

@@ -33,7 +33,15 @@ class PreparedFrames:
         self._left = cache_bytes
 
     def features(self, index: int, make: Callable[[StructurePairs], PreparedFrame]) -> PreparedFrame:
-        """Return the features of a frame from the cache, or compute them with `make`."""
+        """Return the features of a frame from the cache, or compute them.
+
+        Parameters
+        ----------
+        index
+            Of the frame.
+        make
+            Computes features from pairs.
+        """
         if index in self._cache:
             return self._cache[index]
         features = make(self.pairs[index])

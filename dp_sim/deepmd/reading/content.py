@@ -26,9 +26,9 @@ class Layer:
         Whether the layer has a skip connection.
     """
 
-    w: np.ndarray  # (n_in, n_out)
-    b: np.ndarray  # (n_out,)
-    idt: np.ndarray | None  # (n_out,)
+    w: np.ndarray
+    b: np.ndarray
+    idt: np.ndarray | None
     activation: str
     resnet: bool
 
@@ -44,7 +44,7 @@ class TypedNets:
     net
         Net of s; without a gate, of s and the vector of the neighbour (and, unless `one_side`, of the centre).
     gate
-        Net g of the vector of the neighbour (and of the centre), a factor on the other: G = net(s) (1 + g); may be
+        Net g of the vector of the neighbour (and of the centre). Its output is a factor: G = net(s) (1 + g). It may be
         empty.
     one_side
         Whether the vector of the centre is left out.
@@ -103,15 +103,15 @@ class DescriptorContent:
     sel: tuple[int, ...]
     axis_width: int
     nets: tuple[tuple[Layer, ...], ...]
-    mean: np.ndarray  # (T, sum(sel), 4 or 1)
+    mean: np.ndarray
     deviation: np.ndarray
     excluded: tuple[tuple[int, int], ...] = ()
     protection: float = 0.0
     precision: str = "float64"
     typed: TypedNets | None = None
-    shared: bool = False  # `sel` is one number, for neighbours of all species together
-    gates: np.ndarray | None = None  # (T, T, M1), centre by neighbour: G = net(s) (1 + gate), one net for all pairs
-    smooth: bool = False  # the gates are multiplied by the switch
+    shared: bool = False
+    gates: np.ndarray | None = None
+    smooth: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,17 +125,17 @@ class FittingContent:
     bias
         (T,) eV.
     vacuum
-        Species whose energy is the output of the net less its output without neighbours.
+        (T,) whether the energy of a species is the output of its net less the output without neighbours; or empty.
     excluded
         Species without energy.
     precision
         float32, float64, ...
     """
 
-    nets: tuple[tuple[Layer, ...], ...]  # per species of the centre, or one for all; the last layer is linear
-    bias: np.ndarray  # (T,) eV
-    vacuum: tuple[bool, ...] = ()  # species whose net is read against its value for an empty neighbourhood
-    excluded: tuple[int, ...] = ()  # species without energy
+    nets: tuple[tuple[Layer, ...], ...]
+    bias: np.ndarray
+    vacuum: tuple[bool, ...] = ()
+    excluded: tuple[int, ...] = ()
     precision: str = "float64"
 
 
@@ -164,10 +164,10 @@ class ModelContent:
     types: tuple[str, ...]
     descriptors: tuple[DescriptorContent, ...]
     fitting: FittingContent
-    bias: np.ndarray  # (T,) eV, added to that of the fitting
+    bias: np.ndarray
     excluded_atoms: tuple[int, ...] = ()
     excluded_pairs: tuple[tuple[int, int], ...] = ()
-    origin: dict[str, str] = field(default_factory=dict)  # software, version, backend
+    origin: dict[str, str] = field(default_factory=dict)
 
 
 def skip_without_tensorflow(nets: Iterable[tuple[Layer, ...]]) -> str:

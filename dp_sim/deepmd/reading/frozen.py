@@ -106,11 +106,11 @@ def _content(definition: dict[str, Any], state: Mapping[str, torch.Tensor], file
     kind = model.text("type", "standard")
     if kind != "standard":
         raise refuse_kind(file, "model", kind, KINDS)
-    model.expect("use_srtab", None, hint="a pair table (ZBL) at short range is not there in dp-sim")
-    model.expect("spin", None, hint="models with spins are not there in dp-sim")
-    model.expect("modifier", None, hint="a modifier (long-range electrostatics) is not there in dp-sim")
-    model.expect("type_embedding", None, hint="type embedding is not there in dp-sim")
-    model.expect("bridging_method", None, hint="a pair potential (ZBL) at short range is not there in dp-sim")
+    model.expect("use_srtab", None, hint="dp-sim does not support a pair table (ZBL) at short range")
+    model.expect("spin", None, hint="dp-sim does not support models with spins")
+    model.expect("modifier", None, hint="dp-sim does not support a modifier (long-range electrostatics)")
+    model.expect("type_embedding", None, hint="dp-sim does not support type embedding")
+    model.expect("bridging_method", None, hint="dp-sim does not support a pair potential (ZBL) at short range")
     # how the bias was made, which is there itself; what belongs to options that are off; what names the model and says
     # how it was trained
     model.ignore("data_stat_nbatch", "data_stat_protect", "data_bias_nsample", "srtab_add_bias", "preset_out_bias")
@@ -183,7 +183,7 @@ def _refuse_tables(tensors: Tensors, prefix: str) -> None:
 
 def _ended(reader: Reader, content: DescriptorContent) -> DescriptorContent:
     """Return the content of a descriptor after checking that none of its settings is left unread."""
-    reader.expect("spin", None, hint="models with spins are not there in dp-sim")
+    reader.expect("spin", None, hint="dp-sim does not support models with spins")
     reader.ignore("precision", "trainable", "set_davg_zero", "seed", "ntypes", "type_map")
     reader.rest()
     return content
@@ -234,11 +234,11 @@ def _fitting(reader: Reader, tensors: Tensors, n_types: int) -> FittingContent:
     kind = reader.text("type", "ener")
     if kind not in ("ener", "invar"):
         raise refuse_kind(reader.file, "fitting", kind, KINDS)
-    reader.expect("numb_fparam", 0, hint="frame parameters (fparam) are not there in dp-sim")
-    reader.expect("numb_aparam", 0, hint="atomic parameters (aparam) are not there in dp-sim")
-    reader.expect("dim_case_embd", 0, hint="case embedding, of multi-task models, is not there in dp-sim")
-    reader.expect("default_fparam", None, hint="frame parameters (fparam) are not there in dp-sim")
-    reader.expect("use_aparam_as_mask", False, hint="atomic parameters (aparam) are not there in dp-sim")
+    reader.expect("numb_fparam", 0, hint="dp-sim does not support frame parameters (fparam)")
+    reader.expect("numb_aparam", 0, hint="dp-sim does not support atomic parameters (aparam)")
+    reader.expect("dim_case_embd", 0, hint="dp-sim does not support case embedding, of multi-task models")
+    reader.expect("default_fparam", None, hint="dp-sim does not support frame parameters (fparam)")
+    reader.expect("use_aparam_as_mask", False, hint="dp-sim does not support atomic parameters (aparam)")
     reader.ignore("neuron", "resnet_dt", "seed", "trainable", "rcond", "layer_name", "precision", "type_map", "ntypes")
     reader.ignore("mixed_types", "dim_descrpt", "embedding_width")
     prefix = "atomic_model.fitting_net"

@@ -199,14 +199,26 @@ REFUSED = {
     "property": "it gives a property, no energy",
     "direct_force": "its forces are no gradient of an energy",
     "direct_force_ener": "its forces are no gradient of an energy",
-    "se_e3_tebd": "three-body embedding with types (se_e3_tebd) is not there in dp-sim",
-    "dpa2": "message passing (DPA-2) is not there in dp-sim",
-    "dpa3": "message passing (DPA-3) is not there in dp-sim",
+    "se_e3_tebd": "dp-sim does not support three-body embedding with types (se_e3_tebd)",
+    "dpa2": "dp-sim does not support message passing (DPA-2)",
+    "dpa3": "dp-sim does not support message passing (DPA-3)",
 }
 
 
 def refuse_kind(file: str, what: str, kind: Any, known: Iterable[str]) -> ModelFileError:
-    """Make the error for a model, descriptor or fitting that dp-sim does not support."""
+    """Make the error for a model, descriptor or fitting that dp-sim does not support.
+
+    Parameters
+    ----------
+    file
+        Name of the file.
+    what
+        "model", "descriptor" or "fitting".
+    kind
+        Its `type` in the file.
+    known
+        Types of descriptors that dp-sim reads.
+    """
     reason = REFUSED.get(str(kind), f"dp-sim does not know this {what}")
     return ModelFileError(
         "deepmd-kind-unsupported",
@@ -232,14 +244,32 @@ def refuse_attention(reader: Reader) -> None:
             f"{reader.file}: its descriptor is '{kind}' with {layers} attention layers; dp-sim has DPA-1 without "
             f"attention (attn_layer: 0)",
         )
-    reader.expect("lmax", 1, hint="angular moments beyond the first are not there in dp-sim")
-    reader.expect("use_econf_tebd", False, hint="type vectors from electron configurations are not there in dp-sim")
+    reader.expect("lmax", 1, hint="dp-sim does not support angular moments beyond the first")
+    reader.expect("use_econf_tebd", False, hint="dp-sim does not support type vectors from electron configurations")
     reader.ignore("attn", "attn_dotr", "attn_mask", "scaling_factor", "normalize", "temperature")
     reader.ignore("trainable_ln", "ln_eps")
 
 
 def is_stripped(reader: Reader, second: bool) -> bool:
-    """Tell how types enter DPA-1: by a factor (`tebd_input_mode: strip`, always in se_atten_v2), or else beside s."""
+    """Tell how the types enter the embedding of DPA-1.
+
+    Parameters
+    ----------
+    reader
+        Of the descriptor.
+    second
+        Whether it is se_atten_v2.
+
+    Returns
+    -------
+    bool
+        True for a factor on G (`tebd_input_mode: strip`), False for inputs of the net beside s (`concat`).
+
+    Raises
+    ------
+    ModelFileError
+        `deepmd-value-invalid`: the mode is neither.
+    """
     mode = reader.text("tebd_input_mode", "strip" if second else "concat")
     if mode not in ("strip", "concat"):
         raise reader.wrong("tebd_input_mode", "strip or concat", mode)
@@ -248,7 +278,13 @@ def is_stripped(reader: Reader, second: bool) -> bool:
 
 
 def pairs_of(reader: Reader, key: str, n_types: int) -> tuple[tuple[int, int], ...]:
-    """Read excluded pairs of types; each type must exist."""
+    """Read the pairs of types under a key, none if it is absent.
+
+    Raises
+    ------
+    ModelFileError
+        `deepmd-value-invalid`: an entry is no pair of types 0 to n_types - 1.
+    """
     found = reader.items(key)
     for pair in found:
         if not isinstance(pair, list) or len(pair) != 2 or not all(_is_count(t) and t < n_types for t in pair):
@@ -260,7 +296,13 @@ def pairs_of(reader: Reader, key: str, n_types: int) -> tuple[tuple[int, int], .
 
 
 def types_of(reader: Reader, key: str, n_types: int) -> tuple[int, ...]:
-    """Read excluded types; each must exist."""
+    """Read the types under a key, none if it is absent.
+
+    Raises
+    ------
+    ModelFileError
+        `deepmd-value-invalid`: an entry is no type 0 to n_types - 1.
+    """
     found = reader.items(key)
     if not all(_is_count(t) and t < n_types for t in found):
         raise ModelFileError(
@@ -270,7 +312,18 @@ def types_of(reader: Reader, key: str, n_types: int) -> tuple[int, ...]:
 
 
 def vacuum_of(fitting: Reader, n_types: int) -> tuple[bool, ...]:
-    """Read the species whose energy in vacuum was fixed, so that their net gives net(D) - net(0); empty for none."""
+    """Read for which species the energy in vacuum was fixed (`atom_ener`): there the net gives net(D) - net(0).
+
+    Returns
+    -------
+    tuple of bool
+        One for each type; empty if there is none.
+
+    Raises
+    ------
+    ModelFileError
+        `deepmd-value-invalid`: there are more energies than types.
+    """
     given = [value is not None for value in fitting.items("atom_ener")]
     if len(given) > n_types:
         raise fitting.wrong("atom_ener", f"at most {n_types} energies", fitting.data["atom_ener"])

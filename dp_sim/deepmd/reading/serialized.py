@@ -128,8 +128,8 @@ def parse(tree: dict[str, Any], file: str) -> ModelContent:
         A key that is not supported; the message names it.
     """
     top = Reader(tree, "", file)
-    # when, with which settings and with what it was made, and the shortest distance of the training data, which
-    # dp compress wants: all that decides on numbers is in the model itself
+    # date, training input, versions, and the shortest distance in the training data (for dp compress): what determines
+    # the energy is in the model itself
     top.ignore("time", "model_def_script", "pt_version", "tf_version", "jax_version", "paddle_version", "min_nbor_dist")
     outside = Reader(top.get("@variables", {}), "@variables", file)
     outside.ignore("min_nbor_dist")
@@ -190,13 +190,13 @@ def _descriptor(reader: Reader, n_types: int) -> DescriptorContent:
         raise ModelFileError("deepmd-compressed", f"{reader.file}: {COMPRESSED}")
     reader.expect("@class", "Descriptor", hint="expected a descriptor")
     reader.expect("@version", 2, 1, 3, hint="this version of the form is not known to dp-sim")
-    reader.expect("spin", None, hint="models with spins are not there in dp-sim")
+    reader.expect("spin", None, hint="dp-sim does not support models with spins")
     # widths, sides and steps are read from the weights; set_davg_zero says how the mean was made, which is there itself
     reader.ignore("neuron", "resnet_dt", "trainable", "set_davg_zero", "activation_function", "type_map")
     reader.ignore("ntypes", "seed")
     environment = reader.child("env_mat")
     environment.ignore("rcut", "rcut_smth", "protection")
-    environment.expect("use_exp_switch", False, hint="the exponential switch is not there in dp-sim")
+    environment.expect("use_exp_switch", False, hint="dp-sim does not support the exponential switch")
     environment.rest()
     typed = _typed(reader) if kind in TYPED else None
     form = KINDS.get(kind, "se_e2_a")
@@ -239,7 +239,7 @@ def _typed(reader: Reader) -> TypedNets:
     types = reader.child("type_embedding")
     types.expect("@class", "TypeEmbedNet", hint="expected type vectors")
     types.expect("@version", 2, 1, hint="this version of the form is not known to dp-sim")
-    types.expect("use_econf_tebd", False, hint="type vectors from electron configurations are not there in dp-sim")
+    types.expect("use_econf_tebd", False, hint="dp-sim does not support type vectors from electron configurations")
     types.ignore("ntypes", "neuron", "resnet_dt", "precision", "activation_function", "trainable", "padding")
     types.ignore("use_tebd_bias", "type_map")
     strip = is_stripped(reader, second)
@@ -263,18 +263,18 @@ def _fitting(reader: Reader, n_types: int) -> FittingContent:
     reader.expect("@version", 4, 3, 2, 1, hint="this version of the form is not known to dp-sim")
     reader.expect("var_name", "energy", hint="dp-sim reads models of the energy")
     reader.expect("dim_out", 1, hint="an energy is one number an atom")
-    reader.expect("numb_fparam", 0, hint="frame parameters (fparam) are not there in dp-sim")
-    reader.expect("numb_aparam", 0, hint="atomic parameters (aparam) are not there in dp-sim")
-    reader.expect("dim_case_embd", 0, hint="case embedding, of multi-task models, is not there in dp-sim")
-    reader.expect("default_fparam", None, hint="frame parameters (fparam) are not there in dp-sim")
-    reader.expect("spin", None, hint="models with spins are not there in dp-sim")
-    reader.expect("use_aparam_as_mask", False, hint="atomic parameters (aparam) are not there in dp-sim")
-    reader.expect("tot_ener_zero", False, hint="a total energy forced to zero is not there in dp-sim")
+    reader.expect("numb_fparam", 0, hint="dp-sim does not support frame parameters (fparam)")
+    reader.expect("numb_aparam", 0, hint="dp-sim does not support atomic parameters (aparam)")
+    reader.expect("dim_case_embd", 0, hint="dp-sim does not support case embedding, of multi-task models")
+    reader.expect("default_fparam", None, hint="dp-sim does not support frame parameters (fparam)")
+    reader.expect("spin", None, hint="dp-sim does not support models with spins")
+    reader.expect("use_aparam_as_mask", False, hint="dp-sim does not support atomic parameters (aparam)")
+    reader.expect("tot_ener_zero", False, hint="dp-sim does not support a total energy forced to zero")
     reader.ignore("ntypes", "dim_descrpt", "neuron", "resnet_dt", "activation_function", "rcond", "type_map")
     reader.ignore("trainable", "layer_name", "seed", "mixed_types")
     variables = reader.child("@variables")
     for name in ("case_embd", "fparam_avg", "fparam_inv_std", "aparam_avg", "aparam_inv_std"):
-        variables.expect(name, None, hint="parameters besides the geometry are not there in dp-sim")
+        variables.expect(name, None, hint="dp-sim does not support parameters besides the geometry")
     content = FittingContent(
         _nets(reader.child("nets"), (n_types, 1)),
         variables.array("bias_atom_e", (n_types, 1)).reshape(-1),

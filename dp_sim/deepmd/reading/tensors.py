@@ -72,7 +72,7 @@ class Tensors:
         return [name for name in self.state if name.startswith(prefix)]
 
     def twins(self, prefix: str, of: str) -> None:
-        """Check that tensors stored a second time, under `prefix` instead of `of`, are the same."""
+        """Check tensors that the file holds twice: each under `prefix` must equal that of the same name under `of`."""
         for name in self.below(prefix):
             first = of + name.removeprefix(prefix)
             if first not in self.state or not torch.equal(self.get(name), self.get(first)):

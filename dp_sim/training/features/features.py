@@ -82,7 +82,7 @@ class TrainingFeatures(ABC):
 
     @abstractmethod
     def prepare(self, pairs: StructurePairs) -> Any:
-        """Compute on the CPU what does not depend on the weights of one frame, a `PreparedFrame`."""
+        """Compute, on the CPU, the features of one frame with their Jacobian: a `PreparedFrame`."""
 
     @abstractmethod
     def join(self, frames: Sequence[Any]) -> FeatureBatch:

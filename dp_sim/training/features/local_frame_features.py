@@ -92,6 +92,13 @@ class LocalFrameFeatures(TrainingFeatures):
 def sparse_jacobian(descriptor: LocalFrame, pairs: StructurePairs) -> tuple[Tensor, Tensor, Tensor]:
     """Compute d(plain inputs)/dr_ij as a sparse matrix.
 
+    Parameters
+    ----------
+    descriptor
+        Whose inputs before shift and scale are differentiated.
+    pairs
+        Pairs of one frame.
+
     Returns
     -------
     row, column, value : (Z,) tensors

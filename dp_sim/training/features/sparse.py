@@ -31,5 +31,15 @@ with warnings.catch_warnings():
 
 
 def csr(starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
-    """Make a matrix in compressed sparse rows from its parts, without checks or copies."""
+    """Make a matrix in compressed sparse rows, without checks or copies.
+
+    Parameters
+    ----------
+    starts
+        (rows + 1,) where each row begins in the other two.
+    columns, values
+        (Z,) column and value of each entry.
+    size
+        Numbers of rows and columns.
+    """
     return torch.sparse_csr_tensor(starts, columns, values, size=size, check_invariants=False)

@@ -109,7 +109,7 @@ def project(pairs: StructurePairs, environment: Environment, basis: SplineBasis,
 
 
 def join(parts: Sequence[Projection], n_columns: int) -> Projection:
-    """Concatenate projections, with indices shifted."""
+    """Concatenate projections, with indices shifted; each atom has `n_columns` (C) columns in the sparse matrices."""
     if len(parts) == 1:
         return parts[0]
     atoms = np.cumsum([0] + [len(p.species) for p in parts])
@@ -179,12 +179,21 @@ FEWEST_KNOTS, MOST_KNOTS = 16, 2000
 
 
 def make_basis(environment: Environment, frames: Sequence[StructurePairs], knots: int) -> SplineBasis:
-    """Make a spline basis that reaches to the nearest pair, with `knots` intervals per unit of s.
+    """Make a spline basis that covers all pairs of the data.
+
+    Parameters
+    ----------
+    environment
+        Whose switch gives s.
+    frames
+        The data; s of their nearest pair is the end of the basis.
+    knots
+        Intervals per unit of s (1/Angstrom).
 
     Raises
     ------
     InputError
-        Two atoms so near that the spline would take too many knots.
+        `atoms-too-close`: the nearest pair would take more than MOST_KNOTS intervals.
     """
     nearest = min(
         (float(torch.linalg.vector_norm(p.vectors, dim=1).min()) for p in frames if len(p.vectors)), default=1.0
