@@ -15,8 +15,8 @@ _HOMES = {"load_model": "dp_sim.model.model_file", "train": "dp_sim.recipes.mode
 
 
 def __dir__() -> list[str]:
-    """Names for completion, those of other modules among them."""
-    return sorted({*globals(), *__all__})
+    """Names for completion: what the package offers, and what importlib sets."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
 
 
 def __getattr__(name: str) -> Any:

@@ -89,8 +89,8 @@ _SHORT.maxlevel = 3
 
 
 def shown(value: Any) -> str:
-    """Show a value in a message, shortened, whatever its size."""
-    return _SHORT.repr(value)
+    """Show a value in a message, shortened, whatever its size; a number of NumPy as the number."""
+    return _SHORT.repr(value.item() if hasattr(value, "dtype") and getattr(value, "ndim", None) == 0 else value)
 
 
 def first_line(error: BaseException) -> str:

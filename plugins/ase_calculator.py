@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from torch import Tensor
 
 from dp_sim.model.model_file import ModelSource, as_model
-from dp_sim.structures.stated import refuse_state
+from dp_sim.structures import stated
 
 
 class DPCalculator(Calculator):
@@ -32,6 +33,11 @@ class DPCalculator(Calculator):
     dtype
         "float32" or "float64", for files; default: as trained. The geometry is float64 either way.
 
+    Warns
+    -----
+    UserWarning
+        Once, of charges that sum to zero and of magnetic moments on the atoms: they are not used.
+
     Raises
     ------
     InputError
@@ -43,10 +49,12 @@ class DPCalculator(Calculator):
     name = "dp-sim"
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
     # Charges and magnetic moments do not enter: a change of them leaves the results valid.
-    ignored_changes: ClassVar[set[str]] = {"initial_charges", "initial_magmoms"}
+    ignored_changes: ClassVar[set[str]] = set(stated.ATOMIC_STATE)
 
     def __init__(self, model: ModelSource, device: str | None = None, dtype: str | None = None) -> None:
         super().__init__()
+        #: Arrays of the structure that are not used, of which the user has been told.
+        self.told_unused: set[str] = set()
         self.model = as_model(model, device=device, dtype=dtype)
         # What ASE writes into databases and trajectories to say what computed a number.
         self.parameters.update(
@@ -63,7 +71,7 @@ class DPCalculator(Calculator):
     ) -> None:
         """Fill `results`. All properties come from one evaluation, so that none has to be computed later."""
         super().calculate(atoms, properties, system_changes)
-        refuse_state(self.atoms)
+        self._accept(self.atoms)
         # Stress is a derivative per volume: only a cell that is periodic along all three axes has one.
         with_stress = bool(self.atoms.pbc.all())
         output = self.model.evaluate(self.atoms, forces=True, virial=with_stress)
@@ -81,6 +89,19 @@ class DPCalculator(Calculator):
             self.results["energy_std"] = output.energy_std.item()
             self.results["forces_std"] = _array(output.forces_std)
 
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """List what has changed since the last evaluation; a charge stated since then is refused though none is due."""
+        self._accept(atoms)
+        return list(super().check_state(atoms, tol))
+
+    def _accept(self, atoms: Atoms) -> None:
+        """Refuse what a Deep Potential does not know; warn once of charges (zero in all) and moments on the atoms."""
+        stated.refuse_state(atoms)
+        for array, words in stated.ATOMIC_STATE.items():
+            if array not in self.told_unused and array in atoms.arrays and atoms.arrays[array].any():
+                self.told_unused.add(array)
+                warnings.warn(f"the {words} on the atoms are not used: a Deep Potential knows none", stacklevel=2)
+
     def get_hessian(self, atoms: Atoms | None = None, indices: Sequence[int] | None = None) -> np.ndarray:
         """Compute exact second derivatives of the energy, rows and columns x, y, z of each atom.
 
@@ -97,6 +118,7 @@ class DPCalculator(Calculator):
             (3R, 3N) eV/Angstrom^2.
         """
         structure = self.atoms if atoms is None else atoms
+        self._accept(structure)
         return _array(self.model.hessian(structure, indices))
 
 

@@ -34,7 +34,7 @@ from dp_sim.compiled.library import register_operators
 from dp_sim.errors import InputError, choose, import_optional, nearest_name
 from dp_sim.model.evaluator import Model
 from dp_sim.model.model_file import ModelSource, as_model
-from dp_sim.plugins.openmm_module import load_scripted, scripted_potential
+from dp_sim.plugins.openmm_module import MARK, load_scripted, model_message, scripted_potential
 
 if TYPE_CHECKING:
     import openmm
@@ -193,7 +193,11 @@ class ScriptedComputation:
             box = self._tensor(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer))
         except OpenMMException:  # how a State says that the force is not periodic
             box = None
-        energy, forces = self._module(positions, box)
+        try:
+            energy, forces = self._module(positions, box)
+        except torch.jit.Error as error:  # its trace through TorchScript helps nobody
+            sentence = model_message(error)
+            raise OpenMMException(MARK + sentence) if sentence else error from None
         return energy.item(), forces.cpu().numpy()
 
     def _tensor(self, values: np.ndarray) -> Tensor:

@@ -23,7 +23,7 @@ class DPSimPotentialImplFactory:
         self,
         name: str,
         *,
-        modelPath: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        modelPath: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
         device: str = "cpu",
         dtype: str | None = None,
     ) -> DPSimPotentialImpl:
@@ -42,9 +42,16 @@ class DPSimPotentialImplFactory:
 
         Raises
         ------
-        ModelFileError
-            A file that is absent, truncated, or no model.
+        InputError
+            No file is given, or one that is absent, truncated, or no model.
         """
+        from dp_sim.errors import InputError  # noqa: PLC0415 - nothing of ours is imported with openmmml
+
+        if modelPath is None:
+            raise InputError(
+                "model-missing",
+                "MLPotential('dp-sim') needs a model file; give it: MLPotential('dp-sim', modelPath='water.pt')",
+            )
         from dp_sim.model.model_file import load_model  # noqa: PLC0415 - it imports torch
 
         return DPSimPotentialImpl(load_model(modelPath, device=device, dtype=dtype))

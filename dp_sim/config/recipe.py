@@ -266,11 +266,29 @@ def parameters_text(settings: type[RecipeSettings], order: Sequence[str]) -> str
     return "\n".join(f"{name} : {entries[name][0]}\n{wrap(entries[name][1])}" for name in order if name in entries)
 
 
+def _naming_nearest(function: Function) -> Function:
+    """Let a call with a keyword that does not exist name the nearest one that does."""
+    known = tuple(inspect.signature(function).parameters)
+
+    @functools.wraps(function)
+    def called(*arguments: Any, **keywords: Any) -> Any:
+        unknown = [name for name in keywords if name not in known]
+        if unknown:
+            raise TypeError(
+                f"{function.__name__}() has no argument '{unknown[0]}'{nearest_name(unknown[0], known)} (it has: "
+                f"{', '.join(known)})"
+            )
+        return function(*arguments, **keywords)
+
+    return called  # type: ignore[return-value]
+
+
 def documented(settings: type[RecipeSettings]) -> Callable[[Function], Function]:
     """Add the settings to the Parameters section of a recipe's docstring, which lists its structures and calculator.
 
     A keyword that the docstring explains itself is left as it is.
-    Nothing else of the function changes: `help`, an editor and a type checker see its own signature.
+    `help`, an editor and a type checker see the function's own signature; a keyword that does not exist is refused with
+    the nearest one that does.
     """
 
     def add(function: Function) -> Function:
@@ -284,6 +302,6 @@ def documented(settings: type[RecipeSettings]) -> Callable[[Function], Function]
         order = [name for name in inspect.signature(function).parameters if name not in explained]
         entries = parameters_text(settings, order)
         function.__doc__ = f"{text[:end].rstrip()}\n{entries}\n{text[end:]}".rstrip() + "\n"
-        return function
+        return _naming_nearest(function)
 
     return add

@@ -33,6 +33,16 @@ def source_files(source: str | os.PathLike[str]) -> list[Path]:
     return sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
 
 
+def absolute_source(source: str | os.PathLike[str]) -> str:
+    """Give the file or folder of a source its absolute path; `dpdata:FORMAT:` before it and `@:40` behind it stay."""
+    source = os.fspath(source)
+    if source.startswith(dpdata_files.PREFIX):
+        path = dpdata_files.parts(source)[1]
+        return source.removesuffix(path) + os.path.abspath(path)
+    path = split_source(source)[0]
+    return os.path.abspath(path) + source[len(path) :]
+
+
 def hash_sources(sources: Iterable[str | os.PathLike[str]]) -> tuple[str, dict[str, str]]:
     """Compute SHA-256 over all files of the sources, and of each source.
 

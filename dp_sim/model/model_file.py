@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,11 @@ def load_model(
         differ in their species or cutoff.
     InputError
         The device does not exist here, `dtype` is another, or `path` is no path.
+
+    Warns
+    -----
+    UserWarning
+        A file of an early version, without checksums.
     """
     paths = _model_files(path)
     if dtype is not None:
@@ -184,6 +190,11 @@ def _load_one(path: Path, device: torch.device, dtype: str | None) -> tuple[torc
     text, has_checksums = verified_metadata(content, path, hint)
     digest = hashlib.sha256(content).hexdigest()
     metadata = parse_metadata(text, path, sha256=digest, has_checksums=has_checksums)
+    if not has_checksums:
+        warnings.warn(
+            f"{path} has no checksums (dp-sim {metadata.dp_sim_version} wrote it): damage is found, edits are not",
+            stacklevel=2,
+        )
     try:
         module = torch.jit.load(io.BytesIO(content), map_location=device)
     except DAMAGED as error:

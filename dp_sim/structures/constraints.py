@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from ase.constraints import FixAtoms, dict2constraint
 from ase.io.jsonio import decode, encode
 
@@ -71,3 +72,18 @@ def _written(constraint: Any) -> dict[str, Any] | None:
     except Exception:  # a constraint of any kind, made by anyone
         return None
     return entry
+
+
+def obeying(atoms: Atoms) -> tuple[Atoms, float]:
+    """Move a structure to where its constraints hold: an optimiser's first step does so, whatever the forces.
+
+    Returns
+    -------
+    atoms
+        A copy without a calculator.
+    shift
+        How far the atom moves that moves most, Angstrom: 0 where the structure obeys them already.
+    """
+    moved = atoms.copy()
+    moved.set_positions(atoms.positions)
+    return moved, float(np.linalg.norm(moved.positions - atoms.positions, axis=1).max(initial=0.0))

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from dp_sim.errors import InputError
+from dp_sim.errors import InputError, shown
+from dp_sim.structures.words import stated_in_words
 
 #: Key of `Atoms.info` for notes of the readers on what they did with a file, one sentence a line.
 NOTES = "dp_sim_notes"
@@ -22,6 +23,8 @@ MULTIPLICITY_KEYS = ("multiplicity", "mult", "spin_multiplicity")
 SPIN_KEYS = ("spin", "total_spin")
 #: Names of the number of unpaired electrons, 2 S.
 UNPAIRED_KEYS = ("uhf", "unpaired", "unpaired_electrons", "magmom", "magmoms", "total_magmom", "tot_magnetization")
+#: Arrays of an ase.Atoms that state something of each atom which no model takes, and their names in words.
+ATOMIC_STATE = {"initial_charges": "charges", "initial_magmoms": "magnetic moments"}
 #: A site with a lower occupancy is not always filled.
 FULL_OCCUPANCY = 0.99
 #: Sums of charges within this (e) of a whole number are taken as that number: files round partial charges.
@@ -206,15 +209,22 @@ def refuse_state(atoms: Any, name: str = "structure") -> None:
 
 
 def _entries(atoms: Any, keys: tuple[str, ...]) -> dict[str, Any]:
-    """Return the entries of the comment line whose names, in lower case, are among `keys`."""
-    return {key: value for key, value in atoms.info.items() if str(key).lower() in keys and value is not None}
+    """Return the entries of the comment line whose names, in lower case, are among `keys`; `charge -1` counts too."""
+    words = {what: value for what, value in stated_in_words(atoms.info).items() if what in keys}
+    return words | {
+        key: value
+        for key, value in atoms.info.items()
+        if str(key).lower() in keys and value is not None and not isinstance(value, (bool, np.bool_))
+    }
 
 
 def _number(value: Any, key: str, name: str) -> float:
     try:
-        number = float(value)
+        number = float(value.replace("−", "-") if isinstance(value, str) else value)
     except (TypeError, ValueError):
         number = np.nan
     if not np.isfinite(number):
-        raise InputError("charge-unreadable", f"{name} has {key}={value!r}, which is no number; correct or delete it")
+        raise InputError(
+            "charge-unreadable", f"{name} has {key}={shown(value)}, which is no number; correct or delete it"
+        )
     return number

@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.neighborlist import natural_cutoffs, neighbor_list
 from numpy.typing import NDArray
 
-from dp_sim.errors import InputError
+from dp_sim.errors import InputError, shown
 from dp_sim.recipes.dynamics.engines.molecules import BOND_FACTOR
 
 
@@ -35,7 +35,7 @@ def with_hydrogen_mass(atoms: Atoms, hydrogen_mass_amu: float) -> Atoms:
     if isinstance(hydrogen_mass_amu, bool) or not 1.0 <= hydrogen_mass_amu < math.inf:
         raise InputError(
             "setting-out-of-range",
-            f"hydrogen_mass_amu must be a finite number of at least 1, got {hydrogen_mass_amu!r}",
+            f"hydrogen_mass_amu must be a finite number of at least 1, got {shown(hydrogen_mass_amu)}",
         )
     atoms = atoms.copy()
     masses = atoms.get_masses()

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.constraints import FixAtoms
 
-from dp_sim.errors import InputError
+from dp_sim.errors import InputError, first_line
 from dp_sim.recipes.inputs.calculators import given_arguments, loaded_model
-from dp_sim.structures.constraints import not_writable
+from dp_sim.recipes.inputs.failed_evaluations import is_failure
+from dp_sim.structures.constraints import not_writable, obeying
 from dp_sim.structures.stated import (
+    ATOMIC_STATE,
     CHARGE_KEYS,
     MULTIPLICITY_KEYS,
     SPIN_KEYS,
@@ -22,11 +25,14 @@ from dp_sim.structures.stated import (
     stated_charge,
     stated_multiplicity,
 )
+from dp_sim.structures.words import stated_in_words
 
 #: What calculators call a total charge and a spin multiplicity among their parameters.
 _PARAMETERS = {"charge": ("charge", "total_charge", "net_charge"), "multiplicity": ("multiplicity", "mult")}
 #: Two energies nearer than this (eV) are one: the calculator did not look at what differs.
 _SAME_EV = 1e-6
+#: Constraints hold to within this, Angstrom: what rounding in a file moves.
+_OBEYED_A = 1e-3
 
 
 def accept_state(atoms: Atoms, calculator: Any, name: str = "the structure") -> None:
@@ -43,6 +49,7 @@ def accept_state(atoms: Atoms, calculator: Any, name: str = "the structure") -> 
     """
     if loaded_model(calculator) is not None:
         refuse_state(atoms, name)
+        calculator.told_unused.update(ATOMIC_STATE)  # the run's page says it (`remarks`)
         return
     stated: dict[str, float | None] = {
         "charge": stated_charge(atoms, name),
@@ -110,7 +117,8 @@ STATE_KEYS = frozenset((*CHARGE_KEYS, *MULTIPLICITY_KEYS, *SPIN_KEYS, *UNPAIRED_
 
 def stated_state(atoms: Atoms) -> dict[str, Any]:
     """Read what the comment line says of charge and spin, as it stands there."""
-    return {str(key): atoms.info[key] for key in sorted(atoms.info, key=str) if str(key).lower() in STATE_KEYS}
+    stated = {str(key): atoms.info[key] for key in sorted(atoms.info, key=str) if str(key).lower() in STATE_KEYS}
+    return stated | {f"{what} in words": value for what, value in stated_in_words(atoms.info).items()}
 
 
 def check_same_state(first: Atoms, second: Atoms, names: tuple[str, str] = ("the reactant", "the product")) -> None:
@@ -140,9 +148,32 @@ def remarks(structures: Sequence[Atoms], calculator: Any) -> list[str]:
             sentences[sentence] = None
         if charge := stated_charge(atoms):
             sentences[f"computed with the charge of {charge:+g} that the structure states"] = None
-        for array, words in (("initial_charges", "charges"), ("initial_magmoms", "magnetic moments")):
+        for array, words in ATOMIC_STATE.items():
             if array in ignored and array in atoms.arrays and atoms.arrays[array].any():
                 sentences[f"the {words} on its atoms are not used: {type(calculator).__name__} knows none"] = None
         for kind in not_writable(atoms):
             sentences[f"the constraint {kind} cannot be kept in files: set it again before using them"] = None
+        if calculator is not None and (sentence := _disobeyed(atoms, calculator)):
+            sentences[sentence] = None
     return list(sentences)
+
+
+def _disobeyed(atoms: Atoms, calculator: Any) -> str:
+    """Say how far a structure is from where its constraints hold, and what it costs to go there; empty for no way."""
+    if all(type(constraint) is FixAtoms for constraint in atoms.constraints):
+        return ""
+    moved, shift = obeying(atoms)
+    if shift < _OBEYED_A:
+        return ""
+    try:
+        change = calculator.get_potential_energy(moved) - calculator.get_potential_energy(atoms)
+        cost = f"which changes the energy by {change:+.3f} eV"
+    except Exception as error:
+        if not is_failure(error):
+            raise
+        cost = f"where the calculator fails ({first_line(error)})"
+    kinds = ", ".join(sorted({type(constraint).__name__ for constraint in atoms.constraints}))
+    return (
+        f"the structure does not obey its constraints ({kinds}): they move atoms by up to {shift:.3f} Angstrom as soon "
+        f"as a step is taken, {cost}"
+    )

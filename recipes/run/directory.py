@@ -18,7 +18,7 @@ from ase import Atoms
 
 from dp_sim.config.recipe import RecipeSettings
 from dp_sim.config.safe_yaml import load_yaml
-from dp_sim.datasets.file_hash import hash_sources
+from dp_sim.datasets.file_hash import absolute_source, hash_sources
 from dp_sim.errors import InputError
 from dp_sim.files import write_text
 from dp_sim.recipes.inputs.calculators import NAMED_SPECS, calculator_settings, model_sha256, parameters_of
@@ -133,9 +133,10 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
     ) -> RunDirectory:
         """Make the directory of a run with these settings, which know what may change when it is resumed.
 
-        `constants` of the recipe stand beside its settings in config.yaml, and so do the sources of `data`.
+        `constants` of the recipe stand beside its settings in config.yaml, and so do the sources of `data`,
+        with absolute paths, so that it means the same in every directory.
         """
-        fixed = {**({"data": list(data)} if data else {}), **(constants or {})}
+        fixed = {**({"data": [absolute_source(one) for one in data]} if data else {}), **(constants or {})}
         return cls(
             settings.recipe,
             directory,

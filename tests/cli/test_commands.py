@@ -1,5 +1,6 @@
 """Commands: what they print and leave, and how they refuse."""
 
+import inspect
 import json
 import warnings
 
@@ -40,8 +41,8 @@ def test_the_help_of_a_command_shows_the_defaults_of_its_recipe(dp_sim):
     from dp_sim.recipes import optimize
 
     text = " ".join(dp_sim("opt", "--help").out.split())
-    assert f"[default: {optimize.__kwdefaults__['fmax']}]" in text
-    assert f"[default: {optimize.__kwdefaults__['optimizer']}]" in text
+    assert f"[default: {inspect.signature(optimize).parameters['fmax'].default}]" in text
+    assert f"[default: {inspect.signature(optimize).parameters['optimizer'].default}]" in text
     for shared in ("--model", "--calculator", "--calculator-arg", "--out", "--config", "--seed", "--device", "--dtype",
                    "--threads", "--resume", "--overwrite", "--quiet", "--verbose"):  # fmt: skip
         assert shared in text
@@ -332,3 +333,31 @@ def test_a_file_without_positions_says_so(dp_sim, tmp_path):
     file.write_text("2\nProperties=species:S:1\nC\nO\n")
     message = one_sentence(dp_sim("opt", str(file), "--calculator", "emt"))
     assert "bare.extxyz has no positions: all 2 atoms lie at the origin" in message
+
+
+@pytest.mark.parametrize("order", [("opt", "MODEL", "STRUCTURE"), ("opt", "STRUCTURE", "MODEL")])
+def test_a_model_without_its_option_is_told_where_it_belongs(dp_sim, water, models, order):
+    arguments = [{"MODEL": models[0], "STRUCTURE": water}.get(word, word) for word in order]
+    assert f"-m {models[0]}" in one_sentence(dp_sim(*arguments))
+
+
+def test_a_structure_behind_the_option_of_the_model_is_told(dp_sim, water, models):
+    assert f"-m {models[0]}" in one_sentence(dp_sim("opt", "-m", water, models[0]))
+    assert "dp-sim opt STRUCTURE -m MODEL" in one_sentence(dp_sim("opt", "-m", water))
+
+
+def test_an_argument_too_many_is_named(dp_sim, water, models):
+    message = one_sentence(dp_sim("nvt", water, "-m", models[0], "300"))
+    assert "'300'" in message
+    assert "[argument-unexpected]" in message
+
+
+def test_the_data_of_a_test_are_found_from_anywhere(dp_sim, tmp_path, models):
+    """config.yaml holds absolute paths, with the index behind them."""
+    frame = molecule("H2O")
+    frame.calc = EMT()
+    frame.get_forces()
+    write("frames.extxyz", [frame, frame])
+    assert dp_sim("test", models[0], "frames.extxyz@:1", "-o", "accuracy").code == 0
+    used = yaml.safe_load((tmp_path / "accuracy" / "config.yaml").read_text())
+    assert used["data"] == [f"{tmp_path / 'frames.extxyz'}@:1"]

@@ -159,5 +159,6 @@ def test_names_of_the_front_door_complete() -> None:
     import dp_sim
 
     assert {"load_model", "train", "__version__"} <= set(dir(dp_sim))
+    assert not [name for name in dir(dp_sim) if name not in dp_sim.__all__ and not name.startswith("__")]
     assert (Path(dp_sim.__file__).parent / "py.typed").is_file()
     assert "py.typed" in SETTINGS["tool"]["setuptools"]["package-data"]["dp_sim"]

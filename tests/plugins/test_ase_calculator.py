@@ -74,7 +74,8 @@ def test_results_are_kept_until_the_structure_changes(model_file, triclinic, mon
     triclinic.get_potential_energy(), triclinic.get_forces(), triclinic.get_stress(), triclinic.get_potential_energies()
     assert len(calls) == 1
     triclinic.set_initial_charges(np.arange(len(triclinic)) - (len(triclinic) - 1) / 2)
-    triclinic.get_forces()
+    with pytest.warns(UserWarning, match="charges on the atoms are not used"):
+        triclinic.get_forces()
     assert len(calls) == 1
     triclinic.positions[0, 0] += 0.01
     triclinic.get_forces()
@@ -224,3 +225,18 @@ def test_threads_may_share_a_model(model_file, triclinic):
     with ThreadPoolExecutor(2) as pool:
         got = list(pool.map(energies, trajectories))
     np.testing.assert_allclose(got, expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize(("array", "words"), [("initial_charges", "charges"), ("initial_magmoms", "magnetic moments")])
+def test_what_atoms_state_and_a_model_does_not_know_is_said_once(array, words, model_file, ethanol):
+    """Charges that sum to zero: a charge in all is refused."""
+    ethanol.calc = DPCalculator(model_file)
+    expected = ethanol.get_potential_energy()
+    ethanol.set_array(array, np.array([0.4, -0.4] + [0.0] * (len(ethanol) - 2)))
+    with pytest.warns(UserWarning, match=words):
+        assert ethanol.get_potential_energy() == expected
+    ethanol.rattle(0.01)
+    ethanol.get_potential_energy()  # a second warning would be an error
+    ethanol.info["charge"] = 1
+    with refused("charge-unsupported"):
+        ethanol.get_potential_energy()  # known already, of the neutral molecule

@@ -222,4 +222,7 @@ def test_a_system_of_another_size_ends_the_run(backend, model_file, ethanol):
     sentence = model_message(caught.value)
     assert sentence.startswith("the force was made for 9 particles, and the System hands it 10;")
     assert "\n" not in sentence
+    if backend == "python":
+        assert str(caught.value).endswith(sentence)
+        assert str(caught.value).count("\n") == 0, "TorchForce wraps it into a trace, a PythonForce need not"
     assert model_message(openmm.OpenMMException("Particle coordinate is NaN")) == ""

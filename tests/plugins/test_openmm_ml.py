@@ -158,6 +158,8 @@ def test_a_committee_and_a_precision(committee_files, dipeptide):
 def test_bad_options_are_refused(model_file, dipeptide):
     with refused("file-missing", "nowhere.pt"):
         openmmml.MLPotential("dp-sim", modelPath="nowhere.pt")
+    with refused("model-missing", "modelPath="):
+        openmmml.MLPotential("dp-sim")
     with pytest.raises(TypeError, match="modlPath"):
         openmmml.MLPotential("dp-sim", modlPath=model_file)
     with pytest.raises(TypeError, match="bckend"):

@@ -171,3 +171,10 @@ def test_what_is_expected_is_said_from_type_and_bounds():
     fields = VibSettings.model_fields
     assert expectation(fields["delta"]) == "a finite number of at least 0.0001 and of at most 0.1 (Å)"
     assert expectation(fields["hessian"]) == "one of auto, exact, differences"
+
+
+def test_a_keyword_that_does_not_exist_is_refused_with_the_nearest():
+    from dp_sim.recipes import optimize
+
+    with pytest.raises(TypeError, match=r"optimize\(\) has no argument 'fmx'; did you mean 'fmax'\?"):
+        optimize(None, None, fmx=0.01)

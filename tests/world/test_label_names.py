@@ -253,3 +253,49 @@ def test_streaming_holds_one_frame_at_a_time(tmp_path: Path) -> None:
     assert next(frames).energy == -1.0
     with refused("file-unreadable", "a.extxyz"):
         next(frames)
+
+
+# ---- what is no label that a model learns, and steps that did not converge ----
+
+
+@pytest.mark.parametrize(
+    "entry", [{"converged": False}, {"scf_converged": "F"}, {"SCF-converged": 0}, {"is_converged": "no"}]
+)
+def test_frames_that_say_they_did_not_converge_are_left_out_and_counted(tmp_path, entry):
+    """As an OUTCAR's steps are; what converged, or says nothing, stays."""
+    good = dict.fromkeys(entry, True)
+    frames = [
+        copper({"energy": -1.0, **good}, {"forces": FORCES}),
+        copper({"energy": 500.0, **entry}, {"forces": FORCES}),
+        copper({"energy": -2.0}, {"forces": FORCES}),
+    ]
+    read_back, remarks = read(tmp_path, frames)
+    assert [frame.energy for frame in read_back] == [-1.0, -2.0]
+    ((sentence, count),) = [(text, n) for text, n in remarks.decisions.items() if "converge" in text]
+    assert count == 1
+    assert sentence.startswith("left out")
+    assert next(iter(entry)) in sentence
+
+
+def test_a_file_without_a_converged_frame_says_why_it_is_empty(tmp_path):
+    with refused("frames-missing", "converged"):
+        read(tmp_path, copper({"energy": 500.0, "converged": False}))
+
+
+@pytest.mark.parametrize("name", ["gradient", "gradients", "REF_gradients", "energy_gradient"])
+def test_gradients_are_named_and_not_taken_for_forces(tmp_path, name):
+    (frame,), remarks = read(tmp_path, copper({"energy": -1.0}, {name: -FORCES}))
+    assert frame.forces is None
+    (sentence,) = [line for line in remarks.lines() if f"'{name}'" in line]
+    assert "negative" in sentence
+
+
+@pytest.mark.parametrize("name", ["REF_dipole", "dipole", "polarizability", "REF_charges", "total_dipole_moment"])
+def test_labels_that_no_model_learns_are_named(tmp_path, name):
+    atoms = copper({"energy": -1.0}, {"forces": FORCES})
+    if "charges" in name:
+        atoms.arrays[name] = np.array([0.1, -0.1, 0.1, -0.1])
+    else:
+        atoms.info[name] = [0.0, 0.1, 0.2]
+    _, remarks = read(tmp_path, atoms)
+    assert any(f"not read: '{name}'" in line for line in remarks.lines())

@@ -14,7 +14,7 @@ from ase.io import read, write
 from refusals import refused
 
 from dp_sim.structures.reading.read import read_file
-from dp_sim.structures.stated import check_occupancy, notes_of, stated_charge, stated_multiplicity
+from dp_sim.structures.stated import check_occupancy, notes_of, refuse_state, stated_charge, stated_multiplicity
 
 #: 1CBN, residue 25 (openmm/openmm #2077).
 ALTERNATES = """\
@@ -310,3 +310,44 @@ def test_a_structure_read_by_ase_alone_is_refused_all_the_same(tmp_path):
         check_structure(read(tmp_path / "1cbn.pdb", index=0))
     with refused("cell-placeholder"):
         check_structure(read(tmp_path / "nmr.pdb", index=0))
+
+
+@pytest.mark.parametrize(
+    ("comment", "charge", "multiplicity"),
+    [
+        ("Charge: +1", 1, None),
+        ("charge +1", 1, None),
+        ("H3O+  charge -1 multiplicity 1", -1, 1),
+        ("total charge: 1, Mult: 1", 1, 1),
+        ("optimised, charge 1+", 1, None),
+        ("Charge = -1", -1, None),
+        ("Coordinates from ORCA-job opt E -76.327", None, None),
+        ("partial charges from RESP", None, None),
+        ("discharge 3", None, None),
+    ],
+)
+def test_charge_and_spin_in_free_text(tmp_path, comment, charge, multiplicity):
+    """As people write them in plain XYZ, where ASE keeps words as flags."""
+    ion = one(tmp_path, "ion.xyz", f"2\n{comment}\nO 0 0 0\nH 0 0 1\n")
+    assert stated_charge(ion) == charge
+    if multiplicity is not None:
+        assert stated_multiplicity(ion) == multiplicity
+    if charge is not None:
+        with refused("charge-unsupported", f"{charge:+d}"):
+            refuse_state(ion)
+
+
+def test_two_numbers_in_a_comment_line_are_named(tmp_path):
+    """They could be a charge and a multiplicity, as in input of Gaussian, or anything."""
+    (note,) = notes_of(one(tmp_path, "pair.xyz", "2\n-1 2\nO 0 0 0\nO 0 0 1.3\n"))
+    assert "'-1 2'" in note
+    assert "charge=-1" in note
+    assert not notes_of(one(tmp_path, "neutral.xyz", "2\n0 1\nO 0 0 0\nO 0 0 1.3\n"))
+
+
+def test_a_cell_of_zeros_is_called_what_it_is(tmp_path):
+    content = (
+        "CRYST1    0.000    0.000    0.000  90.00  90.00  90.00 P 1           1\n" + PLACEHOLDER.partition("\n")[2]
+    )
+    (note,) = [note for note in notes_of(one(tmp_path, "zero.pdb", content)) if "CRYST1" in note]
+    assert "0 x 0 x 0" in note

@@ -43,10 +43,7 @@ def tell_model(names: Sequence[str], *, chosen_by_option: bool, needed: str) -> 
     InputError
         There is nothing but a model.
     """
-    at = next(
-        (number for number, name in enumerate(names) if Path(name).suffix in MODEL_SUFFIXES or is_archive(Path(name))),
-        None,
-    )
+    at = next((number for number, name in enumerate(names) if looks_like_a_model(Path(name))), None)
     if at is None and not chosen_by_option:
         at = 0  # a model by its place, which opening it will tell
     models = [] if at is None else [names[at]]
@@ -54,3 +51,8 @@ def tell_model(names: Sequence[str], *, chosen_by_option: bool, needed: str) -> 
     if not others:
         raise InputError("argument-missing", f"{needed}, got only {names[0]}; the model may be given with -m")
     return models, others
+
+
+def looks_like_a_model(path: Path) -> bool:
+    """Tell by its name or content whether a file is a model."""
+    return path.suffix in MODEL_SUFFIXES or is_archive(path)

@@ -181,5 +181,33 @@ class _RecipeCommand(TyperCommand):
     """A command whose errors about a value name the --config file that gave it."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        with naming_config(ctx):
-            return super().parse_args(ctx, args)
+        ctx.allow_extra_args = True  # refused below, with what to do
+        try:
+            with naming_config(ctx):
+                left = super().parse_args(ctx, args)
+        except typer.TyperException as error:
+            if "Missing argument" not in error.format_message():
+                raise
+            raise InputError("argument-missing", f"{error.format_message()} {_USAGE.format(self.name)}") from error
+        if ctx.args and not ctx.resilient_parsing:
+            wanted = [param.name for param in self.params if param.param_type_name == "argument"]
+            raise _too_many(
+                str(self.name),
+                [str(ctx.params[name]) for name in wanted],
+                [str(extra) for extra in ctx.args],
+                model_among="model" in wanted,
+            )
+        return left
+
+
+#: How structures and models are given.
+_USAGE = "-m takes the model: dp-sim {} STRUCTURE -m MODEL"
+
+
+def _too_many(command: str, taken: list[str], extra: list[str], *, model_among: bool) -> InputError:
+    """Make the error for an argument too many: often the model, which stands without its option."""
+    from dp_sim.cli.support.either_order import looks_like_a_model
+
+    models = [] if model_among else [name for name in (*taken, *extra) if looks_like_a_model(Path(name))]
+    advice = f"the model is given as -m {models[0]}" if models else "settings are given as options, with their names"
+    return InputError("argument-unexpected", f"'{extra[0]}' is one argument too many for {command}; {advice}")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dp_sim.cli.support.either_order import looks_like_a_model
 from dp_sim.errors import InputError
 
 if TYPE_CHECKING:
@@ -74,6 +75,10 @@ def _found(file: Path, index: str, name: str) -> list[Atoms]:
     if not file.is_file():
         raise InputError(
             "file-missing", f"there is no structure file {file}; give the path of a file that ASE can read"
+        )
+    if looks_like_a_model(file):
+        raise InputError(
+            "structure-is-model", f"{file} is a model, and stands where a structure is wanted; give it as -m {file}"
         )
     if file.stat().st_size == 0:
         raise InputError("file-empty", f"the structure file {file} is empty; give one with a structure")

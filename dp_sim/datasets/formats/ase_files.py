@@ -10,7 +10,7 @@ from typing import Any
 from dp_sim.config.label_keys import LabelKeys
 from dp_sim.datasets.formats import vasp
 from dp_sim.datasets.frames import Frame
-from dp_sim.datasets.label_reading.of_atoms import frame_from_atoms
+from dp_sim.datasets.label_reading.of_atoms import frame_from_atoms, unconverged
 from dp_sim.datasets.remarks import Remarks
 from dp_sim.errors import InputError
 
@@ -22,7 +22,7 @@ def split_source(source: str) -> tuple[str, str]:
 
 
 def read_ase(source: str, keys: LabelKeys, remarks: Remarks) -> Iterator[Frame]:
-    """Read the frames of a file with ASE, one at a time; VASP steps that did not converge are left out.
+    """Read the frames of a file with ASE, one at a time; steps that did not converge are left out.
 
     Parameters
     ----------
@@ -47,6 +47,9 @@ def read_ase(source: str, keys: LabelKeys, remarks: Remarks) -> Iterator[Frame]:
     for number, atoms in enumerate(_images(path, index, source, remarks)):
         if converged is not None and number < len(converged) and not converged[number]:
             remarks.decide(vasp.LEFT_OUT)
+            continue
+        if said := unconverged(atoms):
+            remarks.decide(f"left out: {said} says that the electronic steps did not converge")
             continue
         yield frame_from_atoms(atoms, f"{source}, frame {number}", keys, remarks)
 

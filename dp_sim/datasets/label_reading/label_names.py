@@ -28,6 +28,10 @@ _ENERGY_EV, _ENERGY_SHARE = 1e-5, 1e-7
 _ARRAY_EV, _ARRAY_SHARE = 1e-5, 1e-4
 #: A name that contains one of these looks like a label.
 _LABEL_LIKE = re.compile(r"energ|force|virial|stress", re.IGNORECASE)
+#: So does one of these, of a quantity that no model here learns: the negative of forces, moments, second derivatives.
+_OTHER_LABEL = re.compile(
+    r"gradient|dipole|quadrupole|polari[sz]ab|hessian|(?<!initial_)(?:charges|magmoms?)$", re.IGNORECASE
+)
 #: A name that looks like a label but contains one of these is another quantity.
 _OTHER_QUANTITY = re.compile(
     r"per|atom|weight|sigma|std|err|unc|var|form|coh|bind|hull|ads|int|kin|corr|shift|unit|max|min|rms|norm|zero|kind",
@@ -67,12 +71,17 @@ def is_named(key: str, label: str) -> bool:
 
 def looks_like_label(key: str) -> bool:
     """Tell whether `key` might be taken for a label."""
-    return bool(_LABEL_LIKE.search(key))
+    return bool(_LABEL_LIKE.search(key) or _OTHER_LABEL.search(key))
+
+
+def is_gradient(key: str) -> bool:
+    """Tell whether `key` names the gradient of the energy, which is the negative of the forces."""
+    return bool(re.search(r"gradients?$|^gradients?", key, re.IGNORECASE))
 
 
 def may_be_meant(key: str) -> bool:
     """Tell whether to suggest an unknown name that looks like a label; energy_per_atom, for example, is no energy."""
-    return looks_like_label(key) and not _OTHER_QUANTITY.search(_LABEL_LIKE.sub("", key))
+    return bool(_LABEL_LIKE.search(key)) and not _OTHER_QUANTITY.search(_LABEL_LIKE.sub("", key))
 
 
 def pick(label: str, found: Mapping[str, Any], keys: LabelKeys, name: str) -> tuple[NamedLabel | None, list[str]]:

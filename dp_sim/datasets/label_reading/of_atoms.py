@@ -15,11 +15,19 @@ from dp_sim.datasets.label_reading.label_names import NamedLabel
 from dp_sim.datasets.label_reading.stated_units import scale_of, scales, unit_label
 from dp_sim.datasets.label_reading.weights import read_weights, weight_label
 from dp_sim.datasets.remarks import UNREAD, Remarks
-from dp_sim.errors import InputError
+from dp_sim.errors import InputError, shown
 from dp_sim.structures import stated
+from dp_sim.structures.words import stated_in_words
 
 #: Values of config_type that mark an isolated atom.
 _ISOLATED = ("isolatedatom", "isolatedatoms")
+#: Names that say whether the electronic steps converged, and the values that say no.
+_CONVERGED = frozenset(
+    prefix + word
+    for prefix in ("", "is", "scf", "dft", "electronic", "energy", "calc", "wavefunction")
+    for word in ("converged", "convergence")
+) | {"convergedscf", "convergedelectronic", "scfconv", "scfstatus"}
+_NO = frozenset(("f", "false", "0", "0.0", "no", "n", "failed", "unconverged", "not converged", "not_converged"))
 #: Results of a calculator in ASE that belong to atoms, not to the frame.
 _PER_ATOM = ("forces", "energies", "stresses")
 
@@ -63,6 +71,14 @@ def frame_from_atoms(atoms: Any, name: str, keys: LabelKeys | None = None, remar
         isolated=is_isolated(atoms),
     )
     return without_weightless_labels(frame, remarks)
+
+
+def unconverged(atoms: Any) -> str:
+    """Return the entry of a frame that says that its electronic steps did not converge, `converged=F`; else empty."""
+    for key, value in atoms.info.items():
+        if label_names.plain_name(key) in _CONVERGED and str(value).strip().lower() in _NO:
+            return f"{key}={value}"
+    return ""
 
 
 def is_isolated(atoms: Any) -> bool:
@@ -206,12 +222,17 @@ class _Labels:
         for key in (*self.of_frame, *self.of_atoms):
             if key in self.read or unit_label(key) or weight_label(key) or not label_names.looks_like_label(key):
                 continue
-            self.remarks.decide(f"{UNREAD}{key}'")
+            opposite = (
+                " (the negative of forces: write forces to train on them)" if label_names.is_gradient(key) else ""
+            )
+            self.remarks.decide(f"{UNREAD}{key}'{opposite}")
         for key, value in self.of_frame.items():
             if label_names.plain_name(key) in ("unit", "units"):
                 self.remarks.decide(f"not read: '{key}' = {value}: labels are taken for eV and Angstrom")
             elif key.lower() in (*stated.CHARGE_KEYS, *stated.MULTIPLICITY_KEYS):
                 self.remarks.count_unmodelled(key, str(value))
+        for key, value in stated_in_words(self.atoms.info).items():
+            self.remarks.count_unmodelled(key, value)
 
 
 def _called(label: str, key: str) -> str:
@@ -222,4 +243,6 @@ def _numbers(value: Any, what: str) -> np.ndarray:
     try:
         return np.asarray(value, dtype=float)
     except (TypeError, ValueError):
-        raise InputError("label-not-numbers", f"{what} must hold numbers, got {value!r}; correct the label") from None
+        raise InputError(
+            "label-not-numbers", f"{what} must hold numbers, got {shown(value)}; correct the label"
+        ) from None

@@ -11,7 +11,7 @@ import numpy as np
 
 from dp_sim.datasets.frames import Weights
 from dp_sim.datasets.label_reading.label_names import plain_name
-from dp_sim.errors import InputError
+from dp_sim.errors import InputError, shown
 
 _WEIGHT_KEY = re.compile(
     r"^(?:config)?(?:(energy|forces?|virials?|stress(?:es)?)(atomic)?)?weights?$|^(?:ref)?(forces?)(atomic)weights?$"
@@ -78,9 +78,11 @@ def _weight(value: Any, label: str, atoms: int, what: str) -> Any:
     try:
         weight = np.asarray(value, dtype=float)
     except (TypeError, ValueError):
-        raise InputError("weight-bad", f"{what} must be a number, got {value!r}; correct the weight") from None
+        raise InputError("weight-bad", f"{what} must be a number, got {shown(value)}; correct the weight") from None
     if not np.isfinite(weight).all() or (weight < 0).any():
-        raise InputError("weight-bad", f"{what} must be finite and not negative, got {value!r}; correct the weight")
+        raise InputError(
+            "weight-bad", f"{what} must be finite and not negative, got {shown(value)}; correct the weight"
+        )
     if weight.size == 1:
         return float(weight.ravel()[0])
     if label == "forces" and weight.size == atoms:

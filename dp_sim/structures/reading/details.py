@@ -11,6 +11,7 @@ from ase import Atoms
 from dp_sim.errors import InputError
 from dp_sim.structures.reading.deuterium import set_masses
 from dp_sim.structures.stated import add_note
+from dp_sim.structures.words import unread_pair
 
 #: Formats whose files may state a total charge in a line of its own, which ASE skips -> pattern of that line.
 _CHARGE_LINES = {
@@ -43,6 +44,14 @@ def complete(structures: list[Atoms], file: Path, kind: str) -> None:
     """
     if kind in _CHARGE_LINES:
         _add_stated_state(structures, _text(file), kind)
+    for atoms in structures:
+        if pair := unread_pair(atoms.info):
+            charge, multiplicity = pair.split()
+            add_note(
+                atoms,
+                f"its comment line '{pair}' is not read; if it is a charge and a multiplicity, write charge={charge} "
+                f"multiplicity={multiplicity}",
+            )
     for one_kind, complete_one in _OWN.items():
         if one_kind == kind:
             complete_one(structures, _text(file), str(file))

@@ -129,7 +129,8 @@ def _set_cell(atoms: Atoms, cell: list[float] | None, space_group: str) -> None:
     if cell is None:
         return
     if all(length <= 1.0 for length in cell[:3]):
-        add_note(atoms, "its CRYST1 of 1 x 1 x 1 Angstrom is the format's placeholder for 'no cell': not periodic")
+        lengths = " x ".join(f"{length:g}" for length in cell[:3])
+        add_note(atoms, f"its CRYST1 of {lengths} Angstrom is a placeholder for 'no cell': not periodic")
         return
     atoms.set_cell(Cell.new(cell))
     atoms.pbc = True

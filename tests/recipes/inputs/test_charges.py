@@ -6,6 +6,7 @@ from ase import Atoms
 from ase.build import molecule
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
+from ase.constraints import FixLinearTriatomic
 from random_model import write_random_model
 from refusals import refused
 
@@ -130,3 +131,18 @@ def test_momenta_of_fixed_atoms_are_taken_away_and_told_of(tmp_path, caplog):
     assert "1 fixed atoms had momenta" in caplog.text
     assert "1 fixed atoms had momenta" in (tmp_path / "nve" / "report.html").read_text()
     assert result.provenance["notes"] == ["1 fixed atoms had momenta in the structure, which were taken away"]
+
+
+def test_constraints_that_the_structure_does_not_obey_are_told_of_with_what_they_cost(tmp_path, caplog):
+    """A bent molecule held linear: the optimiser moves it there at its first step, uphill."""
+    bent = Atoms("ArArAr", [[0, 0, 0], [1.12, 0, 0], [-0.7, 0.9, 0]])
+    bent.set_constraint(FixLinearTriatomic(triples=[(1, 0, 2)]))
+    result = optimize(bent, LennardJones(sigma=1.0, epsilon=1.0, rc=100.0), out=tmp_path / "opt", progress=False)
+    (note,) = [note for note in result.provenance["notes"] if "FixLinearTriatomic" in note]
+    jump = result.energies_eV[1] - result.energies_eV[0]
+    assert jump > 0.01
+    assert f"{jump:+.3f} eV" in note
+    assert note in caplog.text
+    assert note in (tmp_path / "opt" / "report.html").read_text()
+    bent.positions[2] = [-1.12, 0, 0]
+    assert "notes" not in optimize(bent, LennardJones(sigma=1.0, epsilon=1.0, rc=100.0), progress=False).provenance
