@@ -217,18 +217,17 @@ class Model:
 
         Returns
         -------
-        scipy.sparse.csr_array
-            (3R, 3N) eV/Angstrom^2: zero between atoms that have no neighbour in common.
+        scipy.sparse.bsr_array
+            (3R, 3N) in blocks of 3 x 3, eV/Angstrom^2: none between atoms that have no neighbour in common.
         """
         members = self.member_hessians(atoms, indices)
-        return sum(members[1:], start=members[0]) / len(members)
+        return members[0] if len(members) == 1 else sum(members[1:], start=members[0]) / len(members)
 
     def member_hessians(self, atoms: Structure, indices: Sequence[int] | None = None) -> list[Any]:
         """Compute `sparse_hessian` of each member of a committee."""
         batch, pairs = self.prepare(atoms)
         rows = rows_of(indices, len(batch.species))
-        members = [member.rows(batch, pairs, rows).tocsr() for member in self.second_derivatives]
-        return [0.5 * (member + member.T) if indices is None else member for member in members]  # symmetric to the bit
+        return [member.rows(batch, pairs, rows) for member in self.second_derivatives]
 
     def hessian_product(self, atoms: Structure, vectors: np.ndarray) -> np.ndarray:
         """Multiply vectors by the Hessian of one structure, which is never formed.

@@ -56,8 +56,9 @@ INLINE void own_curvature(const Jets& jets, const double* scale, const double* d
     along += unit[k] * (y2 - 2.0 * h1[k]), across += unit[k] * h1[k];
   }
   for (int a = 0; a < 3; ++a)
-    for (int b = 0; b < 3; ++b)
-      out[a][b] = (along - across) * unit[a] * unit[b] + (a == b ? across : 0.0) + h1[a] * unit[b] + h1[b] * unit[a];
+    for (int b = 0; b <= a; ++b)  // symmetric to the bit
+      out[a][b] = out[b][a] =
+          (along - across) * unit[a] * unit[b] + (a == b ? across : 0.0) + h1[a] * unit[b] + h1[b] * unit[a];
 }
 
 inline const Sum<double>& sum_of(const Part<double>& part) {
