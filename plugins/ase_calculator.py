@@ -69,7 +69,20 @@ class DPCalculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Fill `results`. All properties come from one evaluation, so that none has to be computed later."""
+        """Fill `results` with all properties, whichever are asked for: they come from one evaluation.
+
+        Parameters
+        ----------
+        atoms
+            The structure; None: the one that the calculator saw last.
+        properties, system_changes
+            As ASE passes them.
+
+        Raises
+        ------
+        InputError
+            As the class says of the atoms.
+        """
         super().calculate(atoms, properties, system_changes)
         self._accept(self.atoms)
         # Stress is a derivative per volume: only a cell that is periodic along all three axes has one.

@@ -217,7 +217,22 @@ def _python_force(content: bytes, device: str) -> openmm.Force:
 
 
 def working_backend(model: Model, species: Tensor, *, portable: bool = False) -> str:
-    """Choose "torchscript" if a TorchForce of up to three atoms passes the self-check, else "python"; log why."""
+    """Choose a backend for `create_force`, and log why.
+
+    Parameters
+    ----------
+    model
+        The model.
+    species
+        (n,) int64, species of the atoms that it describes; the self-check takes up to three of them.
+    portable
+        As for `create_force`.
+
+    Returns
+    -------
+    str
+        "torchscript" if a TorchForce passes `check_one_step`, else "python".
+    """
     try:
         check_one_step(scripted_potential(model, species[:3], portable=portable), len(species[:3]))
     # Any exception: a plugin built for another torch fails in whatever way the mismatch brings about.
@@ -229,7 +244,14 @@ def working_backend(model: Model, species: Tensor, *, portable: bool = False) ->
 
 
 def check_one_step(content: bytes, n_atoms: int) -> None:
-    """Compare one step of a TorchForce with the module in Python: a few atoms in a row, on the platform Reference.
+    """Compare one step of a TorchForce with the module in Python: atoms in a row, on the platform Reference.
+
+    Parameters
+    ----------
+    content
+        The module, from `scripted_potential`.
+    n_atoms
+        How many atoms it describes.
 
     Raises
     ------

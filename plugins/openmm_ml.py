@@ -74,11 +74,22 @@ class DPSimPotentialImpl:
         periodic: bool | None = None,
         linkAtomDistances: object = None,
     ) -> None:
-        """Add the force for createSystem and createMixedSystem; backend and periodic as in `create_force`.
+        """Add the force of the model; OpenMM-ML calls this from createSystem and createMixedSystem.
 
-        The force is periodic where the topology has a box or another force of the System is periodic.
-
-        `linkAtomDistances` is an option of the embedding, which passes it on. The model does not use it.
+        Parameters
+        ----------
+        topology, system
+            Of the whole System; the force is added to it.
+        atoms
+            Indices of the particles that the model describes; None: all of them.
+        forceGroup
+            Of the force.
+        backend
+            As for `create_force`.
+        periodic
+            As for `create_force`; None: whether the topology has a box or another force of the System is periodic.
+        linkAtomDistances
+            An option of OpenMM-ML's embedding, which passes it on; the model does not use it.
         """
         from dp_sim.plugins.openmm_force import create_force
 

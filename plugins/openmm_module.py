@@ -33,7 +33,10 @@ class DifferentiatedForces(torch.nn.Module):
     def forward(
         self, positions: Tensor, species: Tensor, cell: Tensor, system: Tensor, pairs: tuple[Tensor, Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """Compute atomic energies (n,), eV, and forces (n, 3), eV/Angstrom, from the fields of batch and pairs."""
+        """Compute atomic energies (n,), eV, and forces (n, 3), eV/Angstrom.
+
+        The arguments are the fields of AtomicBatch, and those of NeighborList as a tuple (dp_sim.structures.batch).
+        """
         x = positions.detach().requires_grad_(True)
         atomic = self.potential(x, species, cell, system, pairs[0], pairs[1], pairs[2])
         gradient = torch.autograd.grad([atomic.sum()], [x])[0]
@@ -52,7 +55,7 @@ class CompiledForces(torch.nn.Module):
     def forward(
         self, positions: Tensor, species: Tensor, cell: Tensor, system: Tensor, pairs: tuple[Tensor, Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """Compute the same as DifferentiatedForces."""
+        """Compute atomic energies (n,), eV, and forces (n, 3), eV/Angstrom, as DifferentiatedForces does."""
         if positions.device.type != "cpu":
             return self.differentiated(positions, species, cell, system, pairs)
         atomic, forces, _ = self.compiled.energies_and_forces(  # type: ignore[operator]
@@ -129,6 +132,11 @@ class OpenMMPotential(torch.nn.Module):
             (N, 3) nm.
         box_vectors
             (3, 3) nm in rows; None: not periodic.
+
+        Raises
+        ------
+        RuntimeError
+            Another number of particles, a position or an energy that is not finite; the message begins with MARK.
         """
         described = positions.detach()
         if self.select:
@@ -178,7 +186,13 @@ def model_message(error: Exception) -> str:
 
 
 def scripted_potential(model: Model, species: Tensor, atoms: Tensor | None = None, *, portable: bool = False) -> bytes:
-    """Write `OpenMMPotential` as a TorchScript file in memory; it shares nothing with `model`."""
+    """Script an `OpenMMPotential`, with the parameters of that class.
+
+    Returns
+    -------
+    bytes
+        A TorchScript file; it shares nothing with `model`.
+    """
     buffer = io.BytesIO()
     torch.jit.save(torch.jit.script(OpenMMPotential(model, species, atoms, portable=portable).eval()), buffer)
     return buffer.getvalue()

@@ -21,9 +21,17 @@ def _spread(parts: Sequence[Tensor | None]) -> Tensor | None:
 
 
 def combine(outputs: Sequence[ModelOutput]) -> ModelOutput:
-    """Combine outputs of the members for the same batch into means and standard deviations over members (ddof=1).
+    """Combine the outputs of all members for one batch.
 
-    The output of a single member is returned as it is, without a standard deviation.
+    Parameters
+    ----------
+    outputs
+        One for each member, all for the same batch.
+
+    Returns
+    -------
+    ModelOutput
+        Means, and standard deviations over the members (ddof=1). The output of a single member is returned as it is.
     """
     if len(outputs) == 1:
         return outputs[0]

@@ -168,7 +168,20 @@ def closest_approach(training: dict[str, Any]) -> float:
 
 
 def make_knots(spacing: float, dense_end: float) -> Tensor:
-    """Make knots in s (1/Angstrom): equal segments from zero to at least `dense_end`, then increasingly wide ones."""
+    """Make the knots of a table.
+
+    Parameters
+    ----------
+    spacing
+        Width of the segments from s = 0 to at least `dense_end`, 1/Angstrom.
+    dense_end
+        1/Angstrom; from there on each segment is wider than the one before by RATIO.
+
+    Returns
+    -------
+    (K,) tensor
+        1/Angstrom, ascending, up to two atoms on one spot.
+    """
     uniform = torch.arange(int(-(-dense_end // spacing)) + 1, dtype=torch.float64) * spacing
     knots = uniform.tolist()
     ratio = max(RATIO, 1.0 + spacing / knots[-1])
@@ -188,7 +201,6 @@ class _EmbeddingFunction:
 
     def __call__(self, s: Tensor) -> list[Tensor]:
         center = torch.full_like(s, self.species, dtype=torch.int64)
-
         s = s.detach().requires_grad_(True)
         g = self.net(self.environment.net_input(s, center)) * self.factor
         slope = _row_derivative(g, s)

@@ -84,7 +84,13 @@ class Model:
 
     @property
     def module(self) -> torch.jit.ScriptModule:
-        """Scripted potential of a model that is no committee."""
+        """Scripted potential of a model that is no committee.
+
+        Raises
+        ------
+        ValueError
+            It is a committee.
+        """
         if len(self.modules) > 1:
             raise ValueError(f"this is a committee of {len(self.modules)} models: use .modules")
         return self.modules[0]
@@ -356,7 +362,7 @@ class Model:
 
 
 def _as_iterable(given: Any) -> Iterable[Structure]:
-    """Put a single structure into a list; so too what is no structure, which the checks then name."""
+    """Put a single structure into a list; also anything else that is no group, which the checks then refuse by name."""
     is_group = isinstance(given, Iterable) and not isinstance(given, str) and not hasattr(given, "positions")
     return given if is_group else [given]
 
@@ -370,7 +376,7 @@ def _batches(named: Iterable[tuple[Structure, str]]) -> Iterator[list[tuple[Stru
     batch: list[tuple[Structure, str]] = []
     atoms = 0
     for structure, name in named:
-        size = len(getattr(structure, "numbers", ()))  # none: the check of the batch names what has none
+        size = len(getattr(structure, "numbers", ()))  # what has no numbers is refused when its batch is prepared
         if batch and atoms + size > ATOMS_AT_ONCE:
             yield batch
             batch, atoms = [], 0

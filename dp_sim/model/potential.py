@@ -72,12 +72,30 @@ class Potential(torch.nn.Module):
         neighbor: Tensor,
         shift: Tensor,
     ) -> Tensor:
-        """Compute atomic energies (N,), eV, float64, from the fields of AtomicBatch and NeighborList."""
+        """Compute atomic energies (N,), eV, float64.
+
+        The arguments are the fields of AtomicBatch and NeighborList (dp_sim.structures.batch), in their order.
+        """
         return self.model(AtomicBatch(positions, species, cell, system), NeighborList(center, neighbor, shift))
 
     @torch.jit.export
     def neighbors(self, positions: Tensor, cell: Tensor, pbc: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Find the pairs i, j, shift of one system: positions (N, 3), cell (3, 3), Angstrom, pbc (3,) bool."""
+        """Find the pairs of one system.
+
+        Parameters
+        ----------
+        positions
+            (N, 3) Angstrom.
+        cell
+            (3, 3) Angstrom, rows are lattice vectors.
+        pbc
+            (3,) bool.
+
+        Returns
+        -------
+        center, neighbor, shift
+            The fields of NeighborList.
+        """
         pairs = self.search(positions, cell, pbc)
         return pairs.center, pairs.neighbor, pairs.shift
 
@@ -85,7 +103,16 @@ class Potential(torch.nn.Module):
     def atomic_energies(self, positions: Tensor, species: Tensor, cell: Tensor, pbc: Tensor) -> Tensor:
         """Compute atomic energies (N,), eV, float64, of one system, neighbour search included.
 
-        Differentiable in positions (N, 3) and cell (3, 3), Angstrom, any number of times; species (N,), pbc (3,) bool.
+        Parameters
+        ----------
+        positions
+            (N, 3) Angstrom; the energies are differentiable in it any number of times.
+        species
+            (N,) int64, index into the model's species.
+        cell
+            (3, 3) Angstrom, rows are lattice vectors; differentiable as the positions are.
+        pbc
+            (3,) bool.
         """
         system = torch.zeros_like(species)
         pairs = self.search(positions, cell, pbc)
