@@ -32,6 +32,8 @@ class DPCalculator(Calculator):
         Of the model, for files; default "cpu".
     dtype
         "float32" or "float64", for files; default: as trained. The geometry is float64 either way.
+    stress_of_slabs
+        Give the stress of a slab or a wire too, per volume of its cell with the vacuum.
 
     Warns
     -----
@@ -51,10 +53,18 @@ class DPCalculator(Calculator):
     # Charges and magnetic moments do not enter: a change of them leaves the results valid.
     ignored_changes: ClassVar[set[str]] = set(stated.ATOMIC_STATE)
 
-    def __init__(self, model: ModelSource, device: str | None = None, dtype: str | None = None) -> None:
+    def __init__(
+        self,
+        model: ModelSource,
+        device: str | None = None,
+        dtype: str | None = None,
+        *,
+        stress_of_slabs: bool = False,
+    ) -> None:
         super().__init__()
         #: Arrays of the structure that are not used, of which the user has been told.
         self.told_unused: set[str] = set()
+        self.stress_of_slabs = stress_of_slabs
         self.model = as_model(model, device=device, dtype=dtype)
         # What ASE writes into databases and trajectories to say what computed a number.
         self.parameters.update(
@@ -85,8 +95,9 @@ class DPCalculator(Calculator):
         """
         super().calculate(atoms, properties, system_changes)
         self._accept(self.atoms)
-        # Stress is a derivative per volume: only a cell that is periodic along all three axes has one.
-        with_stress = bool(self.atoms.pbc.all())
+        # Stress is a derivative per volume, which only a cell that is periodic along all three axes has by itself.
+        slab = self.stress_of_slabs and self.atoms.pbc.any() and self.atoms.cell.rank == 3
+        with_stress = bool(self.atoms.pbc.all() or slab)
         output = self.model.evaluate(self.atoms, forces=True, virial=with_stress)
         energy = output.energy.item()
         self.results = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.constraints import FixAtoms
+from ase.constraints import FixAtoms, FixSymmetry
 from numpy.typing import NDArray
 
 from dp_sim.errors import InputError, first_line
@@ -57,8 +57,15 @@ def largest_force(atoms: Atoms) -> float:
     return float(np.linalg.norm(atoms.get_forces(), axis=1).max())
 
 
-def mobile_atoms(atoms: Atoms) -> NDArray[np.intp]:
+def mobile_atoms(atoms: Atoms, *, but_symmetry: bool = False) -> NDArray[np.intp]:
     """Find the indices of the atoms that may move.
+
+    Parameters
+    ----------
+    atoms
+        The structure.
+    but_symmetry
+        Leave `FixSymmetry` out of account: it holds no atom by itself.
 
     Raises
     ------
@@ -67,6 +74,8 @@ def mobile_atoms(atoms: Atoms) -> NDArray[np.intp]:
     """
     fixed: set[int] = set()
     for constraint in atoms.constraints:
+        if but_symmetry and isinstance(constraint, FixSymmetry):
+            continue
         if not isinstance(constraint, FixAtoms):
             raise InputError(
                 "constraint-unsupported",

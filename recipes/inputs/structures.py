@@ -32,6 +32,7 @@ def check_structure(atoms: Any, name: str = "the structure") -> Atoms:
         Not an `ase.Atoms`, or one that `dp_sim.structures.checks` refuses: no atoms, positions or cell not finite,
         periodic axes that span no volume, two atoms on one spot, or so many in so small a cell that no memory holds
         the pairs. Sites that are filled in part or by several elements; the placeholder of PDB files for a cell.
+        Constraints on atoms that it does not have.
     """
     if not isinstance(atoms, Atoms):
         raise InputError(
@@ -46,7 +47,24 @@ def check_structure(atoms: Any, name: str = "the structure") -> Atoms:
     structure.check_distances(distances, center, neighbor, name)
     copy = atoms.copy()
     restore_constraints(copy)
+    _check_constraints(copy, name)
     return copy
+
+
+def _check_constraints(atoms: Atoms, name: str) -> None:
+    """Refuse constraints on atoms that the structure does not have."""
+    for one in atoms.constraints:
+        try:
+            indices = np.asarray(one.get_indices())
+        except (AttributeError, NotImplementedError, TypeError):  # a constraint that names no atoms
+            continue
+        if indices.dtype.kind == "i" and ((indices >= len(atoms)) | (indices < -len(atoms))).any():
+            outside = indices[(indices >= len(atoms)) | (indices < -len(atoms))]
+            raise InputError(
+                "constraint-index",
+                f"{name} has {len(atoms)} atoms, numbered from 0, and its constraint {type(one).__name__} names atom "
+                f"{outside[0]}; correct the constraint",
+            )
 
 
 def _refuse_placeholder_cell(atoms: Atoms, name: str) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from dp_sim.config.recipe import RecipeSettings, setting
-from dp_sim.errors import InputError
+from dp_sim.errors import InputError, choose
 
 #: Ways to count vibrations in thermochemistry; see `dp_sim.recipes.static.thermochemistry`.
 THERMO_METHODS = ("auto", "ideal-gas", "quasi-rrho", "raised", "harmonic")
@@ -22,19 +22,12 @@ class EvalSettings(RecipeSettings):
 
 
 class OptSettings(RecipeSettings):
-    """Relax the positions, and the cell if asked, until no force exceeds fmax."""
+    """Relax the positions, and the cell if asked, until forces and stress are below their bounds."""
 
     recipe: ClassVar[str] = "opt"
     function: ClassVar[str] = "dp_sim.recipes.static.opt:optimize"
 
-    fmax: float = setting(
-        0.01,
-        "Largest force to be left",
-        unit="eV/Å",
-        gt=0,
-        may_change=True,
-        detail="With `cell` the bound holds for the generalised forces on the cell too.",
-    )
+    fmax: float = setting(0.01, "Largest force on an atom to be left", unit="eV/Å", gt=0, may_change=True)
     steps: int = setting(
         500,
         "Most steps to take",
@@ -43,16 +36,46 @@ class OptSettings(RecipeSettings):
         detail="The steps of earlier sessions of a resumed run count.",
     )
     optimizer: str = setting(
-        "bfgs",
+        "auto",
         "Optimiser",
-        choices=("bfgs", "lbfgs", "fire"),
+        choices=("auto", "bfgs", "lbfgs", "precon-lbfgs", "fire", "fire2"),
         may_change=True,
-        detail="bfgs goes downhill even where the curvature is negative; lbfgs is cheaper for thousands of atoms.",
+        detail="auto: bfgs, which goes downhill even where the curvature is negative, or lbfgs above 100 atoms. "
+        "precon-lbfgs takes the fewest evaluations of crystals, but needs energies as good as its forces.",
     )
-    cell: bool = setting(
-        False, "Relax the cell too", detail="In the exponential map of `ase.filters.FrechetCellFilter`."
+    cell: bool = setting(False, "Relax the cell too, along its periodic axes")
+    cell_mask: tuple[str, ...] = setting(
+        (),
+        "Components of the strain that may change, all if not given",
+        metavar="xx,yy,zz,yz,xz,xy",
+        detail="Of xx, yy, zz, yz, xz and xy, as a list or separated by commas.",
+    )
+    keep_shape: bool = setting(
+        False, "Keep the shape of the cell", detail="The lengths that may change keep their ratio."
+    )
+    keep_volume: bool = setting(
+        False, "Keep the volume of the cell", detail="Where it is periodic along two axes, their area."
     )
     pressure_GPa: float = setting(0.0, "Pressure on the cell", unit="GPa", flags=("--pressure",))
+    smax_GPa: float | None = setting(
+        None,
+        "Largest stress to be left, beside the pressure; found from fmax if not given",
+        unit="GPa",
+        gt=0,
+        flags=("--smax",),
+        may_change=True,
+        detail="Of what the cell may relax: not of what cell_mask, keep_shape or keep_volume hold. If not given: "
+        "fmax N / V, and 0.05 GPa at most.",
+    )
+    symmetry: bool = setting(
+        False,
+        "Keep the space group",
+        detail="The structure is moved onto it first. The constraint is that of this run: the structures written are "
+        "free of it, unless they came with one.",
+    )
+    symprec_A: float | None = setting(
+        None, "Tolerance of the space group; 0.01 if not given", unit="Å", gt=0, flags=("--symprec",)
+    )
     check_minimum: bool = setting(
         False,
         "Compute the normal modes at the end; from a saddle point go on downhill",
@@ -60,12 +83,42 @@ class OptSettings(RecipeSettings):
         detail="At most three times. The cell is not part of this check.",
     )
 
+    @field_validator("cell_mask", mode="before")
+    @classmethod
+    def _separate(cls, value: Any) -> Any:
+        """Take `xx,yy` for xx and yy."""
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, (list, tuple)) or not all(isinstance(one, str) for one in texts):
+            return value
+        names = tuple(name.strip() for text in texts for name in text.split(","))
+        for name in names:
+            choose("cell_mask", name, ("xx", "yy", "zz", "yz", "xz", "xy"))
+        return names
+
     @model_validator(mode="after")
-    def _pressure_needs_a_cell(self) -> Self:
+    def _settings_of_a_cell(self) -> Self:
         if self.pressure_GPa and not self.cell:
             raise InputError(
                 "pressure-without-cell",
                 f"pressure_GPa={self.pressure_GPa} acts on the cell, which is kept; set cell to true, or leave it out",
+            )
+        for name in ("cell_mask", "keep_shape", "keep_volume", "smax_GPa"):
+            if getattr(self, name) and not self.cell:
+                raise InputError(
+                    "setting-without-cell",
+                    f"{name}={getattr(self, name)} is about a cell that relaxes, and it is kept; set cell to true, or "
+                    "leave it out",
+                )
+        if self.pressure_GPa and self.keep_volume:
+            raise InputError(
+                "pressure-without-volume",
+                f"pressure_GPa={self.pressure_GPa} acts on the volume, which keep_volume holds; leave one of them out",
+            )
+        if self.symprec_A and not self.symmetry:
+            raise InputError(
+                "setting-without-symmetry",
+                f"symprec_A={self.symprec_A} is the tolerance of a symmetry that is not asked for; set symmetry to "
+                "true, or leave it out",
             )
         return self
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.constraints import FixSymmetry
 from ase.io import read
 from numpy.typing import NDArray
 
@@ -81,12 +82,14 @@ def vibrations(
     """
     settings = VibSettings.taken_from(locals())
     atoms = prepare_atoms(atoms, calc)
-    mobile = mobile_atoms(atoms)
+    mobile = mobile_atoms(atoms, but_symmetry=True)
     weighed = with_isotopes(atoms, settings.isotopes)
     weighed.calc = atoms.calc
     with RunDirectory.of(
         settings, out, structures=[atoms], calculator=atoms.calc, overwrite=overwrite, resume=resume
     ) as run:
+        if any(isinstance(one, FixSymmetry) for one in atoms.constraints):
+            run.note("modes of every symmetry are computed: the constraint FixSymmetry holds none of them")
         if settings.relax:
             _relax(weighed, RELAX_TO * settings.fmax, run, progress)
         gradient = -weighed.get_forces()  # of fixed atoms it is zero

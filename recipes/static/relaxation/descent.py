@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ase.optimize.optimize import Optimizer
 
-from dp_sim.recipes.run.failed_evaluations import WayBack
+from dp_sim.recipes.inputs.failed_evaluations import WayBack
 from dp_sim.recipes.static.relaxation import endings
 from dp_sim.recipes.static.relaxation.endings import Ending
 from dp_sim.recipes.static.relaxation.moving import Left, Moving

@@ -82,7 +82,7 @@ class Moving:
         return float(self.target.get_potential_energy(force_consistent=self._force_consistent()))
 
     def _force_consistent(self) -> bool:
-        return "free_energy" in getattr(self.atoms.calc, "results", {})
+        return "free_energy" in getattr(self.atoms.calc, "implemented_properties", ())
 
     def volume_ratio(self) -> float:
         """Compute the volume as a share of that at the start; 1 where the cell is kept."""

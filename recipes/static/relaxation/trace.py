@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from ase.constraints import FixConstraint
 from ase.io import write
 from numpy.typing import NDArray
 
@@ -22,6 +23,8 @@ class Trace:
         What is relaxed.
     trajectory
         File of the frames, one a step; None: none.
+    constraints
+        Those of the frames: what the structure came with, where the run has set others.
 
     Attributes
     ----------
@@ -31,8 +34,10 @@ class Trace:
         Of this session: what is minimised at each step, and the work of the forces from the step before.
     """
 
-    def __init__(self, moving: Moving, trajectory: Path | None = None) -> None:
-        self.moving, self.trajectory = moving, trajectory
+    def __init__(
+        self, moving: Moving, trajectory: Path | None = None, constraints: Sequence[FixConstraint] = ()
+    ) -> None:
+        self.moving, self.trajectory, self.constraints = moving, trajectory, list(constraints)
         self.energies_eV: list[float] = []
         self.left: list[Left] = []
         self.objectives_eV: list[float] = []
@@ -85,6 +90,7 @@ class Trace:
         self.energies_eV.append(frame.get_potential_energy())
         self.left.append(left)
         frame.info |= {"fmax": left.fmax_eV_A} | ({} if left.smax_GPa is None else {"smax": left.smax_GPa})
+        frame.set_constraint(self.constraints)
         if self.trajectory is not None:
             append_frame(self.trajectory, frame)
 

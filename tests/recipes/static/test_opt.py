@@ -28,7 +28,7 @@ def test_a_lennard_jones_dimer_finds_its_minimum():
     assert dimer.get_distance(0, 1) == pytest.approx(1.3)  # the input stays as it was
 
 
-@pytest.mark.parametrize("optimizer", ["lbfgs", "bfgs", "fire"])
+@pytest.mark.parametrize("optimizer", ["lbfgs", "bfgs", "fire", "fire2", "precon-lbfgs"])
 def test_every_optimizer_reaches_the_bound(optimizer):
     result = optimize(molecule("H2O"), EMT(), optimizer=optimizer, fmax=0.005)
     assert result.converged
@@ -55,7 +55,9 @@ def test_constraints_are_kept():
 def test_too_few_steps_are_not_converged_and_say_why():
     result = optimize(molecule("H2O"), EMT(), steps=1)
     assert not result.converged
-    assert "after 1 steps and 0.01 was asked for" in result.cause
+    assert result.ended_by == "steps used up"
+    for words in (f"{result.fmax_eV_A:.4g} eV/Angstrom", "1 steps", "0.01"):
+        assert words in result.cause
 
 
 def test_the_files_tell_the_way(tmp_path):
