@@ -32,7 +32,7 @@ def optimize(
     keep_shape: bool = False,
     keep_volume: bool = False,
     pressure_GPa: float = 0.0,
-    smax_GPa: float | None = None,
+    max_stress_GPa: float | None = None,
     symmetry: bool = False,
     symprec_A: float | None = None,
     check_minimum: bool = False,
@@ -42,7 +42,7 @@ def optimize(
     progress: bool = True,
     seed: int = 0,
 ) -> OptResult:
-    """Relax a structure until no force exceeds `fmax`, and with `cell` no stress `smax_GPa`.
+    """Relax a structure until no force exceeds `fmax`, and with `cell` no stress `max_stress_GPa`.
 
     Parameters
     ----------

@@ -57,12 +57,12 @@ class OptSettings(RecipeSettings):
         False, "Keep the volume of the cell", detail="Where it is periodic along two axes, their area."
     )
     pressure_GPa: float = setting(0.0, "Pressure on the cell", unit="GPa", flags=("--pressure",))
-    smax_GPa: float | None = setting(
+    max_stress_GPa: float | None = setting(
         None,
         "Largest stress to be left, beside the pressure; found from fmax if not given",
         unit="GPa",
         gt=0,
-        flags=("--smax",),
+        flags=("--max-stress",),
         may_change=True,
         detail="Of what the cell may relax: not of what cell_mask, keep_shape or keep_volume hold. If not given: "
         "fmax N / V, and 0.05 GPa at most.",
@@ -102,7 +102,7 @@ class OptSettings(RecipeSettings):
                 "pressure-without-cell",
                 f"pressure_GPa={self.pressure_GPa} acts on the cell, which is kept; set cell to true, or leave it out",
             )
-        for name in ("cell_mask", "keep_shape", "keep_volume", "smax_GPa"):
+        for name in ("cell_mask", "keep_shape", "keep_volume", "max_stress_GPa"):
             if getattr(self, name) and not self.cell:
                 raise InputError(
                     "setting-without-cell",

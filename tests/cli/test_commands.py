@@ -291,7 +291,7 @@ def test_any_other_error_is_status_1_and_a_traceback_on_request(dp_sim, water, m
     def broken(*arguments, **options):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("dp_sim.recipes.static.opt._relax", broken)
+    monkeypatch.setattr("dp_sim.recipes.static.opt.relax_one", broken)
     outcome = dp_sim("opt", water, "--calculator", "emt", "-o", "run")
     assert (outcome.code, outcome.out) == (1, "")
     continued, said = outcome.err.splitlines()

@@ -153,10 +153,10 @@ def test_what_is_kept_of_a_run():
     used = OptSettings.check({"fmax": 0.3}).as_used()
     assert used == {
         "fmax": 0.3, "steps": 500, "optimizer": "auto", "cell": False, "cell_mask": [], "keep_shape": False,
-        "keep_volume": False, "pressure_GPa": 0.0, "smax_GPa": None, "symmetry": False, "symprec_A": None,
+        "keep_volume": False, "pressure_GPa": 0.0, "max_stress_GPa": None, "symmetry": False, "symprec_A": None,
         "check_minimum": False,
     }  # fmt: skip
-    assert OptSettings.may_change() == ("fmax", "steps", "optimizer", "smax_GPa", "check_minimum")
+    assert OptSettings.may_change() == ("fmax", "steps", "optimizer", "max_stress_GPa", "check_minimum")
     assert NPTSettings.may_change() == ("steps",)
 
 

@@ -22,28 +22,28 @@ class Left(NamedTuple):
     ----------
     fmax_eV_A
         Largest force on an atom, the constraints taken into account.
-    smax_GPa
+    stress_GPa
         Largest component of the stress, with the pressure added, that the cell could still give in to; None where the
         cell is kept.
     """
 
     fmax_eV_A: float
-    smax_GPa: float | None
+    stress_GPa: float | None
 
     def within(self, bounds: Left) -> bool:
         """Tell whether forces and stress are below the bounds."""
         return self.fmax_eV_A < bounds.fmax_eV_A and (
-            self.smax_GPa is None or bounds.smax_GPa is None or self.smax_GPa < bounds.smax_GPa
+            self.stress_GPa is None or bounds.stress_GPa is None or self.stress_GPa < bounds.stress_GPa
         )
 
     @property
     def finite(self) -> bool:
         """Tell whether these are numbers."""
-        return bool(np.isfinite(self.fmax_eV_A) and np.isfinite(self.smax_GPa or 0.0))
+        return bool(np.isfinite(self.fmax_eV_A) and np.isfinite(self.stress_GPa or 0.0))
 
     def __str__(self) -> str:
         """Return both with their units, as a phrase."""
-        stress = "" if self.smax_GPa is None else f" and the stress {self.smax_GPa:.3g} GPa"
+        stress = "" if self.stress_GPa is None else f" and the stress {self.stress_GPa:.3g} GPa"
         return f"{self.fmax_eV_A:.4g} eV/Angstrom{stress}"
 
 

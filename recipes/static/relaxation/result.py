@@ -46,10 +46,10 @@ class OptResult(Result):
         The optimiser used: what `auto` chose.
     volume_A3, stress_GPa
         Of the last structure, the stress (6,) in Voigt order; None unless the cell was relaxed.
-    smax_GPa
+    stress_left_GPa
         Largest component of the stress, with the pressure added, that the cell could still give in to; None unless the
         cell was relaxed.
-    smaxes_GPa
+    stresses_left_GPa
         (steps + 1,) the same at every step.
     pressure_GPa
         On the cell.
@@ -74,8 +74,8 @@ class OptResult(Result):
     optimizer: str
     volume_A3: float | None = None
     stress_GPa: NDArray[np.float64] | None = None
-    smax_GPa: float | None = None
-    smaxes_GPa: NDArray[np.float64] | None = None
+    stress_left_GPa: float | None = None
+    stresses_left_GPa: NDArray[np.float64] | None = None
     pressure_GPa: float = 0.0
     space_groups: tuple[str, str] | None = None
     frequencies_cm1: NDArray[np.float64] | None = None
@@ -119,7 +119,7 @@ class OptResult(Result):
         if self.volume_A3 is not None:
             quantities["volume"] = Quantity(self.volume_A3, "Angstrom^3")
             quantities["stress"] = Quantity(self.stress_GPa, "GPa")
-            quantities["stress_left"] = Quantity(self.smax_GPa, "GPa")
+            quantities["stress_left"] = Quantity(self.stress_left_GPa, "GPa")
             if self.pressure_GPa:
                 work = self.pressure_GPa / EV_PER_A3_IN_GPA * self.volume_A3
                 quantities["enthalpy"] = Quantity(self.energy_eV + work, "eV")
@@ -133,13 +133,13 @@ class OptResult(Result):
         from matplotlib.ticker import MaxNLocator
 
         labels = [("step", "energy above the last (meV)"), ("step", "fmax (eV/Å)")]
-        if self.smaxes_GPa is not None:
+        if self.stresses_left_GPa is not None:
             labels.append(("step", "stress left (GPa)"))
         figure, panels = new_panels(labels)
         for panel in panels:
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panels[0].plot(1000 * (self.energies_eV - self.energies_eV[-1]), ".-", color=COLOURS[0])
-        left = [self.fmaxes_eV_A, *([] if self.smaxes_GPa is None else [self.smaxes_GPa])]
+        left = [self.fmaxes_eV_A, *([] if self.stresses_left_GPa is None else [self.stresses_left_GPa])]
         for panel, values, colour in zip(panels[1:], left, COLOURS[1:], strict=False):
             panel.plot(values, ".-", color=colour)
             if np.all(values):  # a symmetry may make every force zero

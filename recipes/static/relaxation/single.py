@@ -31,7 +31,7 @@ from dp_sim.units import EV_PER_A3_IN_GPA
 
 TRAJECTORY = "trajectory.extxyz"
 #: The stress that is left at most where no bound is given, GPa.
-SMAX_GPA = 0.05
+MAX_STRESS_GPA = 0.05
 
 
 def relax_one(atoms: Atoms, settings: OptSettings, run: RunDirectory, *, progress: bool) -> OptResult:
@@ -82,7 +82,7 @@ def bounds_of(settings: OptSettings, atoms: Atoms) -> Left:
     if not settings.cell:
         return Left(settings.fmax, None)
     generalised = settings.fmax * len(atoms) / atoms.get_volume() * EV_PER_A3_IN_GPA
-    return Left(settings.fmax, settings.smax_GPa or min(SMAX_GPA, generalised))
+    return Left(settings.fmax, settings.max_stress_GPa or min(MAX_STRESS_GPA, generalised))
 
 
 def _of_the_cell(atoms: Atoms, trace: Trace, settings: OptSettings) -> dict[str, Any]:
@@ -91,8 +91,8 @@ def _of_the_cell(atoms: Atoms, trace: Trace, settings: OptSettings) -> dict[str,
     return {
         "volume_A3": atoms.get_volume(),
         "stress_GPa": atoms.get_stress() * EV_PER_A3_IN_GPA,
-        "smax_GPa": trace.left[-1].smax_GPa,
-        "smaxes_GPa": trace.smaxes_GPa(),
+        "stress_left_GPa": trace.left[-1].stress_GPa,
+        "stresses_left_GPa": trace.stresses_left_GPa(),
         "pressure_GPa": settings.pressure_GPa,
     }
 

@@ -63,7 +63,7 @@ class Trace:
         # The last frame is evaluated and recorded again as the first of this session.
         for frame in frames[:-1]:
             self.energies_eV.append(frame.get_potential_energy())
-            self.left.append(Left(float(frame.info["fmax"]), frame.info.get("smax")))
+            self.left.append(Left(float(frame.info["fmax"]), frame.info.get("stress_left")))
         if frames[:-1]:
             write(self.trajectory, frames[:-1], format="extxyz")
 
@@ -89,7 +89,7 @@ class Trace:
         self.objectives_eV.append(moving.objective_eV())
         self.energies_eV.append(frame.get_potential_energy())
         self.left.append(left)
-        frame.info |= {"fmax": left.fmax_eV_A} | ({} if left.smax_GPa is None else {"smax": left.smax_GPa})
+        frame.info |= {"fmax": left.fmax_eV_A} | ({} if left.stress_GPa is None else {"stress_left": left.stress_GPa})
         frame.set_constraint(self.constraints)
         if self.trajectory is not None:
             append_frame(self.trajectory, frame)
@@ -102,7 +102,7 @@ class Trace:
         """Return the largest force at each step (steps + 1,)."""
         return np.array([one.fmax_eV_A for one in self.left])
 
-    def smaxes_GPa(self) -> NDArray[np.float64] | None:
+    def stresses_left_GPa(self) -> NDArray[np.float64] | None:
         """Return the stress left at each step (steps + 1,); None where the cell is kept."""
-        stresses: Sequence[float | None] = [one.smax_GPa for one in self.left]
+        stresses: Sequence[float | None] = [one.stress_GPa for one in self.left]
         return None if None in stresses else np.array(stresses, dtype=float)
