@@ -9,10 +9,10 @@ from ase import Atoms
 from ase.constraints import FixSymmetry
 from numpy.typing import NDArray
 
+from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
 from dp_sim.recipes.inputs.forces import mobile_atoms
 from dp_sim.recipes.results.frames import evaluated_copy
 from dp_sim.recipes.run.directory import RunDirectory
-from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
 from dp_sim.recipes.run.progress import progress_bar
 from dp_sim.recipes.static.mode_analysis import analyse_modes
 from dp_sim.recipes.static.relaxation import endings
