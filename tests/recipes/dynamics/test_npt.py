@@ -13,6 +13,7 @@ from refusals import refused
 from systems_dynamics import EinsteinCrystal, IdealGas, VolumeSpring
 
 from dp_sim.recipes import run_npt
+from dp_sim.recipes.dynamics.engines.ase_engine import ASEEngine
 from dp_sim.units import EV_PER_A3_IN_GPA
 
 TEMPERATURE_K = 300.0
@@ -53,6 +54,25 @@ def test_ideal_gas(ideal_gas_run):
     assert within(result.heat_capacity_kB, N + 1 + 1.5 * N)
     assert within(result.pressure_bar, pressure / units.bar)  # <N kT / V> = p, since V is Gamma-distributed
     assert result.compressibility_per_GPa.error < 0.3 * result.compressibility_per_GPa.value
+
+
+def test_volumes_that_the_engine_does_not_sample_are_withheld(ideal_gas_run, monkeypatch):
+    """What any engine says of its own barostat, asked with the volumes after equilibration."""
+    usual, pressure, _ = ideal_gas_run
+    asked = []
+
+    def biased(volume_A3):
+        asked.append(volume_A3)
+        return "the volume is too small: use more molecules"
+
+    monkeypatch.setattr(ASEEngine, "biased_volumes", staticmethod(biased))
+    result = run_npt(
+        gas(), IdealGas(), temperature_K=TEMPERATURE_K, pressure_bar=pressure / units.bar, steps=2000,
+        timestep_fs=20, sample_every=10, progress=False,
+    )  # fmt: skip
+    assert result.cause == "the volume is too small: use more molecules"
+    assert result.density_g_cm3.cause == result.heat_capacity_kB.cause == "the volume is too small"
+    np.testing.assert_array_equal(asked[0], usual.series("volume_A3")[result.production_start : 201])
 
 
 def test_files(ideal_gas_run):

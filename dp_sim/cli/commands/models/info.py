@@ -12,6 +12,7 @@ from dp_sim.cli.support.options import QuietOption, VerboseOption, check_folder,
 from dp_sim.cli.support.panels import MODELS
 from dp_sim.cli.support.setting_options import with_options
 from dp_sim.config.label_keys import LabelKeySettings
+from dp_sim.errors import InputError
 
 #: Neighbours are counted no farther out, Angstrom: their number grows with the cube.
 LONGEST_RADIUS = 30.0
@@ -58,22 +59,10 @@ def info(
 ) -> None:
     """Show what is in a model file (species, networks, training) or in data (labels, neighbours, first settings)."""
     set_up(verbose, quiet)
-    from dp_sim.errors import InputError
     from dp_sim.files import is_archive
-    from dp_sim.model.model_file import DEEPMD_SUFFIXES
 
-    if plot is not None and plot.suffix not in PLOT_FORMATS:
-        raise InputError(
-            "plot-format-unknown",
-            f"--plot writes {', '.join(PLOT_FORMATS)}; got '{plot}': give a file name with one of these endings",
-        )
-    if plot is not None:
-        check_folder(plot)
-    if Path(source).is_file() and Path(source).suffix in DEEPMD_SUFFIXES:
-        raise InputError(
-            "model-needs-import",
-            f"{source} looks like a model of DeePMD-kit; import it first: dp-sim import {source} -o model.pt",
-        )
+    _check_plot(plot)
+    _refuse_deepmd_model(Path(source))
     keys = LabelKeySettings.check(names).label_keys()
     if not is_archive(Path(source)):
         from dp_sim.cli.commands.models.data_tables import show_data
@@ -89,6 +78,29 @@ def info(
             "option-of-data", f"--strict and names of labels are for data; {source} is a model file: leave them out"
         )
     _show_model(Path(source), plot)
+
+
+def _check_plot(plot: Path | None) -> None:
+    """Refuse a figure that cannot be written."""
+    if plot is None:
+        return
+    if plot.suffix not in PLOT_FORMATS:
+        raise InputError(
+            "plot-format-unknown",
+            f"--plot writes {', '.join(PLOT_FORMATS)}; got '{plot}': give a file name with one of these endings",
+        )
+    check_folder(plot)
+
+
+def _refuse_deepmd_model(source: Path) -> None:
+    """Refuse a model of DeePMD-kit, and say how to import it."""
+    from dp_sim.model.model_file import DEEPMD_SUFFIXES
+
+    if source.is_file() and source.suffix in DEEPMD_SUFFIXES:
+        raise InputError(
+            "model-needs-import",
+            f"{source} looks like a model of DeePMD-kit; import it first: dp-sim import {source} -o model.pt",
+        )
 
 
 def _show_model(model: Path, plot: Path | None) -> None:
