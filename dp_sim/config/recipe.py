@@ -244,6 +244,8 @@ CALL_KEYWORDS = {
     "resume": ("bool, default False", "Continue the run in `out`."),
     "progress": ("bool, default True", "Show a progress bar on a terminal."),
 }
+#: What `resume` means where a recipe cannot go on half-way.
+RESUME_STARTS_AGAIN = "Start again in `out`: this recipe does not continue half-way."
 #: Width of the lines of a docstring.
 DOCSTRING_WIDTH = 116
 
@@ -262,6 +264,8 @@ def _documentation(info: FieldInfo) -> tuple[str, str]:
 def parameters_text(settings: type[RecipeSettings], order: Sequence[str]) -> str:
     """Return the numpydoc entries of the keywords of a recipe, in the order given."""
     entries = {name: _documentation(info) for name, info in settings.model_fields.items()} | CALL_KEYWORDS
+    if not settings.resumable:
+        entries["resume"] = (CALL_KEYWORDS["resume"][0], RESUME_STARTS_AGAIN)
     wrap = functools.partial(textwrap.fill, width=DOCSTRING_WIDTH, initial_indent="    ", subsequent_indent="    ")
     return "\n".join(f"{name} : {entries[name][0]}\n{wrap(entries[name][1])}" for name in order if name in entries)
 

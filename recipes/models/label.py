@@ -73,6 +73,10 @@ def label_structures(
         An ASE calculator, a model file, or a list of model files.
     out : path or None, default None
         The file of labelled structures; None: no file.
+    overwrite : bool, default False
+        Replace an earlier file, finished or not.
+    resume : bool, default False
+        Continue an unfinished file.
 
     Returns
     -------

@@ -56,6 +56,8 @@ def test_options(commands, settings):
     options = {one.name: one for one in commands[settings.recipe].params if one.param_type_name == "option"}
     flags = {flag for one in options.values() for flag in (*one.opts, *one.secondary_opts)}
     assert flags - {"-h", "--help"} == {*FLAGS[settings], *SHARED} - WITHOUT.get(settings, set())
+    if "resume" in options:
+        assert options["resume"].help.startswith("Continue") is settings.resumable
     for name, info in settings.model_fields.items():
         if name == "seed" and "--seed" in WITHOUT.get(settings, ()):
             continue

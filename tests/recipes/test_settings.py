@@ -92,6 +92,7 @@ def test_the_docstring_explains_every_keyword(settings):
     inputs = set(inspect.signature(function_of(settings)).parameters) - set(keywords_of(settings))
     assert [name for name in documented if name not in inputs] == list(keywords_of(settings))
     assert max(map(len, section.splitlines())) <= 120
+    assert ("Start again" in words) is not settings.resumable
     assert "Raises\n------" in text.partition(section)[2]
 
 

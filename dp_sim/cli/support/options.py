@@ -63,6 +63,11 @@ ThreadsOption = Annotated[
     int | None, typer.Option(min=1, help="Processor threads to use (default: all).", rich_help_panel=RUN)
 ]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue the run in DIR.", rich_help_panel=RUN)]
+#: Of recipes that cannot go on half-way.
+StartAgainOption = Annotated[
+    bool,
+    typer.Option("--resume", help="Start again in DIR: this run does not continue half-way.", rich_help_panel=RUN),
+]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace the run in DIR.", rich_help_panel=RUN)]
 ReplaceOption = Annotated[bool, typer.Option("--overwrite", help="Replace FILE.", rich_help_panel=RUN)]
 VerboseOption = Annotated[

@@ -26,6 +26,7 @@ from dp_sim.cli.support.options import (
     QuietOption,
     ResumeOption,
     SeedOption,
+    StartAgainOption,
     StructureArgument,
     ThreadsOption,
     VerboseOption,
@@ -101,6 +102,7 @@ def add_recipe(
         inputs = Inputs([str(name) for name in given.values()]) if sort_inputs is None else sort_inputs(values)
         _run(settings, inputs, values)
 
+    shared = SHARED if settings.resumable else {**SHARED, "resume": (StartAgainOption, False)}
     keyword = inspect.Parameter.KEYWORD_ONLY
     command.__doc__ = inspect.getdoc(settings)
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -108,7 +110,7 @@ def add_recipe(
             inspect.Parameter("context", keyword, annotation=typer.Context),
             *(_argument(name, annotation) for name, annotation in arguments.items()),
             *option_parameters(settings),
-            *(inspect.Parameter(name, keyword, default=d, annotation=t) for name, (t, d) in SHARED.items()),
+            *(inspect.Parameter(name, keyword, default=d, annotation=t) for name, (t, d) in shared.items()),
         ]
     )
     app.command(settings.recipe, cls=_RecipeCommand, rich_help_panel=panel)(command)
