@@ -290,9 +290,8 @@ def _naming_nearest(function: Function) -> Function:
 def documented(settings: type[RecipeSettings]) -> Callable[[Function], Function]:
     """Add the settings to the Parameters section of a recipe's docstring, which lists its structures and calculator.
 
-    A keyword that the docstring explains itself is left as it is.
-    `help`, an editor and a type checker see the function's own signature; a keyword that does not exist is refused with
-    the nearest one that does.
+    A keyword that the docstring explains itself is left as it is. `help`, an editor and a type checker see the
+    function's own signature. A keyword that does not exist is refused with the nearest one that does.
     """
 
     def add(function: Function) -> Function:
