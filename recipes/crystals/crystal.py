@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
+from ase.build import make_supercell
 from numpy.typing import NDArray
 
 from dp_sim.errors import InputError, import_optional
@@ -24,6 +25,8 @@ class Crystal(NamedTuple):
     ----------
     conventional, primitive
         Its cells, without calculator.
+    multiples
+        (3, 3) whole numbers: lattice vectors of the conventional cell in those of the primitive one.
     symbol, number
         Space group in Hermann-Mauguin notation, and its number.
     rotations
@@ -38,6 +41,7 @@ class Crystal(NamedTuple):
 
     conventional: Atoms
     primitive: Atoms
+    multiples: NDArray[np.intp]
     symbol: str
     number: int
     rotations: Array
@@ -60,6 +64,13 @@ class Crystal(NamedTuple):
         """Formula units in the primitive cell."""
         counts = np.unique(self.primitive.numbers, return_counts=True)[1]
         return int(np.gcd.reduce(counts))
+
+
+def with_primitive(crystal: Crystal, primitive: Atoms) -> Crystal:
+    """Replace the primitive cell by one with the same atoms that symmetry has kept: relaxed, or at another volume."""
+    bare = primitive.copy()
+    bare.set_constraint()
+    return crystal._replace(primitive=bare, conventional=make_supercell(bare, crystal.multiples))
 
 
 def check_crystal(atoms: Atoms) -> None:
@@ -119,15 +130,16 @@ def find_crystal(atoms: Atoms, symprec_A: float) -> Crystal:
     kinds = kinds_of(atoms)
     given = (atoms.cell.array, atoms.get_scaled_positions(), kinds)
     found = _dataset(spglib, given, symprec_A)
-    conventional = _standard(spglib, given, symprec_A, atoms, kinds, to_primitive=False)
-    primitive = _standard(spglib, given, symprec_A, atoms, kinds, to_primitive=True)
+    primitive = _standard(spglib, given, symprec_A, atoms, kinds)
+    multiples = np.rint(found.std_lattice @ np.linalg.inv(primitive.cell.array)).astype(np.intp)
     idealised = (primitive.cell.array, primitive.get_scaled_positions(), kinds_of(primitive))
     operations = _dataset(spglib, idealised, min(symprec_A, 1e-3)).rotations
     lattice = primitive.cell.array.T
     rotations = np.unique(operations, axis=0)
     return Crystal(
-        conventional=conventional,
+        conventional=make_supercell(primitive, multiples),
         primitive=primitive,
+        multiples=multiples,
         symbol=found.international,
         number=int(found.number),
         rotations=np.array([lattice @ one @ np.linalg.inv(lattice) for one in rotations]),
@@ -164,11 +176,10 @@ def _no_symmetry(symprec_A: float, words: str) -> InputError:
 
 
 def _standard(
-    spglib: Any, given: tuple[Any, Any, Any], symprec_A: float, atoms: Atoms, kinds: NDArray[np.intp], *,
-    to_primitive: bool,
-) -> Atoms:  # fmt: skip
-    """Make the standard cell of the symmetry found, its atoms with all that their kind has."""
-    standard = spglib.standardize_cell(given, to_primitive=to_primitive, no_idealize=False, symprec=symprec_A)
+    spglib: Any, given: tuple[Any, Any, Any], symprec_A: float, atoms: Atoms, kinds: NDArray[np.intp]
+) -> Atoms:
+    """Make the standard primitive cell of the symmetry found, its atoms with all that their kind has."""
+    standard = spglib.standardize_cell(given, to_primitive=True, no_idealize=False, symprec=symprec_A)
     if standard is None:
         raise _no_symmetry(symprec_A, "it gives no standard cell")
     lattice, positions, types = standard

@@ -27,9 +27,9 @@ from dp_sim.recipes.crystals.elastic_tensor import (
     strain_matrix,
     weakest_strain,
 )
+from dp_sim.recipes.crystals.relaxation import strained_copy
 from dp_sim.recipes.crystals.settings import ElasticSettings
 from dp_sim.recipes.crystals.start import Start, prepare_crystal, start_crystal
-from dp_sim.recipes.crystals.strained import strained_copy
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity

@@ -19,10 +19,10 @@ from typing_extensions import override
 
 from dp_sim.config.recipe import documented
 from dp_sim.files import write_text
-from dp_sim.recipes.crystals.crystal import Crystal
-from dp_sim.recipes.crystals.relaxation import RELAX_TO, relax_crystal
+from dp_sim.recipes.crystals.relaxation import RELAX_TO
 from dp_sim.recipes.crystals.settings import EosSettings
 from dp_sim.recipes.crystals.start import Start, prepare_crystal, start_crystal
+from dp_sim.recipes.crystals.volumes import at_volume, relaxed_words
 from dp_sim.recipes.results.figures import COLOURS, new_panels
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
@@ -200,37 +200,6 @@ def equation_of_state(
                 frames.append(evaluated_copy(at_volume(start, ratio, RELAX_TO * settings.fmax)))
                 advance()
         return run.finish(_fitted(start, frames))
-
-
-def at_volume(start: Start, ratio: float, fmax: float) -> Atoms:
-    """Scale the primitive cell to `ratio` times its volume, and relax atoms and, where it can, shape there."""
-    scaled = start.primitive.copy()
-    scaled.set_cell(scaled.cell.array * ratio ** (1 / 3), scale_atoms=True)
-    scaled.calc = start.primitive.calc
-    return relax_crystal(
-        scaled,
-        fmax=fmax,
-        cell=shape_relaxes(start),
-        constant_volume=True,
-        name=f"the crystal at {ratio:.3f} of its volume",
-    )
-
-
-def shape_relaxes(start: Start) -> bool:
-    """Whether the cell has a shape to relax, and the calculator the stress that it takes."""
-    return not is_cubic(start.crystal) and "stress" in start.primitive.calc.implemented_properties
-
-
-def is_cubic(crystal: Crystal) -> bool:
-    """Whether symmetry fixes the shape of the cell: space groups from 195 on."""
-    return crystal.number >= 195
-
-
-def relaxed_words(start: Start) -> str:
-    """Say what is relaxed at each volume."""
-    if is_cubic(start.crystal):
-        return "atoms (the shape of a cubic cell is fixed by symmetry)"
-    return "atoms and shape of the cell" if shape_relaxes(start) else "atoms, in cells of one shape: there is no stress"
 
 
 def _fitted(start: Start, frames: list[Atoms]) -> EosResult:

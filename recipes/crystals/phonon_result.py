@@ -15,6 +15,7 @@ from typing_extensions import override
 from dp_sim.errors import import_optional
 from dp_sim.files import atomic_path, write_text
 from dp_sim.recipes.crystals.crystal import Crystal
+from dp_sim.recipes.crystals.quasi_harmonic import Gruneisen, QuasiHarmonic
 from dp_sim.recipes.crystals.spectra import EV_IN_J_PER_MOL, THZ_IN_CM1, Density, Path, Thermal
 from dp_sim.recipes.crystals.stability import UNSTABLE, Lowest
 from dp_sim.recipes.crystals.start import Start
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
+
+#: The temperature of published tables, K.
+STANDARD_K = 298.15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +64,10 @@ class PhononResult(Result):
         Density of states.
     thermal
         Free energy, entropy and heat capacity against temperature; None of an unstable crystal.
+    gruneisen
+        Grüneisen parameters, where asked for.
+    qha
+        The quasi-harmonic expansion, where asked for.
     phonon
         Phonopy's object, to go on with.
     """
@@ -80,6 +88,8 @@ class PhononResult(Result):
     lowest: Lowest
     density: Density
     thermal: Thermal | None
+    gruneisen: Gruneisen | None = None
+    qha: QuasiHarmonic | None = None
     phonon: Any = field(repr=False)
 
     @property
@@ -114,7 +124,7 @@ class PhononResult(Result):
         }
         if self.bands_std_THz is not None:
             numbers["largest_frequency_spread"] = Quantity(float(self.bands_std_THz.max()), "THz")
-        return numbers | self._thermal_quantities() | {
+        return numbers | self._thermal_quantities() | self._volume_quantities() | {
             "energy": Quantity(self.energy_eV, "eV"),
             **self.start.quantities(),
             "force_constants_source": Quantity(self.force_constants_source),
@@ -133,11 +143,39 @@ class PhononResult(Result):
             "heat_capacity_molar": Quantity(self.thermal.heat_capacity_eV_per_K * molar, "J/mol/K"),
         }
 
+    def _volume_quantities(self) -> dict[str, Quantity | Estimate]:
+        """Return what phonons at other volumes give, at the temperature nearest to that of published tables."""
+        numbers: dict[str, Quantity | Estimate] = {}
+        if self.gruneisen is not None:
+            at = int(np.abs(self.gruneisen.temperatures_K - STANDARD_K).argmin())
+            name = f"mean_gruneisen_parameter_{self.gruneisen.temperatures_K[at]:.0f}_K"
+            mean = self.gruneisen.mean[at]
+            numbers[name] = Quantity(float(mean) if np.isfinite(mean) else None, "", "no mode is excited there")
+        if self.qha is not None:
+            at = int(np.abs(self.qha.temperatures_K - STANDARD_K).argmin())
+            molar = EV_IN_J_PER_MOL / self.crystal.formula_units
+            temperature = f"{self.qha.temperatures_K[at]:.0f}_K"
+            numbers |= {
+                f"volume_{temperature}": Quantity(float(self.qha.volumes_A3[at]), "Angstrom^3"),
+                f"thermal_expansion_{temperature}": Quantity(float(self.qha.expansion_per_K[at]), "1/K"),
+                f"bulk_modulus_{temperature}": Quantity(float(self.qha.bulk_moduli_GPa[at]), "GPa"),
+                f"heat_capacity_p_{temperature}": Quantity(
+                    float(self.qha.heat_capacities_eV_per_K[at]) * molar, "J/mol/K"
+                ),
+            }
+            if self.qha.cause:
+                numbers["expansion_beyond"] = Quantity(None, "", self.qha.cause)
+        return numbers
+
     @override
     def figures(self) -> dict[str, Figure]:
         drawn = {"bands": self._bands_figure()}
         if self.thermal is not None:
             drawn["thermal"] = self._thermal_figure(self.thermal)
+        if self.gruneisen is not None:
+            drawn["gruneisen"] = self._gruneisen_figure(self.gruneisen)
+        if self.qha is not None:
+            drawn["expansion"] = self._expansion_figure(self.qha)
         return drawn
 
     def _bands_figure(self) -> Figure:
@@ -188,6 +226,33 @@ class PhononResult(Result):
         capacity.legend(frameon=False)
         return figure
 
+    def _gruneisen_figure(self, gruneisen: Gruneisen) -> Figure:
+        figure, (bands, mean) = new_panels([("", "Grüneisen parameter"), ("temperature (K)", "mean, by heat capacity")])
+        for stretch in range(len(self.path.stretches)):
+            chosen = self.path.stretch == stretch
+            bands.plot(self.path.distances[chosen], gruneisen.bands[chosen], ".", color=COLOURS[0], markersize=2)
+        ticks, names = self._ticks()
+        bands.set_xticks(ticks, names)
+        bands.set_xlim(ticks[0], ticks[-1])
+        mean.plot(gruneisen.temperatures_K, gruneisen.mean, color=COLOURS[0])
+        return figure
+
+    def _expansion_figure(self, qha: QuasiHarmonic) -> Figure:
+        x = "temperature (K)"
+        figure, panels = new_panels(
+            [(x, "volume (Å³)"), (x, "expansion (10⁻⁶/K)"), (x, "bulk modulus (GPa)"), (x, "$C_p$, $C_V$ (J/mol/K)")]
+        )
+        molar = EV_IN_J_PER_MOL / self.crystal.formula_units
+        curves = (qha.volumes_A3, 1e6 * qha.expansion_per_K, qha.bulk_moduli_GPa, molar * qha.heat_capacities_eV_per_K)
+        for panel, values in zip(panels, curves, strict=True):
+            panel.plot(qha.temperatures_K, values, color=COLOURS[0])
+        if self.thermal is not None:
+            heat = molar * self.thermal.heat_capacity_eV_per_K
+            panels[3].plot(self.thermal.temperatures_K, heat, color=COLOURS[1], linestyle="--", label="$C_V$")
+            panels[3].legend(frameon=False)
+        figure.set_size_inches(13, 3.2)
+        return figure
+
     @override
     def write_data(self, path: Callable[[str], FilePath]) -> None:
         file_io = import_optional("phonopy.file_IO", extra="phonons", purpose="the files of phonopy")
@@ -198,20 +263,27 @@ class PhononResult(Result):
             file_io.write_FORCE_CONSTANTS(
                 self.force_constants, filename=temporary, p2s_map=self.phonon.primitive.p2s_map
             )
-        write_text(path("bands.csv"), self._bands_csv())
+        write_text(path("bands.csv"), self._branches_csv(self.bands_THz, "_THz"))
         write_text(path("dos.csv"), self.density.to_csv())
         if self.thermal is not None:
             write_text(path("thermal.csv"), self.thermal.to_csv(self.crystal.formula_units))
+        if self.gruneisen is not None:
+            write_text(path("gruneisen.csv"), self._branches_csv(self.gruneisen.bands, ""))
+        if self.qha is not None:
+            write_text(path("expansion.csv"), self.qha.to_csv(self.crystal.formula_units))
+            rows = zip(self.qha.sampled_volumes_A3.tolist(), self.qha.sampled_energies_eV.tolist(), strict=True)
+            write_text(path("volumes.csv"), csv_text(("volume_A3", "energy_eV"), rows))
 
-    def _bands_csv(self) -> str:
+    def _branches_csv(self, values: Array, unit: str) -> str:
+        """Write a number (Q, 3n) of each branch along the path; NaN is an empty field."""
         names = [f"{start}-{end}" for start, end in self.path.stretches]
         header = ["stretch", "distance_per_A", "q1", "q2", "q3"]
-        header += [f"branch_{number + 1}_THz" for number in range(self.bands_THz.shape[1])]
+        header += [f"branch_{number + 1}{unit}" for number in range(values.shape[1])]
         rows = (
-            [names[stretch], distance, *q, *frequencies]
-            for stretch, distance, q, frequencies in zip(
-                self.path.stretch, self.path.distances.tolist(), self.path.wave_vectors.tolist(),
-                self.bands_THz.tolist(), strict=True,
+            [names[stretch], distance, *q, *(one if np.isfinite(one) else None for one in branches)]
+            for stretch, distance, q, branches in zip(
+                self.path.stretch, self.path.distances.tolist(), self.path.wave_vectors.tolist(), values.tolist(),
+                strict=True,
             )
         )  # fmt: skip
         return csv_text(header, rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -12,9 +12,18 @@ from numpy.typing import NDArray
 
 from dp_sim.config.recipe import documented
 from dp_sim.errors import import_optional
-from dp_sim.recipes.crystals.crystal import Crystal
+from dp_sim.recipes.crystals.crystal import Crystal, with_primitive
 from dp_sim.recipes.crystals.force_constants import ForceConstants, compute_force_constants, edge_share
 from dp_sim.recipes.crystals.phonon_result import PhononResult
+from dp_sim.recipes.crystals.quasi_harmonic import (
+    FEWEST_VOLUMES,
+    GRUNEISEN_STEP,
+    Gruneisen,
+    QuasiHarmonic,
+    expand,
+    gruneisen_parameters,
+)
+from dp_sim.recipes.crystals.relaxation import RELAX_TO
 from dp_sim.recipes.crystals.settings import PhononSettings
 from dp_sim.recipes.crystals.spectra import (
     band_frequencies,
@@ -23,9 +32,10 @@ from dp_sim.recipes.crystals.spectra import (
     special_path,
     thermal_properties,
 )
-from dp_sim.recipes.crystals.stability import find_lowest
+from dp_sim.recipes.crystals.stability import IMAGINARY_THZ, find_lowest
 from dp_sim.recipes.crystals.start import Start, prepare_crystal, start_crystal
 from dp_sim.recipes.crystals.supercell import check_memory, make_phonon, supercell_matrix
+from dp_sim.recipes.crystals.volumes import at_volume
 from dp_sim.recipes.inputs.calculators import loaded_model
 from dp_sim.recipes.results.frames import evaluated_copy
 from dp_sim.recipes.run.directory import RunDirectory
@@ -53,6 +63,11 @@ def phonons(
     temperature_min_K: float = 0.0,
     temperature_max_K: float = 1000.0,
     temperature_step_K: float = 20.0,
+    gruneisen: bool = False,
+    qha: bool = False,
+    volumes: int = 9,
+    volume_min: float = 0.96,
+    volume_max: float = 1.08,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -92,34 +107,40 @@ def phonons(
         settings, out, structures=[atoms], calculator=atoms.calc, overwrite=overwrite, resume=resume
     ) as run:
         start = start_crystal(crystal, atoms.calc, settings, progress=progress)
-        return run.finish(_compute(start, matrix, settings, run, progress))
+        return run.finish(_compute(start, Task(matrix, settings, run, progress)))
 
 
-def _compute(start: Start, matrix: Any, settings: PhononSettings, run: RunDirectory, progress: bool) -> PhononResult:
-    crystal, calculator = start.crystal, start.primitive.calc
+class Task(NamedTuple):
+    """What stays the same at every volume: the supercell (3, 3), settings, where to tell and to show."""
+
+    matrix: NDArray[np.intp]
+    settings: PhononSettings
+    run: RunDirectory
+    progress: bool
+
+
+def _compute(start: Start, task: Task) -> PhononResult:
+    crystal, settings = start.crystal, task.settings
     evaluated = evaluated_copy(start.primitive)
-    phonon = make_phonon(crystal, matrix)
-    found = compute_force_constants(
-        crystal,
-        phonon,
-        calculator,
-        method=settings.hessian,
-        delta=settings.delta,
-        log=run.log,
-        progress=progress,
-    )
+    phonon, found = _phonon_of(crystal, start.primitive.calc, task)
     path = special_path(crystal, phonon, settings.points)
     bands = band_frequencies(phonon, path.wave_vectors)
     lowest = find_lowest(path, bands, *sample_mesh(crystal, phonon, settings.mesh_A))
     thermal = None if lowest.imaginary else thermal_properties(phonon, _temperatures(settings))
     density = density_of_states(phonon, settings.mesh_A)
     edge = edge_share(phonon)
-    _remark(crystal, edge, run)
+    _remark(crystal, edge, task.run)
+    gruneisen = expansion = None
+    if settings.gruneisen and thermal is not None:
+        gruneisen = _gruneisen(start, phonon, path.wave_vectors, task)
+    if settings.qha and thermal is not None:
+        expansion = _expansion(start, task)
     return PhononResult(
-        converged=True,
+        converged=not isinstance(expansion, str),
+        cause=expansion if isinstance(expansion, str) else "",
         atoms=evaluated,
         start=start,
-        supercell=np.array(matrix),
+        supercell=task.matrix,
         energy_eV=float(evaluated.get_potential_energy()),
         force_constants=found.values,
         force_constants_source=found.source,
@@ -130,8 +151,63 @@ def _compute(start: Start, matrix: Any, settings: PhononSettings, run: RunDirect
         lowest=lowest,
         density=density,
         thermal=thermal,
+        gruneisen=gruneisen,
+        qha=None if isinstance(expansion, str) else expansion,
         phonon=phonon,
     )
+
+
+def _phonon_of(crystal: Crystal, calculator: Any, task: Task) -> tuple[Any, ForceConstants]:
+    """Compute the force constants of a crystal, and phonopy's object that holds them."""
+    phonon = make_phonon(crystal, task.matrix)
+    found = compute_force_constants(
+        crystal,
+        phonon,
+        calculator,
+        method=task.settings.hessian,
+        delta=task.settings.delta,
+        log=task.run.log,
+        progress=task.progress,
+    )
+    return phonon, found
+
+
+def _phonon_at(start: Start, ratio: float, task: Task) -> tuple[Any, float]:
+    """Compute phonopy's object at a multiple of the volume, and the energy of the primitive cell there."""
+    cell = at_volume(start, ratio, RELAX_TO * task.settings.fmax)
+    energy = float(cell.get_potential_energy())
+    phonon, _ = _phonon_of(with_primitive(start.crystal, cell), start.primitive.calc, task)
+    return phonon, energy
+
+
+def _gruneisen(start: Start, phonon: Any, wave_vectors: NDArray[np.float64], task: Task) -> Gruneisen:
+    others = [_phonon_at(start, ratio, task)[0] for ratio in (1 + GRUNEISEN_STEP, 1 - GRUNEISEN_STEP)]
+    settings = task.settings
+    return gruneisen_parameters(
+        start.crystal, [phonon, *others], wave_vectors, _temperatures(settings), settings.mesh_A
+    )
+
+
+def _expansion(start: Start, task: Task) -> QuasiHarmonic | str:
+    """Compute phonons at several volumes and minimise the free energy; the reason where that cannot be."""
+    settings, kept, left_out = task.settings, [], []
+    for ratio in np.linspace(settings.volume_min, settings.volume_max, settings.volumes):
+        phonon, energy = _phonon_at(start, float(ratio), task)
+        _, frequencies = sample_mesh(start.crystal, phonon, settings.mesh_A)
+        if frequencies.min() < IMAGINARY_THZ:
+            left_out.append(f"{ratio:.3f} ({frequencies.min():.2f} THz)")
+            continue
+        kept.append((phonon, energy))
+    if left_out:
+        task.run.note(f"volumes at which the crystal is unstable are left out of the expansion: {', '.join(left_out)}")
+    if len(kept) < FEWEST_VOLUMES:
+        return (
+            f"no quasi-harmonic expansion: the crystal is stable at {len(kept)} of {settings.volumes} volumes, "
+            f"and {FEWEST_VOLUMES} are needed; move volume_min and volume_max to where it is"
+        )
+    phonons, energies = zip(*kept, strict=True)
+    found = expand(phonons, np.array(energies), _temperatures(settings), settings.mesh_A)
+    return found if len(found.temperatures_K) else f"no quasi-harmonic expansion: {found.cause}"
 
 
 def _temperatures(settings: PhononSettings) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Relaxation of a crystal that keeps its symmetry; the forces and the stress that are left."""
+"""Relaxation of a crystal, on its symmetry or strained; the forces and the stress that are left."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.constraints import FixSymmetry
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
+from numpy.typing import NDArray
 
 from dp_sim.errors import InputError
 from dp_sim.recipes.run.progress import progress_bar
@@ -77,6 +78,39 @@ def relax_crystal(
         )
     relaxed.set_constraint()
     return relaxed
+
+
+def strained_copy(atoms: Atoms, strain: NDArray[np.float64], calculator: Any, fmax: float) -> Atoms:
+    """Strain a crystal, x -> x (1 + strain), and relax its atoms in the strained cell.
+
+    Parameters
+    ----------
+    atoms
+        The unstrained crystal.
+    strain
+        (3, 3), symmetric.
+    calculator
+        An ASE calculator.
+    fmax
+        Largest force to be left, eV/Angstrom.
+
+    Raises
+    ------
+    InputError
+        `relaxation-failed`.
+    """
+    moved = atoms.copy()
+    moved.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+    moved.calc = calculator
+    converged = BFGS(moved, logfile=None).run(fmax=fmax, steps=MOST_STEPS)
+    if not converged:
+        left = float(np.linalg.norm(moved.get_forces(), axis=1).max())
+        raise InputError(
+            "relaxation-failed",
+            f"the atoms of the crystal strained by {np.abs(strain).max():.3g} do not relax: {left:.3g} eV/Angstrom are "
+            f"left after {MOST_STEPS} steps, asked were {fmax:.3g}; take a smaller strain, or a larger inner_fmax",
+        )
+    return moved
 
 
 def check_stress(atoms: Atoms) -> None:

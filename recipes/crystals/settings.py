@@ -87,6 +87,28 @@ class PhononSettings(CrystalSettings):
         20.0, "Step between temperatures", unit="K", ge=0.1, flags=("--temperature-step",)
     )
 
+    gruneisen: bool = setting(
+        False, "Grüneisen parameters, from volumes 1 % smaller and larger; costs two more sets of force constants"
+    )
+    qha: bool = setting(
+        False,
+        "Quasi-harmonic expansion: volume, bulk modulus and heat capacity at zero pressure against temperature",
+        detail="Costs a set of force constants for each volume.",
+    )
+    volumes: int = setting(9, "Number of volumes of the expansion; with qha", ge=5, le=51)
+    volume_min: float = setting(0.96, "Smallest of these volumes, as a multiple of the crystal's", gt=0.5, lt=1)
+    volume_max: float = setting(1.08, "Largest of these volumes, as a multiple of the crystal's", gt=1, lt=2)
+
+    @model_validator(mode="after")
+    def _volumes_need_qha(self) -> Self:
+        for name in ("volumes", "volume_min", "volume_max"):
+            if not self.qha and getattr(self, name) != type(self).model_fields[name].default:
+                raise InputError(
+                    "volumes-without-qha",
+                    f"{name} belongs to the quasi-harmonic expansion; set qha to true, or leave it out",
+                )
+        return self
+
     @model_validator(mode="after")
     def _one_supercell(self) -> Self:
         if self.supercell is not None and self.length_A is not None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ase import Atoms
 
 from dp_sim.errors import import_optional
-from dp_sim.recipes.crystals.crystal import Crystal, check_crystal, find_crystal
+from dp_sim.recipes.crystals.crystal import Crystal, check_crystal, find_crystal, with_primitive
 from dp_sim.recipes.crystals.relaxation import RELAX_TO, check_relaxed, check_stress, pressure_of, relax_crystal
 from dp_sim.recipes.crystals.settings import CrystalSettings
 from dp_sim.recipes.inputs.isotopes import with_isotopes
@@ -99,8 +99,7 @@ def start_crystal(crystal: Crystal, calculator: Any, settings: CrystalSettings, 
     primitive.calc = calculator
     if settings.relax:
         relaxed = relax_crystal(primitive, fmax=RELAX_TO * settings.fmax, cell=settings.cell, progress=progress)
-        found = find_crystal(relaxed, 1e-3)
-        crystal = found._replace(moved_A=crystal.moved_A, strained=crystal.strained)
+        crystal = with_primitive(crystal, relaxed)
         primitive = crystal.primitive.copy()
         primitive.calc = calculator
     largest = check_relaxed(primitive, settings.fmax, settings.recipe)
