@@ -1,7 +1,8 @@
 """The neighbour search of the compiled path: the operator torch.ops.dp_sim.neighbors (kernels/search/search.h).
 
-It stands beside vesin's (dp_sim.neighbors.search) because on processors it is 4 to 50 times faster, where a search with
-vesin would cost more than the model: benchmarks/speed/README.md has the figures. vesin's is its oracle in the tests.
+On a CPU it is 4 to 50 times faster than vesin's (dp_sim.neighbors.search), which would cost more than the model:
+benchmarks/speed/README.md has the figures. vesin's search is part of the scripted model, differentiable and on any
+device; the tests compare the two.
 """
 
 import torch
@@ -11,7 +12,13 @@ from dp_sim.structures.batch import NeighborList
 
 
 class CompiledSearch(torch.nn.Module):
-    """As dp_sim.neighbors.search.NeighborSearch, for positions on the CPU; keeps no state, so threads may share it."""
+    """Neighbour search in C++, for positions on the CPU; it keeps no state, so threads may share it.
+
+    Parameters
+    ----------
+    cutoff
+        Angstrom.
+    """
 
     cutoff: Tensor
 

@@ -24,7 +24,7 @@ class StructurePairs(NamedTuple):
 
 
 def pair_vectors(batch: AtomicBatch, pairs: NeighborList) -> Tensor:
-    """Compute r_ij (P, 3), Angstrom, differentiable in positions and cell."""
+    """Compute r_ij (P, 3), Angstrom, of the pairs of a batch; differentiable in its positions and cell."""
     cell = batch.cell[batch.system[pairs.center]]
     return (
         batch.positions[pairs.neighbor]
@@ -50,7 +50,7 @@ def find_pairs(structure: Structure, species: Tensor, search: NeighborSearch, na
     Raises
     ------
     InputError
-        Coincident atoms, or more pairs than fit into memory.
+        `check_structures` refuses the structure, two atoms are on one spot, or the pairs would fill the memory.
     """
     check_density(check_structures([structure], name), search.cutoff, name)
     positions = torch.as_tensor(np.asarray(structure.positions, dtype=np.float64))

@@ -14,8 +14,8 @@ from dp_sim.structures.checks import Structure
 def complete_cell(cell: Tensor, pbc: Tensor) -> Tensor:
     """Replace the cell vector of each non-periodic axis by a unit vector normal to the others.
 
-    The search needs three independent vectors, and what stands along an open axis (zeros, or a box of vacuum) must not
-    matter.
+    The search needs three independent vectors. What a structure has along an open axis (zeros, or a box of vacuum) must
+    not matter.
 
     Parameters
     ----------
@@ -109,7 +109,15 @@ class NeighborSearch(torch.nn.Module):
         )
 
     def of_systems(self, batch: AtomicBatch, pbc: Tensor) -> NeighborList:
-        """Find the pairs of every system of a batch, whose atoms follow one another; pbc (S, 3) bool."""
+        """Find the pairs of every system of a batch.
+
+        Parameters
+        ----------
+        batch
+            N atoms of S systems; those of one system follow one another.
+        pbc
+            (S, 3) bool.
+        """
         sizes = torch.bincount(batch.system, minlength=len(batch.cell)).tolist()
         lists = [self(*one) for one in zip(batch.positions.split(sizes), batch.cell, pbc, strict=True)]
         starts = [0, *itertools.accumulate(sizes[:-1])]
@@ -121,7 +129,15 @@ class NeighborSearch(torch.nn.Module):
 
 
 def neighbor_list(structure: Structure, cutoff: float) -> NeighborList:
-    """Find the pairs of one structure, in float64; for many structures keep a NeighborSearch."""
+    """Find the pairs of one structure, in float64; for many structures keep a NeighborSearch.
+
+    Parameters
+    ----------
+    structure
+        An ase.Atoms, or anything with its positions, cell and pbc.
+    cutoff
+        Angstrom.
+    """
     positions = torch.from_numpy(np.ascontiguousarray(structure.positions, dtype=np.float64))
     cell = torch.from_numpy(np.ascontiguousarray(structure.cell, dtype=np.float64))
     pbc = torch.from_numpy(np.ascontiguousarray(structure.pbc, dtype=bool))

@@ -46,7 +46,7 @@ class Dense(torch.nn.Module):
 
 
 class Network(torch.nn.Module):
-    """Hidden layers, one after another.
+    """A stack of dense layers.
 
     Weights start with standard deviation 1/sqrt(n_in + n_out).
 
