@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from ase.data import atomic_numbers, chemical_symbols
+from ase.data import atomic_numbers, chemical_symbols, covalent_radii
+from numpy.typing import NDArray
 
-from dp_sim.datasets.findings import bond_share
+from dp_sim.compiled.library import register_operators
 from dp_sim.datasets.frames import Frame
-from dp_sim.neighbors.pairs import find_pairs
+from dp_sim.errors import InputError
+from dp_sim.neighbors.compiled_search import CompiledSearch
+from dp_sim.neighbors.pairs import pair_vectors
 from dp_sim.neighbors.search import NeighborSearch
+from dp_sim.structures.batch import AtomicBatch, NeighborList
+from dp_sim.structures.checks import StructureArrays, check_density, check_distances, joined
 from dp_sim.structures.species import species_index
 
 #: Width of the bins of distance histograms, Angstrom.
 BIN = 0.05
+#: Atoms of frames whose neighbours are searched together: more gain no speed, and take memory for their pairs.
+BATCH_ATOMS = 1000
 
 
 @dataclass(frozen=True)
@@ -106,7 +114,7 @@ class NeighborCounter:
     def __init__(self, cutoff: float = 6.0, reach: float = 0.0) -> None:
         self.cutoff, self.reach = cutoff, max(cutoff, reach)
         self._bins = int(np.ceil(self.reach / BIN))
-        self._search = NeighborSearch(self.reach)
+        self._search, self._compiled_search = NeighborSearch(self.reach), CompiledSearch(self.reach)
         self._species: tuple[str, ...] = ()  # in the order in which they come
         self._atoms = np.zeros(0, dtype=int)
         self._closest = np.zeros((0, 0))
@@ -114,53 +122,85 @@ class NeighborCounter:
         self._volume: float | None = 0.0
 
     def add(self, frame: Frame) -> float:
-        """Count one frame.
+        """Count one frame; see `add_batch`."""
+        return float(self.add_batch([frame])[0])
+
+    def add_batch(self, frames: Sequence[Frame]) -> NDArray[np.float64]:
+        """Count several frames, whose neighbours are searched together: faster for small ones.
 
         Returns
         -------
-        float
-            Its shortest distance over the sum of covalent radii; infinite without pairs.
+        (S,) array
+            The shortest distance of each frame over the sum of covalent radii; infinite without pairs.
 
         Raises
         ------
         InputError
-            Two atoms are at the same position.
+            Two atoms are at the same position, or a cell is too small; names the frame.
         """
-        self._grow(frame)
-        t = len(self._species)
-        pairs = find_pairs(frame, species_index(frame.numbers, self._species, frame.name), self._search, frame.name)
-        own, other = pairs.species[pairs.center].numpy(), pairs.species[pairs.neighbor].numpy()
-        distances = torch.linalg.vector_norm(pairs.vectors, dim=1).numpy()
+        try:
+            arrays, pairs = self._pairs(frames)
+        except InputError:
+            for frame in frames if len(frames) > 1 else ():  # find which of them it is
+                self._pairs([frame])
+            raise
+        self._grow(arrays.numbers)
+        t, numbers = len(self._species), arrays.numbers
+        species = species_index(numbers, self._species).numpy()
+        center, neighbor, distances = pairs
+        own, other = species[center], species[neighbor]
         kind = own * t + other
         bin_index = np.minimum((distances / BIN).astype(int), self._bins - 1)
         self._histogram += np.bincount(kind * self._bins + bin_index, minlength=t * t * self._bins).reshape(t, t, -1)
-        np.minimum.at(self._closest, (own, other), distances)
-        centers = pairs.species.numpy()
-        self._count(centers, pairs.center.numpy()[distances < self.cutoff], other[distances < self.cutoff])
-        self._atoms += np.bincount(centers, minlength=t)
+        np.minimum.at(self._closest.reshape(-1), kind, distances)
+        within = distances < self.cutoff
+        self._count(species, center[within], other[within])
+        self._atoms += np.bincount(species, minlength=t)
         if self._volume is not None:
-            self._volume = self._volume + float(abs(np.linalg.det(frame.cell))) if np.all(frame.pbc) else None
-        return bond_share(pairs, self._species)
+            volumes = np.abs(np.linalg.det(arrays.cell)).sum()
+            self._volume = self._volume + float(volumes) if arrays.pbc.all() else None
+        shares = np.full(len(frames), np.inf)
+        radii = covalent_radii[numbers]
+        np.minimum.at(shares, arrays.system[center], distances / (radii[center] + radii[neighbor]))
+        return shares
 
-    def _grow(self, frame: Frame) -> None:
+    def _pairs(
+        self, frames: Sequence[Frame]
+    ) -> tuple[StructureArrays, tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+        """Check the frames and find their pairs: centres (P,), neighbours (P,) and distances (P,), Angstrom."""
+        name = frames[0].name
+        arrays = joined(frames)  # frames were checked when they were made
+        check_density(arrays, self.reach, name)
+        positions, cell, pbc, system = map(torch.from_numpy, (arrays.positions, arrays.cell, arrays.pbc, arrays.system))
+        batch = AtomicBatch(positions, torch.from_numpy(arrays.numbers), cell, system)
+        if register_operators():
+            pairs = self._search.of_systems(batch, pbc)
+        else:
+            pairs = NeighborList(*self._compiled_search.of_systems(positions, cell, pbc, system)[:3])
+        distances = torch.linalg.vector_norm(pair_vectors(batch, pairs), dim=1)
+        check_distances(distances, pairs.center, pairs.neighbor, name)
+        return arrays, (pairs.center.numpy(), pairs.neighbor.numpy(), distances.numpy())
+
+    def _grow(self, numbers: NDArray[np.int64]) -> None:
         """Extend the arrays for species that appear for the first time."""
-        new = [chemical_symbols[n] for n in np.unique(frame.numbers) if chemical_symbols[n] not in self._species]
+        new = [chemical_symbols[n] for n in np.unique(numbers) if chemical_symbols[n] not in self._species]
         if new:
             self._species += tuple(new)
             more = (0, len(new))
             self._atoms = np.pad(self._atoms, more)
             self._closest = np.pad(self._closest, (more, more), constant_values=np.inf)
             self._counts = np.pad(self._counts, (more, more, (0, 0)))
+            self._counts[:, -len(new) :, 0] = self._atoms[:, None]  # none of them was near any atom so far
             self._histogram = np.pad(self._histogram, (more, more, (0, 0)))
 
     def _count(self, centers: np.ndarray, near: np.ndarray, species: np.ndarray) -> None:
         """Count atoms by the number of their neighbours of each species; `near` (P,) holds centres of near pairs."""
         t, n = len(self._species), len(centers)
         per_atom = np.bincount(near * t + species, minlength=n * t).reshape(n, t)
-        missing = per_atom.max(initial=0) + 1 - self._counts.shape[2]
-        if missing > 0:
-            self._counts = np.pad(self._counts, ((0, 0), (0, 0), (0, missing)))
-        np.add.at(self._counts, (centers[:, None], np.arange(t), per_atom), 1)
+        most = max(int(per_atom.max(initial=0)) + 1, self._counts.shape[2])
+        self._counts = np.pad(self._counts, ((0, 0), (0, 0), (0, most - self._counts.shape[2])))
+        place = (centers[:, None] * t + np.arange(t)) * most + per_atom
+        self._counts += np.bincount(place.ravel(), minlength=t * t * most).reshape(t, t, most)
 
     def statistics(self) -> NeighborStatistics:
         """Return the statistics so far, with species by atomic number."""
@@ -196,6 +236,20 @@ def neighbor_statistics(frames: Iterable[Frame], cutoff: float = 6.0, reach: flo
         Two atoms of a frame are at the same position.
     """
     counter = NeighborCounter(cutoff, reach)
-    for frame in frames:
-        counter.add(frame)
+    for batch in in_batches(frames):
+        counter.add_batch(batch)
     return counter.statistics()
+
+
+def in_batches(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
+    """Collect frames, in order, until they have some BATCH_ATOMS atoms together."""
+    batch: list[Frame] = []
+    atoms = 0
+    for frame in frames:
+        batch.append(frame)
+        atoms += len(frame.numbers)
+        if atoms >= BATCH_ATOMS:
+            yield batch
+            batch, atoms = [], 0
+    if batch:
+        yield batch

@@ -117,7 +117,7 @@ def check_structures(structures: Sequence[Structure], name: str = "structure") -
         There are no atoms or no positions; an atomic number is no element; a position is NaN, infinite or over a
         millimetre away; the periodic axes span no volume.
     """
-    arrays = _arrays(structures, name)
+    arrays = joined(structures, name)
     check_numbers(arrays.numbers, name)
     _check_positions(arrays, name)
     finite = np.isfinite(arrays.cell).all(axis=(1, 2))
@@ -129,7 +129,8 @@ def check_structures(structures: Sequence[Structure], name: str = "structure") -
     return arrays
 
 
-def _arrays(structures: Sequence[Structure], name: str) -> StructureArrays:
+def joined(structures: Sequence[Structure], name: str = "structure") -> StructureArrays:
+    """Join the arrays of structures; what is no structure, or has arrays of other shapes, is refused."""
     for s in structures:
         if not all(hasattr(s, field) for field in ("numbers", "positions", "cell", "pbc")):
             raise InputError(

@@ -1,14 +1,17 @@
 """Neighbours counted against crystals whose shells are known, plain loops and an ideal gas; suggestions follow them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
+from ase.data import covalent_radii
 from refusals import refused
 from systems import brute_force_pairs, cluster, crystal, frame, lonely_atoms
 
 from dp_sim.datasets.label_summary import LabelSummary, summarise
-from dp_sim.datasets.statistics import neighbor_statistics
+from dp_sim.datasets.statistics import BATCH_ATOMS, NeighborCounter, in_batches, neighbor_statistics
 from dp_sim.datasets.suggestions import suggest, suggested_sel
 
 
@@ -108,3 +111,35 @@ def test_sel_is_a_tenth_more_in_whole_fours() -> None:
     """DeePMD-kit's `auto`: 18 neighbours become 20, 42 become 48."""
     for cutoff, expected in ((3.7, 20), (4.5, 48)):
         assert suggested_sel(neighbor_statistics([frame(bulk("Cu", a=3.6))], cutoff)) == [expected]
+
+
+def test_frames_together_count_as_each_alone() -> None:
+    """Whatever the periodicity and the elements, in any grouping; the shares of bond lengths are each frame's own."""
+    frames = [frame(a) for a in (cluster(), crystal((True, True, False)), lonely_atoms(), bulk("Cu"), molecule("CH4"))]
+    alone, together = NeighborCounter(3.0, reach=5.0), NeighborCounter(3.0, reach=5.0)
+    shares = [alone.add(one) for one in frames]
+    np.testing.assert_allclose(together.add_batch(frames), shares, rtol=1e-12)
+    one, other = alone.statistics(), together.statistics()
+    assert one.species == other.species
+    for field in ("atoms", "counts", "histogram"):
+        np.testing.assert_array_equal(getattr(one, field), getattr(other, field))
+    np.testing.assert_allclose(one.closest, other.closest, rtol=1e-12)
+    atoms = cluster()
+    radii = covalent_radii[atoms.numbers]
+    shortest = atoms.get_all_distances() / (radii[:, None] + radii)
+    np.fill_diagonal(shortest, np.inf)
+    assert shares[0] == pytest.approx(shortest.min())
+
+
+def test_the_frame_with_coincident_atoms_is_named_among_others() -> None:
+    bad = dataclasses.replace(frame(molecule("H2O")), name="frame 7", positions=np.zeros((3, 3)) + 1.0)
+    with refused("atoms-coincide", "frame 7"):
+        NeighborCounter(3.0).add_batch([frame(molecule("H2O")), bad, frame(molecule("CH4"))])
+
+
+def test_batches_hold_every_frame_in_order() -> None:
+    frames = [frame(molecule(name)) for name in ("H2O", "CH4", "C6H6") for _ in range(120)]
+    batches = list(in_batches(frames))
+    assert [one for batch in batches for one in batch] == frames
+    assert len(batches) > 1
+    assert max(sum(len(one.numbers) for one in batch) for batch in batches) < BATCH_ATOMS + 12

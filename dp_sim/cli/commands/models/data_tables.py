@@ -43,7 +43,7 @@ def show_data(
     from dp_sim.datasets.label_summary import LabelCounter
     from dp_sim.datasets.reading import iterate_frames
     from dp_sim.datasets.remarks import Remarks
-    from dp_sim.datasets.statistics import NeighborCounter
+    from dp_sim.datasets.statistics import NeighborCounter, in_batches
     from dp_sim.datasets.suggestions import LONGEST_CUTOFF, suggest
     from dp_sim.recipes.models.neighbor_figure import neighbor_figure
     from dp_sim.recipes.run.progress import progress_bar
@@ -51,10 +51,11 @@ def show_data(
     remarks, counter, collector = Remarks(), LabelCounter(), FindingCollector()
     neighbor_counter = NeighborCounter(cutoff, reach=LONGEST_CUTOFF)
     with progress_bar("read", total=None, show=progress) as advance:
-        for frame in iterate_frames(source, labelled=False, keys=keys, remarks=remarks):
-            counter.add(frame)
-            collector.add(frame, neighbor_counter.add(frame))
-            advance()
+        for batch in in_batches(iterate_frames(source, labelled=False, keys=keys, remarks=remarks)):
+            for frame, share in zip(batch, neighbor_counter.add_batch(batch).tolist(), strict=True):
+                counter.add(frame)
+                collector.add(frame, share)
+            advance(len(batch))
     labels, neighbors, findings = counter.summary(), neighbor_counter.statistics(), collector.findings()
     counter.state_missing(remarks)
     console = Console()
