@@ -36,7 +36,7 @@ class CrystalSettings(RecipeSettings):
 
 
 class PhononSettings(CrystalSettings):
-    """Phonons of a crystal: bands, density of states, free energy, entropy and heat capacity."""
+    """Compute phonons of a crystal: bands, density of states, free energy, entropy and heat capacity."""
 
     recipe: ClassVar[str] = "phonons"
     function: ClassVar[str] = "dp_sim.recipes.crystals.phonons:phonons"
@@ -123,7 +123,7 @@ class PhononSettings(CrystalSettings):
 
 
 class EosSettings(CrystalSettings):
-    """Equation of state of a crystal: energy against volume, bulk modulus and its derivative."""
+    """Compute the equation of state of a crystal: energy against volume, bulk modulus and its derivative."""
 
     recipe: ClassVar[str] = "eos"
     function: ClassVar[str] = "dp_sim.recipes.crystals.eos:equation_of_state"
@@ -136,7 +136,7 @@ class EosSettings(CrystalSettings):
 
 
 class ElasticSettings(CrystalSettings):
-    """Elastic constants of a crystal from stresses under small strains, atoms relaxed; moduli and stability."""
+    """Compute elastic constants of a crystal from stresses under small strains, atoms relaxed; moduli and stability."""
 
     recipe: ClassVar[str] = "elastic"
     function: ClassVar[str] = "dp_sim.recipes.crystals.elastic:elastic_constants"

@@ -14,7 +14,7 @@ THERMO_METHODS = ("auto", "ideal-gas", "quasi-rrho", "raised", "harmonic")
 
 
 class EvalSettings(RecipeSettings):
-    """Energy, forces and stress of one structure; with several models their spread."""
+    """Compute energy, forces and stress of one structure; with several models their spread."""
 
     recipe: ClassVar[str] = "eval"
     function: ClassVar[str] = "dp_sim.recipes.static.evaluation:evaluate"
@@ -124,7 +124,7 @@ class OptSettings(RecipeSettings):
 
 
 class VibSettings(RecipeSettings):
-    """Normal modes: minimum or saddle point, frequencies, infrared spectrum, thermochemistry."""
+    """Compute normal modes: minimum or saddle point, frequencies, infrared spectrum, thermochemistry."""
 
     recipe: ClassVar[str] = "vib"
     function: ClassVar[str] = "dp_sim.recipes.static.vib:vibrations"
