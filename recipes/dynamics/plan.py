@@ -15,12 +15,14 @@ from dp_sim.errors import InputError
 from dp_sim.recipes.dynamics.engines import ENGINES, engine_class
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine
 from dp_sim.recipes.dynamics.engines.velocities import stop_fixed_atoms
+from dp_sim.recipes.dynamics.fastest_vibration import timestep_remark
 from dp_sim.recipes.dynamics.hydrogen_mass import with_hydrogen_mass
 from dp_sim.recipes.dynamics.loop import Recorded, simulate
 from dp_sim.recipes.dynamics.run_files import TRAJECTORY
 from dp_sim.recipes.dynamics.settings import DynamicsSettings, NPTSettings, NVESettings, ThermostatSettings
 from dp_sim.recipes.inputs.calculators import as_calculator
 from dp_sim.recipes.inputs.charges import accept_state
+from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
 from dp_sim.recipes.inputs.structures import check_structure
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.directory import RunDirectory
@@ -118,11 +120,31 @@ def run_dynamics(
         overwrite=arguments["overwrite"],
         resume=arguments["resume"],
     ) as run:
+        _check_timestep(plan, run)
         recorded = simulate(plan.make_engine(), run, plan.settings, plan.conditions, progress=arguments["progress"])
         frames = run.path(TRAJECTORY)
         if frames is not None and frames.stat().st_size:
             _write_trajectories(run, plan, frames)
         return run.finish(analyse(recorded, plan))
+
+
+def _check_timestep(plan: Plan, run: RunDirectory) -> None:
+    """Tell of a time step that the fastest vibration at the start makes too long."""
+    try:
+        remark = timestep_remark(
+            plan.atoms,
+            plan.calculator,
+            plan.conditions.timestep_fs,
+            plan.settings.steps,
+            thermostat=plan.conditions.temperature_K is not None,
+        )
+    except Exception as error:
+        if not is_failure(error):
+            raise
+        why = failure_words(error, "while the fastest vibration was sought")
+        remark = f"{why}; whether the time step is short enough is not known"
+    if remark:
+        run.note(remark)
 
 
 def _write_trajectories(run: RunDirectory, plan: Plan, frames: Path) -> None:

@@ -12,7 +12,6 @@ from ase.data import atomic_numbers, covalent_radii
 from ase.data.colors import jmol_colors
 from ase.neighborlist import natural_cutoffs, neighbor_list
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 Array = NDArray[np.float64]
 
@@ -23,6 +22,8 @@ MOST_BYTES = 1_500_000
 MOST_LINES = 200_000
 #: Frames of a period in `modes.xyz`, and how far the atom that goes farthest is displaced there, Angstrom.
 FRAMES, AMPLITUDE_A = 16, 0.3
+#: Angles, about x and y of the screen, by which the view is aslant: along a mirror plane atoms would hide each other.
+ASLANT = np.radians([20.0, 15.0])
 #: Share of the covalent radius that is drawn, and how much longer than the sum of radii a drawn bond may be.
 DRAWN_RADIUS, BOND_FACTOR = 0.55, 1.15
 
@@ -98,8 +99,10 @@ def _view(positions: Array) -> list[list[float]]:
     """Turn the structure so that it is widest along the screen, and a little aslant: rows of a rotation (3, 3)."""
     axes = np.linalg.svd(positions - positions.mean(axis=0), full_matrices=True)[2]
     axes[2] *= np.sign(np.linalg.det(axes))
-    # Along a mirror plane atoms would hide each other.
-    return np.round(Rotation.from_euler("xy", [20, 15], degrees=True).as_matrix() @ axes, 6).tolist()
+    (a, b), (c, d) = np.cos(ASLANT), np.sin(ASLANT)
+    about_x, about_y = np.array([[1, 0, 0], [0, a, -c], [0, c, a]]), np.array([[b, 0, d], [0, 1, 0], [-d, 0, b]])
+    view: list[list[float]] = np.round(about_y @ about_x @ axes, 6).tolist()
+    return view
 
 
 def molden_text(atoms: Atoms, frequencies_cm1: NDArray[np.float64], modes: NDArray[np.float64]) -> str:

@@ -51,7 +51,8 @@ def test_the_last_good_state_is_kept_and_the_run_goes_on_from_it(tmp_path, recip
 def test_numbers_come_from_what_was_recorded():
     """The samples before the failure are sound: 120 of them give a mean."""
     atoms, calculator = einstein_crystal(6)
-    failing = Failing(calculator, lambda number, atoms: number > 482)
+    # Two evaluations go into the fastest vibration of these equal springs.
+    failing = Failing(calculator, lambda number, atoms: number > 484)
     result = run_nvt(atoms, failing, temperature_K=300, steps=2000, timestep_fs=8, sample_every=4, progress=False)
     assert not result.converged
     assert len(result.rows) == 121
