@@ -110,7 +110,7 @@ def test_an_array_that_claims_to_be_huge(tmp_path: Path) -> None:
 
 YAML_READERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "training": (read_config, "file-unreadable"),
-    "command": (config_file.read_config, "file-unreadable"),
+    "command": (config_file.read_settings, "file-unreadable"),
     "deepmd": (read_deepmd, "file-damaged"),
 }
 

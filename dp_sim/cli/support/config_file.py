@@ -18,7 +18,7 @@ def load_config(context: typer.Context, path: Path | None) -> Path | None:
     """Make the file's settings the defaults of this command: flags on the command line still override them."""
     if path is None or context.resilient_parsing:
         return path
-    settings = read_config(path)
+    settings = read_settings(path)
     command = context.info_name
     recipe = settings.pop("recipe", command)
     if recipe != command:
@@ -65,7 +65,7 @@ def _from_file(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "DEFAULT_MAP"
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_settings(path: Path) -> dict[str, Any]:
     """Read the mapping in a YAML file.
 
     Raises
