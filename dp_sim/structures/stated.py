@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dp_sim.errors import InputError, shown
+from dp_sim.structures.comment_lines import refuse_unread
 from dp_sim.structures.words import stated_in_words
 
 #: Key of `Atoms.info` for notes of the readers on what they did with a file, one sentence a line.
@@ -192,6 +193,7 @@ def refuse_state(atoms: Any, name: str = "structure") -> None:
     if not atoms.info and "initial_charges" not in atoms.arrays and "occupancy" not in atoms.arrays:
         return
     check_occupancy(atoms, name)
+    refuse_unread(atoms, name)
     if charge := stated_charge(atoms, name):
         raise InputError(
             "charge-unsupported",

@@ -14,6 +14,7 @@ from dp_sim.recipes.inputs.calculators import as_calculator
 from dp_sim.recipes.inputs.charges import accept_state
 from dp_sim.recipes.inputs.failed_evaluations import is_failure
 from dp_sim.structures import checks as structure
+from dp_sim.structures.comment_lines import refuse_unread
 from dp_sim.structures.constraints import restore_constraints
 from dp_sim.structures.stated import check_occupancy
 
@@ -39,6 +40,7 @@ def check_structure(atoms: Any, name: str = "the structure") -> Atoms:
             "structure-kind", f"{name} must be an ase.Atoms, got {type(atoms).__name__}; read a file with ase.io.read"
         )
     check_occupancy(atoms, name)
+    refuse_unread(atoms, name)
     _refuse_placeholder_cell(atoms, name)
     structure.check_density(structure.check_structures([atoms], name), ORDINARY_CUTOFF, name)
     cell = complete_cell(np.where(atoms.pbc[:, None], atoms.cell, 0.0))

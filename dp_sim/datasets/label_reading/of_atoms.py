@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from ase.units import Hartree
 
 from dp_sim.config.label_keys import LabelKeys
 from dp_sim.datasets.frames import Frame
 from dp_sim.datasets.label_reading import label_names, virial_and_stress
 from dp_sim.datasets.label_reading.label_names import NamedLabel
-from dp_sim.datasets.label_reading.stated_units import scale_of, scales, unit_label
+from dp_sim.datasets.label_reading.stated_units import is_other_energy_unit, scale_of, scales, unit_label
 from dp_sim.datasets.label_reading.weights import read_weights, weight_label
 from dp_sim.datasets.remarks import UNREAD, Remarks
 from dp_sim.errors import InputError, shown
 from dp_sim.structures import stated
+from dp_sim.structures.comment_lines import refuse_unread
 from dp_sim.structures.words import stated_in_words
 
 #: Values of config_type that mark an isolated atom.
@@ -52,6 +54,7 @@ def frame_from_atoms(atoms: Any, name: str, keys: LabelKeys | None = None, remar
         Labels of the wrong shape, two that contradict each other, or a unit or weight that cannot be used.
     """
     keys, remarks = keys or LabelKeys(), remarks if remarks is not None else Remarks()
+    refuse_unread(atoms, name)
     labels = _Labels(atoms, name, keys, remarks)
     weights, decisions = read_weights({**labels.of_frame, **labels.of_atoms}, len(atoms), name)
     for sentence in decisions:
@@ -131,6 +134,7 @@ class _Labels:
         self.of_frame = self._merged(atoms.info, {k: v for k, v in results.items() if k not in _PER_ATOM})
         self.of_atoms = self._merged(atoms.arrays, {k: v for k, v in results.items() if k in _PER_ATOM})
         self.read: set[str] = set()
+        self._refuse_units_in_words()
         self.factors, decisions = scales(self.of_frame, name)
         for sentence in decisions:
             remarks.decide(sentence)
@@ -150,8 +154,24 @@ class _Labels:
                 )
         return {**own, **results}
 
+    def _refuse_units_in_words(self) -> None:
+        """Refuse an energy with a unit behind it, `energy=-47900.1 kcal/mol`: ASE keeps the unit as a flag."""
+        energies = [key for key, value in self.of_frame.items() if _is_energy(key) and not _is_flag(value)]
+        units = [key for key, value in self.of_frame.items() if _is_flag(value) and is_other_energy_unit(key)]
+        if energies and units:
+            raise InputError(
+                "unit-in-words",
+                f"{self.name}: the comment line has '{units[0]}' beside '{energies[0]}', and a unit is read from "
+                f"energy-unit={units[0]} alone; write it so, or take the word out where it is none",
+            )
+
+    def _is_of_cp2k(self, key: str) -> bool:
+        """Tell whether `key` is the energy in a comment line of CP2K (`i = 0, time = 0.0, E = -17.16`), in hartree."""
+        return key == "E" and {"i", "time"} <= self.of_frame.keys()
+
     def _find(self, label: str) -> NamedLabel | None:
         found = self.of_atoms if label == "forces" else self.of_frame
+        found = {key: value for key, value in found.items() if not _is_flag(value)}
         picked, decisions = label_names.pick(label, found, self.keys, self.name)
         for sentence in decisions:
             self.remarks.decide(sentence)
@@ -162,7 +182,10 @@ class _Labels:
             return None
         self.read.add(picked.key)
         self.remarks.seen.add((label, picked.key))
-        factor, decision = scale_of(label, self.factors, picked.key, self.name)
+        if label == "energy" and self._is_of_cp2k(picked.key):
+            factor, decision = Hartree, "energy is converted from hartree, which CP2K writes into its comment line"
+        else:
+            factor, decision = scale_of(label, self.factors, picked.key, self.name)
         if decision is not None:
             self.remarks.decide(decision)
         return NamedLabel(picked.key, factor * _numbers(picked.value, f"{self.name}: {_called(label, picked.key)}"))
@@ -220,12 +243,16 @@ class _Labels:
     def remark_unread(self) -> None:
         """Remark on everything that looks like a label and was not read."""
         for key in (*self.of_frame, *self.of_atoms):
-            if key in self.read or unit_label(key) or weight_label(key) or not label_names.looks_like_label(key):
+            known = key in self.read or unit_label(key) or weight_label(key)
+            if known or not label_names.looks_like_label(key) or _is_flag(self.of_frame.get(key)):
                 continue
             opposite = (
                 " (the negative of forces: write forces to train on them)" if label_names.is_gradient(key) else ""
             )
             self.remarks.decide(f"{UNREAD}{key}'{opposite}")
+        for key, value in self.of_frame.items():
+            if _is_flag(value) and _is_energy(key):
+                self.remarks.decide(f"{UNREAD}{key}', a word without '=': write energy=..., in eV")
         for key, value in self.of_frame.items():
             if label_names.plain_name(key) in ("unit", "units"):
                 self.remarks.decide(f"not read: '{key}' = {value}: labels are taken for eV and Angstrom")
@@ -233,6 +260,15 @@ class _Labels:
                 self.remarks.count_unmodelled(key, str(value))
         for key, value in stated_in_words(self.atoms.info).items():
             self.remarks.count_unmodelled(key, value)
+
+
+def _is_flag(value: Any) -> bool:
+    """Tell whether this is what ASE's reader makes of a word in a comment line that has no value."""
+    return isinstance(value, (bool, np.bool_))
+
+
+def _is_energy(key: str) -> bool:
+    return label_names.is_named(key, "energy") or label_names.is_named(key, "free energy")
 
 
 def _called(label: str, key: str) -> str:

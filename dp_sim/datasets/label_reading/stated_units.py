@@ -123,6 +123,16 @@ def in_ev_and_angstrom(unit: str, label: str, what: str) -> float:
     return size
 
 
+def is_other_energy_unit(word: str) -> bool:
+    """Tell whether a word names a unit of energy other than eV: `kcal/mol`, `Hartree`, `a.u.`; `Au` is gold."""
+    if word == "Au":
+        return False
+    try:
+        return abs(in_ev_and_angstrom(word, "energy", word) - 1.0) > 1e-9
+    except InputError:
+        return False
+
+
 def _factors(unit: str) -> list[tuple[int, str]]:
     """Split `kcal/mol/A**2` into [(1, kcal), (-1, mol), (-1, A^2)]; in `eV/(mol*A)` both mol and A are divisors."""
     text = unit.replace("**", "^").replace("³", "^3").replace("²", "^2").replace(" ", "")
