@@ -182,10 +182,9 @@ class _Labels:
             return None
         self.read.add(picked.key)
         self.remarks.seen.add((label, picked.key))
+        factor, decision = scale_of(label, self.factors, picked.key, self.name)
         if label == "energy" and self._is_of_cp2k(picked.key):
             factor, decision = Hartree, "energy is converted from hartree, which CP2K writes into its comment line"
-        else:
-            factor, decision = scale_of(label, self.factors, picked.key, self.name)
         if decision is not None:
             self.remarks.decide(decision)
         return NamedLabel(picked.key, factor * _numbers(picked.value, f"{self.name}: {_called(label, picked.key)}"))
