@@ -85,34 +85,95 @@ class Engine(Protocol):
 
     @classmethod
     def check(cls, atoms: Atoms, calculator: Any) -> None:
-        """Refuse (InputError) a structure or calculator that the engine cannot run."""
+        """Refuse a structure or calculator that the engine cannot run, before anything is written.
+
+        Raises
+        ------
+        InputError
+            Names what it is, and another engine or calculator.
+        """
 
     @classmethod
     def make(cls, atoms: Atoms, calculator: Any, conditions: Conditions, **options: Any) -> Self:
-        """Set up the engine for a copy of `atoms`; `options` are those of its own, None where not given."""
+        """Set up the engine.
+
+        Parameters
+        ----------
+        atoms
+            The structure, of which the engine makes a copy.
+        calculator
+            An ASE calculator that `check` has accepted.
+        conditions
+            What is held constant.
+        **options
+            The settings in `options`; None where they were not given.
+
+        Raises
+        ------
+        InputError
+            The engine cannot hold these conditions for this structure, or an option is wrong.
+        """
 
     @classmethod
     def write_trajectories(cls, frames: Path, path: Callable[[str], Path | None], frame_ps: float) -> None:
-        """Write the frames of an extended XYZ file (`frame_ps` apart) in the forms that the engine's users expect.
+        """Write the frames once more, in the forms that users of the engine expect.
 
-        `path(name)` says where the file `name` of the run goes.
+        Parameters
+        ----------
+        frames
+            The extended XYZ file with the frames.
+        path
+            Gives the place of a file of the run by its name; None: the run writes no files.
+        frame_ps
+            Time between two frames, ps.
         """
 
     @classmethod
     def biased_volumes(cls, volume_A3: NDArray[np.float64]) -> str:
-        """Say why the barostat does not sample volumes that fluctuate like these (S,), Angstrom^3; empty if it does."""
+        """Tell whether the barostat samples volumes that fluctuate like these.
+
+        Parameters
+        ----------
+        volume_A3
+            (S,) volume of each sample after equilibration, Angstrom^3.
+
+        Returns
+        -------
+        str
+            Empty if it does; else why not and what to do, as a sentence. Estimates at constant pressure are then
+            withheld.
+        """
 
     def run(self, steps: int) -> None:
-        """Advance by whole steps; raises UnstableError when positions or energies become non-finite."""
+        """Advance by whole steps.
+
+        Raises
+        ------
+        UnstableError
+            Positions or energies became non-finite. Exceptions of the calculator pass as they are: `is_failure` of
+            `inputs.failed_evaluations` tells them from mistakes in a program.
+        """
 
     def sample(self) -> Sample:
-        """Return energies, volume and pressure now."""
+        """Compute energies, volume and pressure now.
+
+        Raises
+        ------
+        UnstableError
+            One of them is non-finite.
+        """
 
     def structure(self) -> Atoms:
         """Return a copy of the structure now, with momenta and without a calculator."""
 
     def state(self) -> State:
-        """Return everything needed to continue."""
+        """Return everything needed to continue from here."""
 
     def restore(self, state: State) -> None:
-        """Continue from a state of an engine made with the same arguments."""
+        """Continue from a state of an engine that was made with the same arguments.
+
+        Raises
+        ------
+        InputError
+            The state is of another version or platform of the engine's program.
+        """
