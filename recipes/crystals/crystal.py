@@ -55,11 +55,6 @@ class Crystal(NamedTuple):
         return len(set(self.kinds.tolist())) == len(set(self.primitive.numbers.tolist()))
 
     @property
-    def centring(self) -> str:
-        """Letter of the lattice: P, F, I, A, C or R."""
-        return self.symbol[0]
-
-    @property
     def formula_units(self) -> int:
         """Formula units in the primitive cell."""
         counts = np.unique(self.primitive.numbers, return_counts=True)[1]

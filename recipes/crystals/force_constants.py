@@ -7,6 +7,7 @@ form. The lattice repeats them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,11 +15,13 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from dp_sim.errors import InputError
+from dp_sim.files import atomic_path
 from dp_sim.recipes.crystals.crystal import Crystal
 from dp_sim.recipes.crystals.supercell import as_ase
 from dp_sim.recipes.inputs.calculators import loaded_model
 from dp_sim.recipes.inputs.forces import energies_and_forces
 from dp_sim.recipes.run.progress import progress_bar
+from dp_sim.recipes.static.hessian import exact_hessian
 
 if TYPE_CHECKING:
     from dp_sim.model.evaluator import Model
@@ -54,6 +57,7 @@ def compute_force_constants(
     *,
     method: str,
     delta: float,
+    partial: Path | None,
     log: Callable[[str], object],
     progress: bool,
 ) -> ForceConstants:
@@ -68,9 +72,12 @@ def compute_force_constants(
     calculator
         An ASE calculator.
     method
-        "exact": second derivatives of a Deep Potential. "differences": of the forces. "auto": exact where it can be.
+        "exact": second derivatives of a Deep Potential, or of a calculator with `get_hessian(atoms)`. "differences": of
+        the forces. "auto": exact for a Deep Potential; the whole Hessian of another may cost more than differences.
     delta
         Displacement of the differences, Angstrom.
+    partial
+        File that keeps the forces of finished displacements, from which an interrupted computation continues.
     log
         Takes a line on the accuracy.
     progress
@@ -79,19 +86,15 @@ def compute_force_constants(
     Raises
     ------
     InputError
-        `method` is "exact" and the calculator is no Deep Potential.
+        `method` is "exact" and the calculator has no Hessian.
     """
     model = loaded_model(calculator)
     if method == "exact" and model is None:
-        raise InputError(
-            "hessian-missing",
-            f"hessian='exact' was asked for, and {type(calculator).__name__} is no Deep Potential; use 'differences' "
-            "or 'auto'",
-        )
-    if model is not None and method != "differences":
+        found = _foreign(as_ase(crystal, phonon), phonon, calculator)
+    elif model is not None and method != "differences":
         found = _exact(as_ase(crystal, phonon), phonon, model)
     else:
-        found = _differences(crystal, phonon, calculator, delta, log, progress)
+        found = _differences(crystal, phonon, calculator, delta, partial, log, progress)
     phonon.force_constants = found.values
     return found
 
@@ -109,17 +112,33 @@ def _exact(supercell: Atoms, phonon: Any, model: Model) -> ForceConstants:
     )
 
 
+def _foreign(supercell: Atoms, phonon: Any, calculator: Any) -> ForceConstants:
+    """Take the rows of the primitive cell's atoms out of the Hessian of another program's calculator."""
+    supercell.calc = calculator
+    whole = exact_hessian(supercell)
+    if whole is None:
+        raise InputError(
+            "hessian-missing",
+            f"hessian='exact' was asked for and {type(calculator).__name__} has no get_hessian(atoms); use "
+            "'differences' or 'auto'",
+        )
+    n = len(supercell)
+    symmetric = ((whole + whole.T) / 2).reshape(n, 3, n, 3)
+    return ForceConstants(symmetric[np.asarray(phonon.primitive.p2s_map)].transpose(0, 2, 1, 3), "exact", True)
+
+
 def _differences(
-    crystal: Crystal, phonon: Any, calculator: Any, delta: float, log: Callable[[str], object], progress: bool
+    crystal: Crystal,
+    phonon: Any,
+    calculator: Any,
+    delta: float,
+    partial: Path | None,
+    log: Callable[[str], object],
+    progress: bool,
 ) -> ForceConstants:
     phonon.generate_displacements(distance=delta)
     displaced = [as_ase(crystal, phonon, one) for one in phonon.supercells_with_displacements]
-    forces = []
-    with progress_bar("displacements", total=len(displaced), show=progress) as advance:
-        for _, one in energies_and_forces(displaced, calculator):
-            forces.append(one)
-            advance()
-    phonon.forces = forces
+    phonon.forces = _forces(displaced, calculator, partial, log, progress)
     phonon.produce_force_constants(calculate_full_force_constants=False, show_drift=False)
     drift = float(np.abs(phonon.force_constants.sum(axis=1)).max())
     log(f"largest sum of force constants before it is set to zero: {drift:.1e} eV/Angstrom^2")
@@ -128,6 +147,37 @@ def _differences(
     return ForceConstants(
         np.array(phonon.force_constants), f"differences of the forces, {count} of {delta:g} Angstrom", False
     )
+
+
+def _forces(
+    displaced: list[Atoms], calculator: Any, partial: Path | None, log: Callable[[str], object], progress: bool
+) -> Array:
+    """Evaluate the displaced supercells (D, N, 3), but for those whose forces an earlier session has left."""
+    positions = np.array([one.positions for one in displaced])
+    forces = np.full_like(positions, np.nan)
+    if partial is not None and partial.is_file():
+        with np.load(partial, allow_pickle=False) as earlier:
+            if earlier["positions"].shape == positions.shape and np.allclose(
+                earlier["positions"], positions, atol=1e-6
+            ):
+                forces = earlier["forces"]
+    todo = np.flatnonzero(np.isnan(forces).any(axis=(1, 2)))
+    if len(todo) < len(displaced):
+        log(
+            f"forces of {len(displaced) - len(todo)} of {len(displaced)} displacements are those of the earlier session"
+        )
+    # A Deep Potential does them in batches, and in seconds: nothing is worth keeping on the way.
+    keep = partial if loaded_model(calculator) is None else None
+    with progress_bar("displacements", total=len(todo), show=progress) as advance:
+        for number, (_, one) in zip(
+            todo, energies_and_forces([displaced[number] for number in todo], calculator), strict=True
+        ):
+            forces[number] = one
+            if keep is not None:
+                with atomic_path(keep) as temporary:
+                    np.savez(temporary, positions=positions, forces=forces)
+            advance()
+    return forces
 
 
 def edge_share(phonon: Any) -> float:

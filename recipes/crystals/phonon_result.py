@@ -135,26 +135,27 @@ class PhononResult(Result):
         if self.thermal is None:
             return {"thermal_properties": Quantity(None, "", f"the crystal is {UNSTABLE}: some modes have no energy")}
         molar = EV_IN_J_PER_MOL / self.crystal.formula_units
+        at = int(np.abs(self.thermal.temperatures_K - STANDARD_K).argmin())
+        temperature = f"{self.thermal.temperatures_K[at]:g}_K"
         return {
             "zero_point_energy": Quantity(self.thermal.zero_point_energy_eV, "eV"),
-            "temperatures": Quantity(self.thermal.temperatures_K, "K"),
-            "free_energy": Quantity(self.thermal.free_energy_eV, "eV"),
-            "entropy_molar": Quantity(self.thermal.entropy_eV_per_K * molar, "J/mol/K"),
-            "heat_capacity_molar": Quantity(self.thermal.heat_capacity_eV_per_K * molar, "J/mol/K"),
+            f"free_energy_{temperature}": Quantity(float(self.thermal.free_energy_eV[at]), "eV"),
+            f"entropy_{temperature}": Quantity(float(self.thermal.entropy_eV_per_K[at]) * molar, "J/mol/K"),
+            f"heat_capacity_{temperature}": Quantity(float(self.thermal.heat_capacity_eV_per_K[at]) * molar, "J/mol/K"),
         }
 
     def _volume_quantities(self) -> dict[str, Quantity | Estimate]:
-        """Return what phonons at other volumes give, at the temperature nearest to that of published tables."""
+        """Return what phonons at other volumes give, at the temperature nearest to `STANDARD_K`."""
         numbers: dict[str, Quantity | Estimate] = {}
         if self.gruneisen is not None:
             at = int(np.abs(self.gruneisen.temperatures_K - STANDARD_K).argmin())
-            name = f"mean_gruneisen_parameter_{self.gruneisen.temperatures_K[at]:.0f}_K"
+            name = f"mean_gruneisen_parameter_{self.gruneisen.temperatures_K[at]:g}_K"
             mean = self.gruneisen.mean[at]
             numbers[name] = Quantity(float(mean) if np.isfinite(mean) else None, "", "no mode is excited there")
         if self.qha is not None:
             at = int(np.abs(self.qha.temperatures_K - STANDARD_K).argmin())
             molar = EV_IN_J_PER_MOL / self.crystal.formula_units
-            temperature = f"{self.qha.temperatures_K[at]:.0f}_K"
+            temperature = f"{self.qha.temperatures_K[at]:g}_K"
             numbers |= {
                 f"volume_{temperature}": Quantity(float(self.qha.volumes_A3[at]), "Angstrom^3"),
                 f"thermal_expansion_{temperature}": Quantity(float(self.qha.expansion_per_K[at]), "1/K"),

@@ -14,7 +14,7 @@ from dp_sim.config.recipe import documented
 from dp_sim.errors import import_optional
 from dp_sim.recipes.crystals.crystal import Crystal, with_primitive
 from dp_sim.recipes.crystals.force_constants import ForceConstants, compute_force_constants, edge_share
-from dp_sim.recipes.crystals.phonon_result import PhononResult
+from dp_sim.recipes.crystals.phonon_result import STANDARD_K, PhononResult
 from dp_sim.recipes.crystals.quasi_harmonic import (
     FEWEST_VOLUMES,
     GRUNEISEN_STEP,
@@ -34,7 +34,7 @@ from dp_sim.recipes.crystals.spectra import (
 )
 from dp_sim.recipes.crystals.stability import IMAGINARY_THZ, find_lowest
 from dp_sim.recipes.crystals.start import Start, prepare_crystal, start_crystal
-from dp_sim.recipes.crystals.supercell import check_memory, make_phonon, supercell_matrix
+from dp_sim.recipes.crystals.supercell import check_memory, keeps_symmetry, make_phonon, supercell_matrix
 from dp_sim.recipes.crystals.volumes import at_volume
 from dp_sim.recipes.inputs.calculators import loaded_model
 from dp_sim.recipes.results.frames import evaluated_copy
@@ -95,6 +95,11 @@ def phonons(
         that is not found; a setting out of range, or from `prepare_atoms` and `RunDirectory`.
     MissingPackageError
         phonopy, spglib or seekpath is not installed.
+
+    Notes
+    -----
+    Differences continue with `resume` at the displacement where they stopped. A finished run takes another mesh, path
+    or table of temperatures, or more of `gruneisen` and `qha`, in this way too.
     """
     settings = PhononSettings.taken_from(locals())
     for package in ("phonopy", "seekpath"):
@@ -122,14 +127,16 @@ class Task(NamedTuple):
 def _compute(start: Start, task: Task) -> PhononResult:
     crystal, settings = start.crystal, task.settings
     evaluated = evaluated_copy(start.primitive)
-    phonon, found = _phonon_of(crystal, start.primitive.calc, task)
+    phonon, found = _phonon_of(crystal, start.primitive.calc, 1.0, task)
     path = special_path(crystal, phonon, settings.points)
     bands = band_frequencies(phonon, path.wave_vectors)
     lowest = find_lowest(path, bands, *sample_mesh(crystal, phonon, settings.mesh_A))
-    thermal = None if lowest.imaginary else thermal_properties(phonon, _temperatures(settings))
+    thermal = None
+    if not lowest.imaginary:
+        thermal = thermal_properties(phonon, np.union1d(_temperatures(settings), [STANDARD_K]))
     density = density_of_states(phonon, settings.mesh_A)
     edge = edge_share(phonon)
-    _remark(crystal, edge, task.run)
+    _remark(crystal, phonon, edge, task.run)
     gruneisen = expansion = None
     if settings.gruneisen and thermal is not None:
         gruneisen = _gruneisen(start, phonon, path.wave_vectors, task)
@@ -157,8 +164,8 @@ def _compute(start: Start, task: Task) -> PhononResult:
     )
 
 
-def _phonon_of(crystal: Crystal, calculator: Any, task: Task) -> tuple[Any, ForceConstants]:
-    """Compute the force constants of a crystal, and phonopy's object that holds them."""
+def _phonon_of(crystal: Crystal, calculator: Any, ratio: float, task: Task) -> tuple[Any, ForceConstants]:
+    """Compute the force constants of a crystal at a multiple of its volume, and phonopy's object that holds them."""
     phonon = make_phonon(crystal, task.matrix)
     found = compute_force_constants(
         crystal,
@@ -166,6 +173,7 @@ def _phonon_of(crystal: Crystal, calculator: Any, task: Task) -> tuple[Any, Forc
         calculator,
         method=task.settings.hessian,
         delta=task.settings.delta,
+        partial=task.run.path(f"forces-{ratio:.4f}.npz"),
         log=task.run.log,
         progress=task.progress,
     )
@@ -176,7 +184,7 @@ def _phonon_at(start: Start, ratio: float, task: Task) -> tuple[Any, float]:
     """Compute phonopy's object at a multiple of the volume, and the energy of the primitive cell there."""
     cell = at_volume(start, ratio, RELAX_TO * task.settings.fmax)
     energy = float(cell.get_potential_energy())
-    phonon, _ = _phonon_of(with_primitive(start.crystal, cell), start.primitive.calc, task)
+    phonon, _ = _phonon_of(with_primitive(start.crystal, cell), start.primitive.calc, ratio, task)
     return phonon, energy
 
 
@@ -211,7 +219,7 @@ def _expansion(start: Start, task: Task) -> QuasiHarmonic | str:
 
 
 def _temperatures(settings: PhononSettings) -> NDArray[np.float64]:
-    """Space the temperatures of the table evenly."""
+    """Space the temperatures of the tables evenly."""
     end = settings.temperature_max_K + 1e-6 * settings.temperature_step_K
     return np.arange(settings.temperature_min_K, end, settings.temperature_step_K)
 
@@ -228,12 +236,17 @@ def _spread(phonon: Any, found: ForceConstants, wave_vectors: NDArray[np.float64
     return np.asarray(np.std(each, axis=0, ddof=1))
 
 
-def _remark(crystal: Crystal, edge: float, run: RunDirectory) -> None:
+def _remark(crystal: Crystal, phonon: Any, edge: float, run: RunDirectory) -> None:
     """Say what the numbers do not hold: the field of ions, what the supercell cuts off."""
     if len(set(crystal.primitive.numbers.tolist())) > 1:
         run.note(
             "if this crystal is an insulator, the splitting of longitudinal and transverse optical modes near Γ is "
             "missing: it takes Born charges and the dielectric constant, which phonopy adds from its file BORN"
+        )
+    if not keeps_symmetry(phonon):
+        run.note(
+            "the supercell has less symmetry than the crystal, so that bands which symmetry joins may part; take equal "
+            "multiples along equivalent axes (supercell)"
         )
     if edge > LARGE_EDGE:
         run.note(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dp_sim.errors import import_optional
 from dp_sim.recipes.crystals.crystal import Crystal
-from dp_sim.recipes.crystals.spectra import EV_IN_J_PER_MOL, THZ_IN_EV
+from dp_sim.recipes.crystals.spectra import EV_IN_J_PER_MOL, THZ_IN_EV, run_mesh
 from dp_sim.recipes.crystals.stability import IMAGINARY_THZ
 from dp_sim.recipes.results.tables import csv_text
 from dp_sim.units import EV_PER_A3_IN_GPA, KB_EV_PER_K
@@ -70,7 +70,7 @@ def gruneisen_parameters(
         frequencies = np.sign(squares) * np.sqrt(np.abs(squares)) * phonons[0].unit_conversion_factor
         return np.where(np.abs(frequencies) < SLOWEST_THZ, np.nan, found.get_gruneisen()), frequencies
 
-    phonons[0].run_mesh(mesh_A / 2, is_mesh_symmetry=crystal.plain)
+    run_mesh(phonons[0], mesh_A / 2, is_mesh_symmetry=crystal.plain)
     mesh, frequencies = gammas(phonons[0].mesh.qpoints)
     counted = np.isfinite(mesh)
     weights = np.repeat(phonons[0].mesh.weights[:, None], mesh.shape[1], axis=1)
@@ -153,7 +153,8 @@ def expand(phonons: Sequence[Any], energies_eV: Array, temperatures_K: Array, me
     first = [temperatures_K[0] - step] if temperatures_K[0] >= step else []
     asked = np.concatenate([first, temperatures_K, [temperatures_K[-1] + step]])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # lengths of monoclinic cells, which are not asked for
+        # Lengths of monoclinic cells, which are not asked for; another mesh than that of primitive vectors.
+        warnings.simplefilter("ignore", UserWarning)
         found = phonopy.run_qha(
             phonons, asked, internal_energies=energies_eV, mesh=mesh_A, eos="vinet", exclude_gamma_acoustic=True
         )

@@ -40,13 +40,13 @@ class PhononSettings(CrystalSettings):
 
     recipe: ClassVar[str] = "phonons"
     function: ClassVar[str] = "dp_sim.recipes.crystals.phonons:phonons"
-    resumable: ClassVar[bool] = False
 
     isotopes: tuple[str, ...] = setting(
         (),
         "Isotopes: element or index of an atom, and name or mass",
         flags=("--isotope",),
         metavar="H=D|3=13C|O=17.999",
+        may_change=True,
         detail="Masses in amu, indices from 0; later ones override earlier ones.",
     )
     supercell: str | None = setting(
@@ -65,10 +65,11 @@ class PhononSettings(CrystalSettings):
         "auto",
         "How force constants are computed: exactly, or by differences of the forces",
         choices=("auto", "exact", "differences"),
-        detail="auto: exact for a Deep Potential; `force_constants_source` of the result says which.",
+        detail="auto: exact for a Deep Potential; `force_constants_source` of the result says which. exact takes any "
+        "calculator with `get_hessian(atoms)`.",
     )
     delta: float = setting(0.01, "Displacement of the differences", unit="Å", ge=1e-4, le=0.2)
-    points: int = setting(101, "Wave vectors on the longest stretch of the path", ge=2, le=2001)
+    points: int = setting(101, "Wave vectors on the longest stretch of the path", ge=2, le=2001, may_change=True)
     mesh_A: float = setting(
         100.0,
         "Length that sets the mesh of wave vectors: along each axis its product with the reciprocal vector",
@@ -76,28 +77,41 @@ class PhononSettings(CrystalSettings):
         gt=0,
         le=2000,
         flags=("--mesh",),
+        may_change=True,
     )
     temperature_min_K: float = setting(
-        0.0, "First temperature of the table", unit="K", ge=0, flags=("--temperature-min",)
+        0.0, "First temperature of the table", unit="K", ge=0, flags=("--temperature-min",), may_change=True
     )
     temperature_max_K: float = setting(
-        1000.0, "Last temperature of the table", unit="K", gt=0, flags=("--temperature-max",)
+        1000.0,
+        "Last temperature of the table; 298.15 K is in it too",
+        unit="K",
+        gt=0,
+        flags=("--temperature-max",),
+        may_change=True,
     )
     temperature_step_K: float = setting(
-        20.0, "Step between temperatures", unit="K", ge=0.1, flags=("--temperature-step",)
+        20.0, "Step between temperatures", unit="K", ge=0.1, flags=("--temperature-step",), may_change=True
     )
 
     gruneisen: bool = setting(
-        False, "Grüneisen parameters, from volumes 1 % smaller and larger; costs two more sets of force constants"
+        False,
+        "Grüneisen parameters, from volumes 1 % smaller and larger; costs two more sets of force constants",
+        may_change=True,
     )
     qha: bool = setting(
         False,
         "Quasi-harmonic expansion: volume, bulk modulus and heat capacity at zero pressure against temperature",
+        may_change=True,
         detail="Costs a set of force constants for each volume.",
     )
-    volumes: int = setting(9, "Number of volumes of the expansion; with qha", ge=5, le=51)
-    volume_min: float = setting(0.96, "Smallest of these volumes, as a multiple of the crystal's", gt=0.5, lt=1)
-    volume_max: float = setting(1.08, "Largest of these volumes, as a multiple of the crystal's", gt=1, lt=2)
+    volumes: int = setting(9, "Number of volumes of the expansion; with qha", ge=5, le=51, may_change=True)
+    volume_min: float = setting(
+        0.96, "Smallest of these volumes, as a multiple of the crystal's", gt=0.5, lt=1, may_change=True
+    )
+    volume_max: float = setting(
+        1.08, "Largest of these volumes, as a multiple of the crystal's", gt=1, lt=2, may_change=True
+    )
 
     @model_validator(mode="after")
     def _volumes_need_qha(self) -> Self:

@@ -170,6 +170,13 @@ def band_frequencies(phonon: Any, wave_vectors: Array) -> Array:
     return np.array(phonon.run_qpoints(wave_vectors).frequencies)
 
 
+def run_mesh(phonon: Any, mesh_A: float, **options: bool) -> None:
+    """Sample the zone on a mesh of primitive reciprocal vectors or, where that lacks the symmetry, of others."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mesh .* is incompatible", Warning)  # that says so; both are good
+        phonon.run_mesh(mesh_A, **options)
+
+
 def sample_mesh(crystal: Crystal, phonon: Any, mesh_A: float) -> tuple[Array, Array]:
     """Sample the Brillouin zone, for what sums over it.
 
@@ -178,7 +185,7 @@ def sample_mesh(crystal: Crystal, phonon: Any, mesh_A: float) -> tuple[Array, Ar
     wave_vectors, frequencies
         (K, 3) and (K, 3n) THz of the inequivalent points. `phonon.mesh` holds them afterwards.
     """
-    phonon.run_mesh(mesh_A, is_mesh_symmetry=crystal.plain)
+    run_mesh(phonon, mesh_A, is_mesh_symmetry=crystal.plain)
     return np.array(phonon.mesh.qpoints), np.array(phonon.mesh.frequencies)
 
 
@@ -194,7 +201,7 @@ def density_of_states(phonon: Any, mesh_A: float) -> Density:
     span["freq_pitch"] = (span["freq_max"] - span["freq_min"]) / DENSITY_POINTS
     elements = sorted(set(phonon.primitive.symbols))
     if len(elements) > 1:
-        phonon.run_mesh(mesh_A, with_eigenvectors=True, is_mesh_symmetry=False)
+        run_mesh(phonon, mesh_A, with_eigenvectors=True, is_mesh_symmetry=False)
     found = _density(phonon, elements, **span)
     counted = found.total.sum() * span["freq_pitch"]
     if abs(counted / frequencies.shape[1] - 1) > MISSED_STATES:

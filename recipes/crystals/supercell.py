@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -117,9 +118,20 @@ def make_phonon(crystal: Crystal, matrix: Matrix) -> Any:
         magnetic_moments=moments if moments.any() else None,
     )
     atoms = len(cell) * round(np.linalg.det(matrix))
-    return phonopy.Phonopy(
-        unit, matrix, primitive_matrix=crystal.centring, symprec=1e-5, is_symmetry=uses_symmetry(crystal, atoms)
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Warning: Point group symmetries", UserWarning)  # `keeps_symmetry` tells
+        return phonopy.Phonopy(
+            unit,
+            matrix,
+            primitive_matrix=np.linalg.inv(crystal.multiples).T,
+            symprec=1e-5,
+            is_symmetry=uses_symmetry(crystal, atoms),
+        )
+
+
+def keeps_symmetry(phonon: Any) -> bool:
+    """Whether the supercell has the point group of the crystal; one of other proportions may lack some of it."""
+    return len(phonon.symmetry.pointgroup_operations) == len(phonon.primitive_symmetry.pointgroup_operations)
 
 
 def as_ase(crystal: Crystal, phonon: Any, displaced: Any = None) -> Atoms:

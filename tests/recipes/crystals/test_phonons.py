@@ -1,10 +1,12 @@
 """Phonons: springs with analytic dispersion, phonopy's own route on copper, laws of any harmonic crystal."""
 
+import itertools
+
 import numpy as np
 import phonopy
 import pytest
 from ase import Atoms
-from ase.build import bulk
+from ase.build import bulk, make_supercell
 from ase.calculators.emt import EMT
 from ase.units import kB
 from phonopy.structure.atoms import PhonopyAtoms
@@ -13,6 +15,7 @@ from refusals import refused
 from spring_crystal import SpringCrystal, fcc_frequencies_THz
 
 from dp_sim.recipes import phonons
+from dp_sim.recipes.static.hessian import difference_rows
 
 #: EMT's copper at the minimum of its energy, Angstrom.
 COPPER_A = 3.5898
@@ -61,6 +64,7 @@ def test_laws_of_a_harmonic_crystal(copper):
     step = np.diff(copper.density.frequencies_THz)[0]
     assert copper.density.total.sum() * step == pytest.approx(3, rel=5e-3)
     hot = copper.thermal.heat_capacity_eV_per_K[-1]
+    assert 298.15 in copper.thermal.temperatures_K
     assert 0.99 * 3 * kB < hot < 3 * kB
     assert copper.thermal.entropy_eV_per_K[0] == 0
 
@@ -109,6 +113,40 @@ def test_any_cell_of_the_crystal_gives_the_same(copper):
     assert len(other.atoms) == 1
     np.testing.assert_allclose(other.bands_THz, copper.bands_THz, atol=1e-6)
     assert 5e-4 < other.crystal.moved_A < 1e-2
+
+
+#: Ordered alloys on the sites of fcc, bcc and hcp: every centring, polar groups, several places.
+ALLOYS = {
+    "R3m": (bulk("Cu", a=3.8), [[1, 0, 0], [0, 1, 0], [0, 0, 4]], ["Cu", "Cu", "Au", "Pt"]),
+    "P6_3/mmc": (bulk("Cu", "hcp", a=2.7, c=4.4), np.eye(3, dtype=int), ["Cu", "Cu"]),
+    "Imm2": (bulk("Cu", a=3.8), [[1, 0, 0], [0, 1, 1], [0, -1, 2]], ["Cu", "Au", "Pt"]),
+    "Cm": (bulk("Cu", a=3.8), [[1, 0, 1], [0, 1, 1], [-1, 0, 3]], ["Cu", "Cu", "Au", "Pt"]),
+    "Fmm2": (bulk("Cu", "bcc", a=3.0), [[1, 0, 0], [0, 1, 0], [0, 0, 3]], ["Cu", "Au", "Pt"]),
+}
+
+
+@pytest.mark.parametrize("name", ALLOYS)
+def test_waves_that_fit_the_conventional_cell_are_its_modes(name):
+    """The wave vectors that fold onto Γ of the conventional cell have the eigenvalues of its own Hessian."""
+    base, multiples, symbols = ALLOYS[name]
+    atoms = make_supercell(base, multiples)
+    atoms.set_chemical_symbols(symbols)
+    atoms.rotate(40, (1, 2, 3), rotate_cell=True)
+    found = phonons(atoms, EMT(), relax=True, cell=True, supercell="1", mesh_A=10, points=3, temperature_step_K=500)
+    whole = found.crystal.conventional.copy()
+    whole.calc = EMT()
+    hessian, _ = difference_rows(whole, delta=0.01, mobile=np.arange(len(whole)), partial=None, progress=False)
+    root = np.sqrt(np.repeat(whole.get_masses(), 3))
+    squares = np.linalg.eigvalsh((hessian + hessian.T) / 2 / np.outer(root, root))
+    expected = np.sign(squares) * np.sqrt(np.abs(squares)) * found.phonon.unit_conversion_factor
+    folded = {
+        tuple(np.round((q := np.linalg.inv(found.crystal.multiples) @ k) - np.floor(q + 1e-9), 6))
+        for k in itertools.product(range(-3, 4), repeat=3)
+    }
+    assert len(folded) * len(found.atoms) == len(whole)
+    frequencies = found.phonon.run_qpoints(list(folded)).frequencies.ravel()
+    np.testing.assert_allclose(np.sort(frequencies), expected, atol=4e-3)
+    assert found.crystal.symbol == name
 
 
 def test_files_open_in_phonopy(copper, tmp_path, monkeypatch):
@@ -220,3 +258,59 @@ def test_length_sets_the_heights_of_the_supercell():
 
 
 EMT_LIKE = SpringCrystal(2.0, 2.6, 3.2)
+
+
+class Interrupted(EMT):
+    """EMT, which is interrupted at the supercell after the first few."""
+
+    def __init__(self, patience: int):
+        super().__init__()
+        self.patience, self.supercells = patience, 0
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=()):
+        if len(atoms) > 8:
+            self.supercells += 1
+            if self.supercells > self.patience:
+                raise KeyboardInterrupt
+        super().calculate(atoms, properties, system_changes)
+
+
+def test_displacements_go_on_where_they_stopped(tmp_path):
+    """A finished run takes another mesh without new forces, too."""
+    atoms = Atoms("CuAu", scaled_positions=[[0, 0, 0], [0.5, 0.5, 0.5]], cell=[2.8, 2.8, 3.7], pbc=True)
+    options = {"supercell": "2", "fmax": 5.0, "mesh_A": 10.0, "points": 3, "out": tmp_path / "run"}
+    with pytest.raises(KeyboardInterrupt):
+        phonons(atoms, Interrupted(1), **options)
+    second = Interrupted(100)
+    resumed = phonons(atoms, second, resume=True, **options)
+    whole = phonons(atoms, EMT(), **options | {"out": None})
+    np.testing.assert_allclose(resumed.force_constants, whole.force_constants, atol=1e-12)
+    assert second.supercells == 1  # of two
+    third = Interrupted(0)
+    other = phonons(atoms, third, resume=True, **options | {"mesh_A": 15.0})
+    assert third.supercells == 0
+    assert other.density.total.shape == resumed.density.total.shape
+    assert "earlier session" in (tmp_path / "run" / "log.txt").read_text()
+
+
+def test_a_supercell_of_other_proportions_is_remarked(tmp_path):
+    found = phonons(bulk("Cu", a=COPPER_A), EMT(), supercell="2x2x1", mesh_A=10, points=3, out=tmp_path / "run")
+    assert any("less symmetry" in note for note in found.provenance["notes"])
+
+
+class WithHessian(EMT):
+    """EMT with the Hessian of another program: differences of 0.001 Angstrom."""
+
+    def get_hessian(self, atoms):
+        whole = atoms.copy()
+        whole.calc = EMT()
+        return difference_rows(whole, delta=0.001, mobile=np.arange(len(atoms)), partial=None, progress=False)[0]
+
+
+def test_the_hessian_of_another_calculator_is_taken_where_asked(copper):
+    atoms, options = bulk("Cu", a=COPPER_A), {"supercell": "1", "mesh_A": 10, "points": 5}
+    exact = phonons(atoms, WithHessian(), hessian="exact", **options)
+    assert exact.force_constants_source == "exact"
+    differences = phonons(atoms, WithHessian(), **options)
+    assert "1 displacement" in differences.force_constants_source
+    np.testing.assert_allclose(exact.bands_THz, differences.bands_THz, atol=2e-3)
