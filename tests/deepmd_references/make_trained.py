@@ -8,6 +8,9 @@ Every model is made as users make theirs: `dp train` for a few steps on frames o
 their defaults, `dp freeze`, `dp convert-backend`. Only the nets are small. Written into trained/, gzipped: the models
 (of a `.pth` the data alone, without the code that torch stores beside them) and VERSION.npz with energy, forces and
 virial for two structures.
+
+`compressed_trained-VERSION.pth`, beside trained/, is `dp --pt compress -s 0.5` of `plain` (3.2.0 from PyPI lacks the
+operators for it): without numbers, for dp-sim refuses it.
 """
 
 import argparse

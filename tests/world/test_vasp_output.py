@@ -101,3 +101,54 @@ def test_a_vasprun_that_was_cut_off_gives_its_whole_steps(tmp_path: Path) -> Non
     text = vasprun(STEPS)
     (tmp_path / "vasprun.xml").write_text(text[: text.rindex("<calculation>") + 60])
     assert [frame.energy for frame in read(tmp_path / "vasprun.xml")[0]] == [-7.50]
+
+
+#: Of VASP's machine-learned force field, as it lays them out (deepmodeling/dpdata, tests/poscars/OUTCAR.ch4.ml).
+MACHINE_LEARNED = """
+  ML FORCE on cell =-STRESS in cart. coord. units (eV/cell)
+  Direction    XX          YY          ZZ          XY          YZ          ZX
+  --------------------------------------------------------------------------------------
+  Total:      0.00000     0.00000     0.00000     0.00000     0.00000     0.00000
+  in kB       5.00000     5.00000     5.00000     0.00000     0.00000     0.00000
+  external pressure =       -1.00 kB  Pullay stress =        1.00 kB
+
+  POSITION                                       TOTAL-FORCE (eV/Angst) (ML)
+ -----------------------------------------------------------------------------------
+      0.00000      0.00000      0.00000         9.000000      0.000000      0.000000
+      1.80000      1.80000      0.10000        -9.000000      0.000000      0.000000
+ -----------------------------------------------------------------------------------
+    total drift:                                0.000000      0.000000      0.000000
+
+  ML FREE ENERGIE OF THE ION-ELECTRON SYSTEM (eV)
+  ---------------------------------------------------
+  free  energy ML TOTEN  =        -9.90000000 eV
+
+  ML energy  without entropy=       -9.90000000  ML energy(sigma->0) =       -9.90000000
+
+"""
+
+
+def test_an_outcar_with_machine_learned_steps_is_told_of_and_read_by_dpdata(tmp_path: Path) -> None:
+    """Their zeros and predictions are no labels."""
+    text = outcar([STEPS[0], STEPS[2]])
+    first = text.index("-" * 39 + " Iteration      2")
+    (tmp_path / "OUTCAR").write_text(text[:first] + MACHINE_LEARNED + text[first:] + MACHINE_LEARNED)
+    with refused("file-unreadable", "machine-learned", "dpdata:vasp/outcar"):
+        read(tmp_path / "OUTCAR")
+    pytest.importorskip("dpdata")
+    frames, lines = read(f"dpdata:vasp/outcar:{tmp_path / 'OUTCAR'}")
+    assert [frame.energy for frame in frames] == [-7.50, -7.52]
+    assert not [line for line in lines if "left out" in line]
+
+
+def test_a_vasprun_with_machine_learned_steps_is_told_of(tmp_path: Path) -> None:
+    """They have no electronic steps, without which ASE cannot read it; dpdata can, and takes them for labels."""
+    text = vasprun([STEPS[0], IonicStep(electronic=0, free_energy=-9.9), STEPS[2]])
+    learning = text.replace("<incar>", '<incar><i type="logical" name="ML_LMLFF"> T  </i>')
+    (tmp_path / "vasprun.xml").write_text(learning)
+    with refused("file-unreadable", "machine-learned", "dpdata:vasp/outcar"):
+        read(tmp_path / "vasprun.xml")
+    pytest.importorskip("dpdata")
+    frames, lines = read(f"dpdata:vasp/xml:{tmp_path / 'vasprun.xml'}")
+    assert -9.9 not in [frame.energy for frame in frames]
+    assert any("ML_LMLFF" in line and "(1 frame)" in line for line in lines)

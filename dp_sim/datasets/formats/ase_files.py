@@ -43,10 +43,10 @@ def read_ase(source: str, keys: LabelKeys, remarks: Remarks) -> Iterator[Frame]:
         raise InputError(
             "file-missing", f"there is no data file {path}; give a file that ASE reads or a DeePMD-kit folder"
         )
-    converged = vasp.converged_steps(Path(path), index)
+    left_out = vasp.left_out_steps(Path(path), index)
     for number, atoms in enumerate(_images(path, index, source, remarks)):
-        if converged is not None and number < len(converged) and not converged[number]:
-            remarks.decide(vasp.LEFT_OUT)
+        if left_out is not None and number < len(left_out) and left_out[number]:
+            remarks.decide(left_out[number])
             continue
         if said := unconverged(atoms):
             remarks.decide(f"left out: {said} says that the electronic steps did not converge")

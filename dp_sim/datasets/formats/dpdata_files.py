@@ -65,14 +65,14 @@ def read_dpdata(source: str, remarks: Remarks) -> Iterator[Frame]:
         ) from error
     for warning in said:
         remarks.state(f"dpdata warns of {path}: {warning.message}")
-    converged = vasp.converged_steps(Path(path), ":") if Path(path).is_file() else None
+    left_out = vasp.left_out_steps(Path(path), ":") if Path(path).is_file() else None
     for system in systems:
         count = system.get_nframes()
-        if converged is not None and len(converged) > count:  # dpdata has left them out itself
-            remarks.decide(vasp.LEFT_OUT, len(converged) - count)
+        if left_out is not None and len(left_out) > count:  # dpdata has left them out itself
+            remarks.decide(vasp.LEFT_OUT, len(left_out) - count)
         for number in range(count):
-            if converged is not None and len(converged) == count and not converged[number]:
-                remarks.decide(vasp.LEFT_OUT)
+            if left_out is not None and len(left_out) == count and left_out[number]:
+                remarks.decide(left_out[number])
                 continue
             yield _frame(system.data, number, f"{source}, {system.formula}, frame {number}", remarks)
 
