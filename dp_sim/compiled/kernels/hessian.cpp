@@ -116,6 +116,64 @@ INLINE void add_rows(double* to, double* from_center, const double* values, int6
   for (int64_t k = 0; k < count; ++k) to[k] += values[k], from_center[k] -= values[k];
 }
 
+// G Q and dG/ds Q of the neighbours: two times (n, rows of room.y).
+INLINE void multiply_by_q(const double* t, const Sum<double>& sum, const FittingLayer& layer, const double* w, Room& room) {
+  const Contraction& c = sum.contraction;
+  const int64_t n = room.jets.near.n, row = (c.axis ? 4 : 1) * whole_panels<double>(layer.n_out);
+  fill_q(t, sum.width, c, layer, w, room.q);
+  grow(room.y, 2 * n * row), grow(room.value, 2 * row);
+  for (int64_t k = 0; k < 2; ++k)
+    product<double>({room.jets.g.data() + k * sum.width, 3 * sum.width}, n, c.columns, room.q.data(), row,
+                    {room.y.data() + k * n * row, row});
+}
+
+// A neighbour, and which atoms of the dependence it and the centre are.
+struct Neighbor {
+  int64_t n, place, center;
+  const double *x, *g;  // R~ and G, dG/ds, d2G/ds2
+  Tangent tangent;
+};
+
+// dz_1/dp = sum_k dx_k/dp (G Q)_k + ds/dp sum_k x_k (dG/ds Q)_k into the rows of `first`
+INLINE void add_first_layer(const Neighbor& j, int64_t hidden, int64_t kinds, int64_t n_near, Matrix<double> first,
+                            Room& room) {
+  const int64_t row = kinds * hidden;
+  const double *y = room.y.data() + j.n * row, *y1 = y + n_near * row;
+  double *through_g = room.value.data(), *value = through_g + hidden;
+  for (int64_t h = 0; h < hidden; ++h) {
+    double sum = j.x[0] * y1[h];
+    for (int64_t k = 1; k < kinds; ++k) sum += j.x[k] * y1[k * hidden + h];
+    through_g[h] = sum;
+  }
+  for (int a = 0; a < 3; ++a) {
+    for (int64_t h = 0; h < hidden; ++h) value[h] = j.tangent.s[a] * through_g[h] + j.tangent.x[0][a] * y[h];
+    for (int64_t k = 1; k < kinds; ++k)
+      for (int64_t h = 0; h < hidden; ++h) value[h] += j.tangent.x[k][a] * y[k * hidden + h];
+    add_rows(first.row(3 * j.place + a), first.row(3 * j.center + a), value, hidden);
+  }
+}
+
+// sum_a dE/dD_ab dT_ka/dp and dT_kb/dp into the rows of the part's columns; slope: dE/dD
+INLINE void add_axis(const Neighbor& j, const Contraction& c, int64_t width, const double* slope, Matrix<double> columns,
+                     Room& room) {
+  const int64_t axis = c.axis;
+  double *v = room.v.data(), *values = v + 2 * axis;
+  for (int64_t b = 0; b < axis; slope += c.columns - b, ++b) {
+    v[b] = dot(slope, j.g + b, c.columns - b);
+    v[axis + b] = dot(slope, j.g + width + b, c.columns - b);
+  }
+  for (int a = 0; a < 3; ++a) {
+    for (int k = 0; k < 4; ++k) {
+      const double dx = j.tangent.x[k][a], xs = j.x[k] * j.tangent.s[a];
+      for (int64_t b = 0; b < axis; ++b) {
+        values[k * axis + b] = dx * v[b] + xs * v[axis + b];
+        values[(4 + k) * axis + b] = dx * j.g[b] + xs * j.g[width + b];
+      }
+    }
+    add_rows(columns.row(3 * j.place + a), columns.row(3 * j.center + a), values, 8 * axis);
+  }
+}
+
 // Adds the terms of one part: dz_1/dp into `first` (3 atoms, stride), its own columns of `right`, and the curvatures of
 // single neighbours. `slope`: dE/dD of the part; `w`: see fill_q, null where the net has one layer.
 INLINE void add_part(const Pairs& pairs, const Sum<double>& sum, int64_t i, const double* t, const double* slope,
@@ -123,59 +181,18 @@ INLINE void add_part(const Pairs& pairs, const Sum<double>& sum, int64_t i, cons
                      Room& room) {
   const Contraction& c = sum.contraction;
   const Neighborhood& near = room.jets.near;
-  const int64_t n_near = near.n, width = sum.width, kinds = c.axis ? 4 : 1, axis = c.axis;
-  const int64_t hidden = whole_panels<double>(layer.n_out), row = kinds * hidden;
   const double* scale = sum.scale + 4 * pairs.species[i];
-  if (w) {
-    fill_q(t, width, c, layer, w, room.q);
-    grow(room.y, 2 * n_near * row), grow(room.value, 2 * hidden);
-    for (int64_t k = 0; k < 2; ++k)  // G Q and dG/ds Q
-      product<double>({room.jets.g.data() + k * width, 3 * width}, n_near, c.columns, room.q.data(), row,
-                      {room.y.data() + k * n_near * row, row});
-  }
-  grow(room.slope, 4 * width), grow(room.v, 2 * axis + 24 * axis);
-  contract_gradient(t, width, c, slope, room.slope.data());
-  const double* d = room.slope.data();
-  for (int64_t n = 0; n < n_near; ++n) {
-    const double *x = room.jets.x.data() + 4 * n, *g = room.jets.g.data() + 3 * width * n;
-    const int64_t j = room.dependence.of_pair[near.pair[n] - pairs.first[i]], center = room.dependence.center;
-    const Tangent tan = tangent(near, scale, n);
-    if (w) {
-      const double *y = room.y.data() + n * row, *y1 = y + n_near * row;
-      double *through_g = room.value.data(), *value = through_g + hidden;
-      for (int64_t h = 0; h < hidden; ++h) {
-        double along = x[0] * y1[h];
-        for (int64_t k = 1; k < kinds; ++k) along += x[k] * y1[k * hidden + h];
-        through_g[h] = along;
-      }
-      for (int a = 0; a < 3; ++a) {
-        for (int64_t h = 0; h < hidden; ++h) value[h] = tan.s[a] * through_g[h] + tan.x[0][a] * y[h];
-        for (int64_t k = 1; k < kinds; ++k)
-          for (int64_t h = 0; h < hidden; ++h) value[h] += tan.x[k][a] * y[k * hidden + h];
-        add_rows(first.row(3 * j + a), first.row(3 * center + a), value, hidden);
-      }
-    }
-    if (axis) {  // dT_kb/dp and sum_a dE/dD_ab dT_ka/dp
-      double *v = room.v.data(), *columns = v + 2 * axis;
-      const double* f = slope;
-      for (int64_t b = 0; b < axis; f += c.columns - b, ++b) {
-        double v0 = 0.0, v1 = 0.0;
-#pragma omp simd reduction(+ : v0, v1)
-        for (int64_t a = b; a < c.columns; ++a) v0 += f[a - b] * g[a], v1 += f[a - b] * g[width + a];
-        v[b] = v0, v[axis + b] = v1;
-      }
-      for (int a = 0; a < 3; ++a) {
-        for (int k = 0; k < 4; ++k)
-          for (int64_t b = 0; b < axis; ++b) {
-            columns[k * axis + b] = tan.x[k][a] * v[b] + x[k] * tan.s[a] * v[axis + b];
-            columns[(4 + k) * axis + b] = tan.x[k][a] * g[b] + x[k] * tan.s[a] * g[width + b];
-          }
-        add_rows(own_columns.row(3 * j + a), own_columns.row(3 * center + a), columns, 8 * axis);
-      }
-    }
+  if (w) multiply_by_q(t, sum, layer, w, room);
+  grow(room.slope, 4 * sum.width), grow(room.v, 26 * c.axis);
+  contract_gradient(t, sum.width, c, slope, room.slope.data());
+  for (int64_t n = 0; n < near.n; ++n) {
+    const Neighbor j{n, room.dependence.of_pair[near.pair[n] - pairs.first[i]], room.dependence.center,
+                     room.jets.x.data() + 4 * n, room.jets.g.data() + 3 * sum.width * n, tangent(near, scale, n)};
+    if (w) add_first_layer(j, whole_panels<double>(layer.n_out), c.axis ? 4 : 1, near.n, first, room);
+    if (c.axis) add_axis(j, c, sum.width, slope, own_columns, room);
     double own[3][3];
-    own_curvature(room.jets, scale, d, width, n, own);
-    room.own_of.push_back(j);
+    own_curvature(room.jets, scale, room.slope.data(), sum.width, n, own);
+    room.own_of.push_back(j.place);
     room.own.insert(room.own.end(), &own[0][0], &own[0][0] + 9);
   }
 }
