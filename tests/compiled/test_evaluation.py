@@ -179,10 +179,18 @@ def test_forces_are_whole_however_many_threads_there_are(setting: str) -> None:
     """A limit may leave fewer threads than were asked for."""
     code = f"""
 import sys, torch
-sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[1] / "support")!r}]
+sys.path.insert(0, {str(Path(__file__).parents[1] / "support")!r})
+from systems import CUTOFF, SPECIES, crystal, random_config, random_model
+from dp_sim.model.evaluator import Model
+from dp_sim.model.metadata import ModelMetadata
+from dp_sim.model.potential import Potential
 torch.set_num_threads(2)
-from test_evaluation import STRUCTURES, opened, random_of
-fast, plain = (opened(random_of("networks"), which).evaluate(STRUCTURES["TTT"], virial=True) for which in (True, False))
+potential = Potential(random_model(random_config()), CUTOFF).eval().requires_grad_(False)
+model = Model([potential], [ModelMetadata(SPECIES, CUTOFF, "float64", {{}}, "", "")], "cpu")
+assert model.compiled != [None]
+fast = model.evaluate(crystal((True, True, True)), virial=True)
+model.compiled = [None]
+plain = model.evaluate(crystal((True, True, True)), virial=True)
 assert (fast.forces - plain.forces).abs().max() < 1e-12, (fast.forces, plain.forces)
 assert (fast.virial - plain.virial).abs().max() < 1e-12
 """
