@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,14 +12,13 @@ from numpy.typing import NDArray
 
 from dp_sim.errors import InputError, import_optional
 from dp_sim.recipes.crystals.crystal import Crystal
+from dp_sim.recipes.inputs import memory
 from dp_sim.recipes.inputs.calculators import loaded_model
 
 #: Smallest height of a supercell (Angstrom) where no cutoff is known.
 ORDINARY_LENGTH_A = 12.0
 #: Larger supercells are displaced without symmetry: phonopy's search in them takes minutes (2048 atoms: 85 s, 3 GB).
 MOST_SYMMETRIC_ATOMS = 500
-#: Share of the memory that is free which a supercell may take.
-MEMORY_SHARE = 0.8
 
 Matrix = NDArray[np.intp]
 
@@ -85,23 +82,12 @@ def check_memory(crystal: Crystal, matrix: Matrix, n_members: int) -> int:
     operations = len(crystal.rotations) * atoms / n if uses_symmetry(crystal, atoms) else 0
     # Force constants of members, mean and copies, displaced supercells; translations (atoms/n x atoms); symmetry.
     needed = atoms * (n * 72 * (6 + n_members) + 6 * n * 150 + 16 * atoms / n + 16 * operations)
-    free = _free_memory()
-    if needed > MEMORY_SHARE * free:
-        raise InputError(
-            "memory-too-small",
-            f"a supercell of {atoms:,} atoms takes some {needed / 1e9:.2g} GB for {n} atoms of the primitive cell, and "
-            f"{free / 1e9:.2g} GB are free here; take a smaller supercell (supercell, length_A)",
-        )
+    memory.check_memory(
+        needed,
+        f"a supercell of {atoms:,} atoms, with {n} atoms in the primitive cell,",
+        "take a smaller supercell (supercell, length_A)",
+    )
     return atoms
-
-
-def _free_memory() -> float:
-    """Bytes that programs can still have: what Linux says, else the memory of the machine."""
-    try:
-        line = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"))
-    except OSError:
-        line = None
-    return float(line[1]) * 1024 if line else float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
 def make_phonon(crystal: Crystal, matrix: Matrix) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,8 @@ from dp_sim.recipes.run.progress import progress_bar
 Hessian = NDArray[np.float64]
 #: Finished differences, (n, 3, 3N) and 3 more with a dipole, NaN where not done yet: an interrupted run continues here.
 PARTIAL = "hessian_rows.npy"
+#: Seconds between two savings of them: of 1000 atoms they take 72 MB. What ends a run in order saves them too.
+SAVE_EVERY_S = 10.0
 
 
 class SecondDerivatives(NamedTuple):
@@ -177,16 +180,39 @@ def difference_rows(
         earlier = np.load(partial, allow_pickle=False)
         if earlier.shape == rows.shape:
             rows = earlier
+    try:
+        _fill(rows, atoms, mobile, delta, partial, progress)
+    except BaseException:
+        _save(partial, rows)
+        raise
+    hessian = rows[:, :, :columns].reshape(3 * len(mobile), columns)
+    return hessian, rows[:, :, columns:] if dipole else None
+
+
+def _fill(
+    rows: NDArray[np.float64],
+    atoms: Atoms,
+    mobile: NDArray[np.intp],
+    delta: float,
+    partial: Path | None,
+    progress: bool,
+) -> None:
+    """Compute the rows that are not there yet, and save them now and then."""
+    dipole, saved = has_dipole(atoms), time.monotonic()
     with progress_bar("hessian", total=len(mobile), show=progress) as advance:
         for number, atom in enumerate(mobile):
             if np.isnan(rows[number]).any():
                 rows[number] = _differences(atoms, atom, delta, dipole)
-                if partial is not None:
-                    with atomic_path(partial) as temporary:
-                        np.save(temporary, rows)
+                if time.monotonic() - saved > SAVE_EVERY_S:
+                    _save(partial, rows)
+                    saved = time.monotonic()
             advance()
-    hessian = rows[:, :, :columns].reshape(3 * len(mobile), columns)
-    return hessian, rows[:, :, columns:] if dipole else None
+
+
+def _save(partial: Path | None, rows: NDArray[np.float64]) -> None:
+    if partial is not None:
+        with atomic_path(partial) as temporary:
+            np.save(temporary, rows)
 
 
 def _differences(atoms: Atoms, atom: int, delta: float, dipole: bool) -> NDArray[np.float64]:

@@ -186,7 +186,14 @@ def _centripetal(a: Array, b: Array, arms: Array) -> Array:
 class _Measure(NamedTuple):
     """Asks the forces what a motion costs: the atoms are moved along it, rotations along their arcs.
 
-    axes   of the rotations that are candidates, (k, 3); None for translations
+    Attributes
+    ----------
+    forces
+        Gives the forces on the atoms that may move.
+    positions, center
+        (n, 3) of these atoms, and (3,) what rotations leave in place.
+    axes
+        (k, 3) of the rotations that are candidates; None for translations.
     """
 
     forces: Forces

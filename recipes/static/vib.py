@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dp_sim.config.recipe import documented
 from dp_sim.recipes.inputs.forces import mobile_atoms
 from dp_sim.recipes.inputs.isotopes import with_isotopes
+from dp_sim.recipes.inputs.memory import check_memory
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.run.directory import RunDirectory
@@ -26,6 +27,8 @@ from dp_sim.recipes.static.opt import optimize
 from dp_sim.recipes.static.settings import VibSettings
 from dp_sim.recipes.static.vib_result import STANDARD_K, GasOptions, VibResult
 
+#: Matrices as large as the Hessian that are in memory at once: itself, mass-weighted, projected, eigenvectors, ...
+MATRICES = 10
 #: With `relax` the forces go this far below the bound.
 RELAX_TO = 0.1
 #: The relaxed structure, from which a resumed run goes on.
@@ -74,7 +77,8 @@ def vibrations(
     Raises
     ------
     InputError
-        A setting out of range, constraints other than `FixAtoms`, or from `prepare_atoms` and `RunDirectory`.
+        A setting out of range, constraints other than `FixAtoms`, a Hessian that does not fit in memory, or from
+        `prepare_atoms` and `RunDirectory`.
 
     Notes
     -----
@@ -83,6 +87,7 @@ def vibrations(
     settings = VibSettings.taken_from(locals())
     atoms = prepare_atoms(atoms, calc)
     mobile = mobile_atoms(atoms, but_symmetry=True)
+    memory = _memory_words(len(mobile))
     weighed = with_isotopes(atoms, settings.isotopes)
     weighed.calc = atoms.calc
     with RunDirectory.of(
@@ -90,6 +95,7 @@ def vibrations(
     ) as run:
         if any(isinstance(one, FixSymmetry) for one in atoms.constraints):
             run.note("modes of every symmetry are computed: the constraint FixSymmetry holds none of them")
+        run.log(memory)
         if settings.relax:
             _relax(weighed, RELAX_TO * settings.fmax, run, progress)
         gradient = -weighed.get_forces()  # of fixed atoms it is zero
@@ -106,6 +112,14 @@ def vibrations(
         largest = float(np.linalg.norm(gradient, axis=1).max())
         result = _result(weighed, energy, found, mobile, largest, settings.fmax)
         return run.finish(replace(result, gas=_gas_options(settings), width_cm1=settings.width_cm1))
+
+
+def _memory_words(n_atoms: int) -> str:
+    """Say what memory the modes of so many atoms take, after a check that it is there."""
+    needed = MATRICES * 8 * (3 * n_atoms) ** 2
+    what = f"the Hessian of {n_atoms:,} atoms, with its modes,"
+    check_memory(needed, what, "hold atoms that need not move (FixAtoms), or take a smaller structure")
+    return f"{what} takes some {needed / 1e9:.2g} GB"
 
 
 def _gas_options(settings: VibSettings) -> GasOptions:

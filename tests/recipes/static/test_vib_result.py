@@ -8,6 +8,7 @@ from ase import Atoms, units
 from ase.build import bulk, molecule
 from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
+from ase.constraints import FixAtoms
 from refusals import refused
 
 from dp_sim.recipes import optimize, vibrations
@@ -199,6 +200,20 @@ def test_a_molecule_in_a_periodic_cell_is_the_same_gas():
     boxed.wrap()
     tables = [vibrations(atoms, EMT(), symmetry_number=2).thermochemistry([298.15]) for atoms in (free, boxed)]
     np.testing.assert_allclose(tables[0].gibbs_energy_eV, tables[1].gibbs_energy_eV, atol=1e-6)
+
+
+def test_a_hessian_that_does_not_fit_is_refused_before_it_is_begun(tmp_path, monkeypatch):
+    """Of 9 mobile atoms of 10 it takes 10 * 8 * 27^2 bytes with its modes."""
+    crystal = bulk("Cu") * (10, 1, 1)
+    crystal.set_constraint(FixAtoms([0]))
+    needed = 10 * 8 * 27**2
+    monkeypatch.setattr("dp_sim.recipes.inputs.memory.free_memory", lambda: needed / 0.8 - 1)
+    with refused("memory-too-small", "9 atoms", "FixAtoms"):
+        vibrations(crystal, EMT(), out=tmp_path / "vib")
+    assert not (tmp_path / "vib").exists()
+    monkeypatch.setattr("dp_sim.recipes.inputs.memory.free_memory", lambda: needed / 0.8 + 1)
+    vibrations(crystal, EMT(), out=tmp_path / "vib")
+    assert "9 atoms, with its modes, takes some 5.8e-05 GB" in (tmp_path / "vib" / "log.txt").read_text()
 
 
 class OnlyEnergy(Calculator):
