@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,12 +16,15 @@ from numpy.typing import NDArray
 
 from dp_sim.errors import InputError
 from dp_sim.files import atomic_path
+from dp_sim.recipes.inputs.calculator_pool import CalculatorPool
 from dp_sim.recipes.inputs.forces import energies_and_forces
 from dp_sim.recipes.run.progress import progress_bar
 
 Hessian = NDArray[np.float64]
 #: Finished differences, (n, 3, 3N) and 3 more with a dipole, NaN where not done yet: an interrupted run continues here.
 PARTIAL = "hessian_rows.npy"
+#: Forces of the same calculator in two processes agree to this, eV/Angstrom: an SCF may end at another iteration.
+SAME_FORCES = 1e-3
 #: Seconds between two savings of them: of 1000 atoms they take 72 MB. What ends a run in order saves them too.
 SAVE_EVERY_S = 10.0
 
@@ -56,6 +60,7 @@ def compute_hessian(
     partial: Path | None,
     log: Callable[[str], object],
     progress: bool,
+    processes: int = 1,
 ) -> SecondDerivatives:
     """Compute the second derivatives of the energy over the mobile atoms.
 
@@ -76,6 +81,8 @@ def compute_hessian(
         Takes a line on the accuracy.
     progress
         Show a progress bar.
+    processes
+        How many share the differences; see `CalculatorPool`.
 
     Raises
     ------
@@ -94,7 +101,9 @@ def compute_hessian(
                 f"hessian='exact' was asked for and {type(atoms.calc).__name__} has no get_hessian(atoms); "
                 "use 'differences' or 'auto'",
             )
-    full, dipoles = difference_rows(atoms, delta=delta, mobile=mobile, partial=partial, progress=progress)
+    full, dipoles = difference_rows(
+        atoms, delta=delta, mobile=mobile, partial=partial, progress=progress, processes=processes
+    )
     columns = (3 * mobile[:, None] + np.arange(3)).ravel()
     source = f"central differences of the forces, {delta:g} Angstrom"
     return SecondDerivatives(_symmetric(full[:, columns], log), source, False, dipoles)
@@ -149,7 +158,13 @@ def difference_hessian(
 
 
 def difference_rows(
-    atoms: Atoms, *, delta: float, mobile: NDArray[np.intp], partial: Path | None, progress: bool
+    atoms: Atoms,
+    *,
+    delta: float,
+    mobile: NDArray[np.intp],
+    partial: Path | None,
+    progress: bool,
+    processes: int = 1,
 ) -> tuple[Hessian, NDArray[np.float64] | None]:
     """Differentiate forces and dipole: H_ij = -[F_j(x_i + delta) - F_j(x_i - delta)] / (2 delta).
 
@@ -165,6 +180,8 @@ def difference_rows(
         File that keeps the rows of finished atoms, from which an interrupted computation continues.
     progress
         Show a progress bar.
+    processes
+        How many share the work; see `CalculatorPool`.
 
     Returns
     -------
@@ -181,7 +198,7 @@ def difference_rows(
         if earlier.shape == rows.shape:
             rows = earlier
     try:
-        _fill(rows, atoms, mobile, delta, partial, progress)
+        _fill(rows, atoms, mobile, delta, partial, progress, processes)
     except BaseException:
         _save(partial, rows)
         raise
@@ -196,17 +213,48 @@ def _fill(
     delta: float,
     partial: Path | None,
     progress: bool,
+    processes: int,
 ) -> None:
     """Compute the rows that are not there yet, and save them now and then."""
     dipole, saved = has_dipole(atoms), time.monotonic()
+    missing = [number for number in range(len(mobile)) if np.isnan(rows[number]).any()]
+    computed = _one_after_another if processes == 1 else _side_by_side
     with progress_bar("hessian", total=len(mobile), show=progress) as advance:
-        for number, atom in enumerate(mobile):
-            if np.isnan(rows[number]).any():
-                rows[number] = _differences(atoms, atom, delta, dipole)
-                if time.monotonic() - saved > SAVE_EVERY_S:
-                    _save(partial, rows)
-                    saved = time.monotonic()
+        advance(len(mobile) - len(missing))
+        for number, differences in computed(atoms, mobile, missing, delta, dipole, processes):
+            rows[number] = differences
+            if time.monotonic() - saved > SAVE_EVERY_S:
+                _save(partial, rows)
+                saved = time.monotonic()
             advance()
+
+
+#: The number of an atom among the mobile ones, and its differences.
+Computed = Iterator[tuple[int, NDArray[np.float64]]]
+
+
+def _one_after_another(
+    atoms: Atoms, mobile: NDArray[np.intp], missing: list[int], delta: float, dipole: bool, _: int
+) -> Computed:
+    for number in missing:
+        yield number, _differences(atoms, mobile[number], delta, dipole)
+
+
+def _side_by_side(
+    atoms: Atoms, mobile: NDArray[np.intp], missing: list[int], delta: float, dipole: bool, processes: int
+) -> Computed:
+    groups = [functools.partial(_displaced, atoms, mobile[number], delta) for number in missing]
+    with CalculatorPool(atoms.calc, min(processes, len(groups) or 1)) as pool:
+        ((_, (there,)),) = pool.evaluate([lambda: [atoms]], dipole=False)
+        apart = float(np.abs(there.forces - atoms.get_forces(apply_constraint=False)).max())
+        if apart > SAME_FORCES:
+            raise InputError(
+                "calculator-not-copied",
+                f"processes: in another process the forces of {type(atoms.calc).__name__} differ by {apart:.2g} "
+                "eV/Angstrom from those here, so its settings were changed after it was made; leave processes out",
+            )
+        for group, values in pool.evaluate(groups, dipole=dipole):
+            yield missing[group], _quotients([(value.forces, value.dipole) for value in values], delta)
 
 
 def _save(partial: Path | None, rows: NDArray[np.float64]) -> None:
@@ -218,12 +266,17 @@ def _save(partial: Path | None, rows: NDArray[np.float64]) -> None:
 def _differences(atoms: Atoms, atom: int, delta: float, dipole: bool) -> NDArray[np.float64]:
     """Differentiate the gradient, and the dipole if asked, along the coordinates of one atom: (3, 3N [+ 3])."""
     displaced = _displaced(atoms, atom, delta)
-    values = []
     names = [f"atom {atom} displaced by {sign}{delta:g} Angstrom along {axis}" for axis in "xyz" for sign in "+-"]
-    for moved, (_, forces) in zip(displaced, energies_and_forces(displaced, atoms.calc, names), strict=True):
-        values.append([-forces.ravel(), atoms.calc.get_dipole_moment(moved)] if dipole else [-forces.ravel()])
-    rows = np.array([np.concatenate(value) for value in values])
-    return (rows[0::2] - rows[1::2]) / (2 * delta)
+    evaluated = zip(displaced, energies_and_forces(displaced, atoms.calc, names), strict=True)
+    return _quotients(
+        [(forces, atoms.calc.get_dipole_moment(moved) if dipole else None) for moved, (_, forces) in evaluated], delta
+    )
+
+
+def _quotients(values: Sequence[tuple[NDArray[np.float64], Any]], delta: float) -> NDArray[np.float64]:
+    """Divide the differences of the six structures of `_displaced`, forces and perhaps dipole of each, by 2 delta."""
+    rows = [-forces.ravel() if dipole is None else np.append(-forces, dipole) for forces, dipole in values]
+    return np.asarray((np.array(rows[0::2]) - np.array(rows[1::2])) / (2 * delta))
 
 
 def _dipole_differences(atoms: Atoms, mobile: NDArray[np.intp], delta: float) -> NDArray[np.float64]:

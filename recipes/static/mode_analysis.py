@@ -33,11 +33,19 @@ def analyse_modes(
     partial: Path | None = None,
     log: Callable[[str], object],
     progress: bool,
+    processes: int = 1,
 ) -> ModeAnalysis:
     """Find the normal modes of the mobile atoms (n,); the keywords are those of `compute_hessian`."""
     gradient = -atoms.get_forces()[mobile]
     second = compute_hessian(
-        atoms, method=method, delta=delta, mobile=mobile, partial=partial, log=log, progress=progress
+        atoms,
+        method=method,
+        delta=delta,
+        mobile=mobile,
+        partial=partial,
+        log=log,
+        progress=progress,
+        processes=processes,
     )
 
     def forces(positions: NDArray[np.float64]) -> NDArray[np.float64]:

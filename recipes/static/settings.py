@@ -137,6 +137,13 @@ class VibSettings(RecipeSettings):
     )
     # Below, the rounding of the forces counts; above, the next order of the energy.
     delta: float = setting(0.005, "Displacement of the differences", unit="Å", ge=1e-4, le=0.1)
+    processes: int = setting(
+        1,
+        "Processes that share the differences, each with a calculator of its own",
+        ge=1,
+        may_change=True,
+        detail="For calculators that a SPEC names, or that can be pickled; a model of dp-sim needs none.",
+    )
     fmax: float = setting(
         0.02,
         "Largest force of a relaxed structure",

@@ -14,6 +14,8 @@ from ase.io import read
 from numpy.typing import NDArray
 
 from dp_sim.config.recipe import documented
+from dp_sim.recipes.inputs.calculator_pool import CalculatorPool
+from dp_sim.recipes.inputs.calculators import loaded_model
 from dp_sim.recipes.inputs.forces import mobile_atoms
 from dp_sim.recipes.inputs.isotopes import with_isotopes
 from dp_sim.recipes.inputs.memory import check_memory
@@ -42,6 +44,7 @@ def vibrations(
     *,
     hessian: str = "auto",
     delta: float = 0.005,
+    processes: int = 1,
     fmax: float = 0.02,
     relax: bool = False,
     isotopes: Sequence[str] = (),
@@ -88,6 +91,8 @@ def vibrations(
     atoms = prepare_atoms(atoms, calc)
     mobile = mobile_atoms(atoms, but_symmetry=True)
     memory = _memory_words(len(mobile))
+    if settings.processes > 1 and loaded_model(atoms.calc) is None:
+        CalculatorPool(atoms.calc, settings.processes)  # refuses, before anything is written, what it cannot copy
     weighed = with_isotopes(atoms, settings.isotopes)
     weighed.calc = atoms.calc
     with RunDirectory.of(
@@ -108,7 +113,10 @@ def vibrations(
             partial=run.path(PARTIAL),
             log=run.log,
             progress=progress,
+            processes=settings.processes,
         )
+        if settings.processes > 1 and found.second.exact:
+            run.note(f"processes={settings.processes} was not used: the Hessian is exact")
         largest = float(np.linalg.norm(gradient, axis=1).max())
         result = _result(weighed, energy, found, mobile, largest, settings.fmax)
         return run.finish(replace(result, gas=_gas_options(settings), width_cm1=settings.width_cm1))
