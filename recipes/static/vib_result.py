@@ -29,7 +29,7 @@ from dp_sim.recipes.static.settings import THERMO_METHODS
 from dp_sim.recipes.static.symmetry import Symmetry, molecular_symmetry
 from dp_sim.recipes.static.thermochemistry import Molecule, Thermochemistry, electron_multiplicity
 from dp_sim.recipes.static.thermochemistry import thermochemistry as tabulate
-from dp_sim.recipes.static.verdict import MINIMUM, NOT_RELAXED, stationary_point, stationary_point_words
+from dp_sim.recipes.static.verdict import MINIMUM, NOT_RELAXED, imaginary, stationary_point, stationary_point_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -234,7 +234,11 @@ class VibResult(Result):
     @property
     @override
     def outcome(self) -> str:
-        return stationary_point_words(self.frequencies_cm1, relaxed=self.converged)
+        words = stationary_point_words(self.frequencies_cm1, relaxed=self.converged)
+        turning = len(imaginary(self.rigid.held_cm1))
+        if self.converged and 0 < self.n_imaginary <= turning:
+            words += "; that is how the whole turns or moves in its surroundings (a cell, fixed atoms, a field)"
+        return words
 
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:

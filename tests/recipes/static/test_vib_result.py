@@ -126,6 +126,12 @@ def test_planted_curvatures(curvatures, verdict):
             result.thermochemistry([300])
 
 
+def test_downhill_ways_of_the_whole_are_told_from_those_of_the_molecule():
+    """Argon on a saddle of its field turns and moves as a whole; planar ammonia turns over by itself."""
+    assert "how the whole turns or moves" in vibrations(Atoms("Ar"), Field(-1, 2, 3)).outcome
+    assert "the whole" not in vibrations(planar_ammonia(), gfn2()).outcome
+
+
 def test_a_charge_in_a_field_absorbs_as_it_should():
     """A charge q of mass m: N_A q^2 / (12 eps_0 c^2 m) along each axis, whichever way the Hessian is made."""
     expected = units._Nav * (0.5 * units._e) ** 2 / (12 * units._eps0 * units._c**2 * 39.95 * units._amu) / 1000
