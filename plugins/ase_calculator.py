@@ -64,6 +64,7 @@ class DPCalculator(Calculator):
         super().__init__()
         #: Arrays of the structure that are not used, of which the user has been told.
         self.told_unused: set[str] = set()
+        self._accepted: tuple[str | bytes, ...] = ()
         self.stress_of_slabs = stress_of_slabs
         self.model = as_model(model, device=device, dtype=dtype)
         # What ASE writes into databases and trajectories to say what computed a number.
@@ -120,7 +121,11 @@ class DPCalculator(Calculator):
 
     def _accept(self, atoms: Atoms) -> None:
         """Refuse what a Deep Potential does not know; warn once of charges (zero in all) and moments on the atoms."""
+        stands = (repr(atoms.info), *(atoms.arrays[a].tobytes() for a in stated.READ_ARRAYS if a in atoms.arrays))
+        if stands == self._accepted:  # asked at every property of every step
+            return
         stated.refuse_state(atoms)
+        self._accepted = stands
         for array, words in stated.ATOMIC_STATE.items():
             if array not in self.told_unused and array in atoms.arrays and atoms.arrays[array].any():
                 self.told_unused.add(array)

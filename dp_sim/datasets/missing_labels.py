@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dp_sim.datasets.label_reading.label_names import may_be_meant
 from dp_sim.datasets.remarks import Remarks, frames_text
 
+#: Values of a property that are listed.
+_LISTED = 6
 _WITHOUT = {
     "energy": "forces alone, and its energies have no zero",
     "forces": "energies alone, and needs far more of them",
@@ -33,7 +35,8 @@ def state_missing(counts: Mapping[str, int], frames: int, remarks: Remarks) -> N
         elif counts[label] < frames:
             remarks.decide(f"without {label}", frames - counts[label])
     for key, values in remarks.unmodelled.items():
-        shown = ", ".join(f"{value} ({frames_text(n)})" for value, n in values.items())
+        shown = ", ".join(f"{value} ({frames_text(n)})" for value, n in values.most_common(_LISTED))
+        shown += f", and {len(values) - _LISTED} others" if len(values) > _LISTED else ""
         if len(values) > 1:
             remarks.state(f"'{key}' is {shown}: a model does not know it, and cannot tell these frames apart")
     for label in ("energy", "forces"):

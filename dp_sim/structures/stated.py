@@ -24,8 +24,12 @@ MULTIPLICITY_KEYS = ("multiplicity", "mult", "spin_multiplicity")
 SPIN_KEYS = ("spin", "total_spin")
 #: Names of the number of unpaired electrons, 2 S.
 UNPAIRED_KEYS = ("uhf", "unpaired", "unpaired_electrons", "magmom", "magmoms", "total_magmom", "tot_magnetization")
+#: Names of an electric field, in lower case; after `ref_` too.
+FIELD_KEYS = ("electric_field", "external_field", "external_electric_field", "efield", "e_field")
 #: Arrays of an ase.Atoms that state something of each atom which no model takes, and their names in words.
 ATOMIC_STATE = {"initial_charges": "charges", "initial_magmoms": "magnetic moments"}
+#: Arrays that `refuse_state` reads, and those.
+READ_ARRAYS = ("numbers", *ATOMIC_STATE, "occupancy")
 #: A site with a lower occupancy is not always filled.
 FULL_OCCUPANCY = 0.99
 #: Sums of charges within this (e) of a whole number are taken as that number: files round partial charges.
@@ -170,6 +174,19 @@ def stated_multiplicity(atoms: Any, name: str = "structure") -> int | None:
     return next(iter(found.values()), None)
 
 
+def stated_field(atoms: Any) -> str:
+    """Return the name of an electric field other than zero that a structure states; empty for none."""
+    for key, value in atoms.info.items():
+        if str(key).lower().removeprefix("ref_") in FIELD_KEYS and not isinstance(value, (bool, np.bool_)):
+            try:
+                there = bool(np.asarray(value, dtype=float).any())
+            except (TypeError, ValueError):
+                there = True
+            if there:
+                return str(key)
+    return ""
+
+
 def lowest_multiplicity(atoms: Any) -> int:
     """Compute the lowest multiplicity: 1 for an even number of electrons, 2 for an odd one."""
     return 1 + (int(atoms.numbers.sum()) - round(stated_charge(atoms) or 0.0)) % 2
@@ -188,12 +205,19 @@ def refuse_state(atoms: Any, name: str = "structure") -> None:
     Raises
     ------
     InputError
-        `charge-unsupported`; `spin-unsupported`: a multiplicity that is not the lowest; `occupancy-partial`.
+        `charge-unsupported`; `spin-unsupported`: a multiplicity that is not the lowest; `field-unsupported`;
+        `occupancy-partial`; and from `refuse_unread`.
     """
     if not atoms.info and "initial_charges" not in atoms.arrays and "occupancy" not in atoms.arrays:
         return
     check_occupancy(atoms, name)
     refuse_unread(atoms, name)
+    if field := stated_field(atoms):
+        raise InputError(
+            "field-unsupported",
+            f"{name} states an electric field ({field}), and a Deep Potential knows none; delete it where the model "
+            "was trained in just this field",
+        )
     if charge := stated_charge(atoms, name):
         raise InputError(
             "charge-unsupported",

@@ -23,6 +23,7 @@ from dp_sim.structures.stated import (
     notes_of,
     refuse_state,
     stated_charge,
+    stated_field,
     stated_multiplicity,
 )
 from dp_sim.structures.words import stated_in_words
@@ -151,6 +152,8 @@ def remarks(structures: Sequence[Atoms], calculator: Any) -> list[str]:
         for array, words in ATOMIC_STATE.items():
             if array in ignored and array in atoms.arrays and atoms.arrays[array].any():
                 sentences[f"the {words} on its atoms are not used: {type(calculator).__name__} knows none"] = None
+        if field := stated_field(atoms):
+            sentences[f"the electric field that the structure states ({field}) is not handed to the calculator"] = None
         for kind in not_writable(atoms):
             sentences[f"the constraint {kind} cannot be kept in files: set it again before using them"] = None
         if calculator is not None and (sentence := _disobeyed(atoms, calculator)):

@@ -19,6 +19,7 @@ from dp_sim.datasets.label_reading.label_names import may_be_meant
 from dp_sim.datasets.label_reading.of_atoms import frame_from_atoms
 from dp_sim.datasets.reading import read_all, read_frames
 from dp_sim.datasets.remarks import Remarks
+from dp_sim.structures.stated import refuse_state
 
 FORCES = np.array([[0.1, -0.2, 0.3], [0.2, 0.1, -0.3], [-0.2, 0.3, 0.1], [-0.1, -0.2, -0.1]])
 STRESS = np.array([[-0.02, 0.001, 0.002], [0.001, -0.03, 0.003], [0.002, 0.003, -0.01]])
@@ -299,3 +300,29 @@ def test_labels_that_no_model_learns_are_named(tmp_path, name):
         atoms.info[name] = [0.0, 0.1, 0.2]
     _, remarks = read(tmp_path, atoms)
     assert any(f"not read: '{name}'" in line for line in remarks.lines())
+
+
+@pytest.mark.parametrize("name", ["head", "functional", "spin"])
+def test_methods_and_spins_that_differ_between_frames_are_named(tmp_path, name):
+    """MACE's heads, say: of one structure with two energies, no model can learn both."""
+    values = ["2", "1", "2"] if name == "spin" else ["pbe", "r2scan", "pbe"]
+    frames = [copper({"energy": -1.0, name: value}, {"forces": FORCES}) for value in values]
+    _, remarks = read(tmp_path, frames)
+    assert any(f"'{name}' is {values[0]} (2 frames), {values[1]} (1 frame)" in line for line in remarks.lines())
+    _, remarks = read(tmp_path, frames[:1])
+    assert not any(f"'{name}'" in line for line in remarks.lines())
+
+
+def test_many_values_are_not_all_listed(tmp_path):
+    _, remarks = read(tmp_path, [copper({"energy": -1.0, "method": f"m{k}"}, {"forces": FORCES}) for k in range(20)])
+    (line,) = [line for line in remarks.lines() if "'method'" in line]
+    assert "14 others" in line
+
+
+@pytest.mark.parametrize("name", ["electric_field", "REF_electric_field", "external_field"])
+def test_labels_in_an_electric_field_are_named_and_structures_in_one_refused(tmp_path, name):
+    _, remarks = read(tmp_path, copper({"energy": -1.0, name: np.array([0.0, 0.0, 0.1])}, {"forces": FORCES}))
+    assert any(f"'{name}'" in line and "electric field" in line for line in remarks.lines())
+    with refused("field-unsupported", name):
+        refuse_state(copper({name: np.array([0.0, 0.0, 0.1])}))
+    refuse_state(copper({name: np.zeros(3)}))

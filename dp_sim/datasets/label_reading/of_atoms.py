@@ -30,6 +30,8 @@ _CONVERGED = frozenset(
     for word in ("converged", "convergence")
 ) | {"convergedscf", "convergedelectronic", "scfconv", "scfstatus"}
 _NO = frozenset(("f", "false", "0", "0.0", "no", "n", "failed", "unconverged", "not converged", "not_converged"))
+#: Names of the method that made the labels, in lower case: of several, no model can tell which is which.
+_METHODS = ("head", "method", "functional", "xc", "level_of_theory", "theory", "basis", "basis_set")
 #: Results of a calculator in ASE that belong to atoms, not to the frame.
 _PER_ATOM = ("forces", "energies", "stresses")
 
@@ -255,8 +257,10 @@ class _Labels:
         for key, value in self.of_frame.items():
             if label_names.plain_name(key) in ("unit", "units"):
                 self.remarks.decide(f"not read: '{key}' = {value}: labels are taken for eV and Angstrom")
-            elif key.lower() in (*stated.CHARGE_KEYS, *stated.MULTIPLICITY_KEYS):
+            elif key.lower() in (*stated.CHARGE_KEYS, *stated.MULTIPLICITY_KEYS, *stated.SPIN_KEYS, *_METHODS):
                 self.remarks.count_unmodelled(key, str(value))
+        if field := stated.stated_field(self.atoms):
+            self.remarks.decide(f"'{field}' is not zero: labels in an electric field, which no model knows")
         for key, value in stated_in_words(self.atoms.info).items():
             self.remarks.count_unmodelled(key, value)
 
