@@ -138,11 +138,16 @@ class PhononResult(Result):
         at = int(np.abs(self.thermal.temperatures_K - STANDARD_K).argmin())
         temperature = f"{self.thermal.temperatures_K[at]:g}_K"
         return {
+            "molar_numbers": Quantity(f"per mole of {self._formula}; energies and volumes of a primitive cell"),
             "zero_point_energy": Quantity(self.thermal.zero_point_energy_eV, "eV"),
             f"free_energy_{temperature}": Quantity(float(self.thermal.free_energy_eV[at]), "eV"),
             f"entropy_{temperature}": Quantity(float(self.thermal.entropy_eV_per_K[at]) * molar, "J/mol/K"),
             f"heat_capacity_{temperature}": Quantity(float(self.thermal.heat_capacity_eV_per_K[at]) * molar, "J/mol/K"),
         }
+
+    @property
+    def _formula(self) -> str:
+        return str(self.crystal.primitive.symbols.formula.reduce()[0])
 
     def _volume_quantities(self) -> dict[str, Quantity | Estimate]:
         """Return what phonons at other volumes give, at the temperature nearest to `STANDARD_K`."""
@@ -176,7 +181,7 @@ class PhononResult(Result):
         if self.gruneisen is not None:
             drawn["gruneisen"] = self._gruneisen_figure(self.gruneisen)
         if self.qha is not None:
-            drawn["expansion"] = self._expansion_figure(self.qha)
+            drawn |= self._expansion_figures(self.qha)
         return drawn
 
     def _bands_figure(self) -> Figure:
@@ -238,21 +243,19 @@ class PhononResult(Result):
         mean.plot(gruneisen.temperatures_K, gruneisen.mean, color=COLOURS[0])
         return figure
 
-    def _expansion_figure(self, qha: QuasiHarmonic) -> Figure:
-        x = "temperature (K)"
-        figure, panels = new_panels(
-            [(x, "volume (Å³)"), (x, "expansion (10⁻⁶/K)"), (x, "bulk modulus (GPa)"), (x, "$C_p$, $C_V$ (J/mol/K)")]
-        )
-        molar = EV_IN_J_PER_MOL / self.crystal.formula_units
-        curves = (qha.volumes_A3, 1e6 * qha.expansion_per_K, qha.bulk_moduli_GPa, molar * qha.heat_capacities_eV_per_K)
-        for panel, values in zip(panels, curves, strict=True):
-            panel.plot(qha.temperatures_K, values, color=COLOURS[0])
+    def _expansion_figures(self, qha: QuasiHarmonic) -> dict[str, Figure]:
+        x, molar = "temperature (K)", EV_IN_J_PER_MOL / self.crystal.formula_units
+        volumes, panels = new_panels([(x, "volume (Å³, primitive cell)"), (x, "thermal expansion (10⁻⁶/K)")])
+        panels[0].plot(qha.temperatures_K, qha.volumes_A3, color=COLOURS[0])
+        panels[1].plot(qha.temperatures_K, 1e6 * qha.expansion_per_K, color=COLOURS[0])
+        moduli, panels = new_panels([(x, "bulk modulus (GPa)"), (x, "J/K per mol of formula")])
+        panels[0].plot(qha.temperatures_K, qha.bulk_moduli_GPa, color=COLOURS[0])
+        panels[1].plot(qha.temperatures_K, molar * qha.heat_capacities_eV_per_K, color=COLOURS[0], label="$C_p$")
         if self.thermal is not None:
             heat = molar * self.thermal.heat_capacity_eV_per_K
-            panels[3].plot(self.thermal.temperatures_K, heat, color=COLOURS[1], linestyle="--", label="$C_V$")
-            panels[3].legend(frameon=False)
-        figure.set_size_inches(13, 3.2)
-        return figure
+            panels[1].plot(self.thermal.temperatures_K, heat, color=COLOURS[1], linestyle="--", label="$C_V$")
+        panels[1].legend(frameon=False)
+        return {"expansion": volumes, "expansion_moduli": moduli}
 
     @override
     def write_data(self, path: Callable[[str], FilePath]) -> None:

@@ -57,7 +57,8 @@ def relax_crystal(
     relaxed.calc = atoms.calc
     if cell:
         check_stress(atoms)
-    relaxed.set_constraint(FixSymmetry(relaxed, symprec=1e-4))
+    if _symmetry_is_of_elements(relaxed):
+        relaxed.set_constraint(FixSymmetry(relaxed, symprec=1e-4))
     target: Any = relaxed
     if cell:
         target = FrechetCellFilter(
@@ -78,6 +79,12 @@ def relax_crystal(
         )
     relaxed.set_constraint()
     return relaxed
+
+
+def _symmetry_is_of_elements(atoms: Atoms) -> bool:
+    """Whether atoms of an element have one magnetic moment and charge: `FixSymmetry` looks at elements alone."""
+    states = np.column_stack([atoms.numbers, atoms.get_initial_magnetic_moments(), atoms.get_initial_charges()])
+    return len(np.unique(states, axis=0)) == len(set(atoms.numbers.tolist()))
 
 
 def strained_copy(atoms: Atoms, strain: NDArray[np.float64], calculator: Any, fmax: float) -> Atoms:

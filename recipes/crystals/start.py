@@ -15,6 +15,8 @@ from dp_sim.recipes.inputs.isotopes import with_isotopes
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 
+NO_STRESS = "the calculator has no stress"
+
 
 class Start(NamedTuple):
     """A relaxed crystal.
@@ -43,10 +45,10 @@ class Start(NamedTuple):
             "space_group": Quantity(f"{crystal.symbol} ({crystal.number})"),
             "primitive_cell": Quantity(atoms_words(crystal.primitive)),
             "volume": Quantity(crystal.primitive.get_volume(), "Angstrom^3"),
-            "pressure": Quantity(self.pressure_GPa, "GPa", "the calculator has no stress"),
+            "pressure": Quantity(None if self.pressure_GPa is None else round(self.pressure_GPa, 6), "GPa", NO_STRESS),
             "fmax": Quantity(self.fmax_eV_A, "eV/Angstrom"),
-            "moved_onto_symmetry": Quantity(crystal.moved_A, "Angstrom"),
-            "cell_strained_onto_symmetry": Quantity(crystal.strained),
+            "moved_onto_symmetry": Quantity(round(crystal.moved_A, 6), "Angstrom"),
+            "cell_strained_onto_symmetry": Quantity(round(crystal.strained, 8)),
         }
 
 

@@ -7,7 +7,9 @@ import phonopy
 import pytest
 from ase import Atoms
 from ase.build import bulk, make_supercell
+from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
+from ase.neighborlist import neighbor_list
 from ase.units import kB
 from phonopy.structure.atoms import PhonopyAtoms
 from random_model import write_random_model
@@ -314,3 +316,35 @@ def test_the_hessian_of_another_calculator_is_taken_where_asked(copper):
     differences = phonons(atoms, WithHessian(), **options)
     assert "1 displacement" in differences.force_constants_source
     np.testing.assert_allclose(exact.bands_THz, differences.bands_THz, atol=2e-3)
+
+
+class Antiferromagnet(Calculator):
+    """Atoms of opposite moments attract, those of like moments do not see each other."""
+
+    implemented_properties = ("energy", "forces")
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)):
+        super().calculate(atoms, properties, system_changes)
+        moments = atoms.get_initial_magnetic_moments()
+        i, j, r, vector = neighbor_list("ijdD", atoms, 3.4)
+        seen = moments[i] * moments[j] < 0
+        tension = np.where(seen, 2.0 * (r - 2.6), 0.4 * (r - 2.6))
+        forces = np.zeros((len(atoms), 3))
+        np.add.at(forces, i, (tension / r)[:, None] * vector)
+        energy = (np.where(seen, 1.0, 0.2) * (r - 2.6) ** 2).sum() / 2
+        self.results = {"energy": float(energy), "forces": forces}
+
+
+def test_opposite_moments_are_two_kinds_of_atoms():
+    """Layers of up and down on an fcc lattice: twice the cell, tetragonal; supercells keep the moments."""
+    atoms = bulk("Fe", "fcc", a=2.6 * np.sqrt(2), cubic=True)
+    atoms.set_initial_magnetic_moments(np.where(atoms.positions[:, 2] > 0.1, -2.0, 2.0))
+    found = phonons(atoms, Antiferromagnet(), supercell="2", mesh_A=10, points=5)
+    assert found.crystal.number == 123
+    assert found.atoms.get_initial_magnetic_moments().tolist() in ([2, -2], [-2, 2])
+    at_gamma = found.gamma_frequencies_THz
+    assert len(at_gamma) == 6
+    assert at_gamma[3] == pytest.approx(at_gamma[4], abs=1e-6)  # along the layers, and another across them
+    assert abs(at_gamma[5] - at_gamma[4]) > 0.5
+    free = phonons(bulk("Fe", "fcc", a=2.6 * np.sqrt(2)), Antiferromagnet(), supercell="2", mesh_A=10, points=5)
+    assert free.crystal.number == 225
