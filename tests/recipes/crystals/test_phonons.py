@@ -348,3 +348,14 @@ def test_opposite_moments_are_two_kinds_of_atoms():
     assert abs(at_gamma[5] - at_gamma[4]) > 0.5
     free = phonons(bulk("Fe", "fcc", a=2.6 * np.sqrt(2)), Antiferromagnet(), supercell="2", mesh_A=10, points=5)
     assert free.crystal.number == 225
+
+
+def test_layers_of_opposite_moments_move_together():
+    """Up, up, down, down: the elements alone have the symmetry of fcc, which would hold the layers apart."""
+    atoms = bulk("Fe", "fcc", a=2.6 * np.sqrt(2), cubic=True) * (1, 1, 2)
+    layer = np.rint(atoms.positions[:, 2] / (1.3 * np.sqrt(2))).astype(int)
+    atoms.set_initial_magnetic_moments(np.array([2.0, 2.0, -2.0, -2.0])[layer])
+    atoms.set_cell(atoms.cell.array @ np.diag([1.0, 1.0, 1.02]), scale_atoms=True)
+    found = phonons(atoms, Antiferromagnet(), relax=True, supercell="1", mesh_A=10, points=5)
+    heights = np.sort(found.crystal.conventional.get_scaled_positions()[:, 2])
+    assert np.ptp(np.diff(np.unique(np.round(heights, 6)))) > 0.005
