@@ -13,13 +13,20 @@ from ase.build import molecule
 
 COMMAND = [sys.executable, "-m", "dp_sim.cli.main"]
 
+#: Waits once, at its tenth evaluation, to be interrupted there.
 SLOW = """
 import time
+from pathlib import Path
 from ase.calculators.emt import EMT
 
 class Slow(EMT):
+    evaluations = 0
+
     def calculate(self, *arguments, **options):
-        time.sleep(0.05)
+        Slow.evaluations += 1
+        if Slow.evaluations == 10 and not Path("waiting").exists():
+            Path("waiting").touch()
+            time.sleep(20)
         super().calculate(*arguments, **options)
 """
 
@@ -68,7 +75,7 @@ def test_a_signal_leaves_a_run_that_resumes(tmp_path, number, status):
         [*COMMAND, *command], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
     ) as process:
         deadline = time.monotonic() + 60
-        while not (tmp_path / "run" / "hessian_rows.npy").exists():
+        while not (tmp_path / "waiting").exists():
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -77,6 +84,7 @@ def test_a_signal_leaves_a_run_that_resumes(tmp_path, number, status):
     assert process.returncode == status
     assert "Traceback" not in errors
     assert not (tmp_path / "run" / "result.json").exists()
+    assert (tmp_path / "run" / "hessian_rows.npy").exists()
     assert "interrupted; --resume continues it" in (tmp_path / "run" / "log.txt").read_text()
     resumed = subprocess.run(
         [*COMMAND, *command, "--resume"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120

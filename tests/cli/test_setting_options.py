@@ -28,7 +28,7 @@ FLAGS = {
                   "--no-keep-shape", "--keep-volume", "--no-keep-volume", "--pressure", "--max-stress", "--symmetry",
                   "--no-symmetry", "--symprec", "--check-minimum", "--no-check-minimum"],
     TSSettings: ["--fmax", "--steps"],
-    VibSettings: ["--hessian", "--delta", "--fmax", "--relax", "--no-relax", "--isotope", "--thermo",
+    VibSettings: ["--hessian", "--delta", "--processes", "--fmax", "--relax", "--no-relax", "--isotope", "--thermo",
                   "--temperature-min", "--temperature-max", "--temperature-step", "--pressure",
                   "--symmetry-number", "--spin-multiplicity", "--width"],
 }  # fmt: skip
