@@ -5,6 +5,9 @@ Cells are in the standard setting and orientation of spglib (International Table
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -152,9 +155,18 @@ def kinds_of(atoms: Atoms) -> NDArray[np.intp]:
     return np.asarray(np.unique(np.column_stack(columns), axis=0, return_inverse=True)[1].ravel() + 1)
 
 
+@contextmanager
+def quiet_spglib() -> Iterator[None]:
+    """Silence spglib on how it will tell of failures in later versions: both ways are understood here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Set OLD_ERROR_HANDLING", DeprecationWarning)
+        yield
+
+
 def _dataset(spglib: Any, cell: tuple[Any, Any, Any], symprec_A: float) -> Any:
     try:
-        found = spglib.get_symmetry_dataset(cell, symprec=symprec_A)
+        with quiet_spglib():
+            found = spglib.get_symmetry_dataset(cell, symprec=symprec_A)
     except Exception as error:  # spglib raises one class for every failure, versions before 2.7 return None
         raise _no_symmetry(symprec_A, str(error)) from error
     if found is None:
@@ -174,7 +186,8 @@ def _standard(
     spglib: Any, given: tuple[Any, Any, Any], symprec_A: float, atoms: Atoms, kinds: NDArray[np.intp]
 ) -> Atoms:
     """Make the standard primitive cell of the symmetry found, its atoms with all that their kind has."""
-    standard = spglib.standardize_cell(given, to_primitive=True, no_idealize=False, symprec=symprec_A)
+    with quiet_spglib():
+        standard = spglib.standardize_cell(given, to_primitive=True, no_idealize=False, symprec=symprec_A)
     if standard is None:
         raise _no_symmetry(symprec_A, "it gives no standard cell")
     lattice, positions, types = standard

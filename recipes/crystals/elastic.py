@@ -30,6 +30,7 @@ from dp_sim.recipes.crystals.elastic_tensor import (
 from dp_sim.recipes.crystals.relaxation import strained_copy
 from dp_sim.recipes.crystals.settings import ElasticSettings
 from dp_sim.recipes.crystals.start import Start, prepare_crystal, start_crystal
+from dp_sim.recipes.inputs.calculators import member_calculators
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
@@ -67,6 +68,9 @@ class ElasticResult(Result):
         (S, A, 6), ASE's sign, less that of the unstrained crystal.
     reference_stress_GPa
         (6,) of the unstrained crystal.
+    members_std_GPa
+        (6, 6) standard deviation of the constants over the members of a committee, each with its own relaxed atoms in
+        the cell of the mean; None without one.
     """
 
     recipe: ClassVar[str] = "elastic"
@@ -78,6 +82,7 @@ class ElasticResult(Result):
     amplitudes: Array
     stresses_GPa: Array
     reference_stress_GPa: Array
+    members_std_GPa: Array | None = None
 
     @property
     def constants_GPa(self) -> Array:
@@ -127,6 +132,8 @@ class ElasticResult(Result):
         numbers: dict[str, Quantity | Estimate] = {"verdict": Quantity(self.outcome)}
         for a, b in self._independent():
             numbers[f"C{a + 1}{b + 1}"] = self._estimate(self.fit.constants[a, b], self.fit.errors[a, b], "GPa")
+            if self.members_std_GPa is not None:
+                numbers[f"C{a + 1}{b + 1}_spread"] = Quantity(float(self.members_std_GPa[a, b]), "GPa")
         return numbers | self._moduli() | {
             "independent_constants": Quantity(len(self.fit.basis)),
             "constants": Quantity(np.round(self.fit.constants, 6) + 0.0, "GPa"),
@@ -258,21 +265,18 @@ def elastic_constants(
 
 
 def _strain_crystal(start: Start, settings: ElasticSettings, run: RunDirectory, progress: bool) -> ElasticResult:
-    calculator, primitive = start.primitive.calc, start.primitive
     basis = invariant_tensors(start.crystal.rotations)
     strains = needed_strains(basis)
     sizes = settings.strain * np.arange(1, settings.steps + 1) / settings.steps
     amplitudes = np.concatenate([-sizes[::-1], sizes])
-    unstrained = strained_copy(primitive, np.zeros((3, 3)), calculator, settings.inner_fmax)
-    reference = unstrained.get_stress() * EV_PER_A3_IN_GPA
-    stresses = np.empty((len(strains), len(amplitudes), 6))
-    with progress_bar("elastic", total=stresses.size // 6, show=progress) as advance:
-        for number, component in enumerate(strains):
-            for place, amplitude in enumerate(amplitudes):
-                bent = strain_matrix(amplitude * np.eye(6)[component])
-                moved = strained_copy(primitive, bent, calculator, settings.inner_fmax)
-                stresses[number, place] = moved.get_stress() * EV_PER_A3_IN_GPA - reference
-                advance()
+    members = member_calculators(start.primitive.calc)
+    with progress_bar("elastic", total=(1 + len(members)) * len(strains) * len(amplitudes), show=progress) as advance:
+
+        def stresses_of(calculator: Any) -> tuple[Array, Array]:
+            return _stresses(start.primitive, calculator, strains, amplitudes, settings.inner_fmax, advance)
+
+        reference, stresses = stresses_of(start.primitive.calc)
+        each = [fit_tensor(basis, strains, amplitudes, stresses_of(member)[1]).constants for member in members]
     if np.abs(reference).max() > LARGE_STRESS_GPA:
         run.note(
             f"the unstrained crystal is under stress, up to {np.abs(reference).max():.2f} GPa: these constants relate "
@@ -286,4 +290,21 @@ def _strain_crystal(start: Start, settings: ElasticSettings, run: RunDirectory, 
         amplitudes=amplitudes,
         stresses_GPa=stresses,
         reference_stress_GPa=reference,
+        members_std_GPa=np.std(each, axis=0, ddof=1) if each else None,
     )
+
+
+def _stresses(
+    primitive: Atoms, calculator: Any, strains: list[int], amplitudes: Array, fmax: float, done: Callable[[], object]
+) -> tuple[Array, Array]:
+    """Compute the stress (6,) of the unstrained crystal, and what each strain adds to it, (S, A, 6), GPa."""
+    unstrained = strained_copy(primitive, np.zeros((3, 3)), calculator, fmax)
+    reference = unstrained.get_stress() * EV_PER_A3_IN_GPA
+    stresses = np.empty((len(strains), len(amplitudes), 6))
+    for number, component in enumerate(strains):
+        for place, amplitude in enumerate(amplitudes):
+            bent = strain_matrix(amplitude * np.eye(6)[component])
+            moved = strained_copy(primitive, bent, calculator, fmax)
+            stresses[number, place] = moved.get_stress() * EV_PER_A3_IN_GPA - reference
+            done()
+    return reference, stresses

@@ -12,6 +12,7 @@ from ase.optimize import BFGS
 from numpy.typing import NDArray
 
 from dp_sim.errors import InputError
+from dp_sim.recipes.crystals.crystal import quiet_spglib
 from dp_sim.recipes.run.progress import progress_bar
 from dp_sim.units import EV_PER_A3_IN_GPA
 
@@ -58,7 +59,8 @@ def relax_crystal(
     if cell:
         check_stress(atoms)
     if _symmetry_is_of_elements(relaxed):
-        relaxed.set_constraint(FixSymmetry(relaxed, symprec=1e-4))
+        with quiet_spglib():
+            relaxed.set_constraint(FixSymmetry(relaxed, symprec=1e-4))
     target: Any = relaxed
     if cell:
         target = FrechetCellFilter(

@@ -249,6 +249,15 @@ def loaded_model(calculator: Any) -> Model | None:
     return calculator.model if plugin is not None and isinstance(calculator, plugin.DPCalculator) else None
 
 
+def member_calculators(calculator: Any) -> list[Any]:
+    """Make a calculator of each member of a committee; empty for anything else."""
+    model = loaded_model(calculator)
+    if model is None or len(model.members) == 1:
+        return []
+    pairs = zip(model.modules, model.members, strict=True)
+    return [type(calculator)(type(model)([module], [metadata], str(model.device))) for module, metadata in pairs]
+
+
 def model_sha256(calculator: Any) -> list[str]:
     """List the SHA-256 of the file of each model behind `calculator`; empty for a calculator that is not ours."""
     model = loaded_model(calculator)

@@ -9,6 +9,7 @@ from ase.calculators.emt import EMT
 from ase.eos import EquationOfState, birchmurnaghan
 from ase.optimize import BFGS
 from ase.units import GPa
+from random_model import write_random_model
 from refusals import refused
 from spring_crystal import SpringCrystal
 
@@ -145,3 +146,15 @@ def test_no_minimum_among_the_volumes_is_no_equation_of_state(tmp_path):
     assert "smallest" in found.cause
     assert found.quantities()["bulk_modulus"].value is None
     assert (tmp_path / "run" / "eos.csv").is_file()
+
+
+def test_a_committee_spreads(tmp_path):
+    """The spread is that of what each member alone gives in the same cell."""
+    files = [write_random_model(tmp_path / f"{seed}.pt", seed=seed, species=("Cu", "O")) for seed in (1, 2, 3)]
+    atoms = bulk("Cu", a=3.6)
+    together = elastic_constants(atoms, files)
+    alone = np.array([elastic_constants(atoms, file).constants_GPa for file in files])
+    np.testing.assert_allclose(together.members_std_GPa, alone.std(axis=0, ddof=1), atol=1e-6)
+    np.testing.assert_allclose(together.constants_GPa, alone.mean(axis=0), atol=1e-6)  # no atom moves here
+    assert together.quantities()["C11_spread"].value == pytest.approx(alone[:, 0, 0].std(ddof=1))
+    assert elastic_constants(atoms, files[0]).members_std_GPa is None
