@@ -140,11 +140,12 @@ def trajectories_xyz(atoms: Atoms, positions: Array, frequencies_cm1: Array, mod
     """
     fitting = max(1, MOST_LINES // (FRAMES * len(atoms)))
     symbols = list(atoms.symbols)
+    of = f"{len(modes)}" if fitting >= len(modes) else f"{len(modes)} (the first {fitting} are in this file)"
     for number, mode in enumerate(modes[:fitting]):
         amplitude = AMPLITUDE_A / np.linalg.norm(mode, axis=1).max()
         for frame in range(FRAMES):
             moved = positions + amplitude * np.sin(2 * np.pi * frame / FRAMES) * mode
             yield f"{len(atoms)}"
-            yield f"mode {number + 1} of {len(modes)}, {frequencies_cm1[number]:.2f} cm^-1, frame {frame + 1}/{FRAMES}"
+            yield f"mode {number + 1} of {of}, {frequencies_cm1[number]:.2f} cm^-1, frame {frame + 1}/{FRAMES}"
             for symbol, (x, y, z) in zip(symbols, moved.tolist(), strict=True):
                 yield f"{symbol:2s} {x:12.6f} {y:12.6f} {z:12.6f}"
