@@ -111,6 +111,8 @@ class RecipeSettings(Section):
     function: ClassVar[str]
     #: Whether an interrupted run can go on half-way.
     resumable: ClassVar[bool] = True
+    #: Whether it takes a list of structures in place of one.
+    takes_several: ClassVar[bool] = False
 
     seed: int = setting(0, "Seed of every random number", ge=0)
 

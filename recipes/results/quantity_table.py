@@ -97,6 +97,13 @@ def _is_list(entry: Mapping[str, Any]) -> bool:
     return isinstance(entry["value"], list)
 
 
-def _column(value: float | list[float], decimals: int, n_rows: int) -> list[str]:
-    numbers: list[float] = value if isinstance(value, list) else [value] * n_rows
-    return [f"{round(number, decimals) + 0.0:.{decimals}f}" for number in numbers]  # + 0.0: no -0.00
+def _column(value: Any, decimals: int, n_rows: int) -> list[str]:
+    values = value if isinstance(value, list) else [value] * n_rows
+    return [_field(one, decimals) for one in values]
+
+
+def _field(value: float | str | None, decimals: int) -> str:
+    """Write a number with its decimals; a text as it is, and nothing where nothing is known."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0: no -0.00

@@ -149,7 +149,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
             resumable=settings.resumable,
             may_change=settings.may_change(),
             data=data,
-            repeated_by=_repeating_command(settings.recipe, len(structures), calculator) if structures else "",
+            repeated_by=_repeating_command(settings, len(structures), calculator) if structures else "",
         )
 
     def __enter__(self) -> RunDirectory:
@@ -324,16 +324,18 @@ def _calculator_settings(calculator: Any) -> dict[str, Any]:
     return {**settings, **files}
 
 
-def _repeating_command(recipe: str, n_structures: int, calculator: Any) -> str:
+def _repeating_command(settings: RecipeSettings, n_structures: int, calculator: Any) -> str:
     """Return the command that repeats a run from its own directory.
 
     Empty for a calculator that a file cannot name: one made in Python, or one whose code a file must not start.
     """
-    settings = calculator_settings(calculator)
-    if not (settings.get("model") or str(settings.get("calculator")).partition(":")[0] in NAMED_SPECS):
+    named = calculator_settings(calculator)
+    if not (named.get("model") or str(named.get("calculator")).partition(":")[0] in NAMED_SPECS):
         return ""
-    inputs = ["input.extxyz"] if n_structures == 1 else [f"input.extxyz@{number}" for number in range(n_structures)]
-    return f"dp-sim {recipe} {' '.join(inputs)} --config config.yaml -o ANOTHER"
+    inputs = [f"input.extxyz@{number}" for number in range(n_structures)]
+    if n_structures == 1 or settings.takes_several:
+        inputs = ["input.extxyz" if n_structures == 1 else "input.extxyz@:"]
+    return f"dp-sim {settings.recipe} {' '.join(inputs)} --config config.yaml -o ANOTHER"
 
 
 def _bare(atoms: Atoms) -> Atoms:

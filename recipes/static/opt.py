@@ -13,15 +13,19 @@ from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.static.relaxation.freedom import check_freedom
 from dp_sim.recipes.static.relaxation.result import OptResult
+from dp_sim.recipes.static.relaxation.several.many import ManyRelaxations, Start, starts_of
+from dp_sim.recipes.static.relaxation.several.many_result import ManyOptResult
 from dp_sim.recipes.static.relaxation.single import relax_one
 from dp_sim.recipes.static.settings import OptSettings
 
-__all__ = ["OptResult", "optimize"]
+__all__ = ["ManyOptResult", "OptResult", "optimize"]
+
+TRAJECTORY = "trajectory.extxyz"
 
 
 @documented(OptSettings)
 def optimize(
-    atoms: Atoms,
+    atoms: Atoms | Sequence[Atoms],
     calc: Any,
     *,
     fmax: float = 0.01,
@@ -41,32 +45,36 @@ def optimize(
     resume: bool = False,
     progress: bool = True,
     seed: int = 0,
-) -> OptResult:
-    """Relax a structure until no force exceeds `fmax`, and with `cell` no stress `max_stress_GPa`.
+) -> Any:
+    """Relax structures until no force exceeds `fmax`, and with `cell` no stress `max_stress_GPa`.
 
     Parameters
     ----------
     atoms
-        The structure; its constraints are kept.
+        The structure, or several; their constraints are kept. Several go in batches through a Deep Potential.
     calc
         An ASE calculator, a model file, or a list of model files.
 
     Returns
     -------
     OptResult
-        The last structure and the way to it.
+        The last structure and the way to it; of several structures a `ManyOptResult`, with `results` by number.
 
     Raises
     ------
     InputError
         A setting out of range; constraints that leave nothing to move, or that do not go with the cell, the symmetry
-        or `check_minimum`; a cell that cannot be relaxed; or from `prepare_atoms` and `RunDirectory`.
+        or `check_minimum`; a cell that cannot be relaxed; or from `prepare_atoms` and `RunDirectory`. Of several
+        structures those that are refused are reported in the result, unless all are.
 
     Notes
     -----
     A resumed run starts the optimiser afresh (without its memory of the curvature) from the last structure written.
     """
     settings = OptSettings.taken_from(locals())
+    if not isinstance(atoms, Atoms) and isinstance(atoms, Sequence):
+        starts = starts_of(atoms, calc, settings)
+        return _optimize_many(starts, settings, out, overwrite=overwrite, resume=resume, progress=progress)
     atoms = prepare_atoms(atoms, calc)
     notes = check_freedom(atoms, settings)
     with RunDirectory.of(
@@ -74,4 +82,24 @@ def optimize(
     ) as run:
         for sentence in notes:
             run.note(sentence)
-        return run.finish(relax_one(atoms, settings, run, progress=progress))
+        trajectory = run.path(TRAJECTORY)
+        return run.finish(relax_one(atoms, settings, run, progress=progress, trajectory=trajectory))
+
+
+def _optimize_many(
+    starts: Sequence[Start],
+    settings: OptSettings,
+    out: str | os.PathLike[str] | None,
+    *,
+    overwrite: bool,
+    resume: bool,
+    progress: bool,
+) -> ManyOptResult:
+    structures = [start.atoms for start in starts]
+    calculator = next(start.atoms.calc for start in starts if start.refusal is None)
+    with RunDirectory.of(
+        settings, out, structures=structures, calculator=calculator, overwrite=overwrite, resume=resume
+    ) as run:
+        for sentence in dict.fromkeys(sentence for start in starts for sentence in start.notes):
+            run.note(sentence)
+        return run.finish(ManyRelaxations(starts, settings, run, progress=progress).relax())

@@ -26,6 +26,7 @@ class OptSettings(RecipeSettings):
 
     recipe: ClassVar[str] = "opt"
     function: ClassVar[str] = "dp_sim.recipes.static.opt:optimize"
+    takes_several: ClassVar[bool] = True
 
     fmax: float = setting(0.01, "Largest force on an atom to be left", unit="eV/Å", gt=0, may_change=True)
     steps: int = setting(

@@ -284,7 +284,7 @@ def test_an_index_picks_the_structure(dp_sim, tmp_path):
     ):
         dp_sim("opt", name, "--calculator", "emt", "-o", "run", "--overwrite", "--steps", 0)
         assert read(tmp_path / "run" / "input.extxyz").get_chemical_formula(mode="hill") == formula
-    assert "names 2 structures" in one_sentence(dp_sim("opt", "many.extxyz@1:", "--calculator", "emt"))
+    assert "names 2 structures" in one_sentence(dp_sim("vib", "many.extxyz@1:", "--calculator", "emt"))
 
 
 def test_any_other_error_is_status_1_and_a_traceback_on_request(dp_sim, water, monkeypatch):
@@ -361,3 +361,17 @@ def test_the_data_of_a_test_are_found_from_anywhere(dp_sim, tmp_path, models):
     assert dp_sim("test", models[0], "frames.extxyz@:1", "-o", "accuracy").code == 0
     used = yaml.safe_load((tmp_path / "accuracy" / "config.yaml").read_text())
     assert used["data"] == [f"{tmp_path / 'frames.extxyz'}@:1"]
+
+
+def test_opt_of_many_structures(dp_sim, tmp_path):
+    frames = [molecule("H2O"), Atoms("U2", [[0, 0, 0], [0, 0, 2]]), molecule("CO")]
+    write(tmp_path / "many.extxyz", frames)
+    outcome = dp_sim("opt", "many.extxyz@:", "--calculator", "emt", "-o", "run")
+    assert outcome.code == 3
+    assert "1 of 3 structures" in outcome.err
+    assert [len(frame) for frame in read(tmp_path / "run" / "optimized.extxyz", ":")] == [3, 2, 2]
+    assert "many.extxyz" in (tmp_path / "run" / "result.json").read_text()
+    header = (tmp_path / "run" / "config.yaml").read_text().partition("\n")[0]
+    assert "dp-sim opt input.extxyz@: --config config.yaml" in header
+    assert dp_sim("opt", "many.extxyz@1:2", "--calculator", "emt", "-o", "none").code == 2
+    assert not (tmp_path / "none").exists()

@@ -34,7 +34,7 @@ from dp_sim.cli.support.options import (
 )
 from dp_sim.cli.support.output_directory import check_output, naming_output, output_directory
 from dp_sim.cli.support.setting_options import flags_of, option_parameters
-from dp_sim.cli.support.structure_files import naming, read_structure
+from dp_sim.cli.support.structure_files import naming, read_one_or_several, read_structure
 from dp_sim.config.recipe import RecipeSettings
 from dp_sim.errors import InputError
 
@@ -132,7 +132,8 @@ def _run(settings: type[RecipeSettings], inputs: Inputs, values: Mapping[str, An
         _check_complete(settings, own)
         settings.check(own)
         check_output(directory, overwrite=overwrite, resume=resume)
-        structures = [read_structure(name) for name in inputs.structures]
+        read = read_one_or_several if settings.takes_several else read_structure
+        structures = [read(name) for name in inputs.structures]
         calculator = choice.make()
         recipe = _load(settings.function)
         with naming_output(values["out"], directory, resumable=settings.resumable, quiet=quiet):

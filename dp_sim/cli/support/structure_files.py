@@ -54,6 +54,12 @@ def read_structure(name: str) -> Atoms:
     return found[0]
 
 
+def read_one_or_several(name: str) -> Atoms | list[Atoms]:
+    """Read the structure that `name` names, or with a slice as index (FILE@:) a list, unchecked: the recipe reports."""
+    file, index = _split(name, default="")
+    return _found(file, index, name) if ":" in index else read_structure(name)
+
+
 def read_structures(name: str) -> list[Atoms]:
     """Read every structure that `name` names: all in the file unless an index or slice says which."""
     file, index = _split(name, default=":")

@@ -16,6 +16,8 @@ CONTRADICTION = "forces contradict energy"
 EVALUATION_FAILED = "evaluation failed"
 CELL_RUNS_AWAY = "cell runs away"
 AT_SADDLE = "at a saddle point"
+STOPPED = "stopped"
+REFUSED = "refused"
 
 #: The last steps, over which energy and forces are looked at.
 _WINDOW = 20

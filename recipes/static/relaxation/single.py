@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,18 +30,42 @@ from dp_sim.recipes.static.settings import OptSettings
 from dp_sim.recipes.static.verdict import stationary_point_words
 from dp_sim.units import EV_PER_A3_IN_GPA
 
-TRAJECTORY = "trajectory.extxyz"
 #: The stress that is left at most where no bound is given, GPa.
 MAX_STRESS_GPA = 0.05
 
 
-def relax_one(atoms: Atoms, settings: OptSettings, run: RunDirectory, *, progress: bool) -> OptResult:
-    """Relax a structure that `check_freedom` has passed; `atoms` moves."""
+def relax_one(
+    atoms: Atoms,
+    settings: OptSettings,
+    run: RunDirectory,
+    *,
+    progress: bool,
+    trajectory: Path | None = None,
+    earlier_steps: int = 0,
+) -> OptResult:
+    """Relax a structure that `check_freedom` has passed; `atoms` moves.
+
+    Parameters
+    ----------
+    atoms
+        The structure with its calculator.
+    settings
+        Of the run.
+    run
+        For its log and notes.
+    progress
+        Show a progress bar.
+    trajectory
+        File of the frames, from which a resumed run goes on; None: none.
+    earlier_steps
+        Steps that it has behind it.
+    """
     own = list(atoms.constraints)
     moving, group, lines = make_moving(atoms, settings)
     for line in lines:
         run.log(line)
-    trace = Trace(moving, run.path(TRAJECTORY), own)
+    trace = Trace(moving, trajectory, own)
+    trace.earlier_steps = earlier_steps
     if run.resumed:
         trace.take_over()
     optimizer = chosen_optimizer(settings.optimizer, len(atoms))
@@ -101,30 +126,58 @@ def _to_a_minimum(
     descent: Descent, settings: OptSettings, run: RunDirectory, progress: bool
 ) -> tuple[Ending, NDArray[np.float64] | None, list[float]]:
     """Descend; with `check_minimum` leave each saddle point that is reached, and descend again."""
-    atoms = descent.moving.atoms
     left: list[float] = []
     while True:
         ending = descent.run()
         if ending.cause or not settings.check_minimum:
             return ending, None, left
-        mobile = mobile_atoms(atoms, but_symmetry=True)
-        modes = analyse_modes(atoms, mobile, log=run.log, progress=progress).modes
-        frequencies = modes.frequencies_cm1
-        run.log(stationary_point_words(frequencies, relaxed=True))
-        if not modes.n_imaginary:
-            return ending, frequencies, left
-        if any(isinstance(one, FixSymmetry) for one in atoms.constraints):
-            cause = "the symmetry that is kept holds it at a saddle point; leave out symmetry to go on downhill"
-            return Ending(endings.AT_SADDLE, cause), frequencies, left
-        if len(left) == MOST_SADDLES:
-            cause = f"after leaving {len(left)} saddle points it is at another; displace it by hand, or start elsewhere"
-            return Ending(endings.AT_SADDLE, cause), frequencies, left
-        try:
-            leave_saddle(atoms, mobile, modes)
-        except Exception as error:
-            if not is_failure(error):
-                raise
-            cause = f"it is at a saddle point, and {failure_words(error, 'on both sides of it')}"
-            return Ending(endings.EVALUATION_FAILED, cause), frequencies, left
-        left.append(float(frequencies[0]))
+        final, frequencies = check_rest(descent.moving.atoms, left, run, progress=progress)
+        if final is not None:
+            return final, frequencies, left
         descent.trace.jump()
+
+
+def check_rest(
+    atoms: Atoms, left: list[float], run: RunDirectory, *, progress: bool
+) -> tuple[Ending | None, NDArray[np.float64]]:
+    """Compute the modes of a structure at rest; move it off a saddle point.
+
+    Parameters
+    ----------
+    atoms
+        The structure with its calculator.
+    left
+        The lowest frequency of each saddle point that was left, to which this one's is added.
+    run
+        For its log.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    ending : Ending or None
+        None: it was moved and is to be relaxed again.
+    frequencies_cm1 : numpy.ndarray
+        (M,) where it was at rest.
+    """
+    mobile = mobile_atoms(atoms, but_symmetry=True)
+    modes = analyse_modes(atoms, mobile, log=run.log, progress=progress).modes
+    frequencies = modes.frequencies_cm1
+    run.log(stationary_point_words(frequencies, relaxed=True))
+    if not modes.n_imaginary:
+        return Ending(endings.CONVERGED), frequencies
+    if any(isinstance(one, FixSymmetry) for one in atoms.constraints):
+        cause = "the symmetry that is kept holds it at a saddle point; leave out symmetry to go on downhill"
+        return Ending(endings.AT_SADDLE, cause), frequencies
+    if len(left) == MOST_SADDLES:
+        cause = f"after leaving {len(left)} saddle points it is at another; displace it by hand, or start elsewhere"
+        return Ending(endings.AT_SADDLE, cause), frequencies
+    try:
+        leave_saddle(atoms, mobile, modes)
+    except Exception as error:
+        if not is_failure(error):
+            raise
+        cause = f"it is at a saddle point, and {failure_words(error, 'on both sides of it')}"
+        return Ending(endings.EVALUATION_FAILED, cause), frequencies
+    left.append(float(frequencies[0]))
+    return None, frequencies

@@ -30,6 +30,8 @@ class Trace:
     ----------
     energies_eV
         Of the structure alone, without p V and constraints.
+    earlier_steps
+        Steps of an earlier session that are not in this trace.
     objectives_eV, work_eV
         Of this session: what is minimised at each step, and the work of the forces from the step before.
     """
@@ -38,6 +40,7 @@ class Trace:
         self, moving: Moving, trajectory: Path | None = None, constraints: Sequence[FixConstraint] = ()
     ) -> None:
         self.moving, self.trajectory, self.constraints = moving, trajectory, list(constraints)
+        self.earlier_steps = 0
         self.energies_eV: list[float] = []
         self.left: list[Left] = []
         self.objectives_eV: list[float] = []
@@ -47,7 +50,7 @@ class Trace:
     @property
     def steps(self) -> int:
         """Number of steps of all sessions so far."""
-        return len(self.energies_eV) - 1
+        return self.earlier_steps + len(self.energies_eV) - 1
 
     def take_over(self) -> None:
         """Go on from an earlier session: its frames are the trace so far, its last frame is the structure."""
@@ -76,9 +79,8 @@ class Trace:
             Its energy, forces or stress are not finite.
         """
         moving = self.moving
-        left = moving.left()
-        frame = evaluated_copy(moving.atoms)
-        if not (left.finite and np.isfinite(frame.get_potential_energy())):
+        left, energy = moving.left(), float(moving.atoms.calc.results["energy"])
+        if not (left.finite and np.isfinite(energy)):
             raise FloatingPointError("energy, forces or stress are not finite")
         place, forces = moving.target.get_positions().copy(), moving.target.get_forces().copy()
         if self._last is not None:
@@ -87,12 +89,20 @@ class Trace:
             self.work_eV.append(float(np.sum((forces_before + forces) * (place - before)) / 2))
         self._last = place, forces
         self.objectives_eV.append(moving.objective_eV())
-        self.energies_eV.append(frame.get_potential_energy())
+        self.energies_eV.append(energy)
         self.left.append(left)
-        frame.info |= {"fmax": left.fmax_eV_A} | ({} if left.stress_GPa is None else {"stress_left": left.stress_GPa})
-        frame.set_constraint(self.constraints)
         if self.trajectory is not None:
+            frame = evaluated_copy(moving.atoms)
+            frame.info |= {"fmax": left.fmax_eV_A} | (
+                {} if left.stress_GPa is None else {"stress_left": left.stress_GPa}
+            )
+            frame.set_constraint(self.constraints)
             append_frame(self.trajectory, frame)
+
+    def last_place(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the coordinates and forces of the last step, as the filter has them."""
+        assert self._last is not None  # something has been recorded
+        return self._last
 
     def jump(self) -> None:
         """Forget the last place: the next step is not one along the forces."""

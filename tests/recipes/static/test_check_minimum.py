@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import molecule
-from ase.calculators.calculator import Calculator
+from ase.calculators.calculator import CalculationFailed, Calculator
 from ase.calculators.emt import EMT
 from ase.constraints import FixBondLength
 from refusals import refused
@@ -35,6 +35,72 @@ def test_planar_ammonia_ends_pyramidal_when_asked(tmp_path):
     page = (tmp_path / "opt" / "report.html").read_text()
     assert page.index("minimum: no imaginary frequency") < page.index("<table")
     assert f"{left:.2f}"[:4] in page
+
+
+def eclipsed_ethane() -> Atoms:
+    """D3h: the hydrogens of one carbon behind those of the other."""
+    angles = np.deg2rad([0, 120, 240])
+    ring = [[np.cos(angle), np.sin(angle)] for angle in angles]
+    places = [[0, 0, 0.765], [0, 0, -0.765]]
+    places += [[1.02 * x, 1.02 * y, side * 1.16] for side in (1, -1) for x, y in ring]
+    return Atoms("C2H6", places)
+
+
+def planar_methylamine() -> Atoms:
+    """The nitrogen and its three neighbours in the mirror plane of the methyl group."""
+    return Atoms(
+        "CNH2H3",
+        [[0, 0, 0], [1.44, 0, 0], [1.94, 0.87, 0], [1.94, -0.87, 0], [-0.37, 1.03, 0], [-0.37, -0.51, 0.89],
+         [-0.37, -0.51, -0.89]],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("start", "lowered_eV"),
+    # Barriers at GFN2-xTB: rotation of ethane 2.4 kcal/mol, inversion of methylamine's nitrogen 7.
+    [(eclipsed_ethane, 0.08), (planar_methylamine, 0.2)],
+)
+def test_planted_saddles_end_in_minima_that_vibrations_confirm(start, lowered_eV):
+    held = optimize(start(), gfn2())
+    assert held.converged
+    hint = str(held.quantities()["verdict"])
+    assert "saddle point" in hint
+    assert "check_minimum" in hint
+    assert vibrations(held.atoms, gfn2()).n_imaginary > 0
+    result = optimize(start(), gfn2(), check_minimum=True)
+    assert result.converged
+    assert result.verdict == "minimum"
+    assert result.energy_eV < held.energy_eV - lowered_eV
+    # One bound for both: what opt calls a minimum, vib calls one.
+    seen = vibrations(result.atoms, gfn2())
+    assert (seen.n_imaginary, seen.verdict) == (0, "minimum")
+    np.testing.assert_allclose(seen.frequencies_cm1, result.frequencies_cm1, atol=0.5)
+
+
+def test_the_hint_names_what_forces_cannot_break():
+    flat = str(optimize(planar_ammonia(), gfn2()).quantities()["verdict"])
+    assert "in a plane" in flat
+    bent = molecule("H2O2")  # C2
+    twisted = bent.copy()
+    twisted.positions += np.random.default_rng(1).normal(scale=0.2, size=(4, 3))
+    assert "plane" not in str(optimize(twisted, EMT(), steps=0).quantities()["verdict"])
+    line = Atoms("CO2", [[0, 0, 0], [0, 0, 1.2], [0, 0, -1.2]])
+    assert "on a line" in str(optimize(line, EMT()).quantities()["verdict"])
+
+
+def test_a_calculator_that_fails_on_both_sides_of_a_saddle_ends_there():
+    class Narrow(Surface):
+        def calculate(self, atoms=None, properties=("energy",), system_changes=()):
+            if np.abs(atoms.positions[0, 0]) > 0.05:
+                raise CalculationFailed("SCF not converged")
+            super().calculate(atoms, properties, system_changes)
+
+    result = optimize(Atoms("Ar"), Narrow(1.0, (1.0, -1.0, -1.0)), check_minimum=True)
+    assert not result.converged
+    assert result.ended_by == "evaluation failed"
+    assert "saddle point" in result.cause
+    assert "SCF not converged" in result.cause
+    assert result.verdict == "transition state"
 
 
 class Surface(Calculator):
