@@ -18,7 +18,7 @@ from dp_sim.errors import InputError
 from dp_sim.files import atomic_path
 from dp_sim.recipes.crystals.crystal import Crystal
 from dp_sim.recipes.crystals.supercell import as_ase
-from dp_sim.recipes.inputs.calculators import loaded_model
+from dp_sim.recipes.inputs.calculators import only_model
 from dp_sim.recipes.inputs.forces import energies_and_forces
 from dp_sim.recipes.run.progress import progress_bar
 from dp_sim.recipes.static.hessian import exact_hessian
@@ -88,7 +88,7 @@ def compute_force_constants(
     InputError
         `method` is "exact" and the calculator has no Hessian.
     """
-    model = loaded_model(calculator)
+    model = only_model(calculator)
     if method == "exact" and model is None:
         found = _foreign(as_ase(crystal, phonon), phonon, calculator)
     elif model is not None and method != "differences":
@@ -167,7 +167,7 @@ def _forces(
             f"forces of {len(displaced) - len(todo)} of {len(displaced)} displacements are those of the earlier session"
         )
     # A Deep Potential does them in batches, and in seconds: nothing is worth keeping on the way.
-    keep = partial if loaded_model(calculator) is None else None
+    keep = partial if only_model(calculator) is None else None
     with progress_bar("displacements", total=len(todo), show=progress) as advance:
         for number, (_, one) in zip(
             todo, energies_and_forces([displaced[number] for number in todo], calculator), strict=True

@@ -249,9 +249,14 @@ def loaded_model(calculator: Any) -> Model | None:
     return calculator.model if plugin is not None and isinstance(calculator, plugin.DPCalculator) else None
 
 
+def only_model(calculator: Any) -> Model | None:
+    """Find the model behind a plain `DPCalculator`; None for a subclass too, which may do more than its model."""
+    return loaded_model(calculator) if type(calculator).__module__ == "dp_sim.plugins.ase_calculator" else None
+
+
 def member_calculators(calculator: Any) -> list[Any]:
     """Make a calculator of each member of a committee; empty for anything else."""
-    model = loaded_model(calculator)
+    model = only_model(calculator)
     if model is None or len(model.members) == 1:
         return []
     pairs = zip(model.modules, model.members, strict=True)

@@ -11,7 +11,7 @@ from ase.constraints import FixAtoms, FixSymmetry
 from numpy.typing import NDArray
 
 from dp_sim.errors import InputError, first_line
-from dp_sim.recipes.inputs.calculators import loaded_model
+from dp_sim.recipes.inputs.calculators import only_model
 from dp_sim.recipes.inputs.failed_evaluations import EvaluationError, is_failure
 
 
@@ -34,9 +34,8 @@ def energies_and_forces(
     EvaluationError
         The calculator fails at one of them, which is named.
     """
-    model = loaded_model(calculator)
-    # A subclass may do more than its model.
-    if model is None or type(calculator).__module__ != "dp_sim.plugins.ase_calculator":
+    model = only_model(calculator)
+    if model is None:
         for number, atoms in enumerate(structures):
             try:
                 energy, forces = calculator.get_potential_energy(atoms), calculator.get_forces(atoms)

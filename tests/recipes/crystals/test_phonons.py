@@ -16,6 +16,7 @@ from random_model import write_random_model
 from refusals import refused
 from spring_crystal import SpringCrystal, fcc_frequencies_THz
 
+from dp_sim.plugins.ase_calculator import DPCalculator
 from dp_sim.recipes import phonons
 from dp_sim.recipes.static.hessian import difference_rows
 
@@ -359,3 +360,22 @@ def test_layers_of_opposite_moments_move_together():
     found = phonons(atoms, Antiferromagnet(), relax=True, supercell="1", mesh_A=10, points=5)
     heights = np.sort(found.crystal.conventional.get_scaled_positions()[:, 2])
     assert np.ptp(np.diff(np.unique(np.round(heights, 6)))) > 0.005
+
+
+class TwiceTheModel(DPCalculator):
+    """A subclass that does more than its model: here the same once again."""
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)):
+        super().calculate(atoms, properties, system_changes)
+        for name in ("energy", "forces", "stress"):
+            self.results[name] = 2 * self.results[name]
+
+
+def test_what_is_more_than_its_model_has_forces_alone(model_file):
+    """The Hessian of the model would leave out the rest."""
+    options = {"supercell": "1", "mesh_A": 10, "points": 5, "delta": 0.002}
+    once = phonons(cuprite(), model_file, **options)
+    twice = phonons(cuprite(), TwiceTheModel(model_file), **options)
+    assert "differences" in twice.force_constants_source
+    largest = np.abs(once.force_constants).max()
+    np.testing.assert_allclose(twice.force_constants, 2 * once.force_constants, atol=1e-4 * largest)
