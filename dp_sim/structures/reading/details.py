@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from ase import Atoms
 
 from dp_sim.errors import InputError
-from dp_sim.structures.reading.deuterium import set_masses
+from dp_sim.structures.reading.deuterium import isotope_mass, set_masses
+from dp_sim.structures.reading.skipped import SKIPPED
 from dp_sim.structures.stated import add_note
 from dp_sim.structures.words import unread_pair
 
@@ -40,7 +42,7 @@ def complete(structures: list[Atoms], file: Path, kind: str) -> None:
     Raises
     ------
     InputError
-        `elements-ambiguous`: a file of LAMMPS whose types are numbers without elements.
+        `elements-ambiguous`: a file of LAMMPS whose types are numbers without elements; what `skipped` refuses.
     """
     if kind in _CHARGE_LINES:
         _add_stated_state(structures, _text(file), kind)
@@ -82,10 +84,10 @@ def _complete_mdl(structures: list[Atoms], text: str, name: str) -> None:
         if charge:
             atoms.info["charge"] = charge
             add_note(atoms, f"the charges of its atoms sum to {charge:+d}")
-        for index, mass in properties["ISO"].items():
-            chosen = atoms.numbers < 0
-            chosen[index] = True
-            set_masses(atoms, chosen, float(mass))
+        masses = np.full(len(atoms), np.nan)
+        for index, number in properties["ISO"].items():
+            masses[index] = isotope_mass(atoms.symbols[index], number)
+        set_masses(atoms, masses)
         if properties["ISO"]:
             add_note(atoms, f"{len(properties['ISO'])} atoms have the mass number of an isotope (M  ISO)")
 
@@ -118,4 +120,5 @@ _OWN: dict[str, Callable[[list[Atoms], str, str], None]] = {
     "mol": _complete_mdl,
     "lammps-data": _refuse_types,
     "lammps-dump-text": _refuse_types,
+    **SKIPPED,
 }

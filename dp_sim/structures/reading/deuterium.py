@@ -32,20 +32,35 @@ def isotopes_known() -> Iterator[None]:
 
 def name_isotopes(atoms: Atoms) -> None:
     """Turn D and T into hydrogen of mass 2.014 and 3.016 amu, with a note; a mass given in the file is kept."""
+    masses = np.full(len(atoms), np.nan)
     for symbol, (mass, number) in ISOTOPES.items():
         chosen = atoms.numbers == number
         if chosen.any():
             atoms.numbers[chosen] = 1
-            set_masses(atoms, chosen, mass)
+            masses[chosen] = mass
             add_note(atoms, f"{chosen.sum()} atoms '{symbol}' are hydrogen of mass {mass:.3f} amu")
+    set_masses(atoms, masses)
 
 
-def set_masses(atoms: Atoms, chosen: np.ndarray, mass: float) -> None:
-    """Give the chosen atoms a mass (amu), unless the file gave masses."""
+def isotope_mass(symbol: str, number: float) -> float:
+    """Return the mass (amu) of an isotope that a file gives by its mass number; a mass is returned as it is."""
+    return {("H", 2.0): ISOTOPES["D"][0], ("H", 3.0): ISOTOPES["T"][0]}.get((symbol, number), number)
+
+
+def set_masses(atoms: Atoms, masses: np.ndarray) -> None:
+    """Set the masses of atoms, unless the file gave masses of all of them in a form that ASE reads.
+
+    Parameters
+    ----------
+    atoms
+        Changed in place.
+    masses
+        (N,) in amu; NaN where the mass of the element stays.
+    """
+    chosen = np.isfinite(masses)
     given = atoms.arrays.get("masses")
-    if given is not None and (given[chosen] > 0).all():
+    if not chosen.any() or (given is not None and (given[chosen] > 0).all()):
         return
     known = np.where(atoms.numbers > 118, 1, atoms.numbers)  # an isotope not yet named
-    masses = type(atoms)(numbers=known).get_masses() if given is None else given.copy()
-    masses[chosen] = mass
-    atoms.set_masses(masses)
+    others = type(atoms)(numbers=known).get_masses() if given is None else given
+    atoms.set_masses(np.where(chosen, masses, others))
