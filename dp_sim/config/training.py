@@ -9,6 +9,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     SerializerFunctionWrapHandler,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -30,8 +31,8 @@ class DataConfig(Section):
     """Labelled data: files, and the share that is held out."""
 
     train: tuple[str, ...] = Field(
-        description="files that ASE reads (with labels), DeePMD-kit folders, or dpdata:FORMAT:FILE; relative to this "
-        "file"
+        description="one or several files that ASE reads (with labels), DeePMD-kit folders, or dpdata:FORMAT:FILE; "
+        "relative to this file"
     )
     valid: tuple[str, ...] = Field((), description="held-out files of the same kinds")
     valid_fraction: float = Field(
@@ -43,6 +44,11 @@ class DataConfig(Section):
         "with one atom alone (open, or with config_type IsolatedAtom)",
     )
     keys: LabelKeys = Field(LabelKeys(), description="names of the labels, where they are not found by themselves")
+
+    @field_validator("train", "valid", mode="before")
+    @classmethod
+    def _one_or_several(cls, sources: Any) -> Any:
+        return (sources,) if isinstance(sources, str) else sources
 
 
 class LossConfig(Section):

@@ -24,7 +24,8 @@ def _message(error: ValidationError, config: type[BaseModel], origin: str) -> st
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
         got = f"; got {shown(first['input'])}" if first["type"] != "missing" else ""
-        return f"{origin}: {key or 'settings'}: {first['msg'].removeprefix('Value error, ')}{got}"
+        sentence = first["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
+        return f"{origin}: {key or 'settings'}: {sentence}{got}"
     section: Any = config
     for part in first["loc"][:-1]:
         section = section.model_fields[part].annotation

@@ -132,6 +132,13 @@ def test_a_misspelt_section_is_named_not_the_one_it_leaves_missing() -> None:
         parse_config({"data": {"trian": ["a"]}})
 
 
+def test_one_file_needs_no_list() -> None:
+    data = parse_config({"data": {"train": "a.extxyz", "valid": "b.extxyz"}}).data
+    assert (data.train, data.valid) == (("a.extxyz",), ("b.extxyz",))
+    with refused("setting-invalid", "data.train", "a list", "7"):
+        parse_config({"data": {"train": 7}})
+
+
 def test_the_network_of_the_paper_is_the_default_of_its_descriptor() -> None:
     for descriptor in ("local-frame", "deep-potential"):
         assert parse_config({**DATA, "model": {"descriptor": descriptor}}).model.fitting == (240, 120, 60, 30, 10)
