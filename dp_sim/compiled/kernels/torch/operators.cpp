@@ -94,27 +94,30 @@ void hessian_product_operator(uint64_t* stack, uint64_t inputs) {
 }
 #undef ARGUMENT
 
-// positions (N, 3), cell (S, 3, 3), periodic (S, 3), system (N,) rising, cutoff (1,) -> center, neighbor, shift
-// (dp_sim/structures/batch.py), and the smallest distance (1,). Pairs are counted before they are written, so that the
-// order does not depend on the threads.
+#define ARGUMENT(name, type) name,
+// -> center, neighbor, shift (dp_sim/structures/batch.py), and the smallest distance (1,). Pairs are counted before they
+// are written, so that the order does not depend on the threads.
 void neighbors_operator(uint64_t* stack, uint64_t inputs) {
+  enum : uint64_t {
+#include "neighbors_arguments.inc"
+  };
   Arguments a(stack, inputs);
-  const int64_t atoms = a.size(3), systems = a.size(1) / 9;
-  const double *positions = a.values<double>(0, 3 * atoms), *cell = a.values<double>(1, 9 * systems);
-  const int64_t *periodic = a.values<int64_t>(2, 3 * systems), *system = a.values<int64_t>(3);
-  const double cutoff = *a.values<double>(4, 1);
+  const int64_t atoms = a.size(system), systems = a.size(cell) / 9;
+  const double *xyz = a.values<double>(positions, 3 * atoms), *lattice = a.values<double>(cell, 9 * systems);
+  const int64_t *axes = a.values<int64_t>(periodic, 3 * systems), *system_of = a.values<int64_t>(system);
+  const double reach = *a.values<double>(cutoff, 1);
   std::vector<Cells> cells;
   cells.reserve(systems);
   int64_t end = 0;
   for (int64_t s = 0; s < systems; ++s) {
     const int64_t start = end;
-    while (end < atoms && system[end] == s) ++end;
-    cells.emplace_back(System{positions, start, end - start, cell + 9 * s, periodic + 3 * s}, cutoff);
+    while (end < atoms && system_of[end] == s) ++end;
+    cells.emplace_back(System{xyz, start, end - start, lattice + 9 * s, axes + 3 * s}, reach);
   }
   if (end < atoms) throw std::runtime_error("dp_sim: the atoms are not sorted by system");
   std::vector<int64_t> first(atoms + 1, 0);
   in_pieces(atoms, PIECE, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) first[i + 1] = cells[system[i]].count(i);
+    for (int64_t i = begin; i < end; ++i) first[i + 1] = cells[system_of[i]].count(i);
   });
   for (int64_t i = 0; i < atoms; ++i) first[i + 1] += first[i];
   Handle outputs[4];
@@ -124,11 +127,12 @@ void neighbors_operator(uint64_t* stack, uint64_t inputs) {
   std::vector<double> nearest(atoms + 1, INFINITY);
   in_pieces(atoms, PIECE, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
-      nearest[i] = cells[system[i]].write(i, {center + first[i], neighbor + first[i], shift + 3 * first[i]});
+      nearest[i] = cells[system_of[i]].write(i, {center + first[i], neighbor + first[i], shift + 3 * first[i]});
   });
   *closest = std::sqrt(*std::min_element(nearest.begin(), nearest.end()));
   a.give_back(outputs, 4);
 }
+#undef ARGUMENT
 
 struct Operator {
   const char *name, *schema;
@@ -142,6 +146,9 @@ constexpr const char* EVALUATE_ARGUMENTS =
 #undef ARGUMENT
 
 #define ARGUMENT(name, type) ", " type " " #name
+constexpr const char* NEIGHBORS_ARGUMENTS =
+#include "neighbors_arguments.inc"
+    ;
 constexpr const char* HESSIAN_ARGUMENTS =
 #include "system_and_model.inc"
 #include "hessian_arguments.inc"
@@ -152,6 +159,8 @@ constexpr const char* HESSIAN_PRODUCT_ARGUMENTS =
     ;
 #undef ARGUMENT
 
+const std::string NEIGHBORS_SCHEMA =
+    std::string("neighbors(") + (NEIGHBORS_ARGUMENTS + 2) + ") -> (Tensor, Tensor, Tensor, Tensor)";
 const std::string HESSIAN_SCHEMA = std::string("hessian(") + (HESSIAN_ARGUMENTS + 2) + ") -> ()";
 const std::string HESSIAN_PRODUCT_SCHEMA = std::string("hessian_product(") + (HESSIAN_PRODUCT_ARGUMENTS + 2) + ") -> ()";
 const std::string EVALUATE_SCHEMA = std::string("evaluate(") + (EVALUATE_ARGUMENTS + 2) + ") -> ()";
@@ -159,10 +168,7 @@ const Operator OPERATORS[] = {
     {"evaluate", EVALUATE_SCHEMA.c_str(), guarded<evaluate_operator>},
     {"hessian", HESSIAN_SCHEMA.c_str(), guarded<hessian_operator>},
     {"hessian_product", HESSIAN_PRODUCT_SCHEMA.c_str(), guarded<hessian_product_operator>},
-    {"neighbors",
-     "neighbors(Tensor positions, Tensor cell, Tensor periodic, Tensor system, Tensor cutoff) -> "
-     "(Tensor, Tensor, Tensor, Tensor)",
-     guarded<neighbors_operator>},
+    {"neighbors", NEIGHBORS_SCHEMA.c_str(), guarded<neighbors_operator>},
 };
 
 }  // namespace
