@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from dp_sim.errors import InputError
 from dp_sim.recipes.results.tables import csv_text
 from dp_sim.recipes.static.normal_modes import ZERO_CM1
+from dp_sim.structures.stated import lowest_multiplicity, stated_multiplicity
 
 Array = NDArray[np.float64]
 
@@ -153,14 +154,23 @@ class Molecule:
 
 
 def electron_multiplicity(atoms: Atoms, given: int | None) -> int:
-    """Return the spin multiplicity 2 S + 1 that was given, else the lowest that the number of electrons allows.
+    """Return the spin multiplicity 2 S + 1 that was given, else that of the structure, else the lowest possible.
 
-    The charge is that of `atoms.info["charge"]`, if there is one.
+    Raises
+    ------
+    InputError
+        `spin-impossible`: the number of electrons, with the charge that the structure states, cannot have it.
     """
-    if given is not None:
-        return given
-    electrons = int(atoms.numbers.sum()) - round(float(atoms.info.get("charge", 0)))
-    return 1 + electrons % 2
+    lowest = lowest_multiplicity(atoms)
+    if given is None:
+        return stated_multiplicity(atoms) or lowest
+    if (given - lowest) % 2:
+        raise InputError(
+            "spin-impossible",
+            f"spin_multiplicity={given} is one that the electrons of {atoms.get_chemical_formula()} cannot have: it is "
+            f"{'odd' if lowest == 1 else 'even'}, with the charge that the structure states",
+        )
+    return given
 
 
 def thermochemistry(

@@ -27,6 +27,7 @@ from dp_sim.recipes.static.infrared import intensities_km_mol
 from dp_sim.recipes.static.mode_analysis import ModeAnalysis, analyse_modes
 from dp_sim.recipes.static.opt import optimize
 from dp_sim.recipes.static.settings import VibSettings
+from dp_sim.recipes.static.thermochemistry import electron_multiplicity
 from dp_sim.recipes.static.vib_result import STANDARD_K, GasOptions, VibResult
 
 #: Matrices as large as the Hessian that are in memory at once: itself, mass-weighted, projected, eigenvectors, ...
@@ -89,6 +90,7 @@ def vibrations(
     """
     settings = VibSettings.taken_from(locals())
     atoms = prepare_atoms(atoms, calc)
+    electron_multiplicity(atoms, settings.spin_multiplicity)  # refused before any work
     mobile = mobile_atoms(atoms, but_symmetry=True)
     memory = _memory_words(len(mobile))
     if settings.processes > 1 and loaded_model(atoms.calc) is None:

@@ -146,6 +146,12 @@ def test_the_multiplicity_follows_the_electrons():
     charged.info["charge"] = -1
     assert electron_multiplicity(charged, None) == 1
     assert electron_multiplicity(molecule("O2"), 3) == 3
+    triplet = Atoms("O2", [[0, 0, 0], [0, 0, 1.2]], info={"multiplicity": 3})
+    assert electron_multiplicity(triplet, None) == 3  # it was 1, beside energies of the triplet
+    cation = Atoms("OH", [[0, 0, 0], [0, 0, 1]], charges=[0, 1])
+    assert electron_multiplicity(cation, None) == 1
+    with refused("spin-impossible", "spin_multiplicity=2"):
+        electron_multiplicity(molecule("H2"), 2)
 
 
 def test_the_table_as_text_and_as_csv():
