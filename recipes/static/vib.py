@@ -30,6 +30,8 @@ from dp_sim.recipes.static.settings import VibSettings
 from dp_sim.recipes.static.thermochemistry import electron_multiplicity
 from dp_sim.recipes.static.vib_result import STANDARD_K, GasOptions, VibResult
 
+#: Above it a frequency is called unphysical, cm^-1.
+FASTEST_CM1 = 5000.0
 #: Matrices as large as the Hessian that are in memory at once: itself, mass-weighted, projected, eigenvectors, ...
 MATRICES = 10
 #: With `relax` the forces go this far below the bound.
@@ -119,8 +121,15 @@ def vibrations(
         )
         if settings.processes > 1 and found.second.exact:
             run.note(f"processes={settings.processes} was not used: the Hessian is exact")
+        if found.second.exact and settings.delta != VibSettings.model_fields["delta"].default:
+            run.note(f"delta={settings.delta:g} was not used: the Hessian is exact")
         largest = float(np.linalg.norm(gradient, axis=1).max())
         result = _result(weighed, energy, found, mobile, largest, settings.fmax)
+        if (fastest := float(result.frequencies_cm1.max(initial=0.0))) > FASTEST_CM1:
+            run.note(
+                f"{fastest:.0f} cm^-1 is faster than any vibration of nature (H2 has 4401 cm^-1): are the positions in "
+                "Angstrom, and was the model trained on structures like this one?"
+            )
         return run.finish(replace(result, gas=_gas_options(settings), width_cm1=settings.width_cm1))
 
 

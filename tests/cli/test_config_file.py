@@ -59,6 +59,7 @@ def test_arguments_of_the_calculator_are_a_mapping_or_a_list(dp_sim, water, tmp_
         ("recipe: vib", "holds the settings of 'vib', not of 'opt'"),
         ("calculator: emt\nfmax: tight", "run.yaml: fmax: Input should be a valid number"),
         ("calculator: emt\nsteps: [1, 2]", "run.yaml: steps: "),
+        ("calculator: emt\nsteps: true", "run.yaml: steps is no switch"),
         ("calculator: emt\nfmax: -1", "run.yaml: fmax must be a finite number above 0"),
         ("calculator: emt\noptimizer: bfg", "run.yaml: optimizer must be one of"),
         ("calculator: ent", "run.yaml: calculator 'ent' is not known"),

@@ -32,6 +32,12 @@ def load_config(context: typer.Context, path: Path | None) -> Path | None:
             raise InputError(
                 "setting-unknown", f"{path}: unknown setting '{key}' for dp-sim {command}{nearest_name(key, options)}"
             )
+    for key, value in settings.items():
+        if isinstance(value, bool) and not getattr(options[key], "is_flag", False):  # a parser takes it for 1
+            raise InputError(
+                "setting-invalid",
+                f"{path}: {key} is no switch: expected a value (dp-sim {command} --help), got {str(value).lower()}",
+            )
     context.default_map = {
         key: _as_option_value(_found_beside(path, key, value), multiple=getattr(options[key], "multiple", False))
         for key, value in settings.items()

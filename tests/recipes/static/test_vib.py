@@ -241,6 +241,17 @@ def test_differences_continue_where_they_stopped(tmp_path):
     np.testing.assert_allclose(result.frequencies_cm1, vibrations(water, springs(water)).frequencies_cm1)
 
 
+def test_a_frequency_beyond_nature_is_noted(tmp_path):
+    """As from positions in nm; hydrogen's own does not count as one."""
+    pair = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.74]])
+    for stiffness, noted in ((36.0, False), (80.0, True)):  # some 4400 and 6600 cm^-1
+        pair.calc = Springs(stiffness, pair.get_all_distances(), exact=True)
+        vibrations(pair, pair.calc, delta=0.01, out=tmp_path / "vib", overwrite=True)
+        log = (tmp_path / "vib" / "log.txt").read_text()
+        assert ("faster than any vibration" in log) == noted
+        assert "delta=0.01 was not used" in log
+
+
 @pytest.mark.parametrize(
     ("options", "refusal"),
     [
