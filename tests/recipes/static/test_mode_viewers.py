@@ -81,14 +81,14 @@ def test_force_constants_are_the_curvature_along_the_displacements():
 
 
 def test_a_browser_moves_the_first_mode_without_network(tmp_path):
-    """Two screenshots of headless Chromium at two moments differ in the canvas and nowhere else."""
+    """Screenshots of headless Chromium at two moments differ in the canvas and nowhere else."""
     chromium = shutil.which("chromium") or pytest.skip("no chromium here")
     image = pytest.importorskip("PIL.Image")
     chops = pytest.importorskip("PIL.ImageChops")
     relaxed = optimize(Atoms("N2", [[0, 0, 0], [0, 0, 1.1]]), EMT(), fmax=1e-3).atoms
     vibrations(relaxed, EMT(), out=tmp_path / "vib", symmetry_number=2)
-    shots = []
-    for moment in (300, 700):
+
+    def shot(moment: int):
         file = tmp_path / f"{moment}.png"
         subprocess.run(
             [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND",
@@ -96,8 +96,12 @@ def test_a_browser_moves_the_first_mode_without_network(tmp_path):
              (tmp_path / "vib" / "report.html").as_uri()],
             check=True, capture_output=True, timeout=120,
         )  # fmt: skip
-        shots.append(image.open(file).convert("RGB"))
-    assert shots[0].size == (900, 1300)
-    left, upper, right, lower = chops.difference(*shots).getbbox()
+        return image.open(file).convert("RGB")
+
+    first = shot(300)
+    assert first.size == (900, 1300)
+    # a busy machine draws few frames, and two moments may show the same one
+    boxes = (chops.difference(first, shot(moment)).getbbox() for moment in (700, 1150, 1600, 2350, 3100))
+    left, upper, right, lower = next(box for box in boxes if box is not None)
     assert right - left < 500
     assert lower - upper < 460
