@@ -37,6 +37,7 @@ from dp_sim.recipes.crystals.start import Start, prepare_crystal, start_crystal
 from dp_sim.recipes.crystals.supercell import check_memory, keeps_symmetry, make_phonon, supercell_matrix
 from dp_sim.recipes.crystals.volumes import at_volume
 from dp_sim.recipes.inputs.calculators import loaded_model
+from dp_sim.recipes.inputs.temperatures import even_temperatures
 from dp_sim.recipes.results.frames import evaluated_copy
 from dp_sim.recipes.run.directory import RunDirectory
 
@@ -220,8 +221,7 @@ def _expansion(start: Start, task: Task) -> QuasiHarmonic | str:
 
 def _temperatures(settings: PhononSettings) -> NDArray[np.float64]:
     """Space the temperatures of the tables evenly."""
-    end = settings.temperature_max_K + 1e-6 * settings.temperature_step_K
-    return np.arange(settings.temperature_min_K, end, settings.temperature_step_K)
+    return even_temperatures(settings.temperature_min_K, settings.temperature_max_K, settings.temperature_step_K)
 
 
 def _spread(phonon: Any, found: ForceConstants, wave_vectors: NDArray[np.float64]) -> NDArray[np.float64] | None:

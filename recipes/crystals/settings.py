@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from dp_sim.config.recipe import RecipeSettings, setting
 from dp_sim.errors import InputError
+from dp_sim.recipes.inputs.temperatures import check_temperatures
 
 
 class CrystalSettings(RecipeSettings):
@@ -127,12 +128,7 @@ class PhononSettings(CrystalSettings):
     def _one_supercell(self) -> Self:
         if self.supercell is not None and self.length_A is not None:
             raise InputError("supercell-twice", "supercell and length_A both say how large the supercell is; give one")
-        if self.temperature_max_K < self.temperature_min_K:
-            raise InputError(
-                "setting-out-of-range",
-                f"temperature_max_K ({self.temperature_max_K:g}) is below temperature_min_K "
-                f"({self.temperature_min_K:g}); exchange them",
-            )
+        check_temperatures(self.temperature_min_K, self.temperature_max_K, self.temperature_step_K)
         return self
 
 

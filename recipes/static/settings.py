@@ -8,6 +8,7 @@ from pydantic import field_validator, model_validator
 
 from dp_sim.config.recipe import RecipeSettings, setting
 from dp_sim.errors import InputError, choose
+from dp_sim.recipes.inputs.temperatures import check_temperatures
 
 #: Ways to count vibrations in thermochemistry; see `dp_sim.recipes.static.thermochemistry`.
 THERMO_METHODS = ("auto", "ideal-gas", "quasi-rrho", "raised", "harmonic")
@@ -209,10 +210,5 @@ class VibSettings(RecipeSettings):
 
     @model_validator(mode="after")
     def _temperatures_rise(self) -> Self:
-        if self.temperature_max_K < self.temperature_min_K:
-            raise InputError(
-                "setting-out-of-range",
-                f"temperature_max_K ({self.temperature_max_K:g}) is below temperature_min_K "
-                f"({self.temperature_min_K:g}); exchange them",
-            )
+        check_temperatures(self.temperature_min_K, self.temperature_max_K, self.temperature_step_K)
         return self

@@ -20,6 +20,7 @@ from dp_sim.recipes.inputs.forces import mobile_atoms
 from dp_sim.recipes.inputs.isotopes import with_isotopes
 from dp_sim.recipes.inputs.memory import check_memory
 from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.inputs.temperatures import even_temperatures
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.static.hessian import PARTIAL
@@ -143,8 +144,7 @@ def _memory_words(n_atoms: int) -> str:
 
 def _gas_options(settings: VibSettings) -> GasOptions:
     """Gather what the table is made for: evenly spaced temperatures, and that of published tables among them."""
-    end = settings.temperature_max_K + 1e-6 * settings.temperature_step_K
-    even = np.arange(settings.temperature_min_K, end, settings.temperature_step_K)
+    even = even_temperatures(settings.temperature_min_K, settings.temperature_max_K, settings.temperature_step_K)
     return GasOptions(
         tuple(float(value) for value in np.unique([*even, STANDARD_K])),
         settings.pressure_bar,

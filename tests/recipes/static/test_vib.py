@@ -260,6 +260,8 @@ def test_a_frequency_beyond_nature_is_noted(tmp_path):
         ({"delta": 0}, ("setting-out-of-range",)),
         ({"delta": float("nan")}, ("setting-out-of-range",)),
         ({"fmax": -1}, ("setting-out-of-range",)),
+        ({"temperature_min_K": 300.0, "temperature_max_K": 200.0}, ("setting-out-of-range", 300, 200)),
+        ({"temperature_step_K": 0.1, "temperature_max_K": 1e5}, ("setting-out-of-range", "999,000", "5,000")),
     ],
 )
 def test_bad_settings_are_refused_and_leave_nothing(tmp_path, options, refusal):
