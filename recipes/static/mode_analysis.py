@@ -51,7 +51,7 @@ def analyse_modes(
     def forces(positions: NDArray[np.float64]) -> NDArray[np.float64]:
         moved = atoms.copy()
         moved.positions[mobile] = positions
-        return next(energies_and_forces([moved], atoms.calc))[1][mobile]
+        return next(energies_and_forces([moved], atoms.calc, ["the structure moved as a whole"]))[1][mobile]
 
     # An exact Hessian is exact for rotations too: nothing needs to be asked again.
     rigid = find_rigid_motions(atoms, second.hessian, gradient, mobile, None if second.exact else forces)

@@ -15,12 +15,14 @@ a chain that is periodic along one axis, and a molecule with one or two fixed at
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from dp_sim.recipes.inputs.failed_evaluations import EvaluationError
 from dp_sim.recipes.static.normal_modes import ZERO_CM1, Array, wavenumbers
 
 #: A costly motion below this (cm^-1) is asked again by moving the atoms, where the Hessian comes from differences.
@@ -46,6 +48,9 @@ class RigidMotions(NamedTuple):
         Wavenumbers of the candidates that were not removed, cm^-1 (negative: the energy falls).
     linear
         Whether the atoms lie on one line, as far as the remaining forces in the structure allow to tell.
+    unasked
+        How the calculator failed at motions whose doubtful cost was to be asked again, so that what the Hessian says
+        of them counts; else empty.
     """
 
     columns: Array
@@ -53,6 +58,7 @@ class RigidMotions(NamedTuple):
     rotations: int
     held_cm1: Array
     linear: bool
+    unasked: str = ""
 
     @property
     def words(self) -> str:
@@ -65,6 +71,8 @@ class RigidMotions(NamedTuple):
             text += (
                 f"; moving or turning the whole in another way costs {np.abs(self.held_cm1).min():.0f} cm^-1 or more"
             )
+        if self.unasked:
+            text += f"; moved as a whole by {MOVE_A:g} Angstrom it cannot be evaluated ({self.unasked})"
         return text
 
 
@@ -109,25 +117,27 @@ def find_rigid_motions(
     shifting, held = _free_ones(shifts, shifts @ hessian @ shifts.T, masses, measures[0])
     turning, kept = _free_ones(turns, turns @ hessian @ turns.T + np.array(bending), masses, measures[1])
     columns = np.linalg.qr(np.concatenate([shifting, turning], axis=1))[0]
-    return RigidMotions(columns, shifting.shape[1], turning.shape[1], np.concatenate([held, kept]), linear)
+    unasked = next((one.failure for one in measures if one is not None and one.failure), "")
+    return RigidMotions(columns, shifting.shape[1], turning.shape[1], np.concatenate([held, kept]), linear, unasked)
 
 
 def whole_positions(atoms: Atoms) -> Array:
     """Positions (N, 3) in which what the cell's faces cut is whole.
 
     Along each periodic axis the cell is cut anew in its widest gap: turning a molecule of which a part sits on the
-    other side would tear it.
+    other side would tear it. Each atom moves by whole lattice vectors, so that the structure stays the same.
     """
     if not atoms.pbc.any():
         return np.asarray(atoms.positions)
     scaled = atoms.cell.scaled_positions(atoms.positions) if atoms.cell.rank == 3 else _completed(atoms)
+    shifts = np.zeros_like(scaled)
     for axis in np.flatnonzero(atoms.pbc):
         place = np.sort(scaled[:, axis] % 1.0)
         gaps = np.diff(place, append=place[0] + 1)
         cut = place[(gaps.argmax() + 1) % len(place)]  # the first atom beyond the gap
         # Rounding must not send that atom itself to the far side.
-        scaled[:, axis] = (scaled[:, axis] - cut + 1e-9) % 1.0
-    return np.asarray(scaled @ atoms.cell.complete())
+        shifts[:, axis] = np.floor(scaled[:, axis] - cut + 1e-9)
+    return np.asarray(atoms.positions - shifts @ atoms.cell.complete())
 
 
 def _completed(atoms: Atoms) -> Array:
@@ -183,7 +193,8 @@ def _centripetal(a: Array, b: Array, arms: Array) -> Array:
     return np.asarray(np.cross(a, np.cross(b, arms)) + np.cross(b, np.cross(a, arms))) / 2
 
 
-class _Measure(NamedTuple):
+@dataclass
+class _Measure:
     """Asks the forces what a motion costs: the atoms are moved along it, rotations along their arcs.
 
     Attributes
@@ -194,15 +205,21 @@ class _Measure(NamedTuple):
         (n, 3) of these atoms, and (3,) what rotations leave in place.
     axes
         (k, 3) of the rotations that are candidates; None for translations.
+    failure
+        What the calculator said where it failed; else empty.
     """
 
     forces: Forces
     positions: Array
     center: Array
     axes: Array | None
+    failure: str = ""
 
-    def cost(self, mix: Array, motion: Array) -> float:
-        """Second derivative of the energy (eV/Angstrom^2 times the square of the motion) along a mix of candidates."""
+    def cost(self, mix: Array, motion: Array) -> float | None:
+        """Second derivative of the energy (eV/Angstrom^2 times the square of the motion) along a mix of candidates.
+
+        None where the calculator fails: that a motion is asked again must not cost the Hessian that there is.
+        """
         step = MOVE_A / np.linalg.norm(motion.reshape(-1, 3), axis=1).max()
         slopes = []
         for size in (step, -step):
@@ -212,7 +229,11 @@ class _Measure(NamedTuple):
                 tangent = np.cross(axis, moved - self.center)
             else:
                 moved, tangent = self.positions + size * motion.reshape(-1, 3), motion
-            slopes.append(-np.sum(self.forces(moved).ravel() * tangent.ravel()))
+            try:
+                slopes.append(-np.sum(self.forces(moved).ravel() * tangent.ravel()))
+            except EvaluationError as error:
+                self.failure = str(error)
+                return None
         return float(slopes[0] - slopes[1]) / (2 * step)
 
 
@@ -251,6 +272,7 @@ def _free_ones(motions: Array, costs: Array, masses: Array, measure: _Measure | 
     if measure is not None:
         for number in np.flatnonzero((np.abs(frequencies) > ZERO_CM1) & (np.abs(frequencies) < DOUBTFUL_CM1)):
             mix = mixes[:, number]  # of mass-weighted norm 1: its cost is lambda
-            frequencies[number] = wavenumbers(np.array([measure.cost(mix, mix @ motions)]))[0]
+            if (cost := measure.cost(mix, mix @ motions)) is not None:
+                frequencies[number] = wavenumbers(np.array([cost]))[0]
     free = np.abs(frequencies) < ZERO_CM1
     return np.sqrt(weights)[:, None] * (motions.T @ mixes[:, free]), frequencies[~free]

@@ -131,6 +131,56 @@ def test_whole_positions_keep_every_distance_in_a_molecule():
         ethanol.wrap()
         whole = Atoms(ethanol.numbers, whole_positions(ethanol))
         np.testing.assert_allclose(whole.get_all_distances(), distances, atol=1e-9)
+        shifts = ethanol.cell.scaled_positions(whole.positions - ethanol.positions)
+        np.testing.assert_allclose(shifts, np.rint(shifts), atol=1e-9)
+
+
+class Bonded(EMT):
+    """Sees to it that every structure it is asked for is a molecule: its atoms near the first, in some image."""
+
+    def calculate(self, atoms, properties, system_changes):
+        assert atoms.get_distances(0, range(1, len(atoms)), mic=True).max() < 1.5
+        super().calculate(atoms, properties, system_changes)
+
+
+class FailsFarAway(EMT):
+    """Fails where an atom is farther than 0.02 Å from a place given."""
+
+    def __init__(self, positions):
+        super().__init__()
+        self.places = positions
+
+    def calculate(self, atoms, properties, system_changes):
+        if np.abs(atoms.positions - self.places).max() > 0.02:
+            raise RuntimeError("SCF not converged")
+        super().calculate(atoms, properties, system_changes)
+
+
+def fixed_water_in_a_cell() -> Atoms:
+    water = optimize(molecule("H2O"), EMT(), fmax=0.002).atoms
+    water.set_cell([11, 12, 13])
+    water.center()
+    water.pbc = True
+    water.set_constraint(FixAtoms([0]))
+    return water
+
+
+def test_atoms_that_are_free_turn_about_fixed_ones_where_these_are():
+    """In the middle of a periodic cell, where making the molecule whole would cut the cell at the molecule."""
+    water = fixed_water_in_a_cell()
+    result = vibrations(water, Bonded(), delta=0.02)  # coarse, so that turning is asked again
+    assert np.abs(result.rigid_frequencies_cm1).max() > 10
+    assert counted(result) == (0, 3, 3)
+
+
+def test_a_calculator_that_fails_where_the_whole_is_turned_leaves_the_modes(tmp_path):
+    """The differences are done: what they say of the rotations counts, and the page says why."""
+    water = fixed_water_in_a_cell()
+    result = vibrations(water, FailsFarAway(water.positions.copy()), delta=0.02, out=tmp_path / "out")
+    assert len(result.frequencies_cm1) + len(result.rigid_frequencies_cm1) == 6
+    assert result.rigid.held_cm1.size
+    assert "SCF not converged" in result.rigid.unasked
+    assert "SCF not converged" in (tmp_path / "out" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
