@@ -169,6 +169,8 @@ class _Recorder:
             sample.volume_A3,
             density,
             sample.pressure_bar,
+            *((None,) * 6 if sample.pressure_tensor_bar is None else sample.pressure_tensor_bar.tolist()),
+            *((None,) * 9 if sample.cell_A is None else sample.cell_A.ravel().tolist()),
         )
         self.rows.append(row)
         self.last_good = structure

@@ -13,13 +13,21 @@ from ase.constraints import FixAtoms
 
 from dp_sim.errors import InputError
 from dp_sim.recipes.dynamics.engines import ENGINES, engine_class
+from dp_sim.recipes.dynamics.engines.ensembles import check_ensemble
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine
 from dp_sim.recipes.dynamics.engines.velocities import stop_fixed_atoms
 from dp_sim.recipes.dynamics.fastest_vibration import timestep_remark
 from dp_sim.recipes.dynamics.hydrogen_mass import with_hydrogen_mass
 from dp_sim.recipes.dynamics.loop import Recorded, simulate
 from dp_sim.recipes.dynamics.run_files import TRAJECTORY
-from dp_sim.recipes.dynamics.settings import DynamicsSettings, NPTSettings, NVESettings, ThermostatSettings
+from dp_sim.recipes.dynamics.settings import (
+    DEFAULT_FRICTION_PER_PS,
+    DEFAULT_THERMOSTAT_TIME_FS,
+    DynamicsSettings,
+    NPTSettings,
+    NVESettings,
+    ThermostatSettings,
+)
 from dp_sim.recipes.inputs.calculators import as_calculator
 from dp_sim.recipes.inputs.charges import accept_state
 from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
@@ -81,16 +89,22 @@ def make_plan(settings: DynamicsSettings, atoms: Any, calc: Any) -> Plan:
         )
     timestep_fs = default_timestep_fs(atoms) if settings.timestep_fs is None else settings.timestep_fs
     settings = settings.model_copy(update={"timestep_fs": timestep_fs})
+    if isinstance(settings, ThermostatSettings):
+        settings = settings.with_times()
     return Plan(atoms=atoms, calculator=calculator, settings=settings, conditions=_conditions(settings, timestep_fs))
 
 
 def _conditions(settings: DynamicsSettings, timestep_fs: float) -> Conditions:
     if isinstance(settings, ThermostatSettings):
+        pressed = isinstance(settings, NPTSettings)
         return Conditions(
             timestep_fs=timestep_fs,
             temperature_K=settings.temperature_K,
-            pressure_bar=settings.pressure_bar if isinstance(settings, NPTSettings) else None,
-            friction_per_ps=settings.friction_per_ps,
+            pressure_bar=settings.pressure_bar if pressed else None,
+            thermostat=settings.thermostat,
+            friction_per_ps=settings.friction_per_ps or DEFAULT_FRICTION_PER_PS,
+            thermostat_time_fs=settings.thermostat_time_fs or DEFAULT_THERMOSTAT_TIME_FS,
+            cell_change=settings.cell_change if pressed else "isotropic",
             seed=settings.seed,
         )
     start = settings.temperature_K if isinstance(settings, NVESettings) else None
@@ -200,6 +214,9 @@ def _check_constraint(constraint: Any, n_atoms: int, constant_pressure: bool) ->
 def _check_engine(settings: DynamicsSettings, atoms: Atoms, calculator: Any) -> None:
     """Refuse what the engine cannot run, and settings of another engine."""
     chosen = engine_class(settings.engine)
+    if isinstance(settings, ThermostatSettings):
+        pressed = isinstance(settings, NPTSettings)
+        check_ensemble(settings.engine, settings.thermostat, settings.cell_change if pressed else None)
     chosen.check(atoms, calculator)
     for name in ENGINES:
         others = sorted(

@@ -17,7 +17,7 @@ from dp_sim.recipes.results.quantities import Estimate
 
 #: A mean kinetic temperature farther off than this, and than five standard errors, is not that of the thermostat.
 TEMPERATURE_TOLERANCE = 0.05
-#: Times of the thermostat (1 / friction) after which a temperature that stays off comes from the time step.
+#: Relaxation times of the thermostat after which a temperature that stays off comes from the time step.
 SETTLED = 10
 
 
@@ -162,8 +162,7 @@ class Production:
         return f"{missed}, and stays off: take a smaller time step"
 
     def _steps_to_settle(self) -> int:
-        friction, timestep = self._conditions.friction_per_ps, self._conditions.timestep_fs
-        return 0 if friction is None else math.ceil(SETTLED * 1000 / (friction * timestep))
+        return math.ceil(SETTLED * self._conditions.relaxation_fs / self._conditions.timestep_fs)
 
 
 def _missing(wanted: Mapping[str, Estimate]) -> str:

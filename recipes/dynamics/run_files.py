@@ -27,7 +27,10 @@ TABLE, TRAJECTORY, CHECKPOINT = "thermo.csv", "trajectory.extxyz", "checkpoint.n
 
 
 class Row(NamedTuple):
-    """One line of the table; a quantity that the run does not have is None, and an empty field in the file."""
+    """One line of the table; a quantity that the run does not have is None, and an empty field in the file.
+
+    The pressure tensor and the lattice vectors have columns in the file only where the run has them.
+    """
 
     step: int
     time_ps: float
@@ -38,6 +41,32 @@ class Row(NamedTuple):
     volume_A3: float | None
     density_g_cm3: float | None
     pressure_bar: float | None
+    pressure_xx_bar: float | None = None
+    pressure_yy_bar: float | None = None
+    pressure_zz_bar: float | None = None
+    pressure_yz_bar: float | None = None
+    pressure_xz_bar: float | None = None
+    pressure_xy_bar: float | None = None
+    cell_ax_A: float | None = None
+    cell_ay_A: float | None = None
+    cell_az_A: float | None = None
+    cell_bx_A: float | None = None
+    cell_by_A: float | None = None
+    cell_bz_A: float | None = None
+    cell_cx_A: float | None = None
+    cell_cy_A: float | None = None
+    cell_cz_A: float | None = None
+
+
+#: Columns of the pressure tensor (order of Voigt) and of the lattice vectors: in the table of runs that have them.
+PRESSURE_TENSOR_COLUMNS = tuple(f"pressure_{axes}_bar" for axes in ("xx", "yy", "zz", "yz", "xz", "xy"))
+CELL_COLUMNS = tuple(f"cell_{vector}{axis}_A" for vector in "abc" for axis in "xyz")
+
+
+def columns_of(rows: list[Row]) -> tuple[str, ...]:
+    """Name the columns of the table of these rows: those of every run, and those of which the first row has values."""
+    optional = {*PRESSURE_TENSOR_COLUMNS, *CELL_COLUMNS}
+    return tuple(name for name in Row._fields if name not in optional or (rows and getattr(rows[0], name) is not None))
 
 
 def column(rows: list[Row], name: str) -> NDArray[np.float64]:
@@ -52,18 +81,21 @@ class DynamicsFiles:
         self._table = run.path(TABLE)
         self._trajectory = run.path(TRAJECTORY)
         self._checkpoint = run.path(CHECKPOINT)
+        self._columns: tuple[str, ...] = ()  # known from the first row, or from the header of a table to be continued
 
     def begin(self) -> None:
         """Empty the files: an earlier session that reached no checkpoint may have left something in them."""
         if self._table is not None and self._trajectory is not None:
-            self._table.write_text(table_text([]), encoding="utf-8")
+            self._table.write_bytes(b"")
             self._trajectory.write_bytes(b"")
 
     def add_row(self, row: Row) -> None:
-        """Append a line to the table."""
+        """Append a line to the table, below a header if it is the first."""
         if self._table is not None:
+            lines = [] if self._columns else [columns_of([row])]
+            self._columns = self._columns or columns_of([row])
             with self._table.open("a", encoding="utf-8") as file:
-                file.write(csv_lines([_fields(row)]))
+                file.write(csv_lines([*lines, _fields(row, self._columns)]))
 
     def add_frame(self, atoms: Atoms, energy_eV: float) -> None:
         """Append a frame with its energy; velocities would double the file, and are of no use at this spacing."""
@@ -110,18 +142,21 @@ class DynamicsFiles:
         if self._table is None:
             return []
         with self._table.open(newline="", encoding="utf-8") as file:
-            return [_parse_row(fields) for fields in list(csv.reader(file))[1:]]
+            header, *lines = list(csv.reader(file))
+        self._columns = tuple(header)
+        return [_parse_row(header, fields) for fields in lines]
 
 
 def table_text(rows: list[Row]) -> str:
     """Write the whole table as CSV, with names and units in one header line."""
-    return csv_text(Row._fields, [_fields(row) for row in rows])
+    columns = columns_of(rows)
+    return csv_text(columns, [_fields(row, columns) for row in rows])
 
 
-def _fields(row: Row) -> list[str | None]:
-    return [None if value is None else f"{value:.12g}" for value in row]
+def _fields(row: Row, columns: tuple[str, ...]) -> list[str | None]:
+    return [None if (value := getattr(row, name)) is None else f"{value:.12g}" for name in columns]
 
 
-def _parse_row(fields: list[str]) -> Row:
-    step, *others = fields
-    return Row(int(step), *(float(field) if field else None for field in others))  # type: ignore[arg-type]
+def _parse_row(header: list[str], fields: list[str]) -> Row:
+    values: dict[str, Any] = {name: float(field) if field else None for name, field in zip(header, fields, strict=True)}
+    return Row(**{**values, "step": int(values["step"])})

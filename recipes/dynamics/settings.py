@@ -10,6 +10,10 @@ from pydantic import model_validator
 from dp_sim.config.recipe import RecipeSettings, setting
 from dp_sim.errors import InputError
 from dp_sim.recipes.dynamics.engines import ENGINES
+from dp_sim.recipes.dynamics.engines.ensembles import CELL_CHANGES, THERMOSTATS
+
+#: Friction of the Langevin thermostat (1/ps) and time constant of the others (fs), where none is given.
+DEFAULT_FRICTION_PER_PS, DEFAULT_THERMOSTAT_TIME_FS = 5.0, 100.0
 
 
 class DynamicsSettings(RecipeSettings):
@@ -65,13 +69,28 @@ class ThermostatSettings(RecipeSettings):
     """Temperature, friction and masses: what the thermostat adds."""
 
     temperature_K: float = setting(..., "Temperature", unit="K", flags=("--temperature", "-T"), gt=0)
-    friction_per_ps: float = setting(
-        5.0,
-        "Friction of the thermostat",
+    thermostat: str = setting(
+        "langevin",
+        "What keeps the temperature: random forces, random rescaling, or a chain",
+        choices=THERMOSTATS,
+        detail="langevin samples every system, but slows diffusion down and damps every correlation in time; bussi "
+        "leaves them nearly as they are at constant energy; nose-hoover is without random numbers, and not ergodic for "
+        "few atoms or a nearly harmonic solid.",
+    )
+    friction_per_ps: float | None = setting(
+        None,
+        "Friction of thermostat langevin; 5 if not given",
         unit="1/ps",
         flags=("--friction",),
         gt=0,
         detail="Averages do not depend on it; the speed of sampling and the dynamics do.",
+    )
+    thermostat_time_fs: float | None = setting(
+        None,
+        "Time constant of thermostats bussi and nose-hoover; 100 if not given",
+        unit="fs",
+        flags=("--thermostat-time",),
+        gt=0,
     )
     hydrogen_mass_amu: float | None = setting(
         None,
@@ -82,11 +101,36 @@ class ThermostatSettings(RecipeSettings):
         detail="Averages of positions do not depend on masses.",
     )
 
+    @model_validator(mode="after")
+    def _time_of_the_thermostat(self) -> Self:
+        unused = "thermostat_time_fs" if self.thermostat == "langevin" else "friction_per_ps"
+        if getattr(self, unused) is not None:
+            other = "friction_per_ps" if self.thermostat == "langevin" else "thermostat_time_fs"
+            raise InputError(
+                "option-not-for-thermostat",
+                f"{unused} (got {getattr(self, unused):g}) does not apply to thermostat='{self.thermostat}'; leave it "
+                f"out, give {other}, or choose another thermostat",
+            )
+        return self
+
+    def with_times(self) -> Self:
+        """Return the settings with the time constant of the chosen thermostat filled in."""
+        if self.thermostat == "langevin":
+            return self.model_copy(update={"friction_per_ps": self.friction_per_ps or DEFAULT_FRICTION_PER_PS})
+        return self.model_copy(update={"thermostat_time_fs": self.thermostat_time_fs or DEFAULT_THERMOSTAT_TIME_FS})
+
 
 class BarostatSettings(RecipeSettings):
     """Pressure: what the barostat adds."""
 
     pressure_bar: float = setting(1.0, "Pressure", unit="bar", flags=("--pressure", "-p"))
+    cell_change: str = setting(
+        "isotropic",
+        "What the pressure may change of the cell",
+        choices=CELL_CHANGES,
+        detail="isotropic: the volume alone, at a fixed shape; anisotropic: the length of each lattice vector; "
+        "flexible: lengths and angles, for solids; membrane: a and b by one factor, c by another.",
+    )
 
 
 class NVESettings(DynamicsSettings):

@@ -14,7 +14,7 @@ Its restart is exact: the random generator, the barostat's momentum and its last
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -39,6 +39,7 @@ class ASEEngine:
     """Dynamics of `atoms` (copied) under `calculator`: Langevin BAOAB, or velocity Verlet at constant energy."""
 
     options: ClassVar[frozenset[str]] = frozenset()
+    ensembles: ClassVar[Mapping[str, tuple[str, ...]]] = {"langevin": ("isotropic",)}
 
     @classmethod
     def check(cls, atoms: Atoms, calculator: Any) -> None:
@@ -118,14 +119,20 @@ class ASEEngine:
             raise UnstableError("motion-unstable", "a position became non-finite")
 
     def sample(self) -> Sample:
-        """Return energies, volume and pressure now."""
+        """Return energies, volume, pressure and cell now."""
         atoms = self._atoms
-        pressure = None
+        pressure = tensor = None
         if self._gives_stress:
-            stress = atoms.get_stress(voigt=False, include_ideal_gas=True)
-            pressure = -float(np.trace(stress)) / 3 * EV_PER_A3_IN_BAR
-        volume = float(atoms.get_volume()) if self._bulk else None
-        return Sample(float(atoms.get_potential_energy()), float(atoms.get_kinetic_energy()), volume, pressure)
+            tensor = -atoms.get_stress(include_ideal_gas=True) * EV_PER_A3_IN_BAR
+            pressure = float(tensor[:3].mean())
+        return Sample(
+            float(atoms.get_potential_energy()),
+            float(atoms.get_kinetic_energy()),
+            float(atoms.get_volume()) if self._bulk else None,
+            pressure,
+            tensor,
+            atoms.cell.array.copy() if self._conditions.changes_shape else None,
+        )
 
     def structure(self) -> Atoms:
         """Return a copy of the structure now."""

@@ -16,7 +16,7 @@ checkpoint does not hold the barostat's state.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -74,6 +74,7 @@ class OpenMMEngine:
     """
 
     options: ClassVar[frozenset[str]] = frozenset({"backend", "platform"})
+    ensembles: ClassVar[Mapping[str, tuple[str, ...]]] = {"langevin": ("isotropic",)}
 
     @classmethod
     def check(cls, atoms: Atoms, calculator: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
@@ -30,8 +30,15 @@ class Conditions:
         Temperature of the thermostat (K); None: constant energy.
     pressure_bar
         Pressure of the barostat (bar); None: constant volume.
+    thermostat
+        One of `ensembles.THERMOSTATS`.
     friction_per_ps
         Friction of the Langevin thermostat (1/ps).
+    thermostat_time_fs
+        Time constant of the other thermostats (fs). Bussi: of the exponential decay of the kinetic energy's deviations;
+        Nose-Hoover: tau in the masses of the chain, Q_1 = N_f k_B T tau^2 and Q_j = k_B T tau^2.
+    cell_change
+        One of `ensembles.CELL_CHANGES`; counts at constant pressure only.
     start_temperature_K
         At constant energy: draw the velocities at this temperature (K). None: keep those of the structure.
     seed
@@ -41,9 +48,22 @@ class Conditions:
     timestep_fs: float
     temperature_K: float | None = None
     pressure_bar: float | None = None
+    thermostat: str = "langevin"
     friction_per_ps: float = 5.0
+    thermostat_time_fs: float = 100.0
+    cell_change: str = "isotropic"
     start_temperature_K: float | None = None
     seed: int = 0
+
+    @property
+    def relaxation_fs(self) -> float:
+        """Time in which the thermostat brings the kinetic energy back to its mean (fs)."""
+        return 1000.0 / self.friction_per_ps if self.thermostat == "langevin" else self.thermostat_time_fs
+
+    @property
+    def changes_shape(self) -> bool:
+        """Whether the cell may change its shape."""
+        return self.pressure_bar is not None and self.cell_change != "isotropic"
 
 
 class Sample(NamedTuple):
@@ -57,12 +77,18 @@ class Sample(NamedTuple):
         Volume (Å³); None unless periodic along all three axes.
     pressure_bar
         Instantaneous pressure, kinetic part included (bar); None without a volume or without a stress.
+    pressure_tensor_bar
+        (6,) its tensor, kinetic part included (bar), in the order xx, yy, zz, yz, xz, xy; None without a stress.
+    cell_A
+        (3, 3) lattice vectors a, b, c in rows (Å); None unless the shape of the cell may change.
     """
 
     potential_eV: float
     kinetic_eV: float
     volume_A3: float | None
     pressure_bar: float | None
+    pressure_tensor_bar: NDArray[np.float64] | None = None
+    cell_A: NDArray[np.float64] | None = None
 
 
 #: All that an engine needs to continue: plain arrays, saved without pickle.
@@ -76,11 +102,15 @@ class Engine(Protocol):
     ----------
     options
         Settings that only this engine has, of those in `settings.DynamicsSettings`; others are refused.
+    ensembles
+        Each thermostat that the engine has -> the changes of the cell that it has with it at constant pressure; none:
+        at constant volume only. Names as in `ensembles.py`.
     degrees_of_freedom
         Momenta that move: the number behind the kinetic temperature.
     """
 
     options: ClassVar[frozenset[str]]
+    ensembles: ClassVar[Mapping[str, tuple[str, ...]]]
     degrees_of_freedom: int
 
     @classmethod

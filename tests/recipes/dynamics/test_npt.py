@@ -120,6 +120,35 @@ def test_copper_swells_to_the_pressure():
     assert result.degrees_of_freedom == 12
 
 
+def test_the_table_holds_the_pressure_tensor(tmp_path):
+    """Its components of a compressed, sheared crystal are ASE's, kinetic part included; their mean is the pressure."""
+    atoms = bulk("Cu", cubic=True)
+    atoms.set_cell(atoms.cell.array * 0.97 + [[0, 0, 0], [0.2, 0, 0], [0, 0.1, 0]], scale_atoms=True)
+    result = run_npt(atoms, EMT(), temperature_K=300, steps=20, timestep_fs=2, out=tmp_path / "run", progress=False)
+    table = np.genfromtxt(tmp_path / "run" / "thermo.csv", delimiter=",", names=True)
+    last = result.atoms.copy()
+    last.calc = EMT()
+    tensor = -last.get_stress(include_ideal_gas=True) / units.bar
+    for place, axes in enumerate(("xx", "yy", "zz", "yz", "xz", "xy")):
+        assert table[f"pressure_{axes}_bar"][-1] == pytest.approx(tensor[place], rel=1e-9)
+        assert result.series(f"pressure_{axes}_bar")[-1] == pytest.approx(tensor[place], rel=1e-9)
+    assert table["pressure_bar"] == pytest.approx(sum(table[f"pressure_{axis}_bar"] for axis in ("xx", "yy", "zz")) / 3)
+    assert abs(tensor[5]) > 1000  # it is sheared
+    assert not any(name.startswith("cell") for name in table.dtype.names)  # the shape stays
+
+
+@pytest.mark.parametrize(
+    ("settings", "refusal"),
+    [
+        ({"cell_change": "flexi"}, ("choice-unknown", "flexible")),
+        ({"cell_change": "membrane"}, ("cell-change-not-for-engine", "ase", "membrane", "langevin: isotropic")),
+    ],
+)
+def test_changes_of_the_cell_that_are_not_there(settings, refusal):
+    with refused(*refusal):
+        run_npt(gas(), IdealGas(), temperature_K=300, steps=10, **settings)
+
+
 def test_a_runaway_volume_stops():
     result = run_npt(
         gas(), IdealGas(), temperature_K=TEMPERATURE_K, pressure_bar=1e-3, steps=20_000, timestep_fs=20, progress=False

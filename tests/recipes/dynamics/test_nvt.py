@@ -174,6 +174,13 @@ def test_heavy_atoms_take_two_femtoseconds():
         ({"steps": 5}, ("setting-out-of-range", "sample_every", "10", "5")),
         ({"timestep_fs": 0}, ("setting-out-of-range", "timestep_fs", "0")),
         ({"friction_per_ps": -1}, ("setting-out-of-range", "friction_per_ps", "0")),
+        ({"thermostat": "nose"}, ("choice-unknown", "nose", "nose-hoover")),
+        (
+            {"thermostat_time_fs": 50},
+            ("option-not-for-thermostat", "thermostat_time_fs", "langevin", "friction_per_ps"),
+        ),
+        ({"thermostat": "bussi", "friction_per_ps": 5}, ("option-not-for-thermostat", "friction_per_ps", "bussi")),
+        ({"engine": "openmm", "thermostat": "bussi"}, ("thermostat-not-for-engine", "openmm", "bussi", "langevin")),
         ({"frame_every": 15}, ("setting-out-of-range", "frame_every", "sample_every", "15")),
         ({"engine": "opnmm"}, ("choice-unknown", "opnmm", "openmm")),
         ({"engine": "openmm"}, ("engine-needs-our-model", "openmm", "EinsteinCrystal")),

@@ -14,6 +14,8 @@ from refusals import refused
 from systems_dynamics import EinsteinCrystal, VolumeSpring, einstein_crystal
 
 from dp_sim.recipes import run_npt, run_nve, run_nvt
+from dp_sim.recipes.dynamics.engines.ase_engine import ASEEngine
+from dp_sim.recipes.dynamics.engines.ensembles import CELL_CHANGES, THERMOSTATS
 from dp_sim.recipes.dynamics.npt import NPTResult
 from dp_sim.recipes.dynamics.nve import NVEResult
 from dp_sim.recipes.dynamics.nvt import NVTResult
@@ -129,6 +131,31 @@ def test_another_run_is_not_continued(tmp_path):
     run_springs(run_nvt, tmp_path / "run", 40)
     with refused("run-differs", "friction_per_ps"):
         run_springs(run_nvt, tmp_path / "run", 60, resume=True, friction_per_ps=1.0)
+
+
+def test_another_thermostat_or_change_of_the_cell_is_not_continued(tmp_path, monkeypatch):
+    run_springs(run_npt, tmp_path / "run", 40)
+    monkeypatch.setattr(ASEEngine, "ensembles", dict.fromkeys(THERMOSTATS, CELL_CHANGES))
+    with refused("run-differs", "thermostat", "langevin", "bussi"):
+        run_springs(run_npt, tmp_path / "run", 60, resume=True, thermostat="bussi")
+    with refused("run-differs", "cell_change", "isotropic", "flexible"):
+        run_springs(run_npt, tmp_path / "run", 60, resume=True, cell_change="flexible")
+
+
+def test_a_table_without_the_pressure_tensor_is_continued_as_it_is(tmp_path):
+    """As earlier versions wrote it: its columns stay, and the run is the same."""
+    whole = run_springs(run_npt, tmp_path / "whole", 60)
+    run_springs(run_npt, tmp_path / "parts", 30)
+    table, checkpoint = tmp_path / "parts" / "thermo.csv", tmp_path / "parts" / "checkpoint.npz"
+    lines = [line.split(",")[:9] for line in table.read_text().splitlines()]
+    table.write_text("".join(",".join(line) + "\n" for line in lines))
+    with np.load(checkpoint) as archive:
+        state = dict(archive)
+    state["dp_sim_sizes"][0] = table.stat().st_size
+    np.savez(checkpoint, **state)
+    parts = run_springs(run_npt, tmp_path / "parts", 60, resume=True)
+    np.testing.assert_allclose(parts.series("pressure_bar"), whole.series("pressure_bar"), rtol=1e-11)
+    assert {len(line.split(",")) for line in table.read_text().splitlines()} == {9}
 
 
 def test_copper_under_pressure_restarts_exactly(tmp_path):
