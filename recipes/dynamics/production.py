@@ -144,7 +144,7 @@ class Production:
         error of a time step stays. A run of few times of the thermostat is too short to decide.
         """
         target, values = self._conditions.temperature_K, self.series("temperature_K")
-        if target is None or len(values) < estimators.NEEDED_FOR_MEAN:
+        if target is None or len(values) < estimators.LEAST_JUDGED:
             return ""
         off = float(values.mean()) - target
         if abs(off) <= max(5 * estimators.standard_error(values), TEMPERATURE_TOLERANCE * target):

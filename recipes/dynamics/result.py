@@ -109,4 +109,5 @@ class DynamicsResult(Result):
         axes.plot(time[start::stride], average[::stride], color=colour, label="running average")
         if start:
             axes.axvline(time[start], color="0.4", linestyle="--", linewidth=0.8, label="end of equilibration")
-        axes.legend(frameon=False, fontsize="small")
+        # In a fixed corner: on a busy machine the search for the best one can take seconds.
+        axes.legend(frameon=False, fontsize="small", loc="upper right")

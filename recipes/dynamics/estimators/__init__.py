@@ -1,0 +1,41 @@
+"""Averages and fluctuations of correlated samples, each with an honest interval, or withheld with the cause.
+
+One route for every estimate. Let theta(samples) be the estimate and psi_n its influence values: the first-order
+change of theta when sample n gains weight, `psi_n = N d(theta)/d(weight_n)` (the infinitesimal jackknife: B. Efron,
+*The Jackknife, the Bootstrap and Other Resampling Plans*, SIAM 1982, ch. 6). They have mean zero, and theta - <theta>
+is their average to first order. Its variance is S / N, where S, the sum of the autocovariance of psi over all lags, is
+the spectral density of psi at zero frequency (`correlation.py`). With the statistical inefficiency g = S / Var(psi)
+
+    standard error^2 = S / N = Var(psi) g / N,        n_effective = N / g.
+
+It is the inefficiency of psi that counts, not that of the samples: squared deviations have another correlation time.
+An estimate made of others has the influence values that the chain rule gives (`statistic.py`), so that what the others
+have in common is counted. Intervals are in `intervals.py`; when an estimate is withheld, in `verdict.py`.
+"""
+
+from dp_sim.recipes.dynamics.estimators.averages import mean, slope
+from dp_sim.recipes.dynamics.estimators.correlation import standard_error, statistical_inefficiency
+from dp_sim.recipes.dynamics.estimators.equilibrium import LATEST_START, LEAST_JUDGED, drifts, equilibration
+from dp_sim.recipes.dynamics.estimators.fluctuations import compressibility, heat_capacity, thermal_expansion
+from dp_sim.recipes.dynamics.estimators.verdict import (
+    NEEDED_FOR_FLUCTUATION,
+    NEEDED_FOR_MEAN,
+    NEEDED_OF_FLUCTUATING,
+)
+
+__all__ = [
+    "LATEST_START",
+    "LEAST_JUDGED",
+    "NEEDED_FOR_FLUCTUATION",
+    "NEEDED_FOR_MEAN",
+    "NEEDED_OF_FLUCTUATING",
+    "compressibility",
+    "drifts",
+    "equilibration",
+    "heat_capacity",
+    "mean",
+    "slope",
+    "standard_error",
+    "statistical_inefficiency",
+    "thermal_expansion",
+]
