@@ -28,7 +28,7 @@ from dp_sim.recipes.dynamics.settings import (
     NVESettings,
     ThermostatSettings,
 )
-from dp_sim.recipes.inputs.calculators import as_calculator
+from dp_sim.recipes.inputs.calculators import as_calculator, loaded_model
 from dp_sim.recipes.inputs.charges import accept_state
 from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
 from dp_sim.recipes.inputs.structures import check_structure
@@ -58,6 +58,12 @@ class Plan:
     calculator: Any
     settings: DynamicsSettings
     conditions: Conditions
+
+    @property
+    def reach_A(self) -> float | None:
+        """The distance beyond which atoms do not act on each other, Angstrom: a model's cutoff; None: not known."""
+        model = loaded_model(self.calculator)
+        return None if model is None else max(member.cutoff for member in model.members)
 
     def make_engine(self) -> Engine:
         """Set up the engine that the settings name."""
@@ -135,7 +141,14 @@ def run_dynamics(
         resume=arguments["resume"],
     ) as run:
         _check_timestep(plan, run)
-        recorded = simulate(plan.make_engine(), run, plan.settings, plan.conditions, progress=arguments["progress"])
+        recorded = simulate(
+            plan.make_engine(),
+            run,
+            plan.settings,
+            plan.conditions,
+            reach_A=plan.reach_A,
+            progress=arguments["progress"],
+        )
         frames = run.path(TRAJECTORY)
         if frames is not None and frames.stat().st_size:
             _write_trajectories(run, plan, frames)

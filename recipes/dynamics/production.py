@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t as student_t
 
 from dp_sim.recipes.dynamics import estimators
 from dp_sim.recipes.dynamics.loop import Recorded
@@ -15,8 +16,9 @@ from dp_sim.recipes.dynamics.plan import Plan
 from dp_sim.recipes.dynamics.run_files import column
 from dp_sim.recipes.results.quantities import Estimate
 
-#: A mean kinetic temperature farther off than this, and than five standard errors, is not that of the thermostat.
-TEMPERATURE_TOLERANCE = 0.05
+#: A mean kinetic temperature farther off than this, and than an equilibrium of that temperature is once in 200 such
+#: runs, is not that of the thermostat.
+TEMPERATURE_TOLERANCE, TEMPERATURE_LEVEL = 0.05, 0.005
 #: Relaxation times of the thermostat after which a temperature that stays off comes from the time step.
 SETTLED = 10
 
@@ -146,10 +148,11 @@ class Production:
         target, values = self._conditions.temperature_K, self.series("temperature_K")
         if target is None or len(values) < estimators.LEAST_JUDGED:
             return ""
-        off = float(values.mean()) - target
-        if abs(off) <= max(5 * estimators.standard_error(values), TEMPERATURE_TOLERANCE * target):
+        off, error = float(values.mean()) - target, estimators.standard_error(values)
+        errors = float(student_t.ppf(1 - TEMPERATURE_LEVEL / 2, estimators.FEWEST_COSINES))
+        if abs(off) <= max(errors * error, TEMPERATURE_TOLERANCE * target):
             return ""
-        missed = f"the kinetic temperature averages {values.mean():.1f} K instead of {target:g} K"
+        missed = f"the kinetic temperature averages {values.mean():.1f} ± {error:.1f} K instead of {target:g} K"
         first, second = (float(half.mean()) for half in np.array_split(values, 2))
         if estimators.drifts(values) and (second - first) * off < 0:
             return (
