@@ -58,7 +58,7 @@ def simulate(
     settings: DynamicsSettings,
     conditions: Conditions,
     *,
-    reach_A: float | None,
+    reach_A: float | None = None,
     progress: bool,
 ) -> Recorded:
     """Run the engine for all steps, or from the last checkpoint on, and write as it goes.

@@ -17,6 +17,7 @@ from dp_sim.recipes.dynamics.engines.ensembles import check_ensemble
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine
 from dp_sim.recipes.dynamics.engines.velocities import stop_fixed_atoms
 from dp_sim.recipes.dynamics.fastest_vibration import timestep_remark
+from dp_sim.recipes.dynamics.gas import gas_remark
 from dp_sim.recipes.dynamics.hydrogen_mass import with_hydrogen_mass
 from dp_sim.recipes.dynamics.loop import Recorded, simulate
 from dp_sim.recipes.dynamics.run_files import TRAJECTORY
@@ -141,6 +142,8 @@ def run_dynamics(
         resume=arguments["resume"],
     ) as run:
         _check_timestep(plan, run)
+        if plan.conditions.pressure_bar is not None and (words := _gas_words(plan)):
+            run.note(words)
         recorded = simulate(
             plan.make_engine(),
             run,
@@ -153,6 +156,13 @@ def run_dynamics(
         if frames is not None and frames.stat().st_size:
             _write_trajectories(run, plan, frames)
         return run.finish(analyse(recorded, plan))
+
+
+def _gas_words(plan: Plan) -> str:
+    temperature_K, pressure_bar = plan.conditions.temperature_K, plan.conditions.pressure_bar
+    assert temperature_K is not None
+    assert pressure_bar is not None
+    return gas_remark(plan.atoms, temperature_K, pressure_bar)
 
 
 def _check_timestep(plan: Plan, run: RunDirectory) -> None:
