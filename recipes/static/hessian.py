@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dp_sim.errors import InputError
 from dp_sim.files import atomic_path
 from dp_sim.recipes.inputs.calculator_pool import CalculatorPool
+from dp_sim.recipes.inputs.calculators import only_model
 from dp_sim.recipes.inputs.forces import energies_and_forces
 from dp_sim.recipes.run.progress import progress_bar
 
@@ -43,12 +44,15 @@ class SecondDerivatives(NamedTuple):
     dipole_derivatives
         (n, 3, 3) derivatives of the dipole's components (last axis) by each coordinate, e. None where the calculator
         gives no dipole, or the structure is periodic and has none.
+    members
+        (3n, 3n) of each member of a committee, where `hessian`, their mean, is exact; else empty.
     """
 
     hessian: Hessian
     source: str
     exact: bool
     dipole_derivatives: NDArray[np.float64] | None
+    members: tuple[Hessian, ...] = ()
 
 
 def compute_hessian(
@@ -90,11 +94,14 @@ def compute_hessian(
         `method` is "exact" and the calculator has no Hessian.
     """
     if method in ("auto", "exact"):
-        exact = exact_hessian(atoms, mobile)
+        members = member_hessians(atoms, mobile)
+        exact = np.mean(members, axis=0) if members else exact_hessian(atoms, mobile)
         if exact is not None:
             columns = (3 * mobile[:, None] + np.arange(3)).ravel()
             dipoles = _dipole_differences(atoms, mobile, delta) if has_dipole(atoms) else None
-            return SecondDerivatives(_symmetric(exact[:, columns], log), _exact_source(atoms.calc), True, dipoles)
+            each = tuple(_symmetric(one[:, columns]) for one in members)
+            hessian = _symmetric(np.asarray(exact)[:, columns], log)
+            return SecondDerivatives(hessian, _exact_source(atoms.calc), True, dipoles, each)
         if method == "exact":
             raise InputError(
                 "hessian-missing",
@@ -140,6 +147,14 @@ def exact_hessian(atoms: Atoms, mobile: NDArray[np.intp] | None = None) -> Hessi
         return None
     hessian = hessian.reshape(3 * len(atoms), 3 * len(atoms))
     return hessian if mobile is None else hessian[(3 * mobile[:, None] + np.arange(3)).ravel()]
+
+
+def member_hessians(atoms: Atoms, mobile: NDArray[np.intp]) -> list[Hessian]:
+    """Compute the rows (3n, 3N) of each member of a committee of Deep Potentials; empty for anything else."""
+    model = only_model(atoms.calc)
+    if model is None or len(model.members) == 1:
+        return []
+    return [rows.toarray() for rows in model.member_hessians(atoms, mobile.tolist())]
 
 
 def _exact_source(calculator: Any) -> str:
@@ -295,8 +310,8 @@ def _displaced(atoms: Atoms, atom: int, delta: float) -> list[Atoms]:
     return displaced
 
 
-def _symmetric(hessian: Hessian, log: Callable[[str], object]) -> Hessian:
+def _symmetric(hessian: Hessian, log: Callable[[str], object] | None = None) -> Hessian:
     """Take the symmetric part; the antisymmetric part is an error of the differences or of rounding, and is logged."""
-    if hessian.size:
+    if hessian.size and log is not None:
         log(f"largest asymmetry of the Hessian: {np.abs(hessian - hessian.T).max():.1e} eV/Angstrom^2")
     return (hessian + hessian.T) / 2

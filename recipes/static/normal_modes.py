@@ -50,8 +50,7 @@ class NormalModes(NamedTuple):
     @property
     def zero_point_energy_eV(self) -> float:
         """Half a quantum for each real mode; imaginary modes have none."""
-        real = self.frequencies_cm1[self.frequencies_cm1 > 0]
-        return float(real.sum() * units.invcm / 2)
+        return zero_point_energy_eV(self.frequencies_cm1)
 
 
 def normal_modes(hessian: Array, masses: Array, rigid: Array) -> NormalModes:
@@ -80,6 +79,11 @@ def normal_modes(hessian: Array, masses: Array, rigid: Array) -> NormalModes:
         reduced_masses_amu=1 / squared,
         rigid_frequencies_cm1=wavenumbers(rigid_values),
     )
+
+
+def zero_point_energy_eV(frequencies_cm1: Array) -> float:
+    """Sum half a quantum of each real frequency."""
+    return float(frequencies_cm1[frequencies_cm1 > 0].sum() * units.invcm / 2)
 
 
 def wavenumbers(eigenvalues: NDArray[np.floating]) -> Array:

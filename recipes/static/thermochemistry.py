@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms, units
@@ -49,6 +50,14 @@ WORDS = {
 }
 
 
+class Spread(NamedTuple):
+    """Standard deviations (T,) over the members of a committee, their potential energies among what differs."""
+
+    internal_energy_eV: Array
+    entropy_eV_per_K: Array
+    gibbs_energy_eV: Array
+
+
 @dataclass(frozen=True)
 class Thermochemistry:
     """Energies and entropy of one structure over temperatures. Its text is a table.
@@ -70,6 +79,8 @@ class Thermochemistry:
         Of the ideal gas; the group is empty where the number was given.
     notes
         What was assumed or left out, in sentences.
+    spread
+        Over the members of a committee; None without one.
     """
 
     method: str
@@ -85,6 +96,7 @@ class Thermochemistry:
     symmetry_number: int | None = None
     spin_multiplicity: int | None = None
     notes: tuple[str, ...] = ()
+    spread: Spread | None = None
 
     @property
     def entropy_J_mol_K(self) -> Array:
@@ -118,7 +130,11 @@ class Thermochemistry:
 
     def to_csv(self) -> str:
         """Write the table as CSV."""
-        return csv_text(COLUMNS, self.rows())
+        if self.spread is None:
+            return csv_text(COLUMNS, self.rows())
+        names = ("internal_energy_std_eV", "entropy_std_eV_per_K", "gibbs_energy_std_eV")
+        spreads = np.column_stack(self.spread).tolist()
+        return csv_text(COLUMNS + names, [[*row, *std] for row, std in zip(self.rows(), spreads, strict=True)])
 
     def __str__(self) -> str:
         """Return the table as text, with what was assumed."""

@@ -25,6 +25,7 @@ from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.static.hessian import PARTIAL
 from dp_sim.recipes.static.infrared import intensities_km_mol
+from dp_sim.recipes.static.members import member_modes
 from dp_sim.recipes.static.mode_analysis import ModeAnalysis, analyse_modes
 from dp_sim.recipes.static.opt import optimize
 from dp_sim.recipes.static.settings import VibSettings
@@ -95,8 +96,9 @@ def vibrations(
     atoms = prepare_atoms(atoms, calc)
     electron_multiplicity(atoms, settings.spin_multiplicity)  # refused before any work
     mobile = mobile_atoms(atoms, but_symmetry=True)
-    memory = _memory_words(len(mobile))
-    if settings.processes > 1 and loaded_model(atoms.calc) is None:
+    model = loaded_model(atoms.calc)
+    memory = _memory_words(len(mobile), 0 if model is None else len(model.members) - 1)
+    if settings.processes > 1 and model is None:
         CalculatorPool(atoms.calc, settings.processes)  # refuses, before anything is written, what it cannot copy
     weighed = with_isotopes(atoms, settings.isotopes)
     weighed.calc = atoms.calc
@@ -124,6 +126,8 @@ def vibrations(
             run.note(f"processes={settings.processes} was not used: the Hessian is exact")
         if found.second.exact and settings.delta != VibSettings.model_fields["delta"].default:
             run.note(f"delta={settings.delta:g} was not used: the Hessian is exact")
+        if not found.second.exact and model is not None and len(model.members) > 1:
+            run.note("differences of forces are those of the committee's mean: what its members differ by is not known")
         largest = float(np.linalg.norm(gradient, axis=1).max())
         result = _result(weighed, energy, found, mobile, largest, settings.fmax)
         if (fastest := float(result.frequencies_cm1.max(initial=0.0))) > FASTEST_CM1:
@@ -134,9 +138,9 @@ def vibrations(
         return run.finish(replace(result, gas=_gas_options(settings), width_cm1=settings.width_cm1))
 
 
-def _memory_words(n_atoms: int) -> str:
-    """Say what memory the modes of so many atoms take, after a check that it is there."""
-    needed = MATRICES * 8 * (3 * n_atoms) ** 2
+def _memory_words(n_atoms: int, more_members: int) -> str:
+    """Say what memory the modes of so many atoms take, after a check that it is there; a committee keeps all of its."""
+    needed = (MATRICES + 2 * more_members) * 8 * (3 * n_atoms) ** 2
     what = f"the Hessian of {n_atoms:,} atoms, with its modes,"
     check_memory(needed, what, "hold atoms that need not move (FixAtoms), or take a smaller structure")
     return f"{what} takes some {needed / 1e9:.2g} GB"
@@ -204,4 +208,5 @@ def _result(
         rigid_frequencies_cm1=modes.rigid_frequencies_cm1,
         rigid=rigid,
         intensities_km_mol=intensities,
+        members=member_modes(atoms, mobile, found),
     )

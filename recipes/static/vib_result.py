@@ -15,21 +15,26 @@ from typing_extensions import override
 
 from dp_sim.errors import InputError, choose
 from dp_sim.files import atomic_path, write_text
-from dp_sim.recipes.results.figures import COLOURS, new_figure, new_panels
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.quantity_table import QuantityTable
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.results.tables import csv_text
-from dp_sim.recipes.static.infrared import spectrum
+from dp_sim.recipes.static.members import MemberModes, with_spread
 from dp_sim.recipes.static.mode_viewers import animation, molden_text, trajectories_xyz
 from dp_sim.recipes.static.normal_modes import force_constants
 from dp_sim.recipes.static.rigid_motions import RigidMotions, whole_positions
 from dp_sim.recipes.static.settings import THERMO_METHODS
 from dp_sim.recipes.static.symmetry import Symmetry, molecular_symmetry
-from dp_sim.recipes.static.thermochemistry import Molecule, Thermochemistry, electron_multiplicity
+from dp_sim.recipes.static.thermochemistry import (
+    J_PER_MOL_IN_EV,
+    Molecule,
+    Thermochemistry,
+    electron_multiplicity,
+)
 from dp_sim.recipes.static.thermochemistry import thermochemistry as tabulate
 from dp_sim.recipes.static.verdict import MINIMUM, NOT_RELAXED, imaginary, stationary_point, stationary_point_words
+from dp_sim.recipes.static.vib_figures import infrared_figure, line_figure, thermochemistry_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -91,6 +96,8 @@ class VibResult(Result):
         What the table of the page is made for.
     width_cm1
         Full width at half maximum of the lines in the drawn spectrum.
+    members
+        Modes of the members of a committee, where the Hessian is exact; else None.
     """
 
     recipe: ClassVar[str] = "vib"
@@ -111,6 +118,7 @@ class VibResult(Result):
     intensities_km_mol: NDArray[np.float64] | None = None
     gas: GasOptions = DEFAULT_GAS
     width_cm1: float = 10.0
+    members: MemberModes | None = None
 
     @property
     def verdict(self) -> str:
@@ -195,14 +203,19 @@ class VibResult(Result):
         chosen = choose("method", asked.method, THERMO_METHODS)
         if chosen == "auto":
             chosen = "ideal-gas" if self.is_free_molecule else "harmonic"
-        return tabulate(
-            self.frequencies_cm1,
-            self.energy_eV,
-            asked.temperatures_K,
-            asked.pressure_bar,
-            method=chosen,
-            molecule=None if chosen == "harmonic" else self._molecule(chosen, asked),
-        )
+        molecule = None if chosen == "harmonic" else self._molecule(chosen, asked)
+
+        def table(frequencies_cm1: NDArray[np.float64], energy_eV: float) -> Thermochemistry:
+            return tabulate(
+                frequencies_cm1,
+                energy_eV,
+                asked.temperatures_K,
+                asked.pressure_bar,
+                method=chosen,
+                molecule=molecule,
+            )
+
+        return with_spread(table(self.frequencies_cm1, self.energy_eV), self.members, self.n_imaginary, table)
 
     def _molecule(self, method: str, asked: GasOptions) -> Molecule:
         if not self.is_free_molecule:
@@ -253,6 +266,14 @@ class VibResult(Result):
         }
         if self.intensities_km_mol is not None:
             numbers["infrared_intensities"] = Quantity(self.intensities_km_mol, "km/mol")
+        if self.members is not None:
+            numbers |= {
+                "committee": Quantity(self.members.words),
+                "frequency_spread": Quantity(self.members.frequencies_std_cm1, "cm^-1"),
+                "imaginary_frequencies_of_members": Quantity(self.members.n_imaginary),
+                "energy_spread": Quantity(self.members.energy_std_eV, "eV"),
+                "zero_point_energy_spread": Quantity(self.members.zero_point_energy_std_eV, "eV"),
+            }
         timestep = self.largest_timestep_fs
         fastest = None if timestep is None else float(self.frequencies_cm1[-1])
         numbers["highest_frequency"] = Quantity(fastest, "cm^-1", "there is no vibration")
@@ -273,6 +294,9 @@ class VibResult(Result):
             group = f"{table.point_group}, " if table.point_group else ""
             numbers["symmetry"] = Quantity(f"{group}symmetry number {table.symmetry_number}")
             numbers["spin_multiplicity"] = Quantity(table.spin_multiplicity)
+        if table.spread is not None:
+            numbers["gibbs_energy_spread"] = Quantity(table.spread.gibbs_energy_eV, "eV")
+            numbers["entropy_molar_spread"] = Quantity(table.spread.entropy_eV_per_K * J_PER_MOL_IN_EV, "J/mol/K")
         return numbers | {
             "temperatures": Quantity(table.temperatures_K, "K"),
             "internal_energy": Quantity(table.internal_energy_eV, "eV"),
@@ -292,6 +316,7 @@ class VibResult(Result):
                 "Cartesian displacement of length 1.",
                 {
                     "frequencies": ("frequency", 2),
+                    "frequency_spread": ("spread", 2),
                     "reduced_masses": ("reduced mass", 3),
                     "force_constants": ("force constant", 4),
                     "infrared_intensities": ("infrared", 2),
@@ -302,8 +327,11 @@ class VibResult(Result):
             columns = {"temperatures": ("T", 2), "zero_point_energy": ("ZPE", 4), "internal_energy": ("U", 4)}
             columns |= {"enthalpy": ("H", 4), "gibbs_energy": ("G", 4), "entropy_molar": ("S", 3)}
             columns |= {"heat_capacity_molar": ("Cp", 3), "entropy": ("S", 7)}
+            columns |= {"gibbs_energy_spread": ("G spread", 4), "entropy_molar_spread": ("S spread", 3)}
             gas = "" if self._table.symmetry_number is None else f" at {self._table.pressure_bar:g} bar"
             words = f"Thermochemistry, {self._table.method}{gas}. U, H and G hold the potential and zero-point energy."
+            if self._table.spread is not None:
+                words += " Spreads are standard deviations over the committee, of its potential energies too."
             shown["thermochemistry"] = QuantityTable(words, columns)
         return shown
 
@@ -315,49 +343,27 @@ class VibResult(Result):
 
     @override
     def figures(self) -> dict[str, Figure]:
-        drawn = {"spectrum": self._sticks()}
+        std = None if self.members is None else self.members.frequencies_std_cm1
+        drawn = {"spectrum": line_figure(self.frequencies_cm1, std)}
         if self.intensities_km_mol is not None and len(self.frequencies_cm1):
-            drawn["infrared"], axes = new_figure("wavenumber (cm⁻¹)", "absorption (km/mol per cm⁻¹)")
-            axes.plot(*spectrum(self.frequencies_cm1, self.intensities_km_mol, self.width_cm1), color=COLOURS[0])
-            axes.invert_xaxis()
+            drawn["infrared"] = infrared_figure(self.frequencies_cm1, self.intensities_km_mol, self.width_cm1)
         if not isinstance(self._table, str) and len(self._table.temperatures_K) > 1:
-            drawn["thermochemistry"] = self._curves(self._table)
+            drawn["thermochemistry"] = thermochemistry_figure(self._table, self.energy_eV)
         return drawn
-
-    def _sticks(self) -> Figure:
-        figure, axes = new_figure("wavenumber (cm⁻¹), negative: imaginary", "")
-        figure.set_size_inches(6.0, 2.2)
-        for colour, shown in ((COLOURS[0], self.frequencies_cm1 >= 0), (COLOURS[1], self.frequencies_cm1 < 0)):
-            axes.vlines(self.frequencies_cm1[shown], 0, 1, color=colour, linewidth=1.4)
-        axes.set_ylim(0, 1.15)
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
-        return figure
-
-    def _curves(self, table: Thermochemistry) -> Figure:
-        figure, (energies, entropies) = new_panels(
-            [("temperature (K)", "above the potential energy (eV)"), ("temperature (K)", "entropy (J/mol/K)")]
-        )
-        for name, values, colour in (
-            ("H", table.enthalpy_eV, COLOURS[0]),
-            ("G", table.gibbs_energy_eV, COLOURS[1]),
-        ):
-            energies.plot(table.temperatures_K, values - self.energy_eV, color=colour, label=name)
-        energies.legend(frameon=False)
-        entropies.plot(table.temperatures_K, table.entropy_J_mol_K, color=COLOURS[2])
-        return figure
 
     @override
     def write_data(self, path: Callable[[str], Path]) -> None:
+        arrays: dict[str, Any] = {
+            "hessian_eV_A2": self.hessian,
+            "masses_amu": self.atoms.get_masses(),
+            "frequencies_cm1": self.frequencies_cm1,
+            "modes": self.modes,
+            "reduced_masses_amu": self.reduced_masses_amu,
+        }
+        if self.members is not None:
+            arrays["member_frequencies_cm1"] = self.members.frequencies_cm1
         with atomic_path(path("hessian.npz")) as temporary:
-            np.savez(
-                temporary,
-                hessian_eV_A2=self.hessian,
-                masses_amu=self.atoms.get_masses(),
-                frequencies_cm1=self.frequencies_cm1,
-                modes=self.modes,
-                reduced_masses_amu=self.reduced_masses_amu,
-            )
+            np.savez(temporary, **arrays)
         if len(self.frequencies_cm1):
             write_frames(path("modes.extxyz"), [self._mode_frame(number) for number in range(len(self.modes))])
             whole = whole_positions(self.atoms)
