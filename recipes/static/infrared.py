@@ -6,9 +6,16 @@ E. B. Wilson, J. C. Decius and P. C. Cross, Molecular Vibrations (1955), ch. 7; 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from ase import units
 from numpy.typing import NDArray
+
+from dp_sim.recipes.results.figures import COLOURS, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
 
@@ -62,3 +69,11 @@ def spectrum(frequencies_cm1: Array, intensities: Array, width_cm1: float) -> tu
     for line, area in zip(lines, areas, strict=True):
         height += area * half / np.pi / ((grid - line) ** 2 + half**2)
     return grid, height
+
+
+def infrared_figure(frequencies_cm1: Array, intensities_km_mol: Array, width_cm1: float) -> Figure:
+    """Draw the broadened spectrum, wavenumbers falling as spectroscopists have it."""
+    figure, axes = new_figure("wavenumber (cm⁻¹)", "absorption (km/mol per cm⁻¹)")
+    axes.plot(*spectrum(frequencies_cm1, intensities_km_mol, width_cm1), color=COLOURS[0])
+    axes.invert_xaxis()
+    return figure

@@ -1,10 +1,10 @@
-"""Normal modes for eyes: data of the viewer on the page, the Molden format, and trajectories in XYZ."""
+"""Normal modes for eyes: lines, data of the viewer on the page, the Molden format, and trajectories in XYZ."""
 
 from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms, units
@@ -12,6 +12,11 @@ from ase.data import atomic_numbers, covalent_radii
 from ase.data.colors import jmol_colors
 from ase.neighborlist import natural_cutoffs, neighbor_list
 from numpy.typing import NDArray
+
+from dp_sim.recipes.results.figures import COLOURS, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
 
@@ -149,3 +154,17 @@ def trajectories_xyz(atoms: Atoms, positions: Array, frequencies_cm1: Array, mod
             yield f"mode {number + 1} of {of}, {frequencies_cm1[number]:.2f} cm^-1, frame {frame + 1}/{FRAMES}"
             for symbol, (x, y, z) in zip(symbols, moved.tolist(), strict=True):
                 yield f"{symbol:2s} {x:12.6f} {y:12.6f} {z:12.6f}"
+
+
+def line_figure(frequencies_cm1: Array, std_cm1: Array | None) -> Figure:
+    """Draw a line for each frequency (M,), imaginary ones in another colour, with bars of a committee's spread."""
+    figure, axes = new_figure("wavenumber (cm⁻¹), negative: imaginary", "")
+    figure.set_size_inches(6.0, 2.2)
+    for colour, shown in ((COLOURS[0], frequencies_cm1 >= 0), (COLOURS[1], frequencies_cm1 < 0)):
+        axes.vlines(frequencies_cm1[shown], 0, 1, color=colour, linewidth=1.4)
+    if std_cm1 is not None:
+        axes.hlines(np.full(len(std_cm1), 1.06), frequencies_cm1 - std_cm1, frequencies_cm1 + std_cm1, color="black")
+    axes.set_ylim(0, 1.15)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    return figure

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from ase import Atoms, units
@@ -23,9 +23,13 @@ from ase.thermochemistry import AbstractMode, HarmonicMode, IdealGasThermo, RRHO
 from numpy.typing import NDArray
 
 from dp_sim.errors import InputError
+from dp_sim.recipes.results.figures import COLOURS, new_panels
 from dp_sim.recipes.results.tables import csv_text
 from dp_sim.recipes.static.normal_modes import ZERO_CM1
 from dp_sim.structures.stated import lowest_multiplicity, stated_multiplicity
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
 
@@ -319,3 +323,15 @@ def _gas(molecule: Molecule, temperatures: Array, pressure_bar: float) -> tuple[
         for t in temperatures
     ]
     return np.array(energy), np.array(entropy)
+
+
+def thermochemistry_figure(table: Thermochemistry, energy_eV: float) -> Figure:
+    """Draw enthalpy and Gibbs energy above the potential energy, and the entropy."""
+    figure, (energies, entropies) = new_panels(
+        [("temperature (K)", "above the potential energy (eV)"), ("temperature (K)", "entropy (J/mol/K)")]
+    )
+    for name, values, colour in (("H", table.enthalpy_eV, COLOURS[0]), ("G", table.gibbs_energy_eV, COLOURS[1])):
+        energies.plot(table.temperatures_K, values - energy_eV, color=colour, label=name)
+    energies.legend(frameon=False)
+    entropies.plot(table.temperatures_K, table.entropy_J_mol_K, color=COLOURS[2])
+    return figure

@@ -20,8 +20,9 @@ from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.quantity_table import QuantityTable
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.results.tables import csv_text
+from dp_sim.recipes.static.infrared import infrared_figure
 from dp_sim.recipes.static.members import MemberModes, with_spread
-from dp_sim.recipes.static.mode_viewers import animation, molden_text, trajectories_xyz
+from dp_sim.recipes.static.mode_viewers import animation, line_figure, molden_text, trajectories_xyz
 from dp_sim.recipes.static.normal_modes import force_constants
 from dp_sim.recipes.static.rigid_motions import RigidMotions, whole_positions
 from dp_sim.recipes.static.settings import THERMO_METHODS
@@ -31,10 +32,10 @@ from dp_sim.recipes.static.thermochemistry import (
     Molecule,
     Thermochemistry,
     electron_multiplicity,
+    thermochemistry_figure,
 )
 from dp_sim.recipes.static.thermochemistry import thermochemistry as tabulate
 from dp_sim.recipes.static.verdict import MINIMUM, NOT_RELAXED, imaginary, stationary_point, stationary_point_words
-from dp_sim.recipes.static.vib_figures import infrared_figure, line_figure, thermochemistry_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
