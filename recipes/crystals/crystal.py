@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from ase import Atoms
 from ase.build import make_supercell
+from ase.constraints import FixSymmetry
 from numpy.typing import NDArray
 
 from dp_sim.errors import InputError, import_optional
@@ -77,8 +78,8 @@ def check_crystal(atoms: Atoms) -> None:
     Raises
     ------
     InputError
-        Not periodic along all three axes; fixed atoms or other constraints; a total charge, a spin, or magnetic
-        moments that are vectors.
+        Not periodic along all three axes; fixed atoms or other constraints but `FixSymmetry`; a total charge, a spin,
+        or magnetic moments that are vectors.
     """
     if not atoms.pbc.all():
         raise InputError(
@@ -86,8 +87,9 @@ def check_crystal(atoms: Atoms) -> None:
             f"a crystal is periodic along all three axes, got pbc={atoms.pbc.tolist()}; give the cell and set pbc, or "
             "use vib for a molecule",
         )
-    if atoms.constraints:
-        kinds = ", ".join(sorted({type(one).__name__ for one in atoms.constraints}))
+    # These recipes keep the symmetry by themselves.
+    if others := [one for one in atoms.constraints if not isinstance(one, FixSymmetry)]:
+        kinds = ", ".join(sorted({type(one).__name__ for one in others}))
         raise InputError(
             "constraint-unsupported",
             f"the structure has constraints ({kinds}), which break the symmetry of the crystal; remove them",

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase import Atoms
-from ase.eos import birchmurnaghan
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.optimize import OptimizeWarning, curve_fit
 from typing_extensions import override
 
 from dp_sim.config.recipe import documented
 from dp_sim.files import write_text
+from dp_sim.recipes.crystals.birch_murnaghan import BirchMurnaghan, fit_birch_murnaghan
 from dp_sim.recipes.crystals.relaxation import RELAX_TO
 from dp_sim.recipes.crystals.settings import EosSettings
 from dp_sim.recipes.crystals.start import Start, prepare_crystal, start_crystal
-from dp_sim.recipes.crystals.volumes import at_volume, relaxed_words
+from dp_sim.recipes.crystals.volumes import at_volume, relaxed_energy, relaxed_words
+from dp_sim.recipes.inputs.calculators import member_calculators
 from dp_sim.recipes.results.figures import COLOURS, new_panels
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
@@ -37,31 +36,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-
-class BirchMurnaghan(NamedTuple):
-    """F. Birch, Phys. Rev. 71, 809 (1947), third order: E0, B0, B0', V0, with the covariance of the fit.
-
-    Attributes
-    ----------
-    energy_eV, bulk_modulus_GPa, derivative, volume_A3
-        At the minimum.
-    errors
-        (4,) their standard errors: how far the energies are from the curve.
-    misfit_eV
-        Largest distance of an energy from the curve.
-    """
-
-    energy_eV: float
-    bulk_modulus_GPa: float
-    derivative: float
-    volume_A3: float
-    errors: Array
-    misfit_eV: float
-
-    def energies(self, volumes: Array) -> Array:
-        """Evaluate the curve, eV."""
-        modulus = self.bulk_modulus_GPa / EV_PER_A3_IN_GPA
-        return np.asarray(birchmurnaghan(volumes, self.energy_eV, modulus, self.derivative, self.volume_A3))
+#: The curve does not follow the energies where a term more changes its bulk modulus by more than this share.
+MOST_CHANGE = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +58,9 @@ class EosResult(Result):
         The curve; None where the energies have no minimum.
     relaxed
         What was relaxed at each volume, in words.
+    members
+        The curve of each member of a committee, its atoms and shape relaxed at the same volumes; None for one without a
+        minimum. Empty without a committee.
     """
 
     recipe: ClassVar[str] = "eos"
@@ -94,6 +73,7 @@ class EosResult(Result):
     pressures_GPa: Array | None
     fit: BirchMurnaghan | None
     relaxed: str
+    members: tuple[BirchMurnaghan | None, ...] = ()
 
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
@@ -116,7 +96,25 @@ class EosResult(Result):
             lengths = self.start.crystal.conventional.cell.lengths() * stretch
             numbers["conventional_lengths"] = Quantity(lengths, "Angstrom")
             numbers["largest_misfit"] = Quantity(1000 * self.fit.misfit_eV, "meV")
-        return numbers | {"relaxed": Quantity(self.relaxed)} | self.start.quantities()
+            none = "the curve of the next order has no minimum among these volumes"
+            numbers["bulk_modulus_next_order"] = Quantity(self.fit.next_order_GPa, "GPa", none)
+        return numbers | self._spreads(names) | {"relaxed": Quantity(self.relaxed)} | self.start.quantities()
+
+    def _spreads(self, names: dict[str, tuple[str, int, str]]) -> dict[str, Quantity | Estimate]:
+        """Return the standard deviations over the members of a committee."""
+        fits = [one for one in self.members if one is not None]
+        none = f"{len(self.members) - len(fits)} of {len(self.members)} members have no minimum among these volumes"
+        return {
+            f"{name}_spread": Quantity(
+                float(np.std([getattr(one, field) for one in fits], ddof=1))
+                if len(fits) == len(self.members)
+                else None,
+                unit,
+                none,
+            )
+            for name, (field, _, unit) in names.items()
+            if self.members
+        }
 
     @override
     def figures(self) -> dict[str, Figure]:
@@ -177,7 +175,8 @@ def equation_of_state(
     Returns
     -------
     EosResult
-        Equilibrium volume, bulk modulus and its derivative, with standard errors of the fit.
+        Equilibrium volume, bulk modulus and its derivative, with standard errors of the fit and, of a committee, the
+        spread of its members. Not converged where the next order of the curve has another bulk modulus.
 
     Raises
     ------
@@ -194,15 +193,20 @@ def equation_of_state(
     ) as run:
         start = start_crystal(crystal, atoms.calc, settings, progress=progress)
         ratios = np.linspace(1 - settings.volume_range, 1 + settings.volume_range, settings.volumes)
+        members = member_calculators(atoms.calc)
         with progress_bar("eos", total=len(ratios), show=progress) as advance:
-            frames = []
+            frames, energies = [], []
             for ratio in ratios:
                 frames.append(evaluated_copy(at_volume(start, ratio, RELAX_TO * settings.fmax)))
+                energies.append(
+                    [relaxed_energy(start, frames[-1], member, RELAX_TO * settings.fmax) for member in members]
+                )
                 advance()
-        return run.finish(_fitted(start, frames))
+        return run.finish(_fitted(start, frames, np.array(energies)))
 
 
-def _fitted(start: Start, frames: list[Atoms]) -> EosResult:
+def _fitted(start: Start, frames: list[Atoms], member_energies: Array) -> EosResult:
+    """Fit mean and members; `member_energies` is (V, K) of K members."""
     volumes = np.array([frame.get_volume() for frame in frames])
     energies = np.array([frame.get_potential_energy() for frame in frames])
     pressures = None
@@ -217,6 +221,8 @@ def _fitted(start: Start, frames: list[Atoms]) -> EosResult:
             f"at the {side} of these volumes; relax the cell first (relax, cell), or take a larger volume_range"
         )
         fit = None
+    else:
+        cause = _distrust(fit)
     return EosResult(
         converged=not cause,
         cause=cause,
@@ -227,23 +233,17 @@ def _fitted(start: Start, frames: list[Atoms]) -> EosResult:
         pressures_GPa=pressures,
         fit=fit,
         relaxed=relaxed_words(start),
+        members=tuple(fit_birch_murnaghan(volumes, one) for one in member_energies.T),
     )
 
 
-def fit_birch_murnaghan(volumes: Array, energies: Array) -> BirchMurnaghan | None:
-    """Fit the curve by least squares, from the parabola through the energies; None where that has no minimum."""
-    c, b, a = np.polynomial.polynomial.polyfit(volumes, energies, 2)
-    if a <= 0 or -b / (2 * a) <= 0:
-        return None
-    volume = -b / (2 * a)
-    first = (c - b**2 / (4 * a), 2 * a * volume, 4.0, volume)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", OptimizeWarning)
-            found, covariance = curve_fit(birchmurnaghan, volumes, energies, p0=first, xtol=1e-14, ftol=1e-14)
-    except (RuntimeError, OptimizeWarning):  # it does not converge, or leaves a number undetermined
-        return None
-    errors = np.sqrt(np.diag(covariance)) * np.array([1, EV_PER_A3_IN_GPA, 1, 1])
-    misfit = float(np.abs(birchmurnaghan(volumes, *found) - energies).max())
-    energy, modulus, derivative, minimum = (float(one) for one in found)
-    return BirchMurnaghan(energy, modulus * EV_PER_A3_IN_GPA, derivative, minimum, errors, misfit)
+def _distrust(fit: BirchMurnaghan) -> str:
+    """Say that the curve does not follow the energies; empty where it does."""
+    if fit.next_order_GPa is not None and abs(fit.next_order_GPa / fit.bulk_modulus_GPa - 1) <= MOST_CHANGE:
+        return ""
+    other = "no minimum" if fit.next_order_GPa is None else f"{fit.next_order_GPa:.4g} GPa"
+    return (
+        f"the curve does not follow the energies: it misses one by {1000 * fit.misfit_eV:.2g} meV, and a term more "
+        f"gives {other} in place of {fit.bulk_modulus_GPa:.4g} GPa; take a smaller volume_range (--range), or, "
+        "where energies are noisy, a larger one and more volumes"
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ase import Atoms
 
 from dp_sim.recipes.crystals.crystal import Crystal
@@ -21,6 +23,15 @@ def at_volume(start: Start, ratio: float, fmax: float) -> Atoms:
         constant_volume=True,
         name=f"the crystal at {ratio:.3f} of its volume",
     )
+
+
+def relaxed_energy(start: Start, frame: Atoms, calculator: Any, fmax: float) -> float:
+    """Relax what `at_volume` relaxes once more with another calculator, from `frame` on; its energy, eV."""
+    other = frame.copy()
+    other.calc = calculator
+    shape = shape_relaxes(start)
+    relaxed = relax_crystal(other, fmax=fmax, cell=shape, constant_volume=True, name="the crystal of a member")
+    return float(relaxed.get_potential_energy())
 
 
 def shape_relaxes(start: Start) -> bool:

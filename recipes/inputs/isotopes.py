@@ -9,15 +9,8 @@ from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 
 from dp_sim.errors import InputError, nearest_name
+from dp_sim.recipes.inputs.isotope_masses import MASSES
 
-#: Masses (amu) of isotopes that experiments label with: AME2020, W. J. Huang et al., Chinese Phys. C 45, 030002 (2021).
-MASSES = {
-    "1H": 1.00782503, "2H": 2.01410178, "D": 2.01410178, "3H": 3.01604928, "T": 3.01604928, "6Li": 6.01512289,
-    "7Li": 7.01600343, "10B": 10.01293695, "11B": 11.00930517, "12C": 12.0, "13C": 13.00335484, "14C": 14.00324199,
-    "14N": 14.00307400, "15N": 15.00010890, "16O": 15.99491462, "17O": 16.99913176, "18O": 17.99915961,
-    "28Si": 27.97692653, "29Si": 28.97649466, "30Si": 29.97377014, "32S": 31.97207117, "33S": 32.97145891,
-    "34S": 33.96786701, "35Cl": 34.96885269, "37Cl": 36.96590257, "79Br": 78.91833758, "81Br": 80.91628974,
-}  # fmt: skip
 #: A mass may differ by this factor from the element's: between hydrogen and tritium there are 3.
 _FARTHEST = 3.5
 
@@ -45,6 +38,13 @@ def with_isotopes(atoms: Atoms, isotopes: Sequence[str]) -> Atoms:
         if not equals:
             raise InputError(
                 "isotope-unknown", f"isotopes: '{entry}' is not WHICH=WHAT, an element or index and an isotope or mass"
+            )
+        if "," in what or "=" in what:
+            apart = [part.strip() for part in entry.split(",")]
+            raise InputError(
+                "isotope-unknown",
+                f"isotopes: '{entry}' is more than one; give each by itself: isotopes={apart}, or "
+                + " ".join(f"--isotope {part}" for part in apart),
             )
         chosen = _chosen(atoms, which)
         masses[chosen] = _mass(what, atoms.symbols[chosen[0]], entry)

@@ -69,7 +69,7 @@ def optimize(
 
     Notes
     -----
-    A resumed run starts the optimiser afresh (without its memory of the curvature) from the last structure written.
+    Of several structures the last ones are written, and no trajectory. A resumed run starts the optimiser afresh (without its memory of the curvature) from the last structure written.
     """
     settings = OptSettings.taken_from(locals())
     if not isinstance(atoms, Atoms) and isinstance(atoms, Sequence):
@@ -102,4 +102,8 @@ def _optimize_many(
     ) as run:
         for sentence in dict.fromkeys(sentence for start in starts for sentence in start.notes):
             run.note(sentence)
+        if run.path(TRAJECTORY) is not None:
+            run.note(
+                "no trajectory is written of several structures: the way of one is in the files of a run of its own"
+            )
         return run.finish(ManyRelaxations(starts, settings, run, progress=progress).relax())

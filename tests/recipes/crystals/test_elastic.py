@@ -14,8 +14,8 @@ from refusals import refused
 from spring_crystal import SpringCrystal
 
 from dp_sim.recipes import elastic_constants, equation_of_state
+from dp_sim.recipes.crystals.birch_murnaghan import fit_birch_murnaghan
 from dp_sim.recipes.crystals.elastic_tensor import strain_matrix
-from dp_sim.recipes.crystals.eos import fit_birch_murnaghan
 
 COPPER_A = 3.58982
 
@@ -138,6 +138,44 @@ def test_a_birch_murnaghan_curve_is_found_again():
         (-5, 0.6, 4.4, 16.2)
     )
     assert fit_birch_murnaghan(volumes, -birchmurnaghan(volumes, -5.0, 0.6, 4.4, 16.2)) is None
+
+
+def test_a_range_too_wide_for_the_curve_is_not_converged():
+    """The bulk modulus at the minimum is 134.5 GPa; over half the volume the curve gives 130."""
+    good = equation_of_state(bulk("Cu", a=COPPER_A), EMT(), volume_range=0.1)
+    assert good.converged
+    assert good.fit.next_order_GPa == pytest.approx(134.5, abs=0.3)
+    wide = equation_of_state(bulk("Cu", a=COPPER_A), EMT(), volume_range=0.5)
+    assert not wide.converged
+    assert "term more" in wide.cause
+    assert wide.fit.bulk_modulus_GPa < 131
+
+
+def test_the_next_order_is_that_of_a_curve_with_four_terms():
+    """E = 9 V0 B0 / 16 [(x - 1)^3 B0' + (x - 1)^2 (6 - 4 x)] + c (x - 1)^4: the last term has no part in B0."""
+    volumes = np.linspace(14, 18, 8)
+    added = 400 * ((16.2 / volumes) ** (2 / 3) - 1) ** 4
+    fit = fit_birch_murnaghan(volumes, birchmurnaghan(volumes, -5.0, 0.6, 4.4, 16.2) + added)
+    assert fit.next_order_GPa * GPa == pytest.approx(0.6, rel=1e-6)
+    assert abs(fit.bulk_modulus_GPa * GPa / 0.6 - 1) > 0.01
+
+
+def test_the_equation_of_state_of_a_committee_spreads(tmp_path):
+    """Each member alone, at the same volumes."""
+    files = [write_random_model(tmp_path / f"{seed}.pt", seed=seed, species=("Cu", "O")) for seed in (1, 2, 3)]
+    atoms = bulk("Cu", a=COPPER_A)
+    together = equation_of_state(atoms, files, volumes=6)
+    alone = [equation_of_state(atoms, file, volumes=6) for file in files]
+    for one, member in zip(alone, together.members, strict=True):
+        known = fit_birch_murnaghan(one.volumes_A3, one.energies_eV)
+        assert (member is None) == (known is None)
+        assert known is None or member.volume_A3 == pytest.approx(known.volume_A3, rel=1e-9)
+    spread = together.quantities()["equilibrium_volume_spread"]
+    if all(together.members):
+        assert spread.value == pytest.approx(np.std([one.volume_A3 for one in together.members], ddof=1))
+    else:
+        assert "members have no minimum" in spread.cause
+    assert not alone[0].members
 
 
 def test_no_minimum_among_the_volumes_is_no_equation_of_state(tmp_path):

@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.build import bulk, make_supercell
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
+from ase.constraints import FixSymmetry
 from ase.neighborlist import neighbor_list
 from ase.units import kB
 from phonopy.structure.atoms import PhonopyAtoms
@@ -183,6 +184,15 @@ def test_what_is_no_relaxed_crystal_is_refused(monkeypatch, tmp_path):
         phonons(copper, EMT(), cell=True)
     with refused("hessian-missing", "EMT"):
         phonons(copper, EMT(), supercell="2", hessian="exact")
+
+
+def test_a_symmetry_that_is_kept_is_no_hindrance(copper):
+    """What an optimisation with FixSymmetry has written: these recipes keep the symmetry anyhow."""
+    atoms = bulk("Cu", a=COPPER_A)
+    atoms.set_constraint(FixSymmetry(atoms))
+    found = phonons(atoms, EMT(), supercell="3", mesh_A=40, delta=0.01)
+    np.testing.assert_allclose(found.bands_THz, copper.bands_THz, atol=1e-9)
+    assert not found.atoms.constraints
 
 
 def test_constraints_charge_and_a_broken_tolerance_are_refused():

@@ -1,15 +1,21 @@
 """Grüneisen parameters and quasi-harmonic expansion: other routes to the same numbers, and relations between them."""
 
+import warnings
+
 import numpy as np
+import phonopy
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.eos import vinet
 from ase.units import GPa
+from phonopy.structure.atoms import PhonopyAtoms
 from refusals import refused
 from scipy.optimize import curve_fit
 
 from dp_sim.recipes import phonons
+from dp_sim.recipes.crystals.spectra import EV_IN_J_PER_MOL
 
 COPPER_A = 3.58982
 OPTIONS = {"supercell": "1", "mesh_A": 20.0, "temperature_step_K": 50.0, "points": 11}
@@ -96,3 +102,48 @@ def test_beyond_the_volumes_sampled_nothing_is_given():
 def test_volumes_belong_to_the_expansion():
     with refused("volumes-without-qha", "volume_max"):
         phonons(bulk("Cu", a=COPPER_A), EMT(), volume_max=1.2)
+
+
+def test_against_phonopy_qha_itself(expanded, tmp_path):
+    """Phonopy's own way, as its command line goes: its displacements and symmetry, files, `phonopy-qha`'s class.
+
+    Another cell (primitive, in ASE's setting), both signs of the displacements, and Vinet's curve for E + F at each
+    temperature. Compared: V(T), alpha(T), B(T), C_p(T).
+    """
+    temperatures = np.arange(0.0, 1051.0, 50.0)
+    volumes, energies, thermal = [], [], []
+    for ratio in np.linspace(0.97, 1.1, 6):
+        cell = bulk("Cu", a=COPPER_A * ratio ** (1 / 3), cubic=True)
+        cell.calc = EMT()
+        volumes.append(cell.get_volume() / 4)
+        energies.append(cell.get_potential_energy() / 4)
+        thermal.append(phonopy_thermal(cell, temperatures))
+    free, entropy, heat = (np.array(one).T for one in zip(*thermal, strict=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it is what the command phonopy-qha runs
+        oracle = phonopy.PhonopyQHA(
+            volumes=volumes, electronic_energies=energies, temperatures=temperatures, free_energy=free, cv=heat,
+            entropy=entropy, eos="vinet", t_max=1000,
+        )  # fmt: skip
+    qha, end = expanded.qha, len(expanded.qha.temperatures_K)
+    np.testing.assert_allclose(qha.volumes_A3, oracle.volume_temperature[:end], rtol=1e-5)
+    np.testing.assert_allclose(qha.expansion_per_K, oracle.thermal_expansion[:end], rtol=2e-3, atol=1e-8)
+    np.testing.assert_allclose(qha.bulk_moduli_GPa, oracle.bulk_modulus_temperature[:end], rtol=1e-3)
+    molar = EV_IN_J_PER_MOL * qha.heat_capacities_eV_per_K
+    np.testing.assert_allclose(molar, oracle.heat_capacity_P_polyfit[:end], rtol=2e-3, atol=1e-3)
+
+
+def phonopy_thermal(cell, temperatures) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Free energy (kJ/mol), entropy and heat capacity (J/K/mol) of phonopy by itself, for a primitive cell."""
+    unit = PhonopyAtoms(numbers=cell.numbers, cell=cell.cell.array, scaled_positions=cell.get_scaled_positions())
+    alone = phonopy.Phonopy(unit, np.eye(3, dtype=int), primitive_matrix="F")
+    alone.generate_displacements(distance=0.01, is_plusminus=True)
+    alone.forces = [
+        Atoms(one.symbols, positions=one.positions, cell=one.cell, pbc=True, calculator=EMT()).get_forces()
+        for one in alone.supercells_with_displacements
+    ]
+    alone.produce_force_constants()
+    alone.run_mesh(20.0)
+    alone.run_thermal_properties(temperatures=temperatures, exclude_gamma_acoustic=True)
+    found = alone.thermal_properties
+    return found.free_energy, found.entropy, found.heat_capacity

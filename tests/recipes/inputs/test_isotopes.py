@@ -1,10 +1,14 @@
 """Isotopes by name and mass, and those that are refused."""
 
+import re
+
 import numpy as np
 import pytest
-from ase.build import molecule
+from ase.build import bulk, molecule
+from ase.data import atomic_masses, atomic_numbers
 from refusals import refused
 
+from dp_sim.recipes.inputs.isotope_masses import MASSES
 from dp_sim.recipes.inputs.isotopes import with_isotopes
 
 
@@ -19,6 +23,22 @@ def test_elements_and_atoms_by_name_and_mass():
     assert methanol.get_masses()[0] == pytest.approx(12.011)  # the original keeps its own
 
 
+def test_every_name_is_near_its_mass_number_and_every_element_keeps_its_average():
+    """63Cu and 65Cu weigh 62.93 and 64.93; between the lightest and the heaviest isotope is the average mass."""
+    masses_of: dict[str, list[float]] = {}
+    for name, mass in MASSES.items():
+        if name in ("D", "T"):
+            continue
+        number, element = re.fullmatch(r"(\d+)([A-Z][a-z]?)", name).groups()
+        assert mass == pytest.approx(int(number), abs=0.1), name
+        masses_of.setdefault(element, []).append(mass)
+    assert len(masses_of) > 80
+    for element, masses in masses_of.items():
+        assert min(masses) - 0.01 < atomic_masses[atomic_numbers[element]] < max(masses) + 0.01, element
+    copper = with_isotopes(bulk("Cu", cubic=True), ["Cu=63Cu", "0=65Cu"])
+    assert copper.get_masses() == pytest.approx([64.92779, 62.9296, 62.9296, 62.9296], abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("entry", "named"),
     [
@@ -30,6 +50,7 @@ def test_elements_and_atoms_by_name_and_mass():
         ("O=180", ("180", "15.999")),
         ("O=nan", ("nan",)),
         ("D", ("D", "WHICH=WHAT")),
+        ("H=D,O=18O", ("more than one", "--isotope H=D --isotope O=18O")),
     ],
 )
 def test_what_is_no_isotope_is_refused(entry, named):

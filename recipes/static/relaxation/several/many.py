@@ -8,7 +8,7 @@ from typing import Any
 from ase import Atoms
 
 from dp_sim.errors import InputError
-from dp_sim.recipes.inputs.calculators import as_calculator, loaded_model
+from dp_sim.recipes.inputs.calculators import as_calculator, only_model
 from dp_sim.recipes.inputs.failed_evaluations import EvaluationError, WayBack
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.results.frames import append_frame, evaluated_copy, whole_frames
@@ -116,9 +116,7 @@ class ManyRelaxations:
         return ManyOptResult.of({start.name: self.results[start.name] for start in self.starts}, len(together))
 
     def _is_batched(self, start: Start) -> bool:
-        model = loaded_model(start.atoms.calc)
-        # A subclass may do more than its model.
-        ours = model is not None and type(start.atoms.calc).__module__ == "dp_sim.plugins.ase_calculator"
+        ours = only_model(start.atoms.calc) is not None
         return ours and chosen_optimizer(self.settings.optimizer, len(start.atoms)) == "bfgs"
 
     def _take_over(self) -> None:
