@@ -69,7 +69,8 @@ def optimize(
 
     Notes
     -----
-    Of several structures the last ones are written, and no trajectory. A resumed run starts the optimiser afresh (without its memory of the curvature) from the last structure written.
+    Of several structures the last ones are written, and no trajectory.
+    A resumed run starts the optimiser afresh (without its memory of the curvature) from the last structure written.
     """
     settings = OptSettings.taken_from(locals())
     if not isinstance(atoms, Atoms) and isinstance(atoms, Sequence):
