@@ -16,11 +16,16 @@ from typing_extensions import override
 
 from dp_sim.config.recipe import documented
 from dp_sim.files import write_text
-from dp_sim.recipes.crystals.birch_murnaghan import BirchMurnaghan, fit_birch_murnaghan
 from dp_sim.recipes.crystals.relaxation import RELAX_TO
 from dp_sim.recipes.crystals.settings import EosSettings
 from dp_sim.recipes.crystals.start import Start, prepare_crystal, start_crystal
-from dp_sim.recipes.crystals.volumes import at_volume, relaxed_energy, relaxed_words
+from dp_sim.recipes.crystals.volumes import (
+    BirchMurnaghan,
+    at_volume,
+    fit_birch_murnaghan,
+    relaxed_energy,
+    relaxed_words,
+)
 from dp_sim.recipes.inputs.calculators import member_calculators
 from dp_sim.recipes.results.figures import COLOURS, new_panels
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames

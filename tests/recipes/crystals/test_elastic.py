@@ -14,8 +14,8 @@ from refusals import refused
 from spring_crystal import SpringCrystal
 
 from dp_sim.recipes import elastic_constants, equation_of_state
-from dp_sim.recipes.crystals.birch_murnaghan import fit_birch_murnaghan
 from dp_sim.recipes.crystals.elastic_tensor import strain_matrix
+from dp_sim.recipes.crystals.volumes import fit_birch_murnaghan
 
 COPPER_A = 3.58982
 

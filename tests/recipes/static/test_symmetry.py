@@ -6,6 +6,7 @@ from ase import Atoms
 from ase.build import molecule
 from refusals import refused
 
+from dp_sim.recipes import vibrations
 from dp_sim.recipes.static.symmetry import molecular_symmetry, rotations_of
 
 KNOWN = {
@@ -50,3 +51,16 @@ def test_without_the_package_the_message_names_the_way_out(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pymsym", None)
     with refused("package-missing", "symmetry_number", "'pymsym'", "dp-sim[symmetry]"):
         molecular_symmetry(molecule("H2O"))
+
+
+@pytest.mark.parametrize("name", ["C6H6", "C2H6", "CH4", "CO2", "H2O"])
+def test_molecules_relaxed_at_gfn2_have_their_symmetry_numbers(name):
+    """As `vib --relax` of the default settings finds them."""
+    pytest.importorskip("pymsym", reason="pymsym is an optional package")
+    gfn2 = pytest.importorskip("tblite.ase", reason="tblite is an optional package").TBLite(verbosity=0)
+    start = molecule(name)
+    start.rattle(0.02, seed=2)
+    found = vibrations(start, gfn2, relax=True)
+    assert found.is_minimum
+    assert found.symmetry == KNOWN[name]
+    assert found.thermochemistry([298.15]).symmetry_number == KNOWN[name][1]
