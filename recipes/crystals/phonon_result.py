@@ -64,6 +64,9 @@ class PhononResult(Result):
         Density of states.
     thermal
         Free energy, entropy and heat capacity against temperature; None of an unstable crystal.
+    thermal_std
+        Standard deviations of these over the members of a committee, where force constants are exact and the crystal is
+        stable with each; else None.
     gruneisen
         Grüneisen parameters, where asked for.
     qha
@@ -88,6 +91,7 @@ class PhononResult(Result):
     lowest: Lowest
     density: Density
     thermal: Thermal | None
+    thermal_std: Thermal | None = None
     gruneisen: Gruneisen | None = None
     qha: QuasiHarmonic | None = None
     phonon: Any = field(repr=False)
@@ -137,13 +141,23 @@ class PhononResult(Result):
         molar = EV_IN_J_PER_MOL / self.crystal.formula_units
         at = int(np.abs(self.thermal.temperatures_K - STANDARD_K).argmin())
         temperature = f"{self.thermal.temperatures_K[at]:g}_K"
-        return {
+        numbers: dict[str, Quantity | Estimate] = {
             "molar_numbers": Quantity(f"per mole of {self._formula}; energies and volumes of a primitive cell"),
             "zero_point_energy": Quantity(self.thermal.zero_point_energy_eV, "eV"),
             f"free_energy_{temperature}": Quantity(float(self.thermal.free_energy_eV[at]), "eV"),
             f"entropy_{temperature}": Quantity(float(self.thermal.entropy_eV_per_K[at]) * molar, "J/mol/K"),
             f"heat_capacity_{temperature}": Quantity(float(self.thermal.heat_capacity_eV_per_K[at]) * molar, "J/mol/K"),
         }
+        if (std := self.thermal_std) is not None:
+            numbers |= {
+                "zero_point_energy_spread": Quantity(std.zero_point_energy_eV, "eV"),
+                f"free_energy_{temperature}_spread": Quantity(float(std.free_energy_eV[at]), "eV"),
+                f"entropy_{temperature}_spread": Quantity(float(std.entropy_eV_per_K[at]) * molar, "J/mol/K"),
+                f"heat_capacity_{temperature}_spread": Quantity(
+                    float(std.heat_capacity_eV_per_K[at]) * molar, "J/mol/K"
+                ),
+            }
+        return numbers
 
     @property
     def _formula(self) -> str:
@@ -270,7 +284,7 @@ class PhononResult(Result):
         write_text(path("bands.csv"), self._branches_csv(self.bands_THz, "_THz"))
         write_text(path("dos.csv"), self.density.to_csv())
         if self.thermal is not None:
-            write_text(path("thermal.csv"), self.thermal.to_csv(self.crystal.formula_units))
+            write_text(path("thermal.csv"), self.thermal.to_csv(self.crystal.formula_units, self.thermal_std))
         if self.gruneisen is not None:
             write_text(path("gruneisen.csv"), self._branches_csv(self.gruneisen.bands, ""))
         if self.qha is not None:

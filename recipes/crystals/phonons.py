@@ -26,10 +26,13 @@ from dp_sim.recipes.crystals.quasi_harmonic import (
 from dp_sim.recipes.crystals.relaxation import RELAX_TO
 from dp_sim.recipes.crystals.settings import PhononSettings
 from dp_sim.recipes.crystals.spectra import (
+    Path,
+    Thermal,
     band_frequencies,
     density_of_states,
     sample_mesh,
     special_path,
+    spread_of,
     thermal_properties,
 )
 from dp_sim.recipes.crystals.stability import IMAGINARY_THZ, find_lowest
@@ -143,6 +146,7 @@ def _compute(start: Start, task: Task) -> PhononResult:
         gruneisen = _gruneisen(start, phonon, path.wave_vectors, task)
     if settings.qha and thermal is not None:
         expansion = _expansion(start, task)
+    bands_std, thermal_std = _spread(crystal, phonon, found, path, thermal, task)
     return PhononResult(
         converged=not isinstance(expansion, str),
         cause=expansion if isinstance(expansion, str) else "",
@@ -155,10 +159,11 @@ def _compute(start: Start, task: Task) -> PhononResult:
         edge_share=edge,
         path=path,
         bands_THz=bands,
-        bands_std_THz=_spread(phonon, found, path.wave_vectors),
+        bands_std_THz=bands_std,
         lowest=lowest,
         density=density,
         thermal=thermal,
+        thermal_std=thermal_std,
         gruneisen=gruneisen,
         qha=None if isinstance(expansion, str) else expansion,
         phonon=phonon,
@@ -224,16 +229,30 @@ def _temperatures(settings: PhononSettings) -> NDArray[np.float64]:
     return even_temperatures(settings.temperature_min_K, settings.temperature_max_K, settings.temperature_step_K)
 
 
-def _spread(phonon: Any, found: ForceConstants, wave_vectors: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Compute the standard deviation of frequencies over the members of a committee (ddof=1); None without one."""
+def _spread(
+    crystal: Crystal, phonon: Any, found: ForceConstants, path: Path, thermal: Thermal | None, task: Task
+) -> tuple[NDArray[np.float64] | None, Thermal | None]:
+    """Compute standard deviations over the members of a committee (ddof=1), of bands and thermal properties.
+
+    Without a committee there are none; none of thermal properties where a member calls the crystal unstable.
+    """
     if not found.members:
-        return None
-    each = []
-    for values in found.members:
+        return None, None
+    mesh_A, bands, tables, unstable = task.settings.mesh_A, [], [], []
+    for number, values in enumerate(found.members):
         phonon.force_constants = values
-        each.append(band_frequencies(phonon, wave_vectors))
+        bands.append(band_frequencies(phonon, path.wave_vectors))
+        lowest = find_lowest(path, bands[-1], *sample_mesh(crystal, phonon, mesh_A))
+        if lowest.imaginary:
+            unstable.append(f"member {number + 1} ({lowest.frequency_THz:.2f} THz at {lowest.place})")
+        elif thermal is not None:
+            tables.append(thermal_properties(phonon, thermal.temperatures_K))
     phonon.force_constants = found.values
-    return np.asarray(np.std(each, axis=0, ddof=1))
+    sample_mesh(crystal, phonon, mesh_A)
+    if unstable:
+        task.run.note(f"the crystal is unstable with {', '.join(unstable)}: thermal properties have no spread")
+    std = spread_of(tables) if thermal is not None and not unstable else None
+    return np.asarray(np.std(bands, axis=0, ddof=1)), std
 
 
 def _remark(crystal: Crystal, phonon: Any, edge: float, run: RunDirectory) -> None:

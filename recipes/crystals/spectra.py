@@ -71,8 +71,11 @@ class Thermal(NamedTuple):
     entropy_eV_per_K: Array
     heat_capacity_eV_per_K: Array
 
-    def to_csv(self, formula_units: int) -> str:
-        """Write the table; the molar columns count formula units, as published tables do."""
+    def to_csv(self, formula_units: int, std: Thermal | None = None) -> str:
+        """Write the table; the molar columns count formula units, as published tables do.
+
+        `std` are standard deviations over a committee, in columns of their own.
+        """
         molar = EV_IN_J_PER_MOL / formula_units
         names = (
             "temperature_K", "free_energy_eV", "internal_energy_eV", "entropy_eV_per_K", "heat_capacity_eV_per_K",
@@ -83,7 +86,17 @@ class Thermal(NamedTuple):
             self.temperatures_K, self.free_energy_eV, inner, self.entropy_eV_per_K, self.heat_capacity_eV_per_K,
             self.entropy_eV_per_K * molar, self.heat_capacity_eV_per_K * molar,
         )  # fmt: skip
+        if std is not None:
+            names += ("free_energy_std_eV", "entropy_std_eV_per_K", "heat_capacity_std_eV_per_K")
+            columns += (std.free_energy_eV, std.entropy_eV_per_K, std.heat_capacity_eV_per_K)
         return csv_text(names, np.column_stack(columns).tolist())
+
+
+def spread_of(tables: Sequence[Thermal]) -> Thermal:
+    """Compute the standard deviations (ddof=1) of tables over the same temperatures."""
+    _, temperatures, *_ = tables[0]
+    zero, _, free, entropy, heat = (np.std(column, axis=0, ddof=1) for column in zip(*tables, strict=True))
+    return Thermal(float(zero), temperatures, free, entropy, heat)
 
 
 class Density(NamedTuple):

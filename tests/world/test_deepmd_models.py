@@ -105,6 +105,26 @@ def test_models_of_the_shared_folder(name: str, suffix: str, tmp_path: Path) -> 
             assert_close(atoms.get_stress(), reference["stress"], precision)
 
 
+@pytest.mark.parametrize("name", ["plain", "one_side", "radial", "hybrid", "dpa1_no_attention"])
+def test_second_derivatives_of_imported_models(name: str, tmp_path: Path) -> None:
+    """Product, rows and sparse form against differences of the forces, for models that DeePMD-kit trained on water."""
+    path = SHARED / f"{name}.dp"
+    if not path.is_file():
+        pytest.skip(f"{path} is not here; set DP_SIM_DATA to the folder that holds deepmd_trained/")
+    model, atoms = imported(path, tmp_path), read(SHARED / f"{name}.extxyz", index="0")
+    vector = np.random.default_rng(0).normal(size=(len(atoms), 3))
+    ends = []
+    for step in (1e-4, -1e-4):
+        moved = atoms.copy()
+        moved.positions += step * vector
+        ends.append(model.evaluate(moved).forces.numpy())
+    product = model.hessian_product(atoms, vector)
+    assert np.abs(product - (ends[1] - ends[0]) / 2e-4).max() < 1e-6 * np.abs(product).max()
+    rows = model.sparse_hessian(atoms, [5, 2]).toarray()
+    assert np.abs(rows @ vector.ravel() - product[[5, 2]].ravel()).max() < 1e-12 * np.abs(product).max()
+    np.testing.assert_allclose(model.hessian(atoms, [5, 2]), rows, rtol=0, atol=1e-12 * np.abs(rows).max())
+
+
 def test_the_first_atom_of_a_structure(tmp_path: Path) -> None:
     """DPA-1 with a mean puts the first atom's species into empty slots: said, and of each structure its own."""
     path = unpacked("dpa1_mean-3.2.pth", tmp_path)

@@ -243,6 +243,24 @@ def test_a_committee_spreads(tmp_path):
     assert together.quantities()["largest_frequency_spread"].value == pytest.approx(expected.max())
 
 
+def test_thermal_properties_of_a_committee_spread(tmp_path):
+    """That of what each member alone gives; a member that calls the crystal unstable leaves none."""
+    files = {seed: write_random_model(tmp_path / f"{seed}.pt", seed=seed, species=("Cu", "O")) for seed in (1, 4, 5)}
+    options = {"supercell": "2", "mesh_A": 10, "points": 5, "temperature_step_K": 100.0}
+    atoms = bulk("Cu", a=4.2)  # with these weights stable, and with the first unstable
+    together = phonons(atoms, [files[4], files[5]], out=tmp_path / "run", **options)
+    alone = [phonons(atoms, files[seed], **options).thermal for seed in (4, 5)]
+    for field in ("free_energy_eV", "entropy_eV_per_K", "heat_capacity_eV_per_K", "zero_point_energy_eV"):
+        expected = np.std([getattr(one, field) for one in alone], axis=0, ddof=1)
+        np.testing.assert_allclose(getattr(together.thermal_std, field), expected, rtol=1e-5, atol=1e-12)
+    assert "free_energy_std_eV" in (tmp_path / "run" / "thermal.csv").read_text()
+    assert together.quantities()["free_energy_298.15_K_spread"].value > 0
+    np.testing.assert_allclose(together.phonon.force_constants, together.force_constants)
+    torn = phonons(atoms, [files[4], files[1]], out=tmp_path / "torn", **options)
+    assert torn.thermal_std is None
+    assert any("unstable with member 2" in note for note in torn.provenance["notes"])
+
+
 def test_parts_of_elements_add_up_and_ions_are_spoken_of(model_file, tmp_path):
     found = phonons(cuprite(), model_file, supercell="1", mesh_A=15, out=tmp_path / "run")
     step = np.diff(found.density.frequencies_THz)[0]
