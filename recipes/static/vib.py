@@ -128,6 +128,11 @@ def vibrations(
             run.note(f"delta={settings.delta:g} was not used: the Hessian is exact")
         if not found.second.exact and model is not None and len(model.members) > 1:
             run.note("differences of forces are those of the committee's mean: what its members differ by is not known")
+        if atoms.pbc.any() and not len(found.modes.frequencies_cm1):
+            run.note(
+                "with one atom in the periodic cell nothing vibrates but against its own images: those are phonons "
+                "(dp-sim phonons), or take a larger cell"
+            )
         largest = float(np.linalg.norm(gradient, axis=1).max())
         result = _result(weighed, energy, found, mobile, largest, settings.fmax)
         if (fastest := float(result.frequencies_cm1.max(initial=0.0))) > FASTEST_CM1:

@@ -145,7 +145,12 @@ class VibResult(Result):
 
     @property
     def is_free_molecule(self) -> bool:
-        """Whether it moves and turns freely: then it is a molecule of a gas, in a periodic cell too."""
+        """Whether it moves and turns freely: then it is a molecule of a gas, in a periodic cell too.
+
+        An atom alone in a periodic cell may be a crystal: nothing that turns could tell.
+        """
+        if len(self.atoms) == 1 and self.atoms.pbc.any():
+            return False
         turns = 0 if len(self.atoms) == 1 else 2 if self.rigid.linear else 3
         return (self.rigid.translations, self.rigid.rotations) == (3, turns)
 
@@ -223,7 +228,7 @@ class VibResult(Result):
             raise InputError(
                 "method-needs-gas",
                 f"method '{method}' is for a molecule that moves and turns freely, and here {self.rigid.words}; "
-                "use 'harmonic'",
+                "use 'harmonic'" + (", or, for an atom of a gas, set pbc to false" if len(self.atoms) == 1 else ""),
             )
         for name, value in (("symmetry_number", asked.symmetry_number), ("spin_multiplicity", asked.spin_multiplicity)):
             if value is not None and value < 1:

@@ -60,6 +60,19 @@ def test_against_differences_of_fourth_order_at_gfn2(name):
     assert result.is_minimum
 
 
+def test_an_atom_in_a_periodic_cell_is_no_gas(tmp_path):
+    """The primitive cell of copper is not copper vapour, whose entropy is 166 J/mol/K; outside of a cell it is."""
+    crystal = vibrations(bulk("Cu", a=3.59), EMT(), out=tmp_path / "crystal")
+    table = crystal.thermochemistry([298.15])
+    assert table.method == "harmonic"
+    assert table.entropy_J_mol_K[0] == 0
+    assert any("phonons" in note for note in crystal.provenance["notes"])
+    with refused("method-needs-gas", "pbc"):
+        crystal.thermochemistry([298.15], method="ideal-gas")
+    vapour = vibrations(Atoms("Cu"), EMT()).thermochemistry([298.15], spin_multiplicity=2)
+    assert vapour.entropy_J_mol_K[0] == pytest.approx(166.4, abs=0.1)
+
+
 @pytest.mark.parametrize(
     ("name", "group", "entropy"), [("H2O", "C2v", 188.8), ("CO2", "Dinfh", 213.8), ("CH4", "Td", 186.3)]
 )
