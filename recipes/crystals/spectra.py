@@ -77,18 +77,18 @@ class Thermal(NamedTuple):
         `std` are standard deviations over a committee, in columns of their own.
         """
         molar = EV_IN_J_PER_MOL / formula_units
-        names = (
+        names = [
             "temperature_K", "free_energy_eV", "internal_energy_eV", "entropy_eV_per_K", "heat_capacity_eV_per_K",
             "entropy_J_mol_K", "heat_capacity_J_mol_K",
-        )  # fmt: skip
+        ]  # fmt: skip
         inner = self.free_energy_eV + self.temperatures_K * self.entropy_eV_per_K
-        columns = (
+        columns = [
             self.temperatures_K, self.free_energy_eV, inner, self.entropy_eV_per_K, self.heat_capacity_eV_per_K,
             self.entropy_eV_per_K * molar, self.heat_capacity_eV_per_K * molar,
-        )  # fmt: skip
+        ]  # fmt: skip
         if std is not None:
-            names += ("free_energy_std_eV", "entropy_std_eV_per_K", "heat_capacity_std_eV_per_K")
-            columns += (std.free_energy_eV, std.entropy_eV_per_K, std.heat_capacity_eV_per_K)
+            names += ["free_energy_std_eV", "entropy_std_eV_per_K", "heat_capacity_std_eV_per_K"]
+            columns += [std.free_energy_eV, std.entropy_eV_per_K, std.heat_capacity_eV_per_K]
         return csv_text(names, np.column_stack(columns).tolist())
 
 

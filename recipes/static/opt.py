@@ -103,8 +103,4 @@ def _optimize_many(
     ) as run:
         for sentence in dict.fromkeys(sentence for start in starts for sentence in start.notes):
             run.note(sentence)
-        if run.path(TRAJECTORY) is not None:
-            run.note(
-                "no trajectory is written of several structures: the way of one is in the files of a run of its own"
-            )
         return run.finish(ManyRelaxations(starts, settings, run, progress=progress).relax())

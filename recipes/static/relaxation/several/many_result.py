@@ -157,7 +157,11 @@ class ManyOptResult(Result):
             "energy_change": ("change", 4), "fmax": ("fmax", 4), "stress_left": ("stress left", 3),
             "verdict": ("verdict", 0),
         }  # fmt: skip
-        return {"structures": QuantityTable("The structures, numbered from 0 as they were given.", columns)}
+        return {
+            "structures": QuantityTable(
+                "The structures, numbered from 0 as they were given; trajectories are not kept.", columns
+            )
+        }
 
     @override
     def figures(self) -> dict[str, Figure]:

@@ -94,6 +94,8 @@ def test_what_cannot_be_relaxed_is_reported_and_the_others_are_kept(model, confo
     values = json.loads((tmp_path / "opt" / "result.json").read_text())["values"]
     assert values["energy"]["value"][2] is None
     page = (tmp_path / "opt" / "report.html").read_text()
+    assert "trajectories are not kept" in page
+    assert not list((tmp_path / "opt").glob("traj*"))
     assert page.index("2 of 4 structures") < page.index("<table")
 
 
