@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from ase import Atoms, units
 
+from dp_sim.recipes.dynamics.engines.course import Course
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine, Sample, State, UnstableError
 from dp_sim.recipes.dynamics.guards import ADVICE, LOOK_EVERY, Guards
 from dp_sim.recipes.dynamics.run_files import DynamicsFiles, Row
@@ -50,6 +51,8 @@ class Recorded:
     degrees_of_freedom: int
     stopped: str
     failed: str = ""
+    #: What was recorded in the stages before, by their descriptions.
+    stages: dict[str, list[Row]] = field(default_factory=dict)
 
 
 def simulate(
@@ -60,22 +63,25 @@ def simulate(
     *,
     reach_A: float | None = None,
     progress: bool,
+    course: Course | None = None,
+    prefix: str = "",
 ) -> Recorded:
     """Run the engine for all steps, or from the last checkpoint on, and write as it goes.
 
     Step 0 is sampled too. A run that becomes unstable stops within `LOOK_EVERY` steps, with the last sound structure,
     the table and the frames up to there; where the calculator fails (an SCF that does not converge), with a checkpoint
-    of the last sample too. `reach_A` is the distance beyond which atoms do not act on each other, None where not known.
+    of the last sample too. `course` says how the conditions change, `prefix` begins the names of the files of a stage.
+    `reach_A` is the distance beyond which atoms do not act on each other, None where not known.
     """
     guards = Guards(engine.degrees_of_freedom, reach_A)
-    recorder = _Recorder(engine, DynamicsFiles(run), settings, conditions, guards)
+    recorder = _Recorder(engine, DynamicsFiles(run, prefix), settings, course or Course.constant(conditions), guards)
     done = recorder.begin()
     if run.resumed:
         run.log(f"continued from step {done:,}")
     run.on_interrupt(recorder.save)
     saved = begun = time.monotonic()
     told = ""
-    with progress_bar(run.recipe, total=settings.steps, show=progress) as advance:
+    with progress_bar(prefix.rstrip("-") or run.recipe, total=settings.steps, show=progress) as advance:
         advance(done)
         while recorder.step < settings.steps and not recorder.ended:
             with run.whole_steps():
@@ -118,10 +124,11 @@ class _Recorder:
         engine: Engine,
         files: DynamicsFiles,
         settings: DynamicsSettings,
-        conditions: Conditions,
+        course: Course,
         guards: Guards,
     ) -> None:
-        self._engine, self._files, self._settings, self._conditions = engine, files, settings, conditions
+        self._engine, self._files, self._settings, self._course = engine, files, settings, course
+        self._conditions = course.start
         self._guards = guards
         self.step = 0
         self.rows: list[Row] = []
@@ -171,6 +178,9 @@ class _Recorder:
         try:
             while self.step < before + block and not self.stopped:
                 reached = self.step
+                if self._course.changes:  # after a restart too, in the same stairs
+                    self._conditions = self._course.at(reached)
+                    self._engine.retarget(self._conditions)
                 steps = min(LOOK_EVERY - self.step % LOOK_EVERY, before + block - self.step)
                 self._engine.run(steps)
                 self._consistent = False
@@ -181,7 +191,9 @@ class _Recorder:
                 else:
                     self._record()
         except UnstableError as error:  # the first sign of a non-finite last step may be a sample
-            self._stop(f"{error} between steps {reached:,} and {reached + steps:,}: the motion is unstable; {ADVICE}")
+            when = f"between steps {reached:,} and {reached + steps:,}"
+            why = f"{error} {when}: the motion is unstable; {ADVICE}"
+            self._stop(why if error.code == "motion-unstable" else f"{when} {error}")
             return block
         except Exception as error:
             self.step, self._consistent = before, True

@@ -72,7 +72,7 @@ class NPTResult(DynamicsResult):
     @override
     def figures(self) -> dict[str, Figure]:
         if not self.rows:
-            return {}
+            return super().figures()
         return {
             "density": self.trace("density_g_cm3", "density (g/cm³)"),
             "density_histogram": self._density_histogram(),
@@ -105,6 +105,9 @@ def run_npt(
     frame_every: int = 100,
     backend: str | None = None,
     platform: str | None = None,
+    stages: str | os.PathLike[str] | None = None,
+    relax: bool = False,
+    relax_cell: bool = False,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     resume: bool = False,

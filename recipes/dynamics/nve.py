@@ -55,7 +55,7 @@ class NVEResult(DynamicsResult):
     @override
     def figures(self) -> dict[str, Figure]:
         if not self.rows:
-            return {}
+            return super().figures()
         return {"total_energy": self.trace("total_eV", "total energy (eV)"), **super().figures()}
 
 
@@ -72,6 +72,9 @@ def run_nve(
     frame_every: int = 100,
     backend: str | None = None,
     platform: str | None = None,
+    stages: str | os.PathLike[str] | None = None,
+    relax: bool = False,
+    relax_cell: bool = False,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     resume: bool = False,

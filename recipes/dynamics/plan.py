@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from ase import Atoms
 from ase.constraints import FixAtoms
 
 from dp_sim.errors import InputError
+from dp_sim.recipes.dynamics.conditions import conditions_of
 from dp_sim.recipes.dynamics.engines import ENGINES, engine_class
 from dp_sim.recipes.dynamics.engines.ensembles import check_ensemble
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine
@@ -21,14 +22,9 @@ from dp_sim.recipes.dynamics.gas import gas_remark
 from dp_sim.recipes.dynamics.hydrogen_mass import with_hydrogen_mass
 from dp_sim.recipes.dynamics.loop import Recorded, simulate
 from dp_sim.recipes.dynamics.run_files import TRAJECTORY
-from dp_sim.recipes.dynamics.settings import (
-    DEFAULT_FRICTION_PER_PS,
-    DEFAULT_THERMOSTAT_TIME_FS,
-    DynamicsSettings,
-    NPTSettings,
-    NVESettings,
-    ThermostatSettings,
-)
+from dp_sim.recipes.dynamics.settings import DynamicsSettings, NPTSettings, NVESettings, ThermostatSettings
+from dp_sim.recipes.dynamics.stages.preparation import keep_stages, prepare
+from dp_sim.recipes.dynamics.stages.stage_file import Stage, read_stages
 from dp_sim.recipes.inputs.calculators import as_calculator, loaded_model
 from dp_sim.recipes.inputs.charges import accept_state
 from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
@@ -53,12 +49,15 @@ class Plan:
         As used: the time step is filled in.
     conditions
         What the engine holds constant.
+    stages
+        What runs before.
     """
 
     atoms: Atoms
     calculator: Any
     settings: DynamicsSettings
     conditions: Conditions
+    stages: Sequence[Stage] = ()
 
     @property
     def reach_A(self) -> float | None:
@@ -90,32 +89,30 @@ def make_plan(settings: DynamicsSettings, atoms: Any, calc: Any) -> Plan:
     constant_pressure = isinstance(settings, NPTSettings)
     _check_movable(atoms, constant_pressure=constant_pressure)
     _check_engine(settings, atoms, calculator)
-    if isinstance(settings, NVESettings) and settings.temperature_K is None and not atoms.get_momenta().any():
-        raise InputError(
-            "velocities-missing", "the structure has no velocities; give temperature_K, at which they are drawn"
-        )
     timestep_fs = default_timestep_fs(atoms) if settings.timestep_fs is None else settings.timestep_fs
     settings = settings.model_copy(update={"timestep_fs": timestep_fs})
     if isinstance(settings, ThermostatSettings):
         settings = settings.with_times()
-    return Plan(atoms=atoms, calculator=calculator, settings=settings, conditions=_conditions(settings, timestep_fs))
+    stages = [] if settings.stages is None else read_stages(settings.stages, settings)
+    for stage in stages:
+        _check_movable(atoms, constant_pressure=isinstance(stage.settings, NPTSettings))
+        _check_engine(stage.settings, atoms, calculator)
+    _check_velocities(atoms, [*(stage.settings for stage in stages), settings])
+    conditions = conditions_of(settings, timestep_fs)
+    if stages and conditions.start_temperature_K is None:
+        conditions = replace(conditions, keeps_momenta=True)
+    return Plan(atoms=atoms, calculator=calculator, settings=settings, conditions=conditions, stages=stages)
 
 
-def _conditions(settings: DynamicsSettings, timestep_fs: float) -> Conditions:
-    if isinstance(settings, ThermostatSettings):
-        pressed = isinstance(settings, NPTSettings)
-        return Conditions(
-            timestep_fs=timestep_fs,
-            temperature_K=settings.temperature_K,
-            pressure_bar=settings.pressure_bar if pressed else None,
-            thermostat=settings.thermostat,
-            friction_per_ps=settings.friction_per_ps or DEFAULT_FRICTION_PER_PS,
-            thermostat_time_fs=settings.thermostat_time_fs or DEFAULT_THERMOSTAT_TIME_FS,
-            cell_change=settings.cell_change if pressed else "isotropic",
-            seed=settings.seed,
+def _check_velocities(atoms: Atoms, one_after_another: list[DynamicsSettings]) -> None:
+    """Refuse a start at constant energy without velocities."""
+    first = one_after_another[0]
+    if isinstance(first, NVESettings) and first.temperature_K is None and not atoms.get_momenta().any():
+        raise InputError(
+            "velocities-missing",
+            "the structure has no velocities; give temperature_K, at which they are drawn, or begin with a stage that "
+            "has a thermostat",
         )
-    start = settings.temperature_K if isinstance(settings, NVESettings) else None
-    return Conditions(timestep_fs=timestep_fs, start_temperature_K=start, seed=settings.seed)
 
 
 def run_dynamics(
@@ -141,21 +138,31 @@ def run_dynamics(
         overwrite=arguments["overwrite"],
         resume=arguments["resume"],
     ) as run:
+        keep_stages(plan, run)
         _check_timestep(plan, run)
         if plan.conditions.pressure_bar is not None and (words := _gas_words(plan)):
             run.note(words)
-        recorded = simulate(
-            plan.make_engine(),
-            run,
-            plan.settings,
-            plan.conditions,
-            reach_A=plan.reach_A,
-            progress=arguments["progress"],
-        )
+        recorded = _simulate(plan, run, progress=arguments["progress"])
         frames = run.path(TRAJECTORY)
-        if frames is not None and frames.stat().st_size:
+        if frames is not None and frames.is_file() and frames.stat().st_size:
             _write_trajectories(run, plan, frames)
         return run.finish(analyse(recorded, plan))
+
+
+def _simulate(plan: Plan, run: RunDirectory, *, progress: bool) -> Recorded:
+    """Prepare and run; a stage that ends early leaves a run without a sample."""
+    prepared = prepare(plan, run, progress=progress)
+    if prepared.ended:
+        return Recorded([], prepared.atoms, prepared.degrees_of_freedom, stopped=prepared.ended, stages=prepared.tables)
+    recorded = simulate(
+        replace(plan, atoms=prepared.atoms).make_engine(),
+        run,
+        plan.settings,
+        plan.conditions,
+        reach_A=plan.reach_A,
+        progress=progress,
+    )
+    return replace(recorded, stages=prepared.tables)
 
 
 def _gas_words(plan: Plan) -> str:

@@ -131,6 +131,7 @@ class Production:
             "cause": cause,
             "atoms": self._recorded.atoms,
             "rows": self._recorded.rows,
+            "stages": self._recorded.stages,
             "production_start": self.start,
             "engine": plan.settings.engine,
             "timestep_fs": plan.conditions.timestep_fs,

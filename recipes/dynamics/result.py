@@ -48,6 +48,8 @@ class DynamicsResult(Result):
         Number of momenta that count in the temperature.
     temperature_K, potential_energy_eV
         Averages over the production part, K and eV.
+    stages
+        What was recorded in the stages before: description -> its table. None of it enters the estimates.
     """
 
     atoms: Atoms = field(repr=False)
@@ -58,6 +60,7 @@ class DynamicsResult(Result):
     degrees_of_freedom: int
     temperature_K: Estimate
     potential_energy_eV: Estimate
+    stages: dict[str, list[Row]] = field(default_factory=dict, repr=False)
 
     def series(self, name: str) -> NDArray[np.float64]:
         """Return one column of the table, all samples: `step`, `time_ps`, `temperature_K`, `volume_A3`, ..."""
@@ -69,6 +72,7 @@ class DynamicsResult(Result):
         return {
             "temperature": self.temperature_K,
             "potential_energy": self.potential_energy_eV,
+            **({"stages_before": Quantity("; ".join(self.stages))} if self.stages else {}),
             "steps": Quantity(self.rows[-1].step if self.rows else 0),
             "timestep": Quantity(self.timestep_fs, "fs"),
             "equilibration": Quantity(start_ps, "ps", "" if self.rows else "no valid sample"),
@@ -84,11 +88,36 @@ class DynamicsResult(Result):
     @override
     def figures(self) -> dict[str, Figure]:
         if not self.rows:
-            return {}
+            return {"stages": self.stages_figure()} if any(self.stages.values()) else {}
         return {
+            **({"stages": self.stages_figure()} if self.stages else {}),
             "temperature": self.trace("temperature_K", "temperature (K)"),
             "energy": self.trace("potential_eV", "potential energy (eV)"),
         }
+
+    def stages_figure(self) -> Figure:
+        """Draw temperature (and density) through the stages and the run itself, with the stages marked."""
+        figure, axes = new_figure("time (ps)", "temperature (K)")
+        has_density = all(row.density_g_cm3 is not None for rows in [*self.stages.values(), self.rows] for row in rows)
+        beside = axes.twinx() if has_density else None
+        begun = 0.0
+        for name, rows in {**self.stages, "production": self.rows}.items():
+            if not rows:
+                continue
+            stride = max(1, len(rows) // PLOTTED_POINTS)
+            time = begun + column(rows, "time_ps")[::stride]
+            kept = name == "production"
+            axes.plot(time, column(rows, "temperature_K")[::stride], color=COLOURS[0 if kept else 5], linewidth=0.7)
+            if beside is not None:
+                beside.plot(time, column(rows, "density_g_cm3")[::stride], color=COLOURS[1], linewidth=0.7)
+                beside.set_ylabel("density (g/cm³)", color=COLOURS[1])
+            axes.axvline(begun, color="0.4", linestyle="--", linewidth=0.8)
+            axes.annotate(
+                name.partition(":")[0], (begun, 1.0), xycoords=("data", "axes fraction"), rotation=90, va="top",
+                fontsize="small",
+            )  # fmt: skip
+            begun += rows[-1].time_ps
+        return figure
 
     def trace(self, name: str, label: str) -> Figure:
         """Draw a column against time, its running average over the production part, and the end of equilibration."""

@@ -75,12 +75,12 @@ def column(rows: list[Row], name: str) -> NDArray[np.float64]:
 
 
 class DynamicsFiles:
-    """The files of one run. Without a directory every write does nothing."""
+    """The files of one run, or of one of its stages by a prefix. Without a directory every write does nothing."""
 
-    def __init__(self, run: RunDirectory) -> None:
-        self._table = run.path(TABLE)
-        self._trajectory = run.path(TRAJECTORY)
-        self._checkpoint = run.path(CHECKPOINT)
+    def __init__(self, run: RunDirectory, prefix: str = "") -> None:
+        self._table = run.path(prefix + TABLE)
+        self._trajectory = run.path(prefix + TRAJECTORY)
+        self._checkpoint = run.path(prefix + CHECKPOINT)
         self._columns: tuple[str, ...] = ()  # known from the first row, or from the header of a table to be continued
 
     def begin(self) -> None:

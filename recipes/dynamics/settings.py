@@ -49,6 +49,18 @@ class DynamicsSettings(RecipeSettings):
     )
     platform: str | None = setting(None, "OpenMM: CUDA, OpenCL, CPU or Reference")
 
+    stages: str | None = setting(
+        None,
+        "Stages before the run itself: a file with ensembles, ramps and lengths",
+        metavar="FILE.yaml",
+        is_path=True,
+        may_change=True,
+        detail="Only the run itself, with the numbers of its own settings, enters the estimates. The file is checked "
+        "as a whole before anything runs, and a resumed run must have the same stages.",
+    )
+    relax: bool = setting(False, "Relax the atoms first, before any stage")
+    relax_cell: bool = setting(False, "Relax atoms and cell first, at the pressure of the run")
+
     @model_validator(mode="after")
     def _frames_at_samples(self) -> Self:
         if self.frame_every % self.sample_every:

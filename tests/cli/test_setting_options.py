@@ -23,7 +23,7 @@ FLAGS = {
     NEBSettings: ["--images", "--fmax", "--steps", "--interpolation", "--relax-ends", "--no-relax-ends", "--align",
                   "--no-align"],
     NVESettings: ["--temperature", "-T", "--steps", "--timestep", "--engine", "--sample-every", "--frame-every",
-                  "--backend", "--platform"],
+                  "--backend", "--platform", "--stages", "--relax", "--no-relax", "--relax-cell", "--no-relax-cell"],
     OptSettings: ["--fmax", "--steps", "--optimizer", "--cell", "--no-cell", "--cell-mask", "--keep-shape",
                   "--no-keep-shape", "--keep-volume", "--no-keep-volume", "--pressure", "--max-stress", "--symmetry",
                   "--no-symmetry", "--symprec", "--check-minimum", "--no-check-minimum"],
@@ -32,8 +32,8 @@ FLAGS = {
                   "--temperature-min", "--temperature-max", "--temperature-step", "--pressure",
                   "--symmetry-number", "--spin-multiplicity", "--width"],
 }  # fmt: skip
-FLAGS[NVTSettings] = [*FLAGS[NVESettings], "--friction", "--hydrogen-mass"]
-FLAGS[NPTSettings] = [*FLAGS[NVTSettings], "--pressure", "-p"]
+FLAGS[NVTSettings] = [*FLAGS[NVESettings], "--thermostat", "--friction", "--thermostat-time", "--hydrogen-mass"]
+FLAGS[NPTSettings] = [*FLAGS[NVTSettings], "--pressure", "-p", "--cell-change"]
 SHARED = (
     "-m", "--model", "--calculator", "--calculator-arg", "--device", "--dtype", "-o", "--out", "--config", "--seed",
     "--threads", "--resume", "--overwrite", "-v", "--verbose", "-q", "--quiet",

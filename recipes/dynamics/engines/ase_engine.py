@@ -105,6 +105,12 @@ class ASEEngine:
             **cell,
         )
 
+    def retarget(self, conditions: Conditions) -> None:
+        """Go on under another temperature or pressure; thermostat and barostat keep their state."""
+        state = self.state()
+        self._conditions = conditions
+        self.restore(state)
+
     def run(self, steps: int) -> None:
         """Advance by whole steps; raises UnstableError when a position becomes non-finite."""
         try:

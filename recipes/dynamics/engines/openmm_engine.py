@@ -184,6 +184,15 @@ class OpenMMEngine:
         self._context.setPositions(vectors_and_positions_nm(self._atoms)[1])
         self._context.setVelocities(velocities if self._box is None else velocities @ self._box.rotation)
 
+    def retarget(self, conditions: Conditions) -> None:
+        """Go on under another temperature or pressure."""
+        self._context.getIntegrator().setTemperature(conditions.temperature_K)
+        for name in self._context.getParameters():
+            if "MonteCarloTemperature" in name:
+                self._context.setParameter(name, conditions.temperature_K)
+            elif "MonteCarloPressure" in name:
+                self._context.setParameter(name, conditions.pressure_bar)
+
     def run(self, steps: int) -> None:
         """Advance by whole steps; raises UnstableError when positions or energies become non-finite."""
         with self._plain_errors():

@@ -43,6 +43,8 @@ class Conditions:
         At constant energy: draw the velocities at this temperature (K). None: keep those of the structure.
     seed
         Seed of the velocities and of every random force.
+    keeps_momenta
+        Whether the structure comes from a stage before, and goes on with its momenta.
     """
 
     timestep_fs: float
@@ -54,6 +56,7 @@ class Conditions:
     cell_change: str = "isotropic"
     start_temperature_K: float | None = None
     seed: int = 0
+    keeps_momenta: bool = False
 
     @property
     def relaxation_fs(self) -> float:
@@ -173,6 +176,9 @@ class Engine(Protocol):
             Empty if it does; else why not and what to do, as a sentence. Estimates at constant pressure are then
             withheld.
         """
+
+    def retarget(self, conditions: Conditions) -> None:
+        """Go on under another temperature or pressure, all else being as it was made."""
 
     def run(self, steps: int) -> None:
         """Advance by whole steps.

@@ -29,6 +29,8 @@ def stop_fixed_atoms(atoms: Atoms) -> None:
 def start_velocities(atoms: Atoms, conditions: Conditions, rng: np.random.Generator) -> int:
     """Give `atoms` momenta and return the number of degrees of freedom.
 
+    A structure that comes from a stage before keeps its momenta.
+
     Constant temperature: momenta are drawn from the Maxwell-Boltzmann distribution. A Langevin thermostat drives the
     centre of mass as well, so all 3 N components (less those of fixed atoms) are drawn and counted. Constant energy:
     momenta that the structure carries are kept; without any they are drawn at `start_temperature_K`. The motion of
@@ -36,6 +38,8 @@ def start_velocities(atoms: Atoms, conditions: Conditions, rng: np.random.Genera
     """
     fixed = fixed_atoms(atoms)
     degrees_of_freedom = 3 * (len(atoms) - len(fixed))
+    if conditions.temperature_K is not None and conditions.keeps_momenta:
+        return degrees_of_freedom
     if conditions.temperature_K is not None:
         thermalize_momenta(atoms, conditions.temperature_K, rng=rng)
         return degrees_of_freedom

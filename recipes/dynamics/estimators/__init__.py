@@ -14,7 +14,7 @@ have in common is counted. Intervals are in `intervals.py`; when an estimate is 
 """
 
 from dp_sim.recipes.dynamics.estimators.averages import mean, slope
-from dp_sim.recipes.dynamics.estimators.correlation import standard_error, statistical_inefficiency
+from dp_sim.recipes.dynamics.estimators.correlation import FEWEST_COSINES, standard_error, statistical_inefficiency
 from dp_sim.recipes.dynamics.estimators.equilibrium import LATEST_START, LEAST_JUDGED, drifts, equilibration
 from dp_sim.recipes.dynamics.estimators.fluctuations import compressibility, heat_capacity, thermal_expansion
 from dp_sim.recipes.dynamics.estimators.verdict import (
@@ -24,6 +24,7 @@ from dp_sim.recipes.dynamics.estimators.verdict import (
 )
 
 __all__ = [
+    "FEWEST_COSINES",
     "LATEST_START",
     "LEAST_JUDGED",
     "NEEDED_FOR_FLUCTUATION",

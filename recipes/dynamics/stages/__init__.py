@@ -1,0 +1,1 @@
+"""What comes before a run of dynamics: relaxation, and stages with ramps of temperature and pressure."""
