@@ -20,6 +20,7 @@ _EXPORTS = {
     "run_nve": "dynamics.nve",
     "run_nvt": "dynamics.nvt",
     "run_npt": "dynamics.npt",
+    "analyse": "analysis.analyse",
     "find_path": "paths.neb",
     "refine_ts": "paths.ts",
     "follow_irc": "paths.irc",

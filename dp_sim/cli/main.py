@@ -46,6 +46,7 @@ COMMANDS = (
     "dynamics.nve",
     "dynamics.nvt",
     "dynamics.npt",
+    "dynamics.analyse",
     "paths.neb",
     "paths.ts",
     "paths.irc",

@@ -13,6 +13,7 @@ from refusals import refused
 
 from dp_sim.config.label_keys import LabelKeys
 from dp_sim.config.recipe import RecipeSettings, expectation, phrase, plain_type
+from dp_sim.recipes.analysis.settings import AnalyseSettings
 from dp_sim.recipes.crystals.settings import ElasticSettings, EosSettings, PhononSettings
 from dp_sim.recipes.demo.settings import DemoSettings
 from dp_sim.recipes.demo.water import run_demo
@@ -23,9 +24,9 @@ from dp_sim.recipes.speed.settings import BenchSettings
 from dp_sim.recipes.static.settings import EvalSettings, OptSettings, VibSettings
 
 ALL = (
-    AccuracySettings, BenchSettings, DemoSettings, ElasticSettings, EosSettings, EvalSettings, IRCSettings,
-    LabelSettings, NEBSettings, NPTSettings, NVESettings, NVTSettings, OptSettings, PhononSettings, TSSettings,
-    VibSettings,
+    AccuracySettings, AnalyseSettings, BenchSettings, DemoSettings, ElasticSettings, EosSettings, EvalSettings,
+    IRCSettings, LabelSettings, NEBSettings, NPTSettings, NVESettings, NVTSettings, OptSettings, PhononSettings,
+    TSSettings, VibSettings,
 )  # fmt: skip
 #: What each of them needs at least.
 NEEDED = {

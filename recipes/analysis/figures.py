@@ -1,0 +1,69 @@
+"""The figures of an analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dp_sim.recipes.analysis.structure.rdf import PairDistribution
+from dp_sim.recipes.analysis.structure.scattering import StructureFactor
+from dp_sim.recipes.analysis.transport.displacements import Displacements
+from dp_sim.recipes.results.figures import COLOURS, new_figure, new_panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def _band(axes: Axes, x, y, error, number: int, label: str) -> None:  # type: ignore[no-untyped-def]
+    """Draw a curve with the band of its 95 % interval."""
+    colour = COLOURS[number % len(COLOURS)]
+    axes.plot(x, y, color=colour, linewidth=1.0, label=label)
+    if error is not None:
+        axes.fill_between(x, y - 2 * error, y + 2 * error, color=colour, alpha=0.25, linewidth=0)
+
+
+def radial(distributions: Sequence[PairDistribution]) -> Figure:
+    """Draw g(r) with its band, and the number of neighbours with the first minima."""
+    figure, (left, right) = new_panels([("r (Å)", "g(r)"), ("r (Å)", "neighbours within r")])
+    most = 0.0
+    for number, one in enumerate(distributions):
+        colour = COLOURS[number % len(COLOURS)]
+        _band(left, one.r, one.g, one.error, number, one.name)
+        right.plot(one.r, one.neighbors, color=colour, linewidth=1.0, label=f"{one.pair[1]} about {one.pair[0]}")
+        shell = one.coordinations[0]
+        if shell.radius.value is not None and shell.number.value is not None:
+            right.plot(shell.radius.value, shell.number.value, "o", color=colour, markersize=4)
+            most = max(most, shell.number.value)
+    if most:
+        right.set_ylim(0, 2.5 * most)
+    for axes in (left, right):
+        axes.legend(frameon=False, fontsize="small")
+    return figure
+
+
+def scattering(factors: Sequence[StructureFactor]) -> Figure:
+    """Draw S(q), direct from the wave vectors of the cell, with its band."""
+    figure, axes = new_figure("q (1/Å)", "S(q)")
+    for number, one in enumerate(factors):
+        _band(axes, one.q, one.s, one.error, number, one.name)
+    axes.legend(frameon=False, fontsize="small")
+    return figure
+
+
+def displacement(displacements: Sequence[Displacements]) -> Figure:
+    """Draw MSD against time on logarithmic axes, with the window of the fit and its line."""
+    figure, axes = new_figure("time (ps)", "mean square displacement (Å²)")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    for number, one in enumerate(displacements):
+        colour = COLOURS[number % len(COLOURS)]
+        moved = one.msd_A2 > 0
+        axes.plot(one.time_ps[moved], one.msd_A2[moved], color=colour, linewidth=1.0, label=one.species)
+        if one.error_A2 is not None:
+            low = (one.msd_A2 - 2 * one.error_A2).clip(min=1e-3 * one.msd_A2)
+            axes.fill_between(one.time_ps, low, one.msd_A2 + 2 * one.error_A2, color=colour, alpha=0.25, linewidth=0)
+        if one.window_ps is not None:
+            axes.axvspan(*one.window_ps, color=colour, alpha=0.08, linewidth=0)
+    axes.legend(frameon=False, fontsize="small")
+    return figure

@@ -1,0 +1,118 @@
+"""The result of an analysis: numbers, tables, figures, files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from typing_extensions import override
+
+from dp_sim.files import write_text
+from dp_sim.recipes.analysis import figures
+from dp_sim.recipes.analysis.structure.rdf import PairDistribution
+from dp_sim.recipes.analysis.structure.scattering import StructureFactor
+from dp_sim.recipes.analysis.transport.displacements import Displacements
+from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.results.tables import csv_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisResult(Result):
+    """Structure and transport of a trajectory.
+
+    Attributes
+    ----------
+    source
+        The directory or file.
+    n_frames
+        Frames used.
+    first_frame
+        Number of the first of them.
+    frame_ps
+        Time between two of them, ps; None where it is not known.
+    distributions
+        g(r) of each pair of species, with coordination numbers.
+    structure_factors
+        S(q) of all atoms, and partial ones.
+    displacements
+        Mean square displacement and diffusion coefficient of each species.
+    corrected_diffusions
+        The same coefficients, corrected for the size of the cell (Yeh and Hummer), 10^-9 m^2/s.
+    """
+
+    recipe: ClassVar[str] = "analyse"
+    title: ClassVar[str] = "Structure and transport"
+
+    source: str
+    n_frames: int
+    first_frame: int
+    frame_ps: float | None
+    distributions: tuple[PairDistribution, ...] = field(default=(), repr=False)
+    structure_factors: tuple[StructureFactor, ...] = field(default=(), repr=False)
+    displacements: tuple[Displacements, ...] = field(default=(), repr=False)
+    corrected_diffusions: tuple[Estimate, ...] = ()
+
+    def rdf(self, a: str, b: str) -> PairDistribution:
+        """Return g(r) of one pair of species, in either order."""
+        return next(one for one in self.distributions if set(one.pair) == {a, b})
+
+    def diffusion(self, species: str) -> Estimate:
+        """Return D of one species in the cell as simulated, 10^-9 m^2/s."""
+        return next(one.diffusion for one in self.displacements if one.species == species)
+
+    @override
+    def quantities(self) -> dict[str, Quantity | Estimate]:
+        found: dict[str, Quantity | Estimate] = {}
+        for distribution in self.distributions:
+            for one in distribution.coordinations:
+                name = "_".join(one.pair)
+                found[f"coordination_{name}"] = one.number
+                found[f"first_minimum_{name}"] = one.radius
+        for moved, corrected in zip(self.displacements, self.corrected_diffusions, strict=True):
+            found[f"diffusion_{moved.species}"] = moved.diffusion
+            found[f"diffusion_{moved.species}_corrected_for_cell_size"] = corrected
+            found[f"diffusivity_exponent_{moved.species}"] = moved.slope
+        return {
+            **found,
+            "frames": Quantity(self.n_frames),
+            "first_frame": Quantity(self.first_frame),
+            "time_between_frames": Quantity(self.frame_ps, "ps", "" if self.frame_ps else "the source does not say"),
+        }
+
+    @override
+    def figures(self) -> dict[str, Figure]:
+        found = {}
+        if self.distributions:
+            found["rdf"] = figures.radial(self.distributions)
+        if self.structure_factors:
+            found["structure_factor"] = figures.scattering(self.structure_factors)
+        if self.displacements:
+            found["displacement"] = figures.displacement(self.displacements)
+        return found
+
+    @override
+    def write_data(self, path: Callable[[str], Path]) -> None:
+        for name, header, columns in self._tables():
+            lines = [[None if value is None else f"{value:.8g}" for value in row] for row in zip(*columns, strict=True)]
+            write_text(path(name), csv_text(header, lines))
+
+    def _tables(self):  # type: ignore[no-untyped-def]
+        """Yield the name, header and columns of each table of curves."""
+        for one in self.distributions:
+            errors = [None] * len(one.r) if one.error is None else one.error
+            header = ["r_A", "g", "g_error", f"{one.pair[1]}_about_{one.pair[0]}"]
+            yield f"rdf_{'_'.join(one.pair)}.csv", header, (one.r, one.g, errors, one.neighbors)
+        for factor in self.structure_factors:
+            errors = [None] * len(factor.q) if factor.error is None else factor.error
+            name = "_".join(factor.pair) or "all"
+            yield f"structure_factor_{name}.csv", ["q_per_A", "S", "S_error"], (factor.q, factor.s, errors)
+        for moved in self.displacements:
+            errors = [None] * len(moved.time_ps) if moved.error_A2 is None else moved.error_A2
+            header = ["time_ps", "msd_A2", "msd_error_A2"]
+            yield f"displacement_{moved.species}.csv", header, (moved.time_ps, moved.msd_A2, errors)

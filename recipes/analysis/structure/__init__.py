@@ -1,0 +1,1 @@
+"""Structure: radial distribution functions, coordination numbers, structure factors."""

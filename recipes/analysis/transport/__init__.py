@@ -1,0 +1,1 @@
+"""Transport and vibrations: diffusion, velocity autocorrelation, vibrational density of states, viscosity."""

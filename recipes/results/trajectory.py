@@ -1,0 +1,123 @@
+"""Trajectories as lists of structures that are read when they are asked for, so that long ones need no memory."""
+
+from __future__ import annotations
+
+import io
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import overload
+
+from ase import Atoms
+from ase.io import read
+from typing_extensions import override
+
+from dp_sim.errors import InputError, first_line
+
+
+class LazyFrames(Sequence[Atoms]):
+    """Frames of a trajectory: indexed, sliced and iterated like a list, and read from the file each time."""
+
+    @abstractmethod
+    def part(self, start: int, stop: int, step: int) -> Iterator[Atoms]:
+        """Read frames `start`, `start + step`, ... before `stop`, one after another; bounds lie inside the file."""
+
+    @overload
+    def __getitem__(self, index: int) -> Atoms: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Atoms]: ...
+    def __getitem__(self, index: int | slice) -> Atoms | list[Atoms]:
+        """Read one frame, or a list of those that a slice names."""
+        if isinstance(index, slice):
+            numbers = range(*index.indices(len(self)))
+            if not numbers:
+                return []
+            if numbers.step > 0:
+                return list(self.part(numbers.start, numbers[-1] + 1, numbers.step))
+            return list(self.part(numbers[-1], numbers.start + 1, -numbers.step))[::-1]
+        number = range(len(self))[index]  # negative ones too, and an IndexError of the usual kind
+        return next(self.part(number, number + 1, 1))
+
+    @override
+    def __iter__(self) -> Iterator[Atoms]:
+        return self.part(0, len(self), 1)
+
+    def __repr__(self) -> str:
+        """Return the number of frames, not their content."""
+        return f"<{type(self).__name__}: {len(self)} frames>"
+
+
+class ExtxyzFrames(LazyFrames):
+    """Frames of an extended XYZ file, found by where each begins.
+
+    Parameters
+    ----------
+    file
+        The file. A last frame that a killed process left unfinished does not count.
+
+    Attributes
+    ----------
+    unfinished
+        Whether such a frame was left out.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it does not begin with a number of atoms.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._starts: list[int] = []
+        self.unfinished = False
+        try:
+            size = file.stat().st_size
+        except OSError:
+            raise InputError("file-missing", f"there is no trajectory {file}; give a file of frames") from None
+        with file.open("rb") as content:
+            while (start := content.tell()) < size:
+                line = content.readline()
+                if not line.strip():
+                    continue
+                self._skip(content, line, start)
+        self._end = size
+
+    def _skip(self, content: io.BufferedReader, line: bytes, start: int) -> None:
+        """Step over a frame of which `line` is the first line, and note where it starts."""
+        try:
+            n_lines = int(line) + 1
+        except ValueError:
+            raise InputError(
+                "file-unreadable",
+                f"{self._file}: frame {len(self._starts)} must begin with its number of atoms, got "
+                f"'{line.decode(errors='replace').strip()[:40]}'; give an extended XYZ file",
+            ) from None
+        last = b""
+        for _ in range(n_lines):
+            last = content.readline()
+        if last.endswith(b"\n") or (last.strip() and not content.read(1)):
+            self._starts.append(start)
+        else:
+            self.unfinished = True
+
+    @override
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @override
+    def part(self, start: int, stop: int, step: int) -> Iterator[Atoms]:
+        ends = [*self._starts[1:], self._end]
+        with self._file.open("rb") as content:
+            for number in range(start, stop, step):
+                content.seek(self._starts[number])
+                text = content.read(ends[number] - self._starts[number]).decode("utf-8")
+                try:
+                    frame = read(io.StringIO(text), index=0, format="extxyz")
+                except (ValueError, KeyError, IndexError) as error:
+                    raise InputError(
+                        "file-unreadable",
+                        f"{self._file}: frame {number} cannot be read ({first_line(error)}); leave it out with first, "
+                        "last or stride",
+                    ) from error
+                assert isinstance(frame, Atoms)
+                yield frame
