@@ -12,11 +12,11 @@ from ase import Atoms
 from dp_sim.config.recipe import documented
 from dp_sim.recipes.analysis.frame_range import FrameRange
 from dp_sim.recipes.analysis.moving import MovingParts
+from dp_sim.recipes.analysis.reading import read_source
 from dp_sim.recipes.analysis.result import AnalysisResult
 from dp_sim.recipes.analysis.settings import AnalyseSettings
 from dp_sim.recipes.analysis.structure.rdf import RadialDistribution, longest_distance
 from dp_sim.recipes.analysis.structure.scattering import DirectStructureFactor
-from dp_sim.recipes.analysis.trajectory.reading import read_source
 from dp_sim.recipes.analysis.trajectory.source import Source
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar

@@ -20,6 +20,8 @@ from dp_sim.recipes.results.quantities import Estimate
 MOST_BLOCKS = 256
 #: Blocks below which no error is given.
 FEWEST_BLOCKS = 20
+#: Rows of a table of series for one cosine, where these make more than the fewest.
+ROWS_PER_COSINE = 32
 Array = NDArray[np.float64]
 
 
@@ -76,7 +78,7 @@ def standard_errors(series: Array) -> Array | None:
     """
     if len(series) < FEWEST_BLOCKS:
         return None
-    cosines = max(estimators.FEWEST_COSINES, len(series) // (2 * estimators.SAMPLES_PER_COSINE))
+    cosines = max(estimators.FEWEST_COSINES, len(series) // ROWS_PER_COSINE)
     power = dct(series - series.mean(axis=0), norm="ortho", axis=0)[1 : cosines + 1] ** 2
     widened = float(student_t.ppf(0.975, cosines)) / 1.96
     return np.asarray(np.sqrt(power.mean(axis=0) / len(series)) * widened)

@@ -105,7 +105,7 @@ class RadialDistribution:
 
     def results(self) -> list[PairDistribution]:
         """Average over the frames: one distribution for each pair of species that has pairs."""
-        edges = self._histogram.edges
+        edges: Array = np.asarray(self._histogram.edges, dtype=np.float64)
         middles = (edges[1:] + edges[:-1]) / 2
         g_blocks = self._distribution.blocks().reshape(-1, *self._shape)
         count_blocks = self._counts.blocks().reshape(-1, *self._shape)

@@ -84,7 +84,7 @@ def displacements(paths: Paths, species: str) -> Displacements:
     return Displacements(
         species=species,
         n_carriers=positions.shape[1],
-        time_ps=shown * paths.frame_ps,
+        time_ps=np.asarray(shown * paths.frame_ps, dtype=np.float64),
         msd_A2=np.array([one.mean() for one in squared]),
         error_A2=errors,
         slope=slope,

@@ -10,7 +10,7 @@ from typing import Any
 
 from ase import Atoms
 
-from dp_sim.errors import InputError
+from dp_sim.errors import InputError, first_line, import_optional
 from dp_sim.recipes.analysis.settings import AnalyseSettings
 from dp_sim.recipes.analysis.trajectory.ase_files import DumpFrames, ReadInOrder, TrajFrames, is_dump, timestep_fs
 from dp_sim.recipes.analysis.trajectory.mdtraj_files import SUFFIXES, MDTrajFrames
@@ -133,8 +133,6 @@ def _template(file: Path, settings: AnalyseSettings) -> tuple[Atoms, list[str]]:
 
 def _by_mdtraj(file: Path) -> Atoms:
     """Read elements and masses with MDTraj."""
-    from dp_sim.errors import first_line, import_optional  # noqa: PLC0415
-
     mdtraj = import_optional("mdtraj", extra="openmm", purpose=f"reading {file.name}")
     try:
         atoms = list(mdtraj.load_topology(str(file)).atoms)
