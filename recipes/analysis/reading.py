@@ -12,7 +12,8 @@ from ase import Atoms
 
 from dp_sim.errors import InputError, first_line, import_optional
 from dp_sim.recipes.analysis.settings import AnalyseSettings
-from dp_sim.recipes.analysis.trajectory.ase_files import DumpFrames, ReadInOrder, TrajFrames, is_dump, timestep_fs
+from dp_sim.recipes.analysis.trajectory.ase_files import DumpFrames, ReadInOrder, TrajFrames, is_dump
+from dp_sim.recipes.analysis.trajectory.lammps_units import FS_PER_TIME
 from dp_sim.recipes.analysis.trajectory.mdtraj_files import SUFFIXES, MDTrajFrames
 from dp_sim.recipes.analysis.trajectory.motion import Motion
 from dp_sim.recipes.analysis.trajectory.run_directory import read_run
@@ -90,7 +91,7 @@ def _dump(file: Path, settings: AnalyseSettings) -> Source:
     frames = DumpFrames(file, settings.types, settings.units)
     stated_ps = None
     if settings.timestep is not None and frames.steps_per_frame is not None:
-        stated_ps = frames.steps_per_frame * timestep_fs(settings.timestep, settings.units) / 1000
+        stated_ps = frames.steps_per_frame * settings.timestep * FS_PER_TIME[settings.units] / 1000
     return _foreign(str(file), frames, settings, stated_ps)
 
 

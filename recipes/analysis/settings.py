@@ -8,7 +8,7 @@ from pydantic import model_validator
 
 from dp_sim.config.recipe import RecipeSettings, setting
 from dp_sim.errors import InputError, choose
-from dp_sim.recipes.analysis.trajectory.ase_files import LAMMPS_UNITS
+from dp_sim.recipes.analysis.trajectory.lammps_units import LAMMPS_UNITS
 from dp_sim.recipes.analysis.trajectory.motion import THERMOSTATS
 
 #: What can be computed, in the order of the page.

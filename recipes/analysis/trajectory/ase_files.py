@@ -18,12 +18,6 @@ from dp_sim.recipes.results.trajectory import LazyFrames
 
 #: Ends of the names of LAMMPS dumps in text form.
 DUMP_SUFFIXES = (".lammpstrj", ".dump", ".lammpsdump")
-#: Units of LAMMPS that have a length and a time.
-LAMMPS_UNITS = ("real", "metal", "si", "cgs", "electron", "micro", "nano")
-#: One fs in the time unit of each (the LAMMPS manual, command "units").
-_FS_PER_TIME = {
-    "real": 1.0, "metal": 1e3, "si": 1e15, "cgs": 1e15, "electron": 1.0, "micro": 1e9, "nano": 1e6,
-}  # fmt: skip
 
 
 class TrajFrames(LazyFrames):
@@ -149,11 +143,6 @@ class DumpFrames(ReadInOrder):
             raise InputError(
                 "types-too-few", f"the dump {self._file} has more atom types than the {self._n_types} given in types"
             ) from error
-
-
-def timestep_fs(timestep: float, units: str) -> float:
-    """Convert a time step in the units of a LAMMPS run to fs."""
-    return timestep * _FS_PER_TIME[units]
 
 
 def is_dump(file: Path) -> bool:
