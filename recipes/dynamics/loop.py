@@ -248,7 +248,7 @@ class _Recorder:
         self.last = structure
         self._files.add_row(row)
         if self.step % self._settings.frame_every == 0:
-            self._files.add_frame(structure, sample.potential_eV)
+            self._files.add_frame(structure, sample.potential_eV, velocities=self._settings.velocities)
 
     def _stop(self, cause: str) -> None:
         self.stopped = cause

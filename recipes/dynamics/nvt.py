@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -73,6 +74,8 @@ def run_nvt(
     hydrogen_mass_amu: float | None = None,
     sample_every: int = 10,
     frame_every: int = 100,
+    trajectory: Sequence[str] = ("extxyz",),
+    velocities: bool = False,
     backend: str | None = None,
     platform: str | None = None,
     stages: str | os.PathLike[str] | None = None,

@@ -18,13 +18,14 @@ from dp_sim.recipes.dynamics.engines.ensembles import check_ensemble
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine
 from dp_sim.recipes.dynamics.engines.velocities import stop_fixed_atoms
 from dp_sim.recipes.dynamics.fastest_vibration import timestep_remark
-from dp_sim.recipes.dynamics.gas import gas_remark
+from dp_sim.recipes.dynamics.frame_formats.writing import write_forms
 from dp_sim.recipes.dynamics.hydrogen_mass import with_hydrogen_mass
 from dp_sim.recipes.dynamics.loop import Recorded, simulate
 from dp_sim.recipes.dynamics.run_files import TRAJECTORY
 from dp_sim.recipes.dynamics.settings import DynamicsSettings, NPTSettings, NVESettings, ThermostatSettings
 from dp_sim.recipes.dynamics.stages.preparation import keep_stages, prepare
 from dp_sim.recipes.dynamics.stages.stage_file import Stage, read_stages
+from dp_sim.recipes.dynamics.start_remarks import gas_remark, motion_remark, short_cell_remark
 from dp_sim.recipes.inputs.calculators import as_calculator, loaded_model
 from dp_sim.recipes.inputs.charges import accept_state
 from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
@@ -140,7 +141,7 @@ def run_dynamics(
     ) as run:
         keep_stages(plan, run)
         _check_timestep(plan, run)
-        if plan.conditions.pressure_bar is not None and (words := _gas_words(plan)):
+        for words in _remarks(plan):
             run.note(words)
         recorded = _simulate(plan, run, progress=arguments["progress"])
         frames = run.path(TRAJECTORY)
@@ -165,11 +166,16 @@ def _simulate(plan: Plan, run: RunDirectory, *, progress: bool) -> Recorded:
     return replace(recorded, stages=prepared.tables)
 
 
-def _gas_words(plan: Plan) -> str:
+def _remarks(plan: Plan) -> list[str]:
+    """Say what is odd about the structure that the run starts from."""
     temperature_K, pressure_bar = plan.conditions.temperature_K, plan.conditions.pressure_bar
-    assert temperature_K is not None
-    assert pressure_bar is not None
-    return gas_remark(plan.atoms, temperature_K, pressure_bar)
+    remarks = [short_cell_remark(plan.atoms, plan.reach_A)]
+    if temperature_K is not None and pressure_bar is not None:
+        remarks.append(gas_remark(plan.atoms, temperature_K, pressure_bar))
+    keeps = plan.conditions.start_temperature_K is None and not plan.stages
+    if temperature_K is None and keeps:
+        remarks.append(motion_remark(plan.atoms))
+    return [words for words in remarks if words]
 
 
 def _check_timestep(plan: Plan, run: RunDirectory) -> None:
@@ -195,6 +201,8 @@ def _write_trajectories(run: RunDirectory, plan: Plan, frames: Path) -> None:
     frame_ps = plan.settings.frame_every * plan.conditions.timestep_fs / 1000.0
     with run.whole_steps():
         engine_class(plan.settings.engine).write_trajectories(frames, run.path, frame_ps)
+        timestep_ps = plan.conditions.timestep_fs / 1000.0
+        write_forms(plan.settings.trajectory, frames, run.path, plan.settings.frame_every, timestep_ps)
 
 
 def default_timestep_fs(atoms: Atoms) -> float:

@@ -97,11 +97,12 @@ class DynamicsFiles:
             with self._table.open("a", encoding="utf-8") as file:
                 file.write(csv_lines([*lines, _fields(row, self._columns)]))
 
-    def add_frame(self, atoms: Atoms, energy_eV: float) -> None:
-        """Append a frame with its energy; velocities would double the file, and are of no use at this spacing."""
+    def add_frame(self, atoms: Atoms, energy_eV: float, *, velocities: bool = False) -> None:
+        """Append a frame with its energy; momenta, which double the file, only where they are asked for."""
         if self._trajectory is not None:
             frame = atoms.copy()
-            frame.arrays.pop("momenta", None)
+            if not velocities:
+                frame.arrays.pop("momenta", None)
             frame.calc = SinglePointCalculator(frame, energy=energy_eV)
             append_frame(self._trajectory, frame)
 

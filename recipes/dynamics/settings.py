@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from dp_sim.config.recipe import RecipeSettings, setting
-from dp_sim.errors import InputError
+from dp_sim.errors import InputError, choose
 from dp_sim.recipes.dynamics.engines import ENGINES
 from dp_sim.recipes.dynamics.engines.ensembles import CELL_CHANGES, THERMOSTATS
 
 #: Friction of the Langevin thermostat (1/ps) and time constant of the others (fs), where none is given.
 DEFAULT_FRICTION_PER_PS, DEFAULT_THERMOSTAT_TIME_FS = 5.0, 100.0
+
+#: Forms in which frames are written; `frame_formats/writing.py` writes all but the first.
+TRAJECTORY_FORMS = ("extxyz", "dcd", "h5")
 
 
 class DynamicsSettings(RecipeSettings):
@@ -42,6 +45,15 @@ class DynamicsSettings(RecipeSettings):
     frame_every: int = setting(
         100, "Steps between frames of the trajectory", ge=1, detail="A multiple of `sample_every`."
     )
+    trajectory: tuple[str, ...] = setting(
+        ("extxyz",),
+        "Forms of the trajectory",
+        metavar="|".join(TRAJECTORY_FORMS),
+        may_change=True,
+        detail="Of extxyz, dcd (for VMD, with topology.pdb) and h5 (MDTraj's HDF5), as a list or separated by commas. "
+        "extxyz is always there: a resumed run needs it.",
+    )
+    velocities: bool = setting(False, "Keep velocities in the frames", detail="In extxyz as momenta, in h5 in nm/ps.")
     backend: str | None = setting(
         None,
         "OpenMM: how the model enters",
@@ -60,6 +72,18 @@ class DynamicsSettings(RecipeSettings):
     )
     relax: bool = setting(False, "Relax the atoms first, before any stage")
     relax_cell: bool = setting(False, "Relax atoms and cell first, at the pressure of the run")
+
+    @field_validator("trajectory", mode="before")
+    @classmethod
+    def _separate(cls, value: Any) -> Any:
+        """Take `dcd,h5` for dcd and h5."""
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, (list, tuple)) or not all(isinstance(one, str) for one in texts):
+            return value
+        names = tuple(name.strip() for text in texts for name in text.split(","))
+        for name in names:
+            choose("trajectory", name, TRAJECTORY_FORMS)
+        return names
 
     @model_validator(mode="after")
     def _frames_at_samples(self) -> Self:

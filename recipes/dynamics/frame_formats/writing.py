@@ -1,0 +1,40 @@
+"""The forms of frames by name, and writing those that a run was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from dp_sim.recipes.dynamics.frame_formats.dcd import write_dcd
+from dp_sim.recipes.dynamics.frame_formats.frame import turned_frames
+from dp_sim.recipes.dynamics.frame_formats.hdf5 import write_hdf5
+from dp_sim.recipes.dynamics.frame_formats.topology import write_pdb
+
+DCD, HDF5, TOPOLOGY = "trajectory.dcd", "trajectory.h5", "topology.pdb"
+
+
+def write_forms(
+    forms: Sequence[str], frames: Path, path: Callable[[str], Path | None], steps_per_frame: int, timestep_ps: float
+) -> None:
+    """Write the frames of a run once more, in each of the forms.
+
+    Parameters
+    ----------
+    forms
+        Names in `settings.TRAJECTORY_FORMS`; extxyz is there already, and so is a DCD file that the engine has written.
+    frames
+        The extended XYZ file.
+    path
+        Gives the place of a file by its name.
+    steps_per_frame
+        Time steps between two frames.
+    timestep_ps
+        Time step, ps.
+    """
+    places = {name: path(name) for name in (DCD, TOPOLOGY) if "dcd" in forms}
+    dcd, topology = places.get(DCD), places.get(TOPOLOGY)
+    if dcd is not None and topology is not None and not topology.is_file():
+        write_pdb(next(turned_frames(frames)), topology)
+        write_dcd(frames, dcd, steps_per_frame, timestep_ps)
+    if "h5" in forms and (hdf5 := path(HDF5)) is not None:
+        write_hdf5(frames, hdf5, steps_per_frame * timestep_ps)
