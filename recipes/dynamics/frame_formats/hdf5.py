@@ -72,5 +72,4 @@ def _begin(out: h5py.File, first: TurnedFrame) -> None:
             name, (0, *shape), "f4", maxshape=(None, *shape), chunks=(1, *shape) if shape else (64,)
         )
         data.attrs["units"] = np.bytes_(_UNITS[name])
-    text = json.dumps(topology(first.atoms)).encode()
-    out.create_dataset("topology", data=np.array([text]))
+    out.create_dataset("topology", data=np.array([json.dumps(topology(first.atoms)).encode()]))
