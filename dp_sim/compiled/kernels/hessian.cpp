@@ -81,7 +81,8 @@ struct AtomBlock {
   std::vector<double> values;  // (3 wanted, stride)
 };
 
-// Memory of a thread.
+// Memory of a thread. Clang forgets the destructor of what is thread_local inside a function of EACH_PROCESSOR, and the
+// library cannot be loaded: it belongs to the caller.
 struct Room {
   Dependence dependence;
   Jets jets;
@@ -290,8 +291,7 @@ INLINE void add_parts(const Pairs& pairs, const Model<double>& model, const Colu
 }
 
 EACH_PROCESSOR void differentiate(const Pairs& pairs, const Model<double>& model, const Columns& columns, int64_t i,
-                                  const int64_t* row_of, AtomBlock& out) {
-  thread_local Room room;
+                                  const int64_t* row_of, Room& room, AtomBlock& out) {
   room.dependence.find(pairs, i, row_of);
   out.atoms = room.dependence.atoms, out.wanted = room.dependence.wanted;
   if (!out.wanted) return;
@@ -378,7 +378,8 @@ void hessian(const Pairs& pairs, const Model<double>& model, const BlockPattern&
     count = together(pairs, begin);
     if (static_cast<int64_t>(atoms.size()) < count) atoms.resize(count);
     in_pieces(count, 1, [&](int64_t k, int64_t) {
-      differentiate(pairs, model, columns, begin + k, pattern.row_of, atoms[k]);
+      thread_local Room room;
+      differentiate(pairs, model, columns, begin + k, pattern.row_of, room, atoms[k]);
     });
     add_rows_of(atoms, count, pattern, pairs.atoms, blocks);
   }
