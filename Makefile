@@ -45,7 +45,7 @@ wheel: $(READY)
 	rm -rf build dist && $(ZIG); $(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheel .
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair --plat manylinux_2_17_$(shell uname -m) --wheel-dir dist build/wheel/*.whl
 	$(BIN)/pip install --quiet --no-deps --target build/installed dist/*.whl
-	PYTHONPATH=build/installed $(BIN)/python -c $(OPERATORS_LOAD)
+	cd build/installed && $(CURDIR)/$(BIN)/python -c $(OPERATORS_LOAD)
 
 # Operators are compiled anew when they change; what an earlier build left under another name would hide the new ones.
 $(READY): pyproject.toml setup.py $(wildcard dp_sim/compiled/kernels/*.* dp_sim/compiled/kernels/*/*)
