@@ -1,12 +1,30 @@
 """The compiled part of dp-sim: operators of the compiled path. All else about the package is in pyproject.toml."""
 
+import subprocess
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 KERNELS = Path("dp_sim/compiled/kernels")
+#: Clang leaves out constructors that nothing but functions for several processors (target_clones) calls: it takes them
+#: for other names of ones that it has not made either, and the library cannot be loaded. This has it make each.
+FLAGS_OF_CLANG = ["-Xclang", "-mno-constructor-aliases"]
+
+
+class BuildKernels(build_ext):
+    """Compiles with the flags that the compiler at hand needs."""
+
+    def build_extension(self, ext):
+        compiler = getattr(self.compiler, "compiler_so_cxx", None) or self.compiler.compiler_so
+        version = subprocess.run([*compiler, "--version"], capture_output=True, text=True)
+        if "clang" in version.stdout:
+            ext.extra_compile_args += FLAGS_OF_CLANG
+        super().build_extension(ext)
+
 
 setup(
+    cmdclass={"build_ext": BuildKernels},
     ext_modules=[
         Extension(
             "dp_sim.compiled._kernels",

@@ -81,8 +81,7 @@ struct AtomBlock {
   std::vector<double> values;  // (3 wanted, stride)
 };
 
-// Memory of a thread. Clang forgets the destructor of what is thread_local inside a function of EACH_PROCESSOR, and the
-// library cannot be loaded: it belongs to the caller.
+// Memory of a thread.
 struct Room {
   Dependence dependence;
   Jets jets;
@@ -291,7 +290,8 @@ INLINE void add_parts(const Pairs& pairs, const Model<double>& model, const Colu
 }
 
 EACH_PROCESSOR void differentiate(const Pairs& pairs, const Model<double>& model, const Columns& columns, int64_t i,
-                                  const int64_t* row_of, Room& room, AtomBlock& out) {
+                                  const int64_t* row_of, AtomBlock& out) {
+  thread_local Room room;
   room.dependence.find(pairs, i, row_of);
   out.atoms = room.dependence.atoms, out.wanted = room.dependence.wanted;
   if (!out.wanted) return;
@@ -378,8 +378,7 @@ void hessian(const Pairs& pairs, const Model<double>& model, const BlockPattern&
     count = together(pairs, begin);
     if (static_cast<int64_t>(atoms.size()) < count) atoms.resize(count);
     in_pieces(count, 1, [&](int64_t k, int64_t) {
-      thread_local Room room;
-      differentiate(pairs, model, columns, begin + k, pattern.row_of, room, atoms[k]);
+      differentiate(pairs, model, columns, begin + k, pattern.row_of, atoms[k]);
     });
     add_rows_of(atoms, count, pattern, pairs.atoms, blocks);
   }

@@ -116,7 +116,8 @@ INLINE void back(const Pairs& pairs, const Sum<double>& sum, int64_t i, const do
 }
 
 EACH_PROCESSOR void multiply_atom(const Pairs& pairs, const Model<double>& model, int64_t i, int64_t count,
-                                  const double* vectors, ProductRoom& room, double* products) {
+                                  const double* vectors, double* products) {
+  thread_local ProductRoom room;
   expand_atom(pairs, model, i, room.at);
   room.parts.resize(std::max(room.parts.size(), model.parts.size()));
   const double *total = room.at.total.data(), *slope = room.at.net.of_features.data();
@@ -164,9 +165,8 @@ void hessian_product(const Pairs& pairs, const Model<double>& model, int64_t cou
   const int64_t share = (pairs.centers + shares - 1) / shares;
   std::vector<double> sums(shares * length, 0.0);
   in_pieces(shares, 1, [&](int64_t part, int64_t) {
-    thread_local ProductRoom room;
     for (int64_t i = part * share; i < std::min(pairs.centers, (part + 1) * share); ++i)
-      multiply_atom(pairs, model, i, count, vectors, room, sums.data() + part * length);
+      multiply_atom(pairs, model, i, count, vectors, sums.data() + part * length);
   });
   std::fill_n(products, length, 0.0);
   for (int64_t part = 0; part < shares; ++part)
