@@ -16,6 +16,7 @@ class BuildKernels(build_ext):
     """Compiles with the flags that the compiler at hand needs."""
 
     def build_extension(self, ext):
+        """Compile, with what Clang needs where it is the compiler."""
         compiler = getattr(self.compiler, "compiler_so_cxx", None) or self.compiler.compiler_so
         version = subprocess.run([*compiler, "--version"], capture_output=True, text=True)
         if "clang" in version.stdout:
