@@ -18,6 +18,9 @@ from dp_sim.recipes.analysis.settings import AnalyseSettings
 from dp_sim.recipes.analysis.structure.rdf import RadialDistribution, longest_distance
 from dp_sim.recipes.analysis.structure.scattering import DirectStructureFactor
 from dp_sim.recipes.analysis.trajectory.source import Source
+from dp_sim.recipes.analysis.transport.green_kubo import GreenKubo
+from dp_sim.recipes.analysis.transport.viscosity import viscosity, withheld_viscosity
+from dp_sim.recipes.results.quantities import Estimate
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
 
@@ -149,7 +152,8 @@ class _Work:
 
     def result(self) -> AnalysisResult:
         """Make the result."""
-        parts = self.moving.results() if self.moving is not None else {}
+        stress = self._viscosity()
+        parts = self.moving.results(self._used_viscosity(stress)) if self.moving is not None else {}
         cause = self.cause if self.settings.wants("structure") else ""
         return AnalysisResult(
             converged=not cause,
@@ -160,5 +164,24 @@ class _Work:
             frame_ps=self.frames.spacing_ps,
             distributions=tuple(self.radial.results()) if self.radial is not None else (),
             structure_factors=tuple(self.direct.results()) if self.direct is not None else (),
+            viscosity=stress,
             **parts,
         )
+
+    def _viscosity(self) -> GreenKubo | None:
+        """Compute the viscosity of a run with a table; None where it is not asked for, or the source has no table."""
+        if not self.settings.wants("viscosity") or not self.source.table:
+            return None
+        motion, temperature_K = self.source.motion, self.source.temperature_K
+        if motion.forbids_transport():
+            return withheld_viscosity(motion.forbids_transport())
+        if temperature_K is None:
+            return withheld_viscosity("the temperature of the run is not known")
+        return viscosity(self.source.table, temperature_K)
+
+    def _used_viscosity(self, measured: GreenKubo | None) -> Estimate:
+        """Return the viscosity for the finite-size correction: the one given, else the one measured."""
+        given = self.settings.viscosity_mPa_s
+        if given is not None:
+            return Estimate(given, 0.0, (given, given), None, "mPa s")
+        return Estimate.withheld("mPa s", "not measured") if measured is None else measured.value

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from dp_sim.recipes.analysis.structure.rdf import PairDistribution
 from dp_sim.recipes.analysis.structure.scattering import StructureFactor
 from dp_sim.recipes.analysis.transport.displacements import Displacements
+from dp_sim.recipes.analysis.transport.green_kubo import GreenKubo
+from dp_sim.recipes.analysis.transport.velocities import DensityOfStates, VelocityCorrelation
 from dp_sim.recipes.results.figures import COLOURS, new_figure, new_panels
 
 if TYPE_CHECKING:
@@ -67,3 +69,39 @@ def displacement(displacements: Sequence[Displacements]) -> Figure:
             axes.axvspan(*one.window_ps, color=colour, alpha=0.08, linewidth=0)
     axes.legend(frameon=False, fontsize="small")
     return figure
+
+
+def velocities(correlations: Sequence[VelocityCorrelation]) -> Figure:
+    """Draw the velocity autocorrelation and the running integral of D with its band and cut."""
+    figure, (left, right) = new_panels(
+        [("time (ps)", "velocity autocorrelation"), ("upper limit (ps)", "D (10⁻⁹ m²/s)")]
+    )
+    for number, one in enumerate(correlations):
+        left.plot(one.time_ps, one.correlation, color=COLOURS[number % len(COLOURS)], linewidth=1.0, label=one.species)
+        _integral(right, one.green_kubo, number, one.species)
+    left.legend(frameon=False, fontsize="small")
+    return figure
+
+
+def states(density: DensityOfStates) -> Figure:
+    """Draw the vibrational density of states, of all atoms and of each element."""
+    figure, axes = new_figure("frequency (1/cm)", "modes per 1/cm")
+    axes.plot(density.frequency_cm1, density.total, color="0.2", linewidth=1.0, label="all")
+    if len(density.per_element) > 1:
+        for number, (name, part) in enumerate(density.per_element.items()):
+            axes.plot(density.frequency_cm1, part, color=COLOURS[number % len(COLOURS)], linewidth=0.8, label=name)
+    axes.legend(frameon=False, fontsize="small")
+    return figure
+
+
+def green_kubo(found: GreenKubo, label: str) -> Figure:
+    """Draw a running Green-Kubo integral with its band and where it is cut."""
+    figure, axes = new_figure("upper limit (ps)", label)
+    _integral(axes, found, 0, "")
+    return figure
+
+
+def _integral(axes: Axes, found: GreenKubo, number: int, label: str) -> None:
+    _band(axes, found.time_ps, found.integral, found.error, number, label)
+    if found.cut_ps is not None:
+        axes.axvline(found.cut_ps, color=COLOURS[number % len(COLOURS)], linestyle="--", linewidth=0.8)

@@ -14,6 +14,8 @@ from dp_sim.recipes.analysis import figures
 from dp_sim.recipes.analysis.structure.rdf import PairDistribution
 from dp_sim.recipes.analysis.structure.scattering import StructureFactor
 from dp_sim.recipes.analysis.transport.displacements import Displacements
+from dp_sim.recipes.analysis.transport.green_kubo import GreenKubo
+from dp_sim.recipes.analysis.transport.velocities import DensityOfStates, VelocityCorrelation
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.results.tables import csv_text
@@ -44,6 +46,14 @@ class AnalysisResult(Result):
         Mean square displacement and diffusion coefficient of each species.
     corrected_diffusions
         The same coefficients, corrected for the size of the cell (Yeh and Hummer), 10^-9 m^2/s.
+    velocity_correlations
+        Velocity autocorrelation of each species, and diffusion from it by Green and Kubo.
+    velocity_cause
+        Why there are none though the frames carry velocities, as a sentence; else empty.
+    density_of_states
+        Vibrational density of states; None without velocities.
+    viscosity
+        Shear viscosity by Green and Kubo, mPa s; None where the source has no table, or it is not asked for.
     """
 
     recipe: ClassVar[str] = "analyse"
@@ -57,6 +67,10 @@ class AnalysisResult(Result):
     structure_factors: tuple[StructureFactor, ...] = field(default=(), repr=False)
     displacements: tuple[Displacements, ...] = field(default=(), repr=False)
     corrected_diffusions: tuple[Estimate, ...] = ()
+    velocity_correlations: tuple[VelocityCorrelation, ...] = field(default=(), repr=False)
+    velocity_cause: str = ""
+    density_of_states: DensityOfStates | None = field(default=None, repr=False)
+    viscosity: GreenKubo | None = field(default=None, repr=False)
 
     def rdf(self, a: str, b: str) -> PairDistribution:
         """Return g(r) of one pair of species, in either order."""
@@ -78,6 +92,18 @@ class AnalysisResult(Result):
             found[f"diffusion_{moved.species}"] = moved.diffusion
             found[f"diffusion_{moved.species}_corrected_for_cell_size"] = corrected
             found[f"diffusivity_exponent_{moved.species}"] = moved.slope
+        for one in self.velocity_correlations:
+            found[f"diffusion_{one.species}_by_green_kubo"] = one.green_kubo.value
+        if self.velocity_cause:
+            found["velocity_correlation"] = Quantity(None, "", self.velocity_cause)
+        if self.density_of_states is not None:
+            found["degrees_of_freedom"] = Quantity(self.density_of_states.degrees_of_freedom)
+            found["resolution_of_density_of_states"] = Quantity(self.density_of_states.resolution_cm1, "cm^-1")
+        if self.viscosity is not None:
+            found["viscosity"] = self.viscosity.value
+            found["viscosity_cut"] = Quantity(
+                self.viscosity.cut_ps, "ps", "" if self.viscosity.cut_ps else "no plateau"
+            )
         return {
             **found,
             "frames": Quantity(self.n_frames),
@@ -94,6 +120,12 @@ class AnalysisResult(Result):
             found["structure_factor"] = figures.scattering(self.structure_factors)
         if self.displacements:
             found["displacement"] = figures.displacement(self.displacements)
+        if self.velocity_correlations:
+            found["velocity_correlation"] = figures.velocities(self.velocity_correlations)
+        if self.density_of_states is not None:
+            found["density_of_states"] = figures.states(self.density_of_states)
+        if self.viscosity is not None and self.viscosity.error is not None:
+            found["viscosity"] = figures.green_kubo(self.viscosity, "viscosity (mPa s)")
         return found
 
     @override
@@ -116,3 +148,19 @@ class AnalysisResult(Result):
             errors = [None] * len(moved.time_ps) if moved.error_A2 is None else moved.error_A2
             header = ["time_ps", "msd_A2", "msd_error_A2"]
             yield f"displacement_{moved.species}.csv", header, (moved.time_ps, moved.msd_A2, errors)
+        for one in self.velocity_correlations:
+            header = ["time_ps", "velocity_autocorrelation"]
+            yield f"velocity_correlation_{one.species}.csv", header, (one.time_ps, one.correlation)
+            yield from _integral(f"green_kubo_diffusion_{one.species}.csv", "D_1e-9_m2_per_s", one.green_kubo)
+        if self.viscosity is not None:
+            yield from _integral("green_kubo_viscosity.csv", "viscosity_mPa_s", self.viscosity)
+        states = self.density_of_states
+        if states is not None:
+            header = ["frequency_per_cm", "modes_cm", *(f"modes_cm_{name}" for name in states.per_element)]
+            yield "density_of_states.csv", header, (states.frequency_cm1, states.total, *states.per_element.values())
+
+
+def _integral(name: str, column: str, found: GreenKubo):  # type: ignore[no-untyped-def]
+    """Yield the table of a Green-Kubo integral, if it has one."""
+    if found.error is not None:
+        yield name, ["time_ps", column, f"{column}_error"], (found.time_ps, found.integral, found.error)

@@ -74,8 +74,8 @@ class PathRecorder:
         self._carriers, self._remove_drift = carriers, remove_drift
         self._carrier_share = carriers.shares_of_mass(masses)
         shape = (n_frames, len(carriers.species), 3)
-        self._positions = _array(shape)
-        self._velocities = _array(shape) if with_velocities else None
+        self._positions = stored_array(shape)
+        self._velocities = stored_array(shape) if with_velocities else None
         self._n_frames = 0
         self._last_wrapped: Array | None = None
         self._squared_share = 0.0
@@ -129,7 +129,7 @@ def _wrapped(positions: Array, cell: Array, pbc: NDArray[np.bool_]) -> Array:
     return positions - np.where(pbc, np.floor(scaled), 0.0) @ cell
 
 
-def _array(shape: tuple[int, ...]) -> Array:
+def stored_array(shape: tuple[int, ...]) -> Array:
     """Make an array, in memory or, when it is large, in a file without a name."""
     if 8 * np.prod(shape) <= IN_MEMORY:
         return np.zeros(shape)

@@ -32,8 +32,12 @@ UNIT = "10^-9 m^2/s"
 FITTED, SHOWN = 1 / 20, 1 / 4
 #: Lags of a plot, and of a fit.
 LAGS_SHOWN, LAGS_FITTED = 60, 16
-#: A motion counts as diffusive if the slope of log MSD against log t is 1 within this, or within twice its error ...
-SLOPE_OFF = 0.03
+#: A motion counts as diffusive if the slope of log MSD against log t is 1 within this, or within twice its error (an
+#: early offset c, which the fit allows for, keeps it from 1), ...
+SLOPE_OFF = 0.15
+#: ... if the slopes of MSD against t over the early and the late half of the lags differ by at most this share, or by
+#: twice their error, ...
+CURVATURE = 0.05
 #: ... and if that error is at most this.
 SLOPE_UNSURE = 0.1
 
@@ -179,7 +183,7 @@ def _fit(positions: Array, frame_ps: float, species: str) -> tuple[Estimate, tup
         slope = _log_slope(lags, each, msd, species, frame_ps)
         if slope.value is None or slope.error is None or slope.error > SLOPE_UNSURE:
             break
-        if abs(slope.value - 1) <= max(SLOPE_OFF, 2 * slope.error):
+        if abs(slope.value - 1) <= max(SLOPE_OFF, 2 * slope.error) and _is_straight(lags, each, msd, n_frames):
             _, weights = line_weights(lags, n_frames, msd)
             series = each @ weights * (PER_A2_PS / (6 * frame_ps))
             diffusion = mean_of(series, unit=UNIT, what=f"the displacements of {species}", spacing_ps=frame_ps)
@@ -194,6 +198,19 @@ def _log_slope(lags: NDArray[np.int64], each: Array, msd: Array, species: str, f
     value = float(weights @ np.log(msd))
     influence = (each / msd - 1) @ weights
     return mean_of(value + influence, unit="", what=f"the displacements of {species}", spacing_ps=frame_ps)
+
+
+def _is_straight(lags: NDArray[np.int64], each: Array, msd: Array, n_frames: int) -> bool:
+    """Tell whether the MSD rises as fast in the late half of the lags as in the early half."""
+    half = len(lags) // 2
+    if half < 3:
+        return True
+    _, early = line_weights(lags[:half], n_frames, msd[:half])
+    _, late = line_weights(lags[half:], n_frames, msd[half:])
+    change = each[:, half:] @ late - each[:, :half] @ early
+    errors = standard_errors(change[:, None])
+    assert errors is not None
+    return bool(abs(change.mean()) <= max(CURVATURE * (late @ msd[half:]), 2 * errors[0]))
 
 
 def _why_not(slope: Estimate, species: str, longest_ps: float) -> str:

@@ -1,0 +1,100 @@
+"""Velocity correlations, Green-Kubo integrals and densities of states with exact answers."""
+
+import numpy as np
+import pytest
+from ase import Atoms, units
+from synthetic_trajectories import langevin_gas
+
+from dp_sim.recipes import analyse
+from dp_sim.units import KB_EV_PER_K
+
+TAU_PS, FRAME_PS, TEMPERATURE_K = 0.2, 0.01, 300.0
+EXACT = 10 * KB_EV_PER_K * TEMPERATURE_K / 39.948 * (1000 * units.fs) ** 2 * TAU_PS  # 10^-9 m^2/s: kT tau / m
+
+
+def moving(positions, velocities, symbols, edge):
+    frames = []
+    for place, velocity in zip(positions, velocities, strict=True):
+        frame = Atoms(symbols, positions=place, cell=np.eye(3) * edge, pbc=True)
+        frame.set_velocities(velocity / (1000 * units.fs))
+        frame.wrap()
+        frames.append(frame)
+    return frames
+
+
+@pytest.fixture(scope="module")
+def gas():
+    positions, velocities = langevin_gas(
+        np.random.default_rng(1), 5000, 30, temperature_K=TEMPERATURE_K, tau_ps=TAU_PS, frame_ps=FRAME_PS
+    )
+    frames = moving(positions, velocities, "Ar30", 40.0)
+    return analyse(
+        frames, frame_fs=1000 * FRAME_PS, thermostat="none", carriers="atoms", only=["diffusion", "velocities"],
+        dos_resolution_cm1=20.0, progress=False,
+    )  # fmt: skip
+
+
+def test_green_kubo_and_einstein_agree_with_the_exact_diffusion(gas):
+    """D = kT tau / m, of 30 atoms without the drift of the whole: 29/30 of it."""
+    exact = EXACT * 29 / 30
+    einstein, kubo = gas.diffusion("Ar"), gas.velocity_correlations[0].green_kubo.value
+    assert abs(einstein.value - exact) < 3 * einstein.error
+    assert abs(kubo.value - exact) < 3 * kubo.error
+    assert kubo.error < 0.1 * exact
+    assert abs(einstein.value - kubo.value) < 3 * np.hypot(einstein.error, kubo.error)
+
+
+def test_the_correlation_decays_as_the_process_does(gas):
+    (found,) = gas.velocity_correlations
+    early = found.time_ps < 2 * TAU_PS
+    assert found.correlation[early] == pytest.approx(np.exp(-found.time_ps[early] / TAU_PS), abs=0.06)
+    assert TAU_PS < found.green_kubo.cut_ps < 10 * TAU_PS
+
+
+def test_the_density_of_states_of_a_bath_is_a_lorentzian_of_3n_minus_3_modes(gas):
+    density = gas.density_of_states
+    assert density.degrees_of_freedom == 87
+    width = density.frequency_cm1[1]
+    assert density.total.sum() * width == pytest.approx(87)
+    omega_tau = 2 * np.pi * density.frequency_cm1 / 33.35640952 * TAU_PS
+    shape = 1 / (1 + omega_tau**2)
+    low = (omega_tau > 0.5) & (omega_tau < 6)
+    ratio = density.total[low] / shape[low]
+    assert ratio / ratio.mean() == pytest.approx(1, abs=0.25)
+
+
+def oscillators(frame_ps, frequency_cm1=1500.0, n_frames=1500):
+    """Eight atoms that swing about fixed places, each along x, y and z with phases of its own."""
+    rng = np.random.default_rng(2)
+    omega = 2 * np.pi * frequency_cm1 / 33.35640952
+    phase = rng.random((8, 3)) * 2 * np.pi
+    grid = np.stack(np.meshgrid(*[np.arange(2)] * 3), axis=-1).reshape(-1, 3) * 5.0 + 1
+    angle = omega * frame_ps * np.arange(n_frames)[:, None, None] + phase
+    return moving(grid + 0.1 * np.cos(angle), -0.1 * omega * np.sin(angle), "CO7", 10.0)
+
+
+def test_an_oscillator_is_a_line_at_its_frequency():
+    density = analyse(oscillators(0.002), frame_fs=2.0, only=["velocities"], progress=False).density_of_states
+    assert density.frequency_cm1[np.argmax(density.total)] == pytest.approx(1500, abs=density.resolution_cm1)
+    near = np.abs(density.frequency_cm1 - 1500) < 2 * density.resolution_cm1
+    assert density.total[near].sum() * density.frequency_cm1[1] == pytest.approx(21, abs=0.05)
+    parts = {name: part.sum() for name, part in density.per_element.items()}
+    assert parts["O"] / parts["C"] == pytest.approx(7 * 15.999 / 12.011, rel=0.1)
+
+
+def test_frames_too_far_apart_for_the_vibrations_are_refused():
+    """At 12 fs a vibration of 1500 1/cm (22 fs) swings more than half a turn from frame to frame."""
+    result = analyse(oscillators(0.012), frame_fs=12.0, only=["velocities"], progress=False)
+    assert result.density_of_states is None
+    assert "12 fs" in result.velocity_cause
+    wrong_time = analyse(oscillators(0.002), frame_fs=1.0, only=["velocities"], progress=False)
+    assert "velocities are not theirs" in wrong_time.velocity_cause
+
+
+def test_frames_without_velocities_are_told_which_run_to_make():
+    frames = oscillators(0.002, n_frames=30)
+    for frame in frames:
+        frame.arrays.pop("momenta")
+    result = analyse(frames, frame_fs=2.0, only=["velocities"], progress=False)
+    assert result.density_of_states is None
+    assert any("run with velocities" in note for note in result.provenance["notes"])
