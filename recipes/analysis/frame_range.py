@@ -81,7 +81,7 @@ class FrameRange:
         spacing = None if source.frame_ps is None else source.frame_ps * settings.stride
         stride = math.ceil(n_used / settings.structure_frames)
         if settings.wants("structure") and stride > 1:
-            notes.append(f"the structure is computed from every {stride}th of the frames")
+            notes.append(f"the structure is computed from one frame in {stride}")
         return cls(source.frames, source.name, first, last, settings.stride, spacing, stride, tuple(notes))
 
     @property
