@@ -53,6 +53,8 @@ class Recorded:
     failed: str = ""
     #: What was recorded in the stages before, by their descriptions.
     stages: dict[str, list[Row]] = field(default_factory=dict)
+    #: Whether the rows are the equilibrated parts of replicas, one after the other.
+    pooled: bool = False
 
 
 def simulate(

@@ -101,6 +101,7 @@ def run_npt(
     thermostat: str = "langevin",
     friction_per_ps: float | None = None,
     thermostat_time_fs: float | None = None,
+    replicas: int = 1,
     hydrogen_mass_amu: float | None = None,
     sample_every: int = 10,
     frame_every: int = 100,

@@ -71,6 +71,7 @@ def run_nvt(
     thermostat: str = "langevin",
     friction_per_ps: float | None = None,
     thermostat_time_fs: float | None = None,
+    replicas: int = 1,
     hydrogen_mass_amu: float | None = None,
     sample_every: int = 10,
     frame_every: int = 100,

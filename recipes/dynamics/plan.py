@@ -21,11 +21,14 @@ from dp_sim.recipes.dynamics.fastest_vibration import timestep_remark
 from dp_sim.recipes.dynamics.frame_formats.writing import write_forms
 from dp_sim.recipes.dynamics.hydrogen_mass import with_hydrogen_mass
 from dp_sim.recipes.dynamics.loop import Recorded, simulate
+from dp_sim.recipes.dynamics.replicas.pooling import COMPARED, agreement, equilibrated_parts, pooled
+from dp_sim.recipes.dynamics.replicas.processes import run_replicas
 from dp_sim.recipes.dynamics.run_files import TRAJECTORY
 from dp_sim.recipes.dynamics.settings import DynamicsSettings, NPTSettings, NVESettings, ThermostatSettings
 from dp_sim.recipes.dynamics.stages.preparation import keep_stages, prepare
 from dp_sim.recipes.dynamics.stages.stage_file import Stage, read_stages
 from dp_sim.recipes.dynamics.start_remarks import gas_remark, motion_remark, short_cell_remark
+from dp_sim.recipes.inputs.calculator_pool import recipe_of
 from dp_sim.recipes.inputs.calculators import as_calculator, loaded_model
 from dp_sim.recipes.inputs.charges import accept_state
 from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
@@ -131,6 +134,9 @@ def run_dynamics(
         What its recipe was called with: `atoms`, `calc`, the settings, and `out`, `overwrite`, `resume`, `progress`.
     """
     plan = make_plan(ensemble.taken_from(arguments), arguments["atoms"], arguments["calc"])
+    replicas = plan.settings.replicas if isinstance(plan.settings, ThermostatSettings) else 1
+    # Before anything is evaluated: used once, some calculators cannot be copied any more.
+    made_by = recipe_of(plan.calculator) if replicas > 1 else None
     with RunDirectory.of(
         plan.settings,
         arguments["out"],
@@ -143,11 +149,24 @@ def run_dynamics(
         _check_timestep(plan, run)
         for words in _remarks(plan):
             run.note(words)
+        if made_by is not None:
+            results = run_replicas(plan.settings, made_by, arguments, run, replicas)
+            return run.finish(_pool(results, plan, analyse))
         recorded = _simulate(plan, run, progress=arguments["progress"])
         frames = run.path(TRAJECTORY)
         if frames is not None and frames.is_file() and frames.stat().st_size:
             _write_trajectories(run, plan, frames)
         return run.finish(analyse(recorded, plan))
+
+
+def _pool(results: Sequence[Any], plan: Plan, analyse: Callable[[Recorded, Plan], AnyResult]) -> AnyResult:
+    """Make one result of those of replicas; where they disagree it has not converged."""
+    result = analyse(pooled(results, plan.settings.sample_every), plan)
+    parts = equilibrated_parts(results)
+    compared = tuple(one for name in COMPARED if (one := agreement(name, parts)) is not None)
+    cause = next((one.disagrees for one in compared if one.disagrees), "") or result.cause
+    changes: dict[str, Any] = {"replicas": compared, "replica_count": len(results)}
+    return replace(result, cause=cause, converged=not cause, **changes)
 
 
 def _simulate(plan: Plan, run: RunDirectory, *, progress: bool) -> Recorded:

@@ -51,7 +51,9 @@ class Production:
         self._conditions = plan.conditions
         self.steps_per_sample = plan.settings.sample_every
         self.start = (
-            0 if self.unusable else estimators.equilibration(*(column(recorded.rows, name) for name in watched))
+            0
+            if self.unusable or recorded.pooled
+            else estimators.equilibration(*(column(recorded.rows, name) for name in watched))
         )
         self._rows = recorded.rows[self.start :]
         self.unusable = self.unusable or self._not_equilibrated(watched)
@@ -59,6 +61,8 @@ class Production:
 
     def _not_equilibrated(self, watched: Mapping[str, str]) -> str:
         """Say why no part of the run counts as equilibrium; empty if one does."""
+        if self._recorded.pooled:  # each was judged by itself
+            return ""
         advice = "run at least as many steps again"
         steps, cut = self._recorded.rows[-1].step, self.start * self.steps_per_sample
         if self.start > estimators.LATEST_START * len(self._recorded.rows):
@@ -132,6 +136,7 @@ class Production:
             "atoms": self._recorded.atoms,
             "rows": self._recorded.rows,
             "stages": self._recorded.stages,
+            "unusable": self.unusable,
             "production_start": self.start,
             "engine": plan.settings.engine,
             "timestep_fs": plan.conditions.timestep_fs,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from dp_sim.files import write_text
+from dp_sim.recipes.dynamics.replicas.pooling import Agreement
 from dp_sim.recipes.dynamics.run_files import TABLE, Row, column, table_text
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import write_frames
@@ -50,6 +51,13 @@ class DynamicsResult(Result):
         Averages over the production part, K and eV.
     stages
         What was recorded in the stages before: description -> its table. None of it enters the estimates.
+    unusable
+        Why no number of the run can be given (unstable, not equilibrated), as a sentence; else empty.
+    replicas
+        Of a run with replicas: how far they agree, for each quantity compared. `rows` are then their equilibrated
+        parts, one after the other, and `atoms` is the last structure of the first.
+    replica_count
+        How many there are.
     """
 
     atoms: Atoms = field(repr=False)
@@ -61,6 +69,9 @@ class DynamicsResult(Result):
     temperature_K: Estimate
     potential_energy_eV: Estimate
     stages: dict[str, list[Row]] = field(default_factory=dict, repr=False)
+    unusable: str = ""
+    replicas: tuple[Agreement, ...] = ()
+    replica_count: int = 1
 
     def series(self, name: str) -> NDArray[np.float64]:
         """Return one column of the table, all samples: `step`, `time_ps`, `temperature_K`, `volume_A3`, ..."""
@@ -73,12 +84,28 @@ class DynamicsResult(Result):
             "temperature": self.temperature_K,
             "potential_energy": self.potential_energy_eV,
             **({"stages_before": Quantity("; ".join(self.stages))} if self.stages else {}),
+            **self._replica_quantities(),
             "steps": Quantity(self.rows[-1].step if self.rows else 0),
             "timestep": Quantity(self.timestep_fs, "fs"),
             "equilibration": Quantity(start_ps, "ps", "" if self.rows else "no valid sample"),
             "degrees_of_freedom": Quantity(self.degrees_of_freedom),
             "engine": Quantity(self.engine),
         }
+
+    def _replica_quantities(self) -> dict[str, Quantity | Estimate]:
+        if self.replica_count == 1:
+            return {}
+        numbers: dict[str, Quantity | Estimate] = {"replicas": Quantity(self.replica_count)}
+        for one in self.replicas:
+            name = one.what.replace(" ", "_")
+            unit = {"density": "g/cm^3"}.get(one.what, "eV")
+            numbers |= {
+                f"{name}_of_each": Quantity(one.means, unit),
+                f"{name}_error_between_replicas": Quantity(one.between_error, unit),
+                f"{name}_error_within_replicas": Quantity(one.within_error, unit),
+                f"{name}_agreement_p": Quantity(one.probability),
+            }
+        return numbers
 
     @override
     def write_data(self, path: Callable[[str], Path]) -> None:

@@ -128,6 +128,13 @@ class ThermostatSettings(RecipeSettings):
         flags=("--thermostat-time",),
         gt=0,
     )
+    replicas: int = setting(
+        1,
+        "Runs with other seeds, side by side, pooled into one result",
+        ge=1,
+        detail="Replica k has the seed plus k - 1, a process with one thread and a directory of its own. Equilibrated "
+        "parts are pooled; the scatter between replicas tests the errors within them.",
+    )
     hydrogen_mass_amu: float | None = setting(
         None,
         "Mass of hydrogens; taken from their heavy atoms, 4 allows 2 fs",

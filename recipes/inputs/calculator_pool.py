@@ -46,7 +46,7 @@ class CalculatorPool:
     """
 
     def __init__(self, calculator: Any, processes: int) -> None:
-        self._recipe, self._processes = _recipe_of(calculator), processes
+        self._recipe, self._processes = recipe_of(calculator), processes
         self._free: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
         self._all: list[subprocess.Popen[bytes]] = []
 
@@ -122,7 +122,7 @@ def bare(atoms: Atoms) -> Atoms:
     return copy
 
 
-def _recipe_of(calculator: Any) -> tuple[str, Any]:
+def recipe_of(calculator: Any) -> tuple[str, Any]:
     """Say how to make a calculator like this one: ("spec", (SPEC, arguments)) or ("pickle", bytes)."""
     arguments = given_arguments(calculator)
     if arguments is not None:

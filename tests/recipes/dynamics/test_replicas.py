@@ -1,0 +1,126 @@
+"""Replicas: other seeds side by side, pooled estimates, and a test of the errors within by the scatter between."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.morse import MorsePotential
+from ase.io import read
+from refusals import refused
+from synthetic_series import autoregressive
+
+from dp_sim.recipes import run_nvt
+from dp_sim.recipes.dynamics.replicas.pooling import COMPARED, agreement, pooled
+from dp_sim.recipes.dynamics.run_files import Row
+
+
+def rows_of(values):
+    return [
+        Row(10 * n, 0.01 * n, 300.0, float(one), 1.0, float(one) + 1, None, None, None) for n, one in enumerate(values)
+    ]
+
+
+@pytest.fixture
+def ethanol(request):
+    folder = request.config.rootpath / "example_systems" / "ethanol"
+    return folder / "ethanol.extxyz", folder / "ethanol.pt"
+
+
+def test_each_replica_is_the_run_with_its_seed(tmp_path, ethanol):
+    """In processes of their own; each directory is what the run alone leaves, and the pool holds all of them."""
+    atoms, model = read(ethanol[0]), ethanol[1]
+    settings = {"temperature_K": 300, "steps": 120, "sample_every": 10, "frame_every": 60, "progress": False}
+    result = run_nvt(atoms, model, replicas=2, seed=5, out=tmp_path / "run", **settings)
+    parts = []
+    for number, seed in ((1, 5), (2, 6)):
+        alone = run_nvt(atoms, model, seed=seed, out=tmp_path / str(seed), **settings)
+        table = (tmp_path / "run" / f"replica-{number}" / "thermo.csv").read_bytes()
+        assert table == (tmp_path / str(seed) / "thermo.csv").read_bytes()
+        parts += alone.rows[alone.production_start :]
+    assert [row.potential_eV for row in result.rows] == [row.potential_eV for row in parts]
+    assert [row.step for row in result.rows] == list(range(0, 10 * len(parts), 10))
+    assert result.replica_count == 2
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["values"]["replicas"]["value"] == 2
+
+
+def test_a_resumed_pool_is_the_uninterrupted_one(tmp_path, ethanol):
+    """SIGTERM in the midst of it: the replicas save, and `resume` ends as the run that was not cut."""
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import sys\nfrom ase.io import read\nfrom dp_sim.recipes import run_nvt\n"
+        "run_nvt(read(sys.argv[1]), sys.argv[2], temperature_K=300, steps=300, replicas=2, "
+        "out=sys.argv[3], resume='resume' in sys.argv, progress=False)\n"
+    )
+    command = [sys.executable, script, *ethanol]
+    subprocess.run([*command, tmp_path / "whole"], check=True)
+    process = subprocess.Popen([*command, tmp_path / "cut"], stderr=subprocess.DEVNULL)
+    table = tmp_path / "cut" / "replica-1" / "thermo.csv"
+    while not (table.exists() and len(table.read_text().splitlines()) > 5):
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGTERM)
+    process.wait()
+    assert not (tmp_path / "cut" / "result.json").exists()
+    assert len(table.read_text().splitlines()) < 32
+    subprocess.run([*command, tmp_path / "cut", "resume"], check=True)
+    for name in ("thermo.csv", "replica-1/thermo.csv", "replica-2/trajectory.extxyz"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert "continued from step" in (tmp_path / "cut" / "replica-1" / "log.txt").read_text()
+
+
+def test_the_f_test_has_its_level():
+    """Replicas of one process: p is uniform; 1 in 20 below 0.05 and 1 in 5 below 0.2, of 400 pools of four."""
+    rng = np.random.default_rng(7)
+    found = []
+    for _ in range(400):
+        parts = [rows_of(autoregressive(rng, 400, 5.0)) for _ in range(4)]
+        found.append(agreement("potential_eV", parts).probability)
+    for level in (0.05, 0.2, 0.5):
+        assert np.mean(np.array(found) < level) == pytest.approx(level, abs=3.5 * (level * (1 - level) / 400) ** 0.5)
+
+
+def test_replicas_in_two_wells_disagree():
+    rng = np.random.default_rng(1)
+    parts = [rows_of(autoregressive(rng, 400, 5.0) + shift) for shift in (0, 0, 3, 3)]
+    found = agreement("potential_eV", parts)
+    assert "disagree" in found.disagrees
+    assert "potential energy" in found.disagrees
+    assert found.between_error > 3 * found.within_error
+    assert agreement("density_g_cm3", parts) is None
+    assert set(COMPARED) == {"potential_eV", "density_g_cm3"}
+
+
+def test_a_pooled_variance_is_not_the_mean_of_small_ones(tmp_path):
+    """Four short series of a process with variance 1: about the common mean the pool gives 1, their own means 0.9."""
+    rng = np.random.default_rng(3)
+    pools, means = [], []
+    for _ in range(200):
+        series = [autoregressive(rng, 60, 6.0) for _ in range(4)]
+        results = [
+            type("R", (), {"rows": rows_of(one), "production_start": 0, "unusable": "", "atoms": None, "stages": {},
+                           "degrees_of_freedom": 3, "timestep_fs": 1.0})
+            for one in series
+        ]  # fmt: skip
+        recorded = pooled(results, 10)
+        values = np.array([row.potential_eV for row in recorded.rows])
+        pools.append(values.var())
+        means.append(np.mean([one.var() for one in series]))
+    assert np.mean(means) < 0.9
+    assert np.mean(pools) > 0.93
+    assert [row.step for row in recorded.rows[:3]] == [0, 10, 20]
+
+
+def test_a_calculator_that_cannot_be_made_anew_is_refused(tmp_path):
+    calculator = MorsePotential()
+    calculator.hook = lambda: None
+    with refused("calculator-not-copied", "MorsePotential"):
+        run_nvt(bulk("Cu", cubic=True), calculator, temperature_K=300, steps=10, replicas=2, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
