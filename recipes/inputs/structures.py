@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.data import covalent_radii
 from ase.geometry import complete_cell
 from ase.neighborlist import primitive_neighbor_list
 
@@ -20,6 +21,8 @@ from dp_sim.structures.stated import check_occupancy
 
 #: Cutoff of an ordinary potential (Angstrom), with which neighbours are counted where no model is known yet.
 ORDINARY_CUTOFF = 6.0
+#: Atoms nearer than this times the sum of their covalent radii are in no matter: at 1 TPa it is 0.5.
+TOO_NEAR = 0.2
 #: What calculators raise for elements that they do not know, beside what `is_failure` tells.
 _UNKNOWN_STRUCTURE = (NotImplementedError, KeyError, ValueError, TypeError)
 
@@ -47,10 +50,30 @@ def check_structure(atoms: Any, name: str = "the structure") -> Atoms:
     reach = structure.COINCIDENT_ANGSTROM
     center, neighbor, distances = primitive_neighbor_list("ijd", atoms.pbc, cell, atoms.positions, reach)
     structure.check_distances(distances, center, neighbor, name)
+    _refuse_nanometres(atoms, cell, name)
     copy = atoms.copy()
     restore_constraints(copy)
     _check_constraints(copy, name)
     return copy
+
+
+def _refuse_nanometres(atoms: Atoms, cell: Any, name: str) -> None:
+    """Refuse a structure all of whose atoms have neighbours far inside a bond: in nm, bonds are a tenth as long.
+
+    Two atoms alone may be anywhere on a dimer's curve.
+    """
+    if len(atoms) < 3:
+        return
+    bonds = covalent_radii[atoms.numbers]
+    pairs = primitive_neighbor_list("ijd", atoms.pbc, cell, atoms.positions, 2 * TOO_NEAR * float(bonds.max()))
+    center, neighbor, distances = pairs
+    near = distances < TOO_NEAR * (bonds[center] + bonds[neighbor])
+    if len(np.unique(center[near])) == len(atoms):
+        raise InputError(
+            "units-unsupported",
+            f"{name}: every atom has a neighbour within {TOO_NEAR:g} of the length of a bond (the nearest two are "
+            f"{distances.min():.3g} Angstrom apart), as if positions were in nm; write them in Angstrom",
+        )
 
 
 def _check_constraints(atoms: Atoms, name: str) -> None:

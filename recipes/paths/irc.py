@@ -17,7 +17,7 @@ from typing_extensions import override
 from dp_sim.config.recipe import documented
 from dp_sim.errors import InputError
 from dp_sim.files import write_text
-from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
+from dp_sim.recipes.inputs.failed_evaluations import ADVICE, MOST_HALVINGS, failure_words, is_failure
 from dp_sim.recipes.inputs.forces import largest_force, mobile_atoms
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.paths.barriers import BarrierResult
@@ -218,11 +218,7 @@ def _both_sides(
     sides, causes = [], []
     with progress_bar("irc", total=2 * steps, show=progress) as advance:
         for name in SIDES:
-            points, failure = walk.side(name, step, advance)
-            if failure:
-                run.log(f"the {name} side: {failure}; again with half the step")
-                points, failure = walk.side(name, step / 2, advance)
-                failure = failure and f"{failure}, with half the step too; check its settings"
+            points, failure = _side_with_shorter_steps(walk, name, step, run, advance)
             if failure:
                 causes.append(f"the {name} side ended early: {failure}")
             elif walk.cause:
@@ -231,6 +227,22 @@ def _both_sides(
             run.log(f"{name} side: {len(points) - 1} steps, largest force {force:.4f} eV/Angstrom")
             sides.append(points[1:])  # the first point is the saddle point
     return sides, causes
+
+
+def _side_with_shorter_steps(
+    walk: _Walk, name: str, step: float, run: RunDirectory, advance: Advance
+) -> tuple[list[Atoms], str]:
+    """Follow a side; where the calculator fails on it, again from the saddle point with half the step, a few times.
+
+    Returns what `_Walk.side` returns, of the last attempt.
+    """
+    points, failure = walk.side(name, step, advance)
+    for halvings in range(1, MOST_HALVINGS + 1):
+        if not failure:
+            return points, ""
+        run.log(f"the {name} side: {failure}; again with steps of {step / 2**halvings:.3g} {ARC_UNIT}")
+        points, failure = walk.side(name, step / 2**halvings, advance)
+    return points, failure and f"{failure}, in {MOST_HALVINGS} walks with shorter steps too; {ADVICE}"
 
 
 class _Walk:

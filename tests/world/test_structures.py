@@ -13,6 +13,7 @@ from ase.build import bulk, molecule
 from ase.io import read, write
 from refusals import refused
 
+from dp_sim.recipes.inputs.structures import check_structure
 from dp_sim.structures.reading.read import read_file
 from dp_sim.structures.stated import check_occupancy, notes_of, refuse_state, stated_charge, stated_multiplicity
 
@@ -25,6 +26,7 @@ ATOM    417  CA AILE A  25       3.033  14.786   1.800  0.20  2.71           C
 ATOM    418  CA BILE A  25       3.033  14.786   1.800  0.80  2.71           C
 END
 """
+ANGLES = ("alpha", "beta", "gamma")
 #: The cell of 2KOC, solved by NMR (mdtraj/mdtraj #970); with an element column and a formal charge.
 PLACEHOLDER = """\
 CRYST1    1.000    1.000    1.000  90.00  90.00  90.00 P 1           1
@@ -351,3 +353,31 @@ def test_a_cell_of_zeros_is_called_what_it_is(tmp_path):
     )
     (note,) = [note for note in notes_of(one(tmp_path, "zero.pdb", content)) if "CRYST1" in note]
     assert "0 x 0 x 0" in note
+
+
+def test_what_a_reader_of_ase_stumbles_over_is_said_in_words(tmp_path: Path) -> None:
+    """Seen: an XYZ file saved by Notepad, a CIF with a hydrogen that was not located."""
+    water = "3\n\nO 0 0 0\nH 0.96 0 0\nH -0.24 0.93 0\n"
+    (tmp_path / "notepad.xyz").write_text(water, encoding="utf-8-sig")
+    with refused("byte-order-mark", "notepad.xyz"):
+        read_file(tmp_path / "notepad.xyz", "-1")
+    lengths = "".join(
+        f"_cell_length_{axis} 4\n_cell_angle_{angle} 90\n" for axis, angle in zip("abc", ANGLES, strict=True)
+    )
+    fields = "".join(f"_atom_site_{name}\n" for name in ("label", "type_symbol", "fract_x", "fract_y", "fract_z"))
+    (tmp_path / "hydride.cif").write_text(f"data_x\n{lengths}loop_\n{fields}Pd1 Pd 0 0 0\nH1 H ? ? ?\n")
+    with refused("coordinate-missing", "hydride.cif"):
+        read_file(tmp_path / "hydride.cif", "-1")
+
+
+@pytest.mark.parametrize("pbc", [False, True])
+def test_positions_in_nm_are_refused(pbc: bool) -> None:
+    water = molecule("H2O", vacuum=5.0, pbc=pbc)
+    assert len(check_structure(water)) == 3
+    water.positions *= 0.1
+    with refused("units-unsupported", "nm"):
+        check_structure(water)
+
+
+def test_a_dimer_may_be_as_short_as_a_scan_wants() -> None:
+    check_structure(Atoms("Ar2", [[0, 0, 0], [0, 0, 0.2]]))

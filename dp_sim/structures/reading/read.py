@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -127,6 +128,18 @@ def _in_words(error: Exception, file: Path) -> InputError:
     """Make an error from an exception of ASE's reader, as a sentence that says what to do."""
     name = str(error.args[0]) if isinstance(error, KeyError) and error.args else ""
     word = re.fullmatch(r"[A-Za-z]{1,4}\d*|\d+", name)
+    if word is None and file.read_bytes()[:3] == codecs.BOM_UTF8:
+        return InputError(
+            "byte-order-mark",
+            f"{file} begins with a byte-order mark (three bytes that editors of Windows put there and hide), which is "
+            f"no part of its format; save it as UTF-8 without one",
+        )
+    if word is None and isinstance(error, TypeError) and file.suffix.lower() in (".cif", ".mcif"):
+        return InputError(
+            "coordinate-missing",
+            f"{file} has an atom without a position ('?' or '.' stands in place of a number); complete it, or take the "
+            f"atom out",
+        )
     if word is None:
         said = f"{type(error).__name__}: {first_line(error)}"
         return InputError("file-unreadable", f"the structure file {file} cannot be read ({said})")

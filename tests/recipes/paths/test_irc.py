@@ -165,6 +165,13 @@ def test_a_failed_evaluation_halves_the_step_of_that_side():
     assert len(irc.images) > len(usual.images)
 
 
+def test_the_step_is_halved_more_than_once():
+    saddle = at(*stationary(SADDLES["AC"]))
+    thrice = Failing(Surface(mueller_brown), lambda number, atoms: number in (30, 34, 38))
+    irc = follow_irc(saddle, thrice, step=0.06)
+    assert irc.converged, irc.cause
+
+
 def test_a_side_that_goes_on_failing_ends_with_its_last_point(tmp_path):
     """Below y = 0.55, on the side of minimum C, nothing can be evaluated."""
     saddle = at(*stationary(SADDLES["AC"]))
