@@ -102,7 +102,6 @@ def _ask(message: bytes, running: list[subprocess.Popen[bytes]]) -> Any:
         last = said.decode(errors="replace").strip().rpartition("\n")[2]
         raise DPSimError("replica-ended", f"the process of a replica ended with status {process.returncode}: {last}")
     result = pickle.loads(answer)
-    if isinstance(result, tuple):
-        code, sentence = result
-        raise DPSimError(code, sentence)
+    if isinstance(result, DPSimError):
+        raise result
     return result

@@ -22,7 +22,7 @@ def main() -> None:
     try:
         result = getattr(import_module(module), name)(atoms, calculator, **keywords)
     except DPSimError as error:
-        pickle.dump((error.code, str(error)), answer)
+        pickle.dump(error, answer)
     else:
         pickle.dump(result, answer)
     answer.flush()

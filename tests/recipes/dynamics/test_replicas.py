@@ -124,3 +124,12 @@ def test_a_calculator_that_cannot_be_made_anew_is_refused(tmp_path):
     with refused("calculator-not-copied", "MorsePotential"):
         run_nvt(bulk("Cu", cubic=True), calculator, temperature_K=300, steps=10, replicas=2, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_the_refusal_of_a_replica_is_that_of_the_run(tmp_path, ethanol):
+    """Something else lies where its directory goes on: the error comes from the process, with its code."""
+    settings = {"temperature_K": 300, "steps": 20, "replicas": 2, "out": tmp_path / "run", "progress": False}
+    run_nvt(read(ethanol[0]), ethanol[1], **settings)
+    (tmp_path / "run" / "replica-2" / "checkpoint.npz").write_bytes(b"damage")
+    with refused("file-damaged", "replica-2", "checkpoint.npz"):
+        run_nvt(read(ethanol[0]), ethanol[1], **settings, resume=True)
