@@ -33,7 +33,14 @@ FLAGS = {
                   "--temperature-min", "--temperature-max", "--temperature-step", "--pressure",
                   "--symmetry-number", "--spin-multiplicity", "--width"],
 }  # fmt: skip
-FLAGS[NVTSettings] = [*FLAGS[NVESettings], "--thermostat", "--friction", "--thermostat-time", "--hydrogen-mass", "--replicas"]
+FLAGS[NVTSettings] = [
+    *FLAGS[NVESettings],
+    "--thermostat",
+    "--friction",
+    "--thermostat-time",
+    "--hydrogen-mass",
+    "--replicas",
+]
 FLAGS[NPTSettings] = [*FLAGS[NVTSettings], "--pressure", "-p", "--cell-change"]
 SHARED = (
     "-m", "--model", "--calculator", "--calculator-arg", "--device", "--dtype", "-o", "--out", "--config", "--seed",

@@ -4,6 +4,7 @@ The lines come from the files that people reported (the number of the report sta
 OpenMM, MDTraj and ASE.
 """
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from ase.build import bulk, molecule
 from ase.io import read, write
 from refusals import refused
 
+from dp_sim.datasets.reading import read_frames
+from dp_sim.datasets.remarks import Remarks
 from dp_sim.recipes.inputs.structures import check_structure
 from dp_sim.structures.reading.read import read_file
 from dp_sim.structures.stated import check_occupancy, notes_of, refuse_state, stated_charge, stated_multiplicity
@@ -301,8 +304,6 @@ def test_types_of_lammps_are_no_elements(tmp_path):
 
 def test_a_structure_read_by_ase_alone_is_refused_all_the_same(tmp_path):
     """In Python people read files with ase.io.read; a recipe sees no file."""
-    from dp_sim.recipes.inputs.structures import check_structure
-
     (tmp_path / "cu_au.cif").write_text(CU_AU)
     (tmp_path / "1cbn.pdb").write_text(ALTERNATES)
     (tmp_path / "nmr.pdb").write_text(PLACEHOLDER)
@@ -381,3 +382,20 @@ def test_positions_in_nm_are_refused(pbc: bool) -> None:
 
 def test_a_dimer_may_be_as_short_as_a_scan_wants() -> None:
     check_structure(Atoms("Ar2", [[0, 0, 0], [0, 0, 0.2]]))
+
+
+def test_data_and_structures_have_the_same_readers(tmp_path: Path) -> None:
+    """`info` read PDB files as ASE does: CL as carbon, the placeholder of a cell as a cell."""
+    (tmp_path / "nmr.pdb").write_text(PLACEHOLDER)
+    remarks = Remarks()
+    (frame,) = read_frames(tmp_path / "nmr.pdb", labelled=False, remarks=remarks)
+    assert not frame.pbc.any()
+    assert frame.numbers.tolist() == [7, 1, 1, 1, 1]
+    assert any("placeholder" in sentence for sentence in remarks.decisions)
+
+
+def test_a_compressed_pdb_file_is_not_left_to_another_reader(tmp_path: Path) -> None:
+    (tmp_path / "nmr.pdb.gz").write_bytes(gzip.compress(PLACEHOLDER.encode()))
+    for read_it in (lambda file: read_file(file, "-1"), lambda file: read_frames(file, labelled=False)):
+        with refused("structure-compressed", "nmr.pdb.gz"):
+            read_it(tmp_path / "nmr.pdb.gz")

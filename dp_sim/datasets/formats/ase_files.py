@@ -13,6 +13,8 @@ from dp_sim.datasets.frames import Frame
 from dp_sim.datasets.label_reading.of_atoms import frame_from_atoms, unconverged
 from dp_sim.datasets.remarks import Remarks
 from dp_sim.errors import InputError
+from dp_sim.structures.reading.read import own_reader, read_file
+from dp_sim.structures.stated import notes_of
 
 
 def split_source(source: str) -> tuple[str, str]:
@@ -68,6 +70,8 @@ def _images(path: str, index: str, source: str, remarks: Remarks) -> Iterator[An
             if atoms is None:
                 break
             count += 1
+            for note in notes_of(atoms):
+                remarks.decide(note)
             yield atoms
     except InputError:
         raise
@@ -85,7 +89,7 @@ def _opened(path: str, index: str) -> Any:
     """Open a file with ase.io.iread, which yields one structure at a time.
 
     A compressed extended XYZ is decompressed here: ASE seeks in the file, and each step back would start from the
-    beginning of the archive.
+    beginning of the archive. Formats with a reader of our own (PDB, GRO) go through it.
     """
     import io
 
@@ -95,6 +99,8 @@ def _opened(path: str, index: str) -> Any:
     if path.endswith((".xyz.gz", ".extxyz.gz", ".xyz.bz2", ".extxyz.bz2", ".xyz.xz", ".extxyz.xz")):
         with open_with_compression(path, "rt") as file:
             return ase.io.iread(io.StringIO(file.read()), index=index, format="extxyz")
+    if own_reader(Path(path)):
+        return read_file(Path(path), index)
     return ase.io.iread(path, index=index, format=vasp.ase_format(Path(path)), do_not_split_by_at_sign=True)
 
 

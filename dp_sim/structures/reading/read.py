@@ -50,11 +50,27 @@ def read_file(file: Path, index: str) -> list[Atoms]:
         `file-unreadable`: with the reader's own message; `index-out-of-range`; `format-unknown`; `symbol-unknown`; or
         something in the file is not supported (see the readers).
     """
-    own = OWN_READERS.get(file.suffix.lower())
+    own = own_reader(file)
     structures = _chosen(own(file), index, file) if own else _read_with_ase(file, index)
     for atoms in structures:
         restore_constraints(atoms)
     return structures
+
+
+def own_reader(file: Path) -> Callable[[Path], list[Atoms]] | None:
+    """Find our reader of a file by its suffix; None where ASE reads it.
+
+    Raises
+    ------
+    InputError
+        A compressed file of such a format: ASE would take names of atoms for elements.
+    """
+    suffixes = [suffix.lower() for suffix in file.suffixes]
+    if len(suffixes) > 1 and suffixes[-1] in (".gz", ".bz2", ".xz") and suffixes[-2] in OWN_READERS:
+        raise InputError(
+            "structure-compressed", f"{file} is compressed, and {suffixes[-2]} is read plain; unpack it first"
+        )
+    return OWN_READERS.get(suffixes[-1]) if suffixes else None
 
 
 def _chosen(frames: list[Atoms], index: str, file: Path) -> list[Atoms]:
