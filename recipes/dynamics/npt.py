@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,7 +22,7 @@ from dp_sim.recipes.dynamics.result import DynamicsResult
 from dp_sim.recipes.dynamics.settings import NPTSettings
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.quantities import Estimate, Quantity
-from dp_sim.units import EV_PER_A3_IN_BAR
+from dp_sim.units import EV_PER_A3_IN_BAR, KB_EV_PER_K
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,8 +40,16 @@ class NPTResult(DynamicsResult):
         Isothermal, kappa_T = Var(V) / (k_B T <V>), 1/GPa.
     thermal_expansion_per_K
         Of the volume, at constant pressure, 1/K.
+    bulk_modulus_GPa
+        K_T = 1 / kappa_T, GPa.
+    enthalpy_eV
+        <U> + <K> + p <V>, with the barostat's p and the kinetic energy f k_B T / 2 of the thermostat, eV.
     heat_capacity_kB, heat_capacity_kB_per_atom
         C_p, k_B, with all momenta: of the whole system, and divided by the number of atoms.
+    heat_capacity_difference_kB, heat_capacity_at_constant_volume_kB
+        C_p - C_V = T V alpha^2 / kappa_T, and C_V from it, of the whole system, k_B.
+    thermal_pressure_bar_per_K
+        gamma_V = (dp/dT)_V = alpha / kappa_T, bar/K.
     pressure_bar
         Mean of the instantaneous pressure, bar: agrees with the barostat's in equilibrium.
     """
@@ -53,8 +61,13 @@ class NPTResult(DynamicsResult):
     density_g_cm3: Estimate
     compressibility_per_GPa: Estimate
     thermal_expansion_per_K: Estimate
+    bulk_modulus_GPa: Estimate
+    enthalpy_eV: Estimate
     heat_capacity_kB: Estimate
     heat_capacity_kB_per_atom: Estimate
+    heat_capacity_difference_kB: Estimate
+    heat_capacity_at_constant_volume_kB: Estimate
+    thermal_pressure_bar_per_K: Estimate
     pressure_bar: Estimate
 
     @override
@@ -63,9 +76,14 @@ class NPTResult(DynamicsResult):
             "density": self.density_g_cm3,
             "volume": self.volume_A3,
             "compressibility": self.compressibility_per_GPa,
+            "bulk_modulus": self.bulk_modulus_GPa,
             "thermal_expansion": self.thermal_expansion_per_K,
+            "thermal_pressure_coefficient": self.thermal_pressure_bar_per_K,
+            "enthalpy": self.enthalpy_eV,
             "heat_capacity": self.heat_capacity_kB,
             "heat_capacity_per_atom": self.heat_capacity_kB_per_atom,
+            "heat_capacity_Cp_minus_CV": self.heat_capacity_difference_kB,
+            "heat_capacity_CV": self.heat_capacity_at_constant_volume_kB,
             "pressure": self.pressure_bar,
             **self.run_quantities(),
         }
@@ -174,12 +192,35 @@ def analyse(recorded: Recorded, plan: Plan) -> NPTResult:
         "1/K", lambda: estimators.thermal_expansion(volume(), enthalpy(), temperature_K, steps_per_sample=every)
     )
     heat_capacity, per_atom = production.heat_capacities(enthalpy, "the enthalpy")
+    freedom = recorded.degrees_of_freedom
+    kinetic_eV = freedom / 2 * KB_EV_PER_K * temperature_K
+
+    def at_constant_volume(which: int) -> Callable[[], Estimate]:
+        return lambda: estimators.heat_capacity_at_constant_volume(
+            volume(), enthalpy(), temperature_K, degrees_of_freedom=freedom, steps_per_sample=every
+        )[which]
+
     return NPTResult(
         **production.common_fields(plan, {"the density": density, "the compressibility": compressibility}),
         volume_A3=production.mean("volume_A3", "A^3", "volume"),
         density_g_cm3=density,
         compressibility_per_GPa=compressibility,
         thermal_expansion_per_K=expansion,
+        bulk_modulus_GPa=production.estimate(
+            "GPa", lambda: estimators.bulk_modulus(volume(), temperature_K, steps_per_sample=every)
+        ),
+        enthalpy_eV=production.estimate(
+            "eV",
+            lambda: estimators.mean(enthalpy() + kinetic_eV, unit="eV", what="the enthalpy", steps_per_sample=every),
+        ),
+        heat_capacity_difference_kB=production.estimate("k_B", at_constant_volume(0)),
+        heat_capacity_at_constant_volume_kB=production.estimate("k_B", at_constant_volume(1)),
+        thermal_pressure_bar_per_K=production.estimate(
+            "bar/K",
+            lambda: estimators.expansion_over_compressibility(
+                volume(), enthalpy(), temperature_K, steps_per_sample=every
+            ),
+        ),
         heat_capacity_kB=heat_capacity,
         heat_capacity_kB_per_atom=per_atom,
         pressure_bar=production.mean("pressure_bar", "bar", "pressure"),

@@ -11,12 +11,14 @@ from ase import Atoms
 from typing_extensions import override
 
 from dp_sim.config.recipe import documented
+from dp_sim.recipes.dynamics import estimators
 from dp_sim.recipes.dynamics.loop import Recorded
 from dp_sim.recipes.dynamics.plan import Plan, run_dynamics
 from dp_sim.recipes.dynamics.production import Production
 from dp_sim.recipes.dynamics.result import DynamicsResult
 from dp_sim.recipes.dynamics.settings import NVTSettings
 from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.units import EV_PER_A3_IN_BAR
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,6 +34,8 @@ class NVTResult(DynamicsResult):
         C_V, k_B, with all momenta: of the whole system, and divided by the number of atoms.
     pressure_bar
         Mean pressure, bar; withheld unless periodic along three axes with a stress.
+    thermal_pressure_bar_per_K
+        gamma_V = (dp/dT)_V = alpha / kappa_T, bar/K; withheld as the pressure is.
     """
 
     recipe: ClassVar[str] = "nvt"
@@ -40,14 +44,15 @@ class NVTResult(DynamicsResult):
     heat_capacity_kB: Estimate
     heat_capacity_kB_per_atom: Estimate
     pressure_bar: Estimate
+    thermal_pressure_bar_per_K: Estimate
 
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
-        pressure = {"pressure": self.pressure_bar} if self.atoms.pbc.all() else {}
+        bulk = {"pressure": self.pressure_bar, "thermal_pressure_coefficient": self.thermal_pressure_bar_per_K}
         return {
             "heat_capacity": self.heat_capacity_kB,
             "heat_capacity_per_atom": self.heat_capacity_kB_per_atom,
-            **pressure,
+            **(bulk if self.atoms.pbc.all() else {}),
             **self.run_quantities(),
         }
 
@@ -127,4 +132,25 @@ def analyse(recorded: Recorded, plan: Plan) -> NVTResult:
         heat_capacity_kB=heat_capacity,
         heat_capacity_kB_per_atom=per_atom,
         pressure_bar=production.mean("pressure_bar", "bar", "pressure"),
+        thermal_pressure_bar_per_K=_thermal_pressure(production, recorded, plan),
     )
+
+
+def _thermal_pressure(production: Production, recorded: Recorded, plan: Plan) -> Estimate:
+    """Estimate gamma_V, where there is a pressure."""
+    temperature_K = plan.conditions.temperature_K
+    assert temperature_K is not None
+
+    def coefficient() -> Estimate:
+        volume_A3 = float(production.series("volume_A3")[0])
+        kinetic = 2 * production.series("kinetic_eV") / (3 * volume_A3) * EV_PER_A3_IN_BAR
+        return estimators.pressure_coefficient(
+            production.series("potential_eV"),
+            production.series("pressure_bar") - kinetic,
+            volume_A3,
+            temperature_K,
+            degrees_of_freedom=recorded.degrees_of_freedom,
+            steps_per_sample=production.steps_per_sample,
+        )
+
+    return production.estimate_of("pressure_bar", "bar/K", "pressure", coefficient)

@@ -83,11 +83,15 @@ class Production:
 
     def mean(self, name: str, unit: str, what: str) -> Estimate:
         """Estimate the average of one column; withheld where the run does not have it."""
+        return self.estimate_of(name, unit, what, lambda: self._mean(name, unit, what))
+
+    def estimate_of(self, name: str, unit: str, what: str, compute: Callable[[], Estimate]) -> Estimate:
+        """Call `compute`, which needs a column, unless the run does not have it or is unusable."""
         if not self.unusable and any(getattr(row, name) is None for row in self._rows):
             return Estimate.withheld(
                 unit, f"this run has no {what}: it needs a cell periodic along all three axes, and a stress"
             )
-        return self.estimate(unit, lambda: self._mean(name, unit, what))
+        return self.estimate(unit, compute)
 
     def temperature(self) -> Estimate:
         """Estimate the average kinetic temperature, whether it is the thermostat's or not."""

@@ -17,6 +17,12 @@ from dp_sim.recipes.dynamics.estimators.averages import mean, slope
 from dp_sim.recipes.dynamics.estimators.correlation import FEWEST_COSINES, standard_error, statistical_inefficiency
 from dp_sim.recipes.dynamics.estimators.equilibrium import LATEST_START, LEAST_JUDGED, drifts, equilibration
 from dp_sim.recipes.dynamics.estimators.fluctuations import compressibility, heat_capacity, thermal_expansion
+from dp_sim.recipes.dynamics.estimators.responses import (
+    bulk_modulus,
+    expansion_over_compressibility,
+    heat_capacity_at_constant_volume,
+    pressure_coefficient,
+)
 from dp_sim.recipes.dynamics.estimators.verdict import (
     NEEDED_FOR_FLUCTUATION,
     NEEDED_FOR_MEAN,
@@ -30,11 +36,15 @@ __all__ = [
     "NEEDED_FOR_FLUCTUATION",
     "NEEDED_FOR_MEAN",
     "NEEDED_OF_FLUCTUATING",
+    "bulk_modulus",
     "compressibility",
     "drifts",
     "equilibration",
+    "expansion_over_compressibility",
     "heat_capacity",
+    "heat_capacity_at_constant_volume",
     "mean",
+    "pressure_coefficient",
     "slope",
     "standard_error",
     "statistical_inefficiency",

@@ -56,17 +56,18 @@ def heat_capacity(
         "k_B" if divide_by == 1 else "k_B/atom",
         plus(kinetic),
         steps_per_sample,
-        *_needs_of(what, energy_eV, fluctuation),
+        *needs_of(what, energy_eV, fluctuation),
     )
 
 
 def compressibility(volume_A3: Samples, temperature_K: float, *, steps_per_sample: int) -> Estimate:
     """Estimate kappa_T = Var(V) / (k_B T <V>), in 1/GPa (Allen and Tildesley, eq. 2.89)."""
-    kappa = _compressibility(volume_A3, temperature_K)
-    return estimate(kappa, "1/GPa", variance_interval, steps_per_sample, *_needs_of("the volume", volume_A3, kappa))
+    kappa = compressibility_statistic(volume_A3, temperature_K)
+    return estimate(kappa, "1/GPa", variance_interval, steps_per_sample, *needs_of("the volume", volume_A3, kappa))
 
 
-def _compressibility(volume_A3: Samples, temperature_K: float) -> Statistic:
+def compressibility_statistic(volume_A3: Samples, temperature_K: float) -> Statistic:
+    """Compute kappa_T, 1/GPa."""
     per_GPa = 1 / (KB_EV_PER_K * temperature_K * EV_PER_A3_IN_GPA)
     return per_GPa * (variance(volume_A3) / average(volume_A3))
 
@@ -79,7 +80,7 @@ def thermal_expansion(
     H = U + pV without the kinetic energy, which is independent of the volume and adds nothing but noise to the
     covariance.
     """
-    alpha = _thermal_expansion(volume_A3, configurational_enthalpy_eV, temperature_K)
+    alpha = expansion_statistic(volume_A3, configurational_enthalpy_eV, temperature_K)
     return estimate(
         alpha,
         "1/K",
@@ -91,12 +92,14 @@ def thermal_expansion(
     )
 
 
-def _thermal_expansion(volume_A3: Samples, enthalpy_eV: Samples, temperature_K: float) -> Statistic:
+def expansion_statistic(volume_A3: Samples, enthalpy_eV: Samples, temperature_K: float) -> Statistic:
+    """Compute alpha_p, 1/K."""
     per_kT2 = 1 / (KB_EV_PER_K * temperature_K**2)
     return per_kT2 * (covariance(volume_A3, enthalpy_eV) / average(volume_A3))
 
 
-def _needs_of(what: str, series: Samples, fluctuation: Statistic) -> tuple[Requirement, Requirement]:
+def needs_of(what: str, series: Samples, fluctuation: Statistic) -> tuple[Requirement, Requirement]:
+    """Say what a fluctuation of one series needs."""
     return (
         Requirement(what, series, NEEDED_OF_FLUCTUATING),
         Requirement(f"{what}'s fluctuations", fluctuation.influence, NEEDED_FOR_FLUCTUATION),

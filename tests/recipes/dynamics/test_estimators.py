@@ -14,7 +14,7 @@ from synthetic_series import autoregressive, coverage, liquid_energy, vibrating_
 
 from dp_sim.recipes.dynamics import estimators
 from dp_sim.recipes.results.quantities import Estimate
-from dp_sim.units import EV_PER_A3_IN_GPA, KB_EV_PER_K
+from dp_sim.units import EV_PER_A3_IN_BAR, EV_PER_A3_IN_GPA, KB_EV_PER_K
 
 TEMPERATURE_K = 300.0
 KT = KB_EV_PER_K * TEMPERATURE_K
@@ -109,6 +109,51 @@ def test_thermal_expansion_interval_covers():
         series = volume + spread * autoregressive(rng, 2500, 5.0)
         enthalpy = slope * series + 0.1 * autoregressive(rng, 2500, 8.0)
         return estimators.thermal_expansion(series, enthalpy, TEMPERATURE_K, steps_per_sample=1)
+
+    check_coverage(make, truth)
+
+
+def coupled(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Volume 1000 +- 60 A^3 and H = 2e-3 V + noise of 0.1 eV: of Var(H) the volume explains 0.12^2, not 0.1^2."""
+    volume = 1000.0 + 60.0 * autoregressive(rng, size, 5.0)
+    return volume, 2e-3 * volume + 0.1 * autoregressive(rng, size, 8.0)
+
+
+def test_bulk_modulus_interval_covers():
+    truth = KT * 1000.0 / 60.0**2 * EV_PER_A3_IN_GPA
+    check_coverage(lambda rng: estimators.bulk_modulus(coupled(rng, 2000)[0], TEMPERATURE_K, steps_per_sample=1), truth)
+
+
+@pytest.mark.parametrize(("which", "truth"), [(0, 0.12**2 / KT**2), (1, 0.1**2 / KT**2 + 3.0)])
+def test_heat_capacity_at_constant_volume_covers(which: int, truth: float):
+    """C_p - C_V is what the volume explains of the enthalpy's variance, C_V the rest and the momenta."""
+
+    def make(rng: np.random.Generator) -> Estimate:
+        return estimators.heat_capacity_at_constant_volume(
+            *coupled(rng, 2500), TEMPERATURE_K, degrees_of_freedom=6, steps_per_sample=1
+        )[which]
+
+    check_coverage(make, truth)
+
+
+def test_expansion_over_compressibility_covers():
+    truth = 2e-3 / TEMPERATURE_K * EV_PER_A3_IN_BAR
+    check_coverage(
+        lambda rng: estimators.expansion_over_compressibility(*coupled(rng, 2500), TEMPERATURE_K, steps_per_sample=1),
+        truth,
+    )
+
+
+def test_pressure_coefficient_covers():
+    """P = 1e5 bar/eV U + noise: Cov(U, P) = 1e5 Var(U); and 30 momenta in 1000 A^3."""
+    truth = 1e5 * 0.1**2 / (KT * TEMPERATURE_K) + 30 * KB_EV_PER_K / 3000.0 * EV_PER_A3_IN_BAR
+
+    def make(rng: np.random.Generator) -> Estimate:
+        energy = 0.1 * autoregressive(rng, 2000, 5.0)
+        pressure = 1e5 * energy + 5e3 * rng.standard_normal(2000)
+        return estimators.pressure_coefficient(
+            energy, pressure, 1000.0, TEMPERATURE_K, degrees_of_freedom=30, steps_per_sample=1
+        )
 
     check_coverage(make, truth)
 

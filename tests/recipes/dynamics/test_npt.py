@@ -54,6 +54,13 @@ def test_ideal_gas(ideal_gas_run):
     assert within(result.heat_capacity_kB, N + 1 + 1.5 * N)
     assert within(result.pressure_bar, pressure / units.bar)  # <N kT / V> = p, since V is Gamma-distributed
     assert result.compressibility_per_GPa.error < 0.3 * result.compressibility_per_GPa.value
+    assert within(result.bulk_modulus_GPa, pressure * EV_PER_A3_IN_GPA)
+    assert result.bulk_modulus_GPa.ci95[0] == pytest.approx(1 / result.compressibility_per_GPa.ci95[1], rel=1e-6)
+    assert within(result.enthalpy_eV, (1.5 * N + N + 1) * KT)
+    # C_V of an ideal gas is that of its momenta, in each run: the volume explains all of the enthalpy pV.
+    assert result.heat_capacity_at_constant_volume_kB.value == pytest.approx(1.5 * N, abs=0.02 * N)
+    assert within(result.heat_capacity_difference_kB, N + 1)
+    assert result.thermal_pressure_bar_per_K.value == pytest.approx(pressure / units.bar / TEMPERATURE_K, rel=1e-6)
 
 
 def test_volumes_that_the_engine_does_not_sample_are_withheld(ideal_gas_run, monkeypatch):

@@ -12,7 +12,7 @@ from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms, FixBondLength
 from ase.io import read
 from refusals import refused
-from systems_dynamics import EinsteinCrystal, IdealGas, einstein_crystal
+from systems_dynamics import EinsteinCrystal, IdealGas, einstein_crystal, far_apart
 
 from dp_sim.recipes import run_nvt
 from dp_sim.recipes.dynamics.loop import Recorded
@@ -277,3 +277,11 @@ def test_a_temperature_that_moves_away_is_no_relaxation():
     potential, noise = np.random.default_rng(1).standard_normal((2, 301))
     result = recorded_run(300 + np.linspace(15, 45, 301) + 15 * noise, 0.1 * potential)
     assert result.cause.endswith("take a smaller time step")
+
+
+def test_thermal_pressure_of_an_ideal_gas():
+    """(dp/dT)_V = N k_B / V: no fluctuation of the energy, so without error."""
+    atoms = Atoms("Ar6", positions=far_apart(6), cell=[16.0] * 3, pbc=True)
+    result = run_nvt(atoms, IdealGas(), temperature_K=300, steps=600, timestep_fs=20, progress=False)
+    assert result.thermal_pressure_bar_per_K.value == pytest.approx(6 * units.kB / 16.0**3 / units.bar)
+    assert result.quantities()["thermal_pressure_coefficient"].error == 0.0

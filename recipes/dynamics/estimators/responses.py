@@ -1,0 +1,145 @@
+"""Responses that follow from several fluctuations of one run, with what these have in common in their errors."""
+
+from __future__ import annotations
+
+from dp_sim.recipes.dynamics.estimators.correlation import Samples
+from dp_sim.recipes.dynamics.estimators.fluctuations import (
+    compressibility_statistic,
+    expansion_statistic,
+    needs_of,
+)
+from dp_sim.recipes.dynamics.estimators.intervals import inverse_variance_interval, mean_interval
+from dp_sim.recipes.dynamics.estimators.statistic import Statistic, average, covariance, variance
+from dp_sim.recipes.dynamics.estimators.verdict import (
+    NEEDED_FOR_FLUCTUATION,
+    NEEDED_OF_FLUCTUATING,
+    Requirement,
+    estimate,
+)
+from dp_sim.recipes.results.quantities import Estimate
+from dp_sim.units import EV_PER_A3_IN_BAR, EV_PER_A3_IN_GPA, KB_EV_PER_K
+
+
+def bulk_modulus(volume_A3: Samples, temperature_K: float, *, steps_per_sample: int) -> Estimate:
+    """Estimate K_T = 1 / kappa_T = k_B T <V> / Var(V), in GPa; its interval is that of kappa_T, inverted."""
+    kappa = compressibility_statistic(volume_A3, temperature_K)
+    needs = needs_of("the volume", volume_A3, kappa)
+    modulus = _one(kappa) / kappa if kappa.value > 0 else Statistic(0.0, kappa.influence)
+    return estimate(modulus, "GPa", inverse_variance_interval, steps_per_sample, *needs)
+
+
+def heat_capacity_at_constant_volume(
+    volume_A3: Samples,
+    configurational_enthalpy_eV: Samples,
+    temperature_K: float,
+    *,
+    degrees_of_freedom: int,
+    steps_per_sample: int,
+) -> tuple[Estimate, Estimate]:
+    """Estimate C_p - C_V = T V alpha^2 / kappa_T, and C_V, from a run at constant pressure, both in k_B.
+
+    M. P. Allen and D. J. Tildesley, *Computer Simulation of Liquids*, 2nd ed. (2017), eq. 2.92. Written with the
+    fluctuations, C_V = (Var(H) - Cov(V, H)^2 / Var(V)) / (k_B T^2) + f k_B / 2: what of the enthalpy the volume does
+    not explain.
+
+    Parameters
+    ----------
+    volume_A3
+        V of each sample.
+    configurational_enthalpy_eV
+        U + pV of each sample, with the barostat's p.
+    temperature_K
+        The thermostat's.
+    degrees_of_freedom
+        f: every momentum that the thermostat drives.
+    steps_per_sample
+        For the number of steps that a longer run would take.
+
+    Returns
+    -------
+    difference, heat_capacity
+        C_p - C_V and C_V.
+    """
+    kT = KB_EV_PER_K * temperature_K
+    alpha = expansion_statistic(volume_A3, configurational_enthalpy_eV, temperature_K)  # 1/K
+    kappa = compressibility_statistic(volume_A3, temperature_K) * EV_PER_A3_IN_GPA  # Angstrom^3/eV
+    needs = (
+        Requirement("the volume", volume_A3, NEEDED_OF_FLUCTUATING),
+        Requirement("the enthalpy", configurational_enthalpy_eV, NEEDED_OF_FLUCTUATING),
+        Requirement("the fluctuations of volume and enthalpy", alpha.influence, NEEDED_FOR_FLUCTUATION),
+    )
+    if kappa.value == 0:
+        constant = Estimate.withheld("k_B", "the volume does not fluctuate")
+        return constant, constant
+    difference = (temperature_K / KB_EV_PER_K) * average(volume_A3) * alpha * alpha / kappa
+    c_p = kT**-2 * variance(configurational_enthalpy_eV) + degrees_of_freedom / 2
+    return (
+        estimate(difference, "k_B", mean_interval, steps_per_sample, *needs),
+        estimate(c_p - difference, "k_B", mean_interval, steps_per_sample, *needs),
+    )
+
+
+def pressure_coefficient(
+    potential_eV: Samples,
+    virial_pressure_bar: Samples,
+    volume_A3: float,
+    temperature_K: float,
+    *,
+    degrees_of_freedom: int,
+    steps_per_sample: int,
+) -> Estimate:
+    """Estimate gamma_V = (dp/dT)_V = alpha_p / kappa_T, in bar/K, at constant volume.
+
+    p = 2 K / 3 V + P, with P = -dU/dV of scaled positions. Positions and momenta are independent, so only U goes with
+    P, d<P>/dT = Cov(U, P) / (k_B T^2), and <K> = f k_B T / 2 gives f k_B / 3 V exactly (Allen and Tildesley, eq. 2.85:
+    N k_B / V for f = 3 N).
+
+    Parameters
+    ----------
+    potential_eV
+        U of each sample.
+    virial_pressure_bar
+        P of each sample: the pressure without its kinetic part.
+    volume_A3
+        V.
+    temperature_K
+        The thermostat's.
+    degrees_of_freedom
+        f: every momentum that the thermostat drives.
+    steps_per_sample
+        For the number of steps that a longer run would take.
+    """
+    kinetic = degrees_of_freedom * KB_EV_PER_K / (3 * volume_A3) * EV_PER_A3_IN_BAR
+    gamma = (1 / (KB_EV_PER_K * temperature_K**2)) * covariance(potential_eV, virial_pressure_bar)
+    return estimate(
+        gamma + kinetic,
+        "bar/K",
+        mean_interval,
+        steps_per_sample,
+        Requirement("the potential energy", potential_eV, NEEDED_OF_FLUCTUATING),
+        Requirement("the pressure", virial_pressure_bar, NEEDED_OF_FLUCTUATING),
+        Requirement("the fluctuations of energy and pressure", gamma.influence, NEEDED_FOR_FLUCTUATION),
+    )
+
+
+def expansion_over_compressibility(
+    volume_A3: Samples, configurational_enthalpy_eV: Samples, temperature_K: float, *, steps_per_sample: int
+) -> Estimate:
+    """Estimate gamma_V = (dp/dT)_V = alpha_p / kappa_T = Cov(V, H) / (T Var(V)), in bar/K, at constant pressure."""
+    kappa = compressibility_statistic(volume_A3, temperature_K) * (EV_PER_A3_IN_GPA / EV_PER_A3_IN_BAR)  # 1/bar
+    if kappa.value == 0:
+        return Estimate.withheld("bar/K", "the volume does not fluctuate")
+    alpha = expansion_statistic(volume_A3, configurational_enthalpy_eV, temperature_K)
+    return estimate(
+        alpha / kappa,
+        "bar/K",
+        mean_interval,
+        steps_per_sample,
+        Requirement("the volume", volume_A3, NEEDED_OF_FLUCTUATING),
+        Requirement("the enthalpy", configurational_enthalpy_eV, NEEDED_OF_FLUCTUATING),
+        Requirement("the fluctuations of volume and enthalpy", alpha.influence, NEEDED_FOR_FLUCTUATION),
+    )
+
+
+def _one(like: Statistic) -> Statistic:
+    return Statistic(1.0, 0.0 * like.influence)
