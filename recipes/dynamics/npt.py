@@ -82,6 +82,7 @@ class NPTResult(DynamicsResult):
             "enthalpy": self.enthalpy_eV,
             "heat_capacity": self.heat_capacity_kB,
             "heat_capacity_per_atom": self.heat_capacity_kB_per_atom,
+            **self.with_centre_of_mass(self.heat_capacity_kB),
             "heat_capacity_Cp_minus_CV": self.heat_capacity_difference_kB,
             "heat_capacity_CV": self.heat_capacity_at_constant_volume_kB,
             "pressure": self.pressure_bar,

@@ -52,6 +52,7 @@ class NVTResult(DynamicsResult):
         return {
             "heat_capacity": self.heat_capacity_kB,
             "heat_capacity_per_atom": self.heat_capacity_kB_per_atom,
+            **self.with_centre_of_mass(self.heat_capacity_kB),
             **(bulk if self.atoms.pbc.all() else {}),
             **self.run_quantities(),
         }

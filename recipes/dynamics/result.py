@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,6 +76,19 @@ class DynamicsResult(Result):
     def series(self, name: str) -> NDArray[np.float64]:
         """Return one column of the table, all samples: `step`, `time_ps`, `temperature_K`, `volume_A3`, ..."""
         return column(self.rows, name)
+
+    def with_centre_of_mass(self, heat_capacity: Estimate) -> dict[str, Quantity | Estimate]:
+        """Return the heat capacity with the momentum of the centre of mass, where the thermostat does not drive it.
+
+        Bussi's thermostat and Nose-Hoover chains leave it at rest: 3 N - 3 momenta, and 3 k_B / 2 less than a
+        macroscopic sample has. Empty where all momenta are driven.
+        """
+        missing = 3 * len(self.atoms) - self.degrees_of_freedom
+        if missing != 3 or self.atoms.constraints or heat_capacity.value is None or heat_capacity.ci95 is None:
+            return {}
+        low, high = heat_capacity.ci95
+        whole = replace(heat_capacity, value=heat_capacity.value + 1.5, ci95=(low + 1.5, high + 1.5))
+        return {"heat_capacity_with_centre_of_mass": whole}
 
     def run_quantities(self) -> dict[str, Quantity | Estimate]:
         """Return how the run was made, for the end of `quantities()`."""

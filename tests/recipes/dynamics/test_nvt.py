@@ -211,7 +211,7 @@ def test_bad_structures():
         run_nvt(weightless, calculator, temperature_K=300, steps=10)
 
 
-def recorded_run(temperature_K: np.ndarray, potential_eV: np.ndarray):
+def recorded_run(temperature_K: np.ndarray, potential_eV: np.ndarray, freedom: int = 6):
     """What `analyse` makes of a run at 300 K with these samples, 10 fs apart."""
     atoms, calculator = einstein_crystal(2)
     plan = make_plan(NVTSettings.check({"temperature_K": 300, "steps": 3000, "timestep_fs": 1}), atoms, calculator)
@@ -219,7 +219,7 @@ def recorded_run(temperature_K: np.ndarray, potential_eV: np.ndarray):
         Row(10 * i, 0.01 * i, temperature, potential, 0.1, potential, None, None, None)
         for i, (temperature, potential) in enumerate(zip(temperature_K, potential_eV, strict=True))
     ]
-    return analyse(Recorded(rows, atoms, 6, ""), plan)
+    return analyse(Recorded(rows, atoms, freedom, ""), plan)
 
 
 def test_a_drifting_run_is_refused():
@@ -285,3 +285,15 @@ def test_thermal_pressure_of_an_ideal_gas():
     result = run_nvt(atoms, IdealGas(), temperature_K=300, steps=600, timestep_fs=20, progress=False)
     assert result.thermal_pressure_bar_per_K.value == pytest.approx(6 * units.kB / 16.0**3 / units.bar)
     assert result.quantities()["thermal_pressure_coefficient"].error == 0.0
+
+
+def test_the_momentum_of_the_centre_of_mass_is_shown_beside():
+    """Two atoms, three momenta driven: 3/2 k_B more in a sample that moves; none where all six are driven."""
+    temperature, potential = 300 + np.random.default_rng(0).standard_normal((2, 301))
+    name = "heat_capacity_with_centre_of_mass"
+    shown = recorded_run(temperature, 1e-3 * potential, freedom=3).quantities()
+    raw, whole = shown["heat_capacity"], shown[name]
+    assert whole.value == raw.value + 1.5
+    assert whole.error == raw.error
+    assert whole.ci95 == (raw.ci95[0] + 1.5, raw.ci95[1] + 1.5)
+    assert name not in recorded_run(temperature, 1e-3 * potential).quantities()
