@@ -11,7 +11,7 @@ from ase import Atoms, units
 from dp_sim.recipes.dynamics.engines.course import Course
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine, Sample, State, UnstableError
 from dp_sim.recipes.dynamics.guards import ADVICE, LOOK_EVERY, Guards
-from dp_sim.recipes.dynamics.run_files import DynamicsFiles, Row
+from dp_sim.recipes.dynamics.run_files import DynamicsFiles, Row, optional_columns
 from dp_sim.recipes.dynamics.settings import DynamicsSettings
 from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
 from dp_sim.recipes.results.frames import write_frames
@@ -243,8 +243,7 @@ class _Recorder:
             sample.volume_A3,
             density,
             sample.pressure_bar,
-            *((None,) * 6 if sample.pressure_tensor_bar is None else sample.pressure_tensor_bar.tolist()),
-            *((None,) * 9 if sample.cell_A is None else sample.cell_A.ravel().tolist()),
+            **optional_columns(sample),
         )
         self.rows.append(row)
         self.last = structure

@@ -115,6 +115,7 @@ def run_npt(
     steps: int,
     pressure_bar: float = 1.0,
     cell_change: str = "isotropic",
+    barostat_time_fs: float | None = None,
     timestep_fs: float | None = None,
     engine: str = "ase",
     thermostat: str = "langevin",
@@ -137,7 +138,7 @@ def run_npt(
     progress: bool = True,
     seed: int = 0,
 ) -> NPTResult:
-    """Run Langevin dynamics in the isothermal-isobaric ensemble; the cell keeps its shape and changes its volume.
+    """Run dynamics in the isothermal-isobaric ensemble; `cell_change` says what of the cell the pressure changes.
 
     Parameters
     ----------
@@ -161,9 +162,12 @@ def run_npt(
 
     Notes
     -----
-    The barostat is a Langevin piston in ASE, Monte Carlo in OpenMM. A resumed run repeats an uninterrupted one to the
-    last digit with engine="ase", and only in its averages with engine="openmm", whose checkpoints leave out the
-    barostat.
+    The barostat in ASE is a Langevin piston (J. Chem. Phys. 120, 11432 (2004)), or Martyna, Tobias and Klein's with
+    thermostat="nose-hoover" (J. Chem. Phys. 101, 4177 (1994)); in OpenMM it is Monte Carlo. With "nose-hoover" the
+    centre of mass rests, and an ideal gas has <V> = N k_B T / p in place of (N + 1) k_B T / p. A cell whose shape
+    changes is shown upright: a along a of the start, b in its plane of a and b. Nothing holds the shape of a fluid:
+    its flexible cell drifts until the run is stopped. A resumed run repeats an uninterrupted one to the last digit
+    with engine="ase", and only in its averages with engine="openmm", whose checkpoints leave out the barostat.
     """
     return run_dynamics(NPTSettings, analyse, locals())
 

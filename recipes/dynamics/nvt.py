@@ -94,7 +94,7 @@ def run_nvt(
     progress: bool = True,
     seed: int = 0,
 ) -> NVTResult:
-    """Run Langevin dynamics in the canonical ensemble.
+    """Run dynamics in the canonical ensemble.
 
     Parameters
     ----------
@@ -117,6 +117,11 @@ def run_nvt(
 
     Notes
     -----
+    Langevin dynamics drive all 3 N momenta and sample every system; their friction slows diffusion down and damps
+    correlations in time. Bussi's thermostat (J. Chem. Phys. 126, 014101 (2007)) and Nose-Hoover chains (J. Chem. Phys.
+    97, 2635 (1992)) multiply all momenta by one factor: dynamics stay nearly those of constant energy, momenta that the
+    forces conserve rest and do not count in temperature and C_V, and a harmonic crystal is not sampled.
+
     On the same machine a resumed run repeats an uninterrupted one to the last digit.
     """
     return run_dynamics(NVTSettings, analyse, locals())

@@ -72,7 +72,7 @@ class Plan:
     def make_engine(self) -> Engine:
         """Set up the engine that the settings name."""
         kind = engine_class(self.settings.engine)
-        options = {name: getattr(self.settings, name) for name in kind.options}
+        options = {name: getattr(self.settings, name, None) for name in kind.options}
         return kind.make(self.atoms, self.calculator, self.conditions, **options)
 
 
@@ -174,8 +174,11 @@ def _simulate(plan: Plan, run: RunDirectory, *, progress: bool) -> Recorded:
     prepared = prepare(plan, run, progress=progress)
     if prepared.ended:
         return Recorded([], prepared.atoms, prepared.degrees_of_freedom, stopped=prepared.ended, stages=prepared.tables)
+    engine = replace(plan, atoms=prepared.atoms).make_engine()
+    for words in engine.notes:
+        run.note(words)
     recorded = simulate(
-        replace(plan, atoms=prepared.atoms).make_engine(),
+        engine,
         run,
         plan.settings,
         plan.conditions,
@@ -277,7 +280,9 @@ def _check_engine(settings: DynamicsSettings, atoms: Atoms, calculator: Any) -> 
     chosen.check(atoms, calculator)
     for name in ENGINES:
         others = sorted(
-            option for option in engine_class(name).options - chosen.options if getattr(settings, option) is not None
+            option
+            for option in engine_class(name).options - chosen.options
+            if getattr(settings, option, None) is not None
         )
         if others:
             raise InputError(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from dp_sim.errors import InputError
 from dp_sim.files import atomic_path
-from dp_sim.recipes.dynamics.engines.protocol import State
+from dp_sim.recipes.dynamics.engines.protocol import Sample, State
 from dp_sim.recipes.results.frames import append_frame
 from dp_sim.recipes.results.tables import csv_lines, csv_text
 from dp_sim.recipes.run.directory import RunDirectory
@@ -56,6 +56,7 @@ class Row(NamedTuple):
     cell_cx_A: float | None = None
     cell_cy_A: float | None = None
     cell_cz_A: float | None = None
+    conserved_eV: float | None = None
 
 
 #: Columns of the pressure tensor (order of Voigt) and of the lattice vectors: in the table of runs that have them.
@@ -63,9 +64,19 @@ PRESSURE_TENSOR_COLUMNS = tuple(f"pressure_{axes}_bar" for axes in ("xx", "yy", 
 CELL_COLUMNS = tuple(f"cell_{vector}{axis}_A" for vector in "abc" for axis in "xyz")
 
 
+def optional_columns(sample: Sample) -> dict[str, Any]:
+    """Name the values of those columns that a sample has."""
+    values: dict[str, Any] = {"conserved_eV": sample.conserved_eV}
+    if sample.pressure_tensor_bar is not None:
+        values |= zip(PRESSURE_TENSOR_COLUMNS, sample.pressure_tensor_bar.tolist(), strict=True)
+    if sample.cell_A is not None:
+        values |= zip(CELL_COLUMNS, sample.cell_A.ravel().tolist(), strict=True)
+    return values
+
+
 def columns_of(rows: list[Row]) -> tuple[str, ...]:
     """Name the columns of the table of these rows: those of every run, and those of which the first row has values."""
-    optional = {*PRESSURE_TENSOR_COLUMNS, *CELL_COLUMNS}
+    optional = {*PRESSURE_TENSOR_COLUMNS, *CELL_COLUMNS, "conserved_eV"}
     return tuple(name for name in Row._fields if name not in optional or (rows and getattr(rows[0], name) is not None))
 
 

@@ -111,7 +111,7 @@ class ThermostatSettings(RecipeSettings):
         choices=THERMOSTATS,
         detail="langevin samples every system, but slows diffusion down and damps every correlation in time; bussi "
         "leaves them nearly as they are at constant energy; nose-hoover is without random numbers, and not ergodic for "
-        "few atoms or a nearly harmonic solid.",
+        "few atoms or a nearly harmonic solid. Diffusion and velocity correlations are those of nve and of bussi.",
     )
     friction_per_ps: float | None = setting(
         None,
@@ -172,7 +172,15 @@ class BarostatSettings(RecipeSettings):
         "What the pressure may change of the cell",
         choices=CELL_CHANGES,
         detail="isotropic: the volume alone, at a fixed shape; anisotropic: the length of each lattice vector; "
-        "flexible: lengths and angles, for solids; membrane: a and b by one factor, c by another.",
+        "flexible: lengths and angles, for solids, as nothing holds the shape of a fluid; membrane: a and b by one "
+        "factor, c by another.",
+    )
+    barostat_time_fs: float | None = setting(
+        None,
+        "ASE: time constant of the barostat; 500 if not given",
+        unit="fs",
+        flags=("--barostat-time",),
+        gt=0,
     )
 
 

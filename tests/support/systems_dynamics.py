@@ -61,6 +61,56 @@ class VolumeSpring(Calculator):
         }
 
 
+class ElasticBox(Calculator):
+    """Atoms in a cell of rubber: E = U(s) + K V0 |eta|^2 / 2, eta = (h h^T / edge^2 - 1) / 2, V0 = edge^3, c upright.
+
+    U(s) = A / N sum_{i<j} sum_k [1 - cos 2 pi (s_ik - s_jk)] of the scaled positions s makes the motion chaotic and has
+    no virial: positions contribute V^N to the distribution of cells and nothing else, whatever U is.
+    """
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "forces", "stress"]
+
+    def __init__(self, edge: float, modulus: float, barrier: float = 0.05) -> None:
+        super().__init__()
+        self.edge, self.modulus, self.barrier = edge, modulus, barrier
+
+    def calculate(self, atoms: Any = None, properties: Any = (), system_changes: Any = tuple(all_changes)) -> None:
+        super().calculate(atoms, properties, system_changes)
+        cell, n = self.atoms.cell.array, len(self.atoms)
+        inverse = np.linalg.inv(cell)
+        wave = np.exp(2j * np.pi * self.atoms.positions @ inverse)
+        total = wave.sum(axis=0)
+        field = self.barrier / (2 * n) * float((n**2 - np.abs(total) ** 2).sum())
+        slope = 2 * np.pi * self.barrier / n * (np.conj(total) * wave).imag  # dU/ds
+        strain = (cell @ cell.T / self.edge**2 - np.eye(3)) / 2
+        pull = self.modulus * self.edge * cell.T @ strain @ cell  # dE/d(strain) of the cell
+        self.results = {
+            "energy": field + 0.5 * self.modulus * self.edge**3 * float((strain**2).sum()),
+            "forces": -slope @ inverse.T,
+            "stress": full_3x3_to_voigt_6_stress(pull / self.atoms.get_volume()),
+        }
+
+    def cells(
+        self, modes: np.ndarray, power: float, pressure: float, kT: float, samples: int = 200_000
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Draw strains eta (S, 3, 3) along `modes`, with volumes (S,) and weights (S,) of the ensemble at one pressure.
+
+        Its volumes follow V^power dV exp(-(E + p V) / kT), and shapes the measure that no strain changes. With
+        C = 1 + 2 eta that is V^(power + 1) times dC over the product of the eigenvalues that are free (1 to 3 modes),
+        or over det(C)^2 (all 6).
+        """
+        rng = np.random.default_rng(3)
+        width = np.sqrt(kT / (self.modulus * self.edge**3))
+        strain = np.einsum("sk,kij->sij", width * rng.normal(size=(samples, len(modes))), modes)
+        metric = np.eye(3) + 2 * strain
+        lengths = np.maximum(metric[:, [0, 1, 2], [0, 1, 2]], 1e-9)
+        squared = np.maximum(np.linalg.det(metric), 1e-9)
+        free = {1: lengths[:, 0], 2: lengths[:, 0] * lengths[:, 2], 3: lengths.prod(axis=1), 6: squared**2}
+        volume = self.edge**3 * np.sqrt(squared)
+        exponent = (power + 1) * np.log(volume) - np.log(free[len(modes)]) - pressure * volume / kT
+        return strain, volume, np.exp(exponent - exponent.max())
+
+
 def einstein_crystal(atoms: int = 8) -> tuple[Atoms, EinsteinCrystal]:
     """Argon on a line, 3 Angstrom apart, each on its spring."""
     positions = np.arange(atoms)[:, None] * np.array([3.0, 0.0, 0.0])

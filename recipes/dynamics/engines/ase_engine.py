@@ -1,14 +1,17 @@
 """Dynamics in ASE, for any ASE calculator.
 
-Thermostat and barostat are `LangevinBAOAB` (B. Leimkuhler and C. Matthews, J. Chem. Phys. 138, 174102 (2013); with a
-cell, D. Quigley and M. I. J. Probert, J. Chem. Phys. 120, 11432 (2004)), because the recipes live on fluctuations:
+The default is `LangevinBAOAB` (B. Leimkuhler and C. Matthews, J. Chem. Phys. 138, 174102 (2013); with a cell, D.
+Quigley and M. I. J. Probert, J. Chem. Phys. 120, 11432 (2004)), because the recipes live on fluctuations:
 
 - its averages over positions are exact for harmonic systems and second order, with a small prefactor, for others;
-- it is ergodic where Nose-Hoover chains are not: a few stiff vibrations, a small molecule, a dilute gas;
-- it drives all 3N momenta, so the degrees of freedom need no correction; Nose-Hoover chains in ASE count 3N too, but
-  conserve the centre of mass's momentum, which leaves a system of N atoms hotter by N/(N-1).
+- it is ergodic where one factor for all momenta is not: stiff vibrations, a small molecule, a harmonic crystal;
+- it drives all 3N momenta, those of the whole included.
 
-Its restart is exact: the random generator, the barostat's momentum and its last force are part of the state.
+Bussi's thermostat and Nose-Hoover chains (`ase_integrators.py`) multiply all momenta by one factor, so the motion of
+the whole rests (`conserved_motions.py`) and does not count. Bussi's disturbs the dynamics least: the factor differs
+from 1 by about (dt / tau N_f)^(1/2).
+
+Restarts are exact: thermostat, barostat, the cell's last force and the random generator are part of the state.
 """
 
 from __future__ import annotations
@@ -21,34 +24,68 @@ from typing import Any, ClassVar
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.calculator import PropertyNotImplementedError
-from ase.md.langevinbaoab import LangevinBAOAB
-from ase.md.verlet import VelocityVerlet
+from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
 from dp_sim.errors import InputError
+from dp_sim.recipes.dynamics.engines.ase_integrators import (
+    Chain,
+    ChainPiston,
+    ConstantEnergy,
+    Langevin,
+    LangevinPiston,
+    Rescaling,
+)
+from dp_sim.recipes.dynamics.engines.cell_modes import cell_modes, upright
+from dp_sim.recipes.dynamics.engines.conserved_motions import find_conserved_motions
+from dp_sim.recipes.dynamics.engines.ensembles import CELL_CHANGES
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Sample, State, UnstableError
-from dp_sim.recipes.dynamics.engines.velocities import start_velocities
+from dp_sim.recipes.dynamics.engines.velocities import fixed_atoms, start_velocities
 from dp_sim.recipes.inputs.structures import evaluate_once
 from dp_sim.units import EV_PER_A3_IN_BAR, KB_EV_PER_K
 
-#: Time constant of the barostat (fs): its friction, and through `_barostat_mass` the period of the cell's breathing.
+#: Time constant of the barostat (fs) where none is given: its friction (Langevin) or the time of its chain, and through
+#: `_barostat_mass` the period of the cell's breathing.
 BAROSTAT_TIME_FS = 500.0
+#: Nose-Hoover chains of fewer degrees of freedom are told to be doubtful.
+FEW_DEGREES_OF_FREEDOM = 100
+#: A cell whose height over one of its faces has shrunk to this share of that at the start has lost its shape.
+LEAST_HEIGHT = 0.5
 
 
 class ASEEngine:
-    """Dynamics of `atoms` (copied) under `calculator`: Langevin BAOAB, or velocity Verlet at constant energy."""
+    """Dynamics of `atoms` (copied) under `calculator`.
 
-    options: ClassVar[frozenset[str]] = frozenset()
-    ensembles: ClassVar[Mapping[str, tuple[str, ...]]] = {"langevin": ("isotropic",)}
+    Parameters
+    ----------
+    atoms, calculator, conditions
+        As for `make`.
+    barostat_time_fs
+        Time constant of the barostat (fs).
+
+    Raises
+    ------
+    InputError
+        No stress for a barostat; a cell that the change of the cell does not fit; nothing for the thermostat to drive.
+    """
+
+    options: ClassVar[frozenset[str]] = frozenset({"barostat_time_fs"})
+    ensembles: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "langevin": CELL_CHANGES,
+        "bussi": (),
+        "nose-hoover": CELL_CHANGES,
+    }
 
     @classmethod
     def check(cls, atoms: Atoms, calculator: Any) -> None:
         """Accept every structure and calculator; whether the stress is there is seen when it is asked for."""
 
     @classmethod
-    def make(cls, atoms: Atoms, calculator: Any, conditions: Conditions) -> ASEEngine:
+    def make(
+        cls, atoms: Atoms, calculator: Any, conditions: Conditions, *, barostat_time_fs: float | None = None
+    ) -> ASEEngine:
         """Set up the engine."""
-        return cls(atoms, calculator, conditions)
+        return cls(atoms, calculator, conditions, barostat_time_fs or BAROSTAT_TIME_FS)
 
     @classmethod
     def write_trajectories(cls, frames: Path, path: Callable[[str], Path | None], frame_ps: float) -> None:
@@ -56,25 +93,48 @@ class ASEEngine:
 
     @classmethod
     def biased_volumes(cls, volume_A3: NDArray[np.float64]) -> str:
-        """Find no volumes that the Langevin piston does not sample."""
+        """Find no volumes that the barostats of ASE do not sample."""
         return ""
 
-    def __init__(self, atoms: Atoms, calculator: Any, conditions: Conditions) -> None:
+    def __init__(
+        self, atoms: Atoms, calculator: Any, conditions: Conditions, barostat_time_fs: float = BAROSTAT_TIME_FS
+    ) -> None:
         self._atoms = atoms.copy()
         self._atoms.calc = calculator
-        self._conditions = conditions
+        self._conditions, self._barostat_time_fs = conditions, barostat_time_fs
         self._bulk = bool(atoms.pbc.all())
+        self._start_cell = atoms.cell.array.copy()
         evaluate_once(self._atoms)
         self._gives_stress = self._bulk and self._has_stress()
-        if conditions.pressure_bar is not None and not self._gives_stress:
+        if conditions.pressure_bar is not None:
+            self._modes = cell_modes(self._start_cell, conditions.cell_change)
+            self._require_stress(calculator)
+        self._rng = np.random.default_rng(conditions.seed)
+        self.notes: tuple[str, ...] = ()
+        self.degrees_of_freedom = self._start_velocities()
+        self._dynamics = self._make_dynamics()
+
+    def _start_velocities(self) -> int:
+        """Draw velocities; Bussi and Nose-Hoover do not drive what the forces conserve."""
+        conditions = self._conditions
+        if conditions.temperature_K is None or conditions.thermostat == "langevin":
+            return start_velocities(self._atoms, conditions, self._rng)
+        # Distortions of their own: the velocities of a seed are those of the other thermostats.
+        distortions = np.random.default_rng(conditions.seed)
+        conserved = find_conserved_motions(
+            self._atoms, fixed_atoms(self._atoms), distortions, rotations=conditions.pressure_bar is None
+        )
+        degrees_of_freedom = start_velocities(self._atoms, conditions, self._rng, conserved)
+        self.notes = tuple(_remarks(conditions.thermostat, degrees_of_freedom, conserved.count))
+        return degrees_of_freedom
+
+    def _require_stress(self, calculator: Any) -> None:
+        if not self._gives_stress:
             raise InputError(
                 "stress-missing",
                 "constant pressure in ASE needs the stress, which the calculator "
                 f"{type(calculator).__name__} does not give; use another one, or engine='openmm' with a dp-sim model",
             )
-        self._rng = np.random.default_rng(conditions.seed)
-        self.degrees_of_freedom = start_velocities(self._atoms, conditions, self._rng)
-        self._dynamics = self._make_dynamics()
 
     def _has_stress(self) -> bool:
         try:
@@ -83,27 +143,51 @@ class ASEEngine:
             return False
         return True
 
-    def _make_dynamics(self) -> LangevinBAOAB | VelocityVerlet:
-        conditions = self._conditions
-        timestep = conditions.timestep_fs * units.fs
+    def _make_dynamics(self) -> ConstantEnergy | Langevin | LangevinPiston | Rescaling | Chain | ChainPiston:
+        conditions, timestep = self._conditions, self._conditions.timestep_fs * units.fs
         if conditions.temperature_K is None:
-            return VelocityVerlet(self._atoms, timestep)
-        cell: dict[str, Any] = {}
-        if conditions.pressure_bar is not None:
-            cell = {
-                "externalstress": -conditions.pressure_bar / EV_PER_A3_IN_BAR,
-                "hydrostatic": True,
-                "P_tau": BAROSTAT_TIME_FS * units.fs,
-                "P_mass": _barostat_mass(len(self._atoms), conditions.temperature_K),
-            }
-        return LangevinBAOAB(
+            return ConstantEnergy(self._atoms, timestep)
+        if conditions.thermostat == "langevin":
+            return self._make_langevin(conditions.temperature_K, timestep)
+        common: dict[str, Any] = {
+            "temperature_K": conditions.temperature_K,
+            "degrees_of_freedom": self.degrees_of_freedom,
+        }
+        time = conditions.thermostat_time_fs * units.fs
+        if conditions.thermostat == "bussi":
+            return Rescaling(self._atoms, timestep, taut=time, rng=self._rng, **common)
+        if conditions.pressure_bar is None:
+            return Chain(self._atoms, timestep, time=time, **common)
+        return ChainPiston(
             self._atoms,
             timestep,
-            temperature_K=conditions.temperature_K,
-            T_tau=1000.0 * units.fs / conditions.friction_per_ps,
-            rng=self._rng,
-            **cell,
+            pressure=conditions.pressure_bar / EV_PER_A3_IN_BAR,
+            time=time,
+            # The mass of `_barostat_mass`, which follows from a temperature of at least 300 K.
+            barostat_time=self._barostat_time_fs
+            * units.fs
+            * (_mass_temperature(conditions.temperature_K) / conditions.temperature_K) ** 0.5,
+            modes=self._modes,
+            **common,
         )
+
+    def _make_langevin(self, temperature_K: float, timestep: float) -> Langevin | LangevinPiston:
+        conditions = self._conditions
+        common: dict[str, Any] = {
+            "temperature_K": temperature_K,
+            "T_tau": 1000.0 * units.fs / conditions.friction_per_ps,
+            "rng": self._rng,
+        }
+        if conditions.pressure_bar is None:
+            return Langevin(self._atoms, timestep, **common)
+        mass = _barostat_mass(len(self._atoms), temperature_K, self._barostat_time_fs)
+        common |= {
+            "externalstress": -conditions.pressure_bar / EV_PER_A3_IN_BAR,
+            "P_tau": self._barostat_time_fs * units.fs,
+        }
+        if conditions.changes_shape:  # the mass per component of the tensor: W v^2 = (W / 3) trace(v I)^2
+            return LangevinPiston(self._atoms, timestep, modes=self._modes, P_mass=mass / 3, **common)
+        return Langevin(self._atoms, timestep, hydrostatic=True, P_mass=mass, **common)
 
     def retarget(self, conditions: Conditions) -> None:
         """Go on under another temperature or pressure; thermostat and barostat keep their state."""
@@ -123,38 +207,61 @@ class ASEEngine:
             raise UnstableError("motion-unstable", "a position became non-finite") from error
         if not np.isfinite(self._atoms.positions).all():
             raise UnstableError("motion-unstable", "a position became non-finite")
+        if self._conditions.changes_shape:
+            self._check_shape()
+
+    def _check_shape(self) -> None:
+        """Stop where a cell has become flat: a fluid has nothing that holds its shape."""
+        now, start = _heights(self._atoms.cell.array), _heights(self._start_cell)
+        if (now < LEAST_HEIGHT * start).any():
+            axis = int(np.argmin(now / start))
+            raise UnstableError(
+                "cell-flat",
+                f"the cell's height along {'abc'[axis]} went from {start[axis]:.2f} to {now[axis]:.2f} Angstrom; "
+                "a fluid does not hold a shape: take cell_change='isotropic' for it",
+            )
 
     def sample(self) -> Sample:
         """Return energies, volume, pressure and cell now."""
-        atoms = self._atoms
+        atoms, turn = self._atoms, self._turn()
         pressure = tensor = None
         if self._gives_stress:
-            tensor = -atoms.get_stress(include_ideal_gas=True) * EV_PER_A3_IN_BAR
-            pressure = float(tensor[:3].mean())
+            full = -atoms.get_stress(voigt=False, include_ideal_gas=True) * EV_PER_A3_IN_BAR
+            tensor = full_3x3_to_voigt_6_stress(turn.T @ full @ turn)
+            pressure = float(np.trace(full)) / 3
         return Sample(
             float(atoms.get_potential_energy()),
             float(atoms.get_kinetic_energy()),
             float(atoms.get_volume()) if self._bulk else None,
             pressure,
             tensor,
-            atoms.cell.array.copy() if self._conditions.changes_shape else None,
+            atoms.cell.array @ turn if self._conditions.changes_shape else None,
+            self._dynamics.conserved_eV(),
         )
 
+    def _turn(self) -> NDArray[np.float64]:
+        """Give the rotation in which positions, momenta and cell are shown; the motion itself goes on as it is."""
+        return upright(self._atoms.cell.array, self._start_cell) if self._conditions.changes_shape else np.eye(3)
+
     def structure(self) -> Atoms:
-        """Return a copy of the structure now."""
-        return self._atoms.copy()
+        """Return a copy of the structure now; a cell whose shape changes is turned upright."""
+        atoms = self._atoms.copy()
+        if self._conditions.changes_shape:
+            turn = self._turn()
+            atoms.set_cell(atoms.cell.array @ turn)
+            atoms.positions = atoms.positions @ turn
+            atoms.set_momenta(atoms.get_momenta() @ turn)
+        return atoms
 
     def state(self) -> State:
-        """Return positions, momenta, cell, random generator and barostat."""
-        state: State = {
+        """Return positions, momenta, cell, random generator, thermostat and barostat."""
+        return {
             "positions": self._atoms.get_positions(),
             "momenta": self._atoms.get_momenta(),
             "cell": self._atoms.cell.array.copy(),
             "random": np.array(json.dumps(self._rng.bit_generator.state)),
+            **self._dynamics.internal_state(),
         }
-        if self._conditions.pressure_bar is not None:
-            state["barostat"] = np.array([self._dynamics.p_eps, self._dynamics.force_eps])
-        return state
 
     def restore(self, state: State) -> None:
         """Continue from a state of an engine made with the same arguments."""
@@ -163,16 +270,39 @@ class ASEEngine:
         self._atoms.set_momenta(state["momenta"], apply_constraint=False)
         self._rng.bit_generator.state = json.loads(str(state["random"]))
         self._dynamics = self._make_dynamics()
-        if self._conditions.pressure_bar is not None:
-            # The next half step uses the cell force of the last one, computed before the momenta's last half step.
-            self._dynamics.p_eps, self._dynamics.force_eps = (float(number) for number in state["barostat"])
+        self._dynamics.set_internal_state(state)
 
 
-def _barostat_mass(atoms: int, temperature_K: float) -> float:
+def _remarks(thermostat: str, degrees_of_freedom: int, conserved: int) -> list[str]:
+    """Say what of the ensemble a thermostat that scales all momenta alike does not sample."""
+    remarks = []
+    if conserved > 3:
+        remarks.append(
+            f"thermostat='{thermostat}' conserves the angular momentum of what nothing hinders from turning: it is "
+            f"zero, and {degrees_of_freedom} degrees of freedom count; thermostat='langevin' turns it as well"
+        )
+    if thermostat == "nose-hoover" and degrees_of_freedom < FEW_DEGREES_OF_FREEDOM:
+        remarks.append(
+            f"a Nose-Hoover chain need not sample {degrees_of_freedom} degrees of freedom, nor a nearly harmonic "
+            "solid, ergodically: compare with thermostat='langevin'"
+        )
+    return remarks
+
+
+def _heights(cell: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distances (3,) between opposite faces of a cell, Angstrom: along a over the face of b and c, and so on."""
+    return np.asarray(1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0))
+
+
+def _mass_temperature(temperature_K: float) -> float:
+    """Temperature in the barostat's mass: a crystal near 0 K would breathe faster than the time step resolves."""
+    return max(temperature_K, 300.0)
+
+
+def _barostat_mass(atoms: int, temperature_K: float, time_fs: float) -> float:
     """Return W = 3 N k_B T tau^2 (form of Quigley and Probert 2004, eq. 17), in eV times ASE's time unit squared.
 
     The cell then breathes with a period of about 2 pi tau sqrt(N k_B T / 3 B V): 0.8 ps in water, 0.1 ps in a metal.
-    A crystal near 0 K would breathe faster than the time step resolves, so the temperature counts as at least 300 K;
-    averages do not depend on W.
+    Averages do not depend on W.
     """
-    return 3 * atoms * KB_EV_PER_K * max(temperature_K, 300.0) * (BAROSTAT_TIME_FS * units.fs) ** 2
+    return 3 * atoms * KB_EV_PER_K * _mass_temperature(temperature_K) * (time_fs * units.fs) ** 2

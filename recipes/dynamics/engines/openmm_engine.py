@@ -135,6 +135,7 @@ class OpenMMEngine:
         self._bonds: list[tuple[int, int]] = []
         if conditions.pressure_bar is not None:
             self._bonds, self._atoms.positions = find_molecules(atoms)
+        self.notes: tuple[str, ...] = ()
         self.degrees_of_freedom = start_velocities(self._atoms, conditions, np.random.default_rng(conditions.seed))
         self._platform = _find_platform(mm, platform)
         system = self._make_system(mm, make_force, conditions)

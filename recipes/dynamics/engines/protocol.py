@@ -84,6 +84,9 @@ class Sample(NamedTuple):
         (6,) its tensor, kinetic part included (bar), in the order xx, yy, zz, yz, xz, xy; None without a stress.
     cell_A
         (3, 3) lattice vectors a, b, c in rows (Å); None unless the shape of the cell may change.
+    conserved_eV
+        What the equations of motion conserve (eV): the total energy, less what thermostat and barostat have given; None
+        where the engine does not sum that up. It drifts where the time step is too long.
     """
 
     potential_eV: float
@@ -92,6 +95,7 @@ class Sample(NamedTuple):
     pressure_bar: float | None
     pressure_tensor_bar: NDArray[np.float64] | None = None
     cell_A: NDArray[np.float64] | None = None
+    conserved_eV: float | None = None
 
 
 #: All that an engine needs to continue: plain arrays, saved without pickle.
@@ -110,11 +114,14 @@ class Engine(Protocol):
         at constant volume only. Names as in `ensembles.py`.
     degrees_of_freedom
         Momenta that move: the number behind the kinetic temperature.
+    notes
+        What of the ensemble this system is not sampled in, as sentences for the user; usually none.
     """
 
     options: ClassVar[frozenset[str]]
     ensembles: ClassVar[Mapping[str, tuple[str, ...]]]
     degrees_of_freedom: int
+    notes: tuple[str, ...]
 
     @classmethod
     def check(cls, atoms: Atoms, calculator: Any) -> None:

@@ -7,6 +7,8 @@ from ase import Atoms
 from ase.constraints import FixAtoms
 from ase.md.velocitydistribution import Stationary, thermalize_momenta
 
+from dp_sim.errors import InputError
+from dp_sim.recipes.dynamics.engines.conserved_motions import ConservedMotions, translations
 from dp_sim.recipes.dynamics.engines.protocol import Conditions
 from dp_sim.structures.stated import add_note
 
@@ -26,26 +28,62 @@ def stop_fixed_atoms(atoms: Atoms) -> None:
         add_note(atoms, f"{len(fixed)} fixed atoms had momenta in the structure, which were taken away")
 
 
-def start_velocities(atoms: Atoms, conditions: Conditions, rng: np.random.Generator) -> int:
+def start_velocities(
+    atoms: Atoms, conditions: Conditions, rng: np.random.Generator, conserved: ConservedMotions | None = None
+) -> int:
     """Give `atoms` momenta and return the number of degrees of freedom.
 
     A structure that comes from a stage before keeps its momenta.
 
     Constant temperature: momenta are drawn from the Maxwell-Boltzmann distribution. A Langevin thermostat drives the
-    centre of mass as well, so all 3 N components (less those of fixed atoms) are drawn and counted. Constant energy:
-    momenta that the structure carries are kept; without any they are drawn at `start_temperature_K`. The motion of
-    the centre of mass is conserved then, so it is removed, and its 3 degrees of freedom are not counted.
+    centre of mass as well, so all 3 N components (less those of fixed atoms) are drawn and counted. The others scale
+    all momenta alike: what the forces conserve is removed and not counted. Constant energy: momenta that the structure
+    carries are kept; without any they are drawn at `start_temperature_K`. The motion of the centre of mass is
+    conserved then, so it is removed, and its 3 degrees of freedom are not counted.
+
+    Parameters
+    ----------
+    atoms
+        The structure, whose momenta are set.
+    conditions
+        What is held constant.
+    rng
+        Generator of the momenta.
+    conserved
+        What the forces conserve; None: the total momentum, unless atoms are fixed.
+
+    Raises
+    ------
+    InputError
+        All momenta are conserved, so that the thermostat has nothing to drive.
     """
     fixed = fixed_atoms(atoms)
     degrees_of_freedom = 3 * (len(atoms) - len(fixed))
-    if conditions.temperature_K is not None and conditions.keeps_momenta:
-        return degrees_of_freedom
     if conditions.temperature_K is not None:
-        thermalize_momenta(atoms, conditions.temperature_K, rng=rng)
-        return degrees_of_freedom
+        if not conditions.keeps_momenta:
+            thermalize_momenta(atoms, conditions.temperature_K, rng=rng)
+        if conditions.thermostat == "langevin":
+            return degrees_of_freedom
+        if conserved is None:
+            conserved = translations(0 if fixed else len(atoms))
+        return _rest(atoms, conditions.thermostat, degrees_of_freedom, conserved)
     if conditions.start_temperature_K is not None:
         thermalize_momenta(atoms, conditions.start_temperature_K, rng=rng)
     if fixed or len(atoms) == 1:
         return degrees_of_freedom
     Stationary(atoms, preserve_temperature=False)
     return degrees_of_freedom - 3
+
+
+def _rest(atoms: Atoms, thermostat: str, degrees_of_freedom: int, conserved: ConservedMotions) -> int:
+    """Take away the momenta of conserved motions, and return the number of those that are left."""
+    left = degrees_of_freedom - conserved.count
+    if left < 1:
+        raise InputError(
+            "thermostat-nothing-to-drive",
+            f"thermostat='{thermostat}' scales all momenta alike, and the {degrees_of_freedom} of this structure are "
+            "conserved: nothing is left to drive; use thermostat='langevin'",
+        )
+    if conserved.count:
+        atoms.set_momenta(conserved.without(atoms.get_momenta(), atoms.get_masses()))
+    return left

@@ -148,7 +148,8 @@ def test_the_table_holds_the_pressure_tensor(tmp_path):
     ("settings", "refusal"),
     [
         ({"cell_change": "flexi"}, ("choice-unknown", "flexible")),
-        ({"cell_change": "membrane"}, ("cell-change-not-for-engine", "ase", "membrane", "langevin: isotropic")),
+        ({"thermostat": "bussi"}, ("cell-change-not-for-engine", "ase", "isotropic", "langevin: isotropic")),
+        ({"barostat_time_fs": 0}, ("setting-out-of-range", "barostat_time_fs")),
     ],
 )
 def test_changes_of_the_cell_that_are_not_there(settings, refusal):
