@@ -20,7 +20,7 @@ logging.getLogger("pymbar").setLevel(logging.ERROR)  # its banner about JAX, pri
 
 from dp_sim.files import write_text  # noqa: E402
 from dp_sim.recipes.run.provenance import package_versions  # noqa: E402
-from validation import conservation, dynamics, ensembles, equilibration, intervals  # noqa: E402
+from validation import barostats, conservation, dynamics, ensembles, equilibration, intervals  # noqa: E402
 from validation.check import Check  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +29,7 @@ GROUPS = {
     "Equilibration on synthetic series": equilibration.checks,
     "Dynamics with known averages": dynamics.checks,
     "Distributions": ensembles.checks,
+    "Thermostats and barostats in ASE": barostats.checks,
     "Constant energy": conservation.checks,
 }
 

@@ -69,9 +69,12 @@ def oscillators(scale: float) -> Iterator[Check]:
     }  # fmt: skip
     for engine, results in runs.items():
         subject = f"8 oscillators, NVT, {engine}"
-        yield from _kinetic_energies(subject, results[0], shown_temperature_K(engine, temperatures[0]))
-        data = [_data(result, "NVT", t, "potential_energy") for result, t in zip(results, temperatures, strict=True)]
-        yield _ratio(subject, "ratio of potential energies at two temperatures", *data)
+        yield from kinetic_energies(subject, results[0], shown_temperature_K(engine, temperatures[0]))
+        data = [
+            distribution_data(result, "NVT", t, "potential_energy")
+            for result, t in zip(results, temperatures, strict=True)
+        ]
+        yield energy_or_volume_ratio(subject, "ratio of potential energies at two temperatures", *data)
 
 
 def gases(scale: float) -> Iterator[Check]:
@@ -98,26 +101,30 @@ def gases(scale: float) -> Iterator[Check]:
         ],
     }  # fmt: skip
     for engine, results in runs.items():
-        data = [_data(result, "NPT", TEMPERATURE_K, "volume", p) for result, p in zip(results, pressures, strict=True)]
-        yield _ratio(f"6 atoms, NPT, {engine}", "ratio of volumes at two pressures", *data)
+        data = [
+            distribution_data(result, "NPT", TEMPERATURE_K, "volume", p)
+            for result, p in zip(results, pressures, strict=True)
+        ]
+        yield energy_or_volume_ratio(f"6 atoms, NPT, {engine}", "ratio of volumes at two pressures", *data)
 
 
-def _kinetic_energies(subject: str, result: DynamicsResult, temperature_K: float) -> Iterator[Check]:
+def kinetic_energies(subject: str, result: DynamicsResult, temperature_K: float) -> Iterator[Check]:
+    """Check mean and width of the kinetic energies against those of the degrees of freedom at this temperature."""
     mean, width = pv.kinetic_energy.distribution(
-        _data(result, "NVT", temperature_K, "kinetic_energy"),
+        distribution_data(result, "NVT", temperature_K, "kinetic_energy"),
         strict=False, verbosity=0, bootstrap_seed=1, data_is_uncorrelated=True,
     )  # fmt: skip
     yield _in_errors(subject, "mean of the kinetic energies", mean)
     yield _in_errors(subject, "width of the kinetic energies", width)
 
 
-def _ratio(subject: str, quantity: str, one: Any, other: Any) -> Check:
+def energy_or_volume_ratio(subject: str, quantity: str, one: Any, other: Any) -> Check:
     """Of two runs with random numbers of their own: the error of the ratio is that of independent samples."""
     (off,) = pv.ensemble.check(one, other, data_is_uncorrelated=True, verbosity=0)
     return _in_errors(subject, quantity, off)
 
 
-def _data(
+def distribution_data(
     result: DynamicsResult, ensemble: str, temperature_K: float, watched: str, pressure_bar: float | None = None
 ) -> Any:
     """Independent samples of the production part: every g-th, g the statistical inefficiency of what is `watched`.
@@ -132,7 +139,12 @@ def _data(
     volume = None if ensemble == "NPT" else 1.0  # asked for at constant volume, and not used
     return pv.data.SimulationData(
         units=UNITS,
-        system=pv.data.SystemData(natoms=len(result.atoms), nconstraints=0, ndof_reduction_tra=0, ndof_reduction_rot=0),
+        system=pv.data.SystemData(
+            natoms=len(result.atoms),
+            nconstraints=0,
+            ndof_reduction_tra=3 * len(result.atoms) - result.degrees_of_freedom,
+            ndof_reduction_rot=0,
+        ),
         ensemble=pv.data.EnsembleData(
             ensemble, natoms=len(result.atoms), temperature=temperature_K, volume=volume, pressure=pressure_bar
         ),

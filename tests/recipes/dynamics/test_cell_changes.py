@@ -53,13 +53,16 @@ def test_strains_and_volumes_of_a_flexible_cell(thermostat, change):
     """V^N with a moving centre of mass, V^(N-1) with one at rest; a cell at 3/2 of the temperature would show here."""
     atoms, calculator = rubber()
     engine = engine_for(atoms, calculator, thermostat, change)
-    volume, shear = [], []
+    volume, shear, warmth = [], [], []
     for _ in range(650):
         engine.run(5)
         sample = engine.sample()
         volume.append(sample.volume_A3 / EDGE**3)
+        warmth.append(2 * sample.kinetic_eV / (engine.degrees_of_freedom * KT))
         shear.append((sample.cell_A @ sample.cell_A.T / EDGE**2)[[0, 0, 1], [1, 2, 2]] / 2)
     volume, shear = np.array(volume[50:]), (np.array(shear[50:]) ** 2).mean(axis=1)
+    warmth = np.array(warmth[50:])
+    assert abs(warmth.mean() - 1) < 4 * standard_error(warmth) < 0.1  # chains for 3 N momenta: 14 % too hot
     power = N if thermostat == "langevin" else N - 1
     strain, volumes, weights = calculator.cells(cell_modes(np.eye(3), change), power, PRESSURE, KT)
     exact = np.average(volumes, weights=weights) / EDGE**3
