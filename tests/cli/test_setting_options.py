@@ -41,7 +41,7 @@ FLAGS[NVTSettings] = [
     "--hydrogen-mass",
     "--replicas",
 ]
-FLAGS[NPTSettings] = [*FLAGS[NVTSettings], "--pressure", "-p", "--cell-change"]
+FLAGS[NPTSettings] = [*FLAGS[NVTSettings], "--pressure", "-p", "--cell-change", "--barostat-time"]
 SHARED = (
     "-m", "--model", "--calculator", "--calculator-arg", "--device", "--dtype", "-o", "--out", "--config", "--seed",
     "--threads", "--resume", "--overwrite", "-v", "--verbose", "-q", "--quiet",
