@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from dp_sim.errors import InputError
 from dp_sim.recipes.crystals.crystal import quiet_spglib
+from dp_sim.recipes.inputs.failed_evaluations import WayBack
 from dp_sim.recipes.run.progress import progress_bar
 from dp_sim.units import EV_PER_A3_IN_GPA
 
@@ -66,14 +68,9 @@ def relax_crystal(
         target = FrechetCellFilter(
             relaxed, constant_volume=constant_volume, scalar_pressure=pressure_GPa / EV_PER_A3_IN_GPA
         )
-    optimiser = BFGS(target, logfile=None)
-    converged = False
     with progress_bar("relax", total=MOST_STEPS, show=progress) as advance:
-        for done in optimiser.irun(fmax=fmax, steps=MOST_STEPS):
-            converged = bool(done)
-            advance(1)
-    if not converged:
-        left = float(np.linalg.norm(target.get_forces(), axis=1).max())
+        left = _descend(target, fmax, name, lambda: advance(1))
+    if left > fmax:
         raise InputError(
             "relaxation-failed",
             f"{name} does not relax: {left:.3g} eV/Angstrom are left after {MOST_STEPS} steps, asked were {fmax:.3g}; "
@@ -81,6 +78,33 @@ def relax_crystal(
         )
     relaxed.set_constraint()
     return relaxed
+
+
+def _descend(target: Any, fmax: float, name: str, advance: Callable[[], object]) -> float:
+    """Take steps of BFGS, shorter ones where the calculator fails; return the largest force left, eV/Angstrom.
+
+    Raises
+    ------
+    InputError
+        `relaxation-failed`: the calculator goes on failing in shorter steps.
+    """
+    way_back = WayBack(target, lambda line: None, name)
+    optimiser: BFGS | None = None
+    left = np.inf
+    for step in range(MOST_STEPS + 1):
+        try:
+            left = float(np.linalg.norm(target.get_forces(), axis=1).max())
+            way_back.evaluated()
+            if left <= fmax:
+                break
+            optimiser = optimiser or BFGS(target, logfile=None)
+            optimiser.step()
+        except Exception as error:  # the way back knows which of them are the calculator's
+            if not way_back.shorten(error, f"after step {step}"):
+                raise InputError("relaxation-failed", f"{name} does not relax: {way_back.cause}") from error
+            optimiser = None
+        advance()
+    return left
 
 
 def _symmetry_is_of_elements(atoms: Atoms) -> bool:
@@ -111,9 +135,8 @@ def strained_copy(atoms: Atoms, strain: NDArray[np.float64], calculator: Any, fm
     moved = atoms.copy()
     moved.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
     moved.calc = calculator
-    converged = BFGS(moved, logfile=None).run(fmax=fmax, steps=MOST_STEPS)
-    if not converged:
-        left = float(np.linalg.norm(moved.get_forces(), axis=1).max())
+    left = _descend(moved, fmax, "the strained crystal", lambda: None)
+    if left > fmax:
         raise InputError(
             "relaxation-failed",
             f"the atoms of the crystal strained by {np.abs(strain).max():.3g} do not relax: {left:.3g} eV/Angstrom are "
