@@ -95,6 +95,10 @@ def _gas(
         yield within_errors(
             f"{subject}, {engine}", "thermal expansion", result.thermal_expansion_per_K, 1 / TEMPERATURE_K
         )
+        yield within_errors(
+            f"{subject}, {engine}", "bulk modulus", result.bulk_modulus_GPa, pressure * EV_PER_A3_IN_GPA
+        )
+        yield within_errors(f"{subject}, {engine}", "C_p - C_V", result.heat_capacity_difference_kB, n + 1)
 
 
 def whole_steps(steps: int, scale: float) -> int:
