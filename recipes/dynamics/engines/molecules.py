@@ -1,14 +1,18 @@
-"""Molecules found by distance, for a barostat that moves them whole."""
+"""Bonds and molecules found by distance: for barostats that move molecules whole, for rigid bonds, and for PDB files."""
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Sequence
 
 import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
+from ase.geometry import find_mic
 from ase.neighborlist import natural_cutoffs, neighbor_list
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 #: Two atoms closer than this times the sum of their covalent radii count as bonded: O-H up to 1.16 Angstrom, which
 #: holds for a stretched bond and leaves out hydrogen bonds (1.6 and more).
@@ -24,6 +28,58 @@ def has_broken_bond(atoms: Atoms, bonds: list[tuple[int, int]]) -> bool:
     pairs = np.array(bonds)
     lengths = np.linalg.norm(atoms.positions[pairs[:, 0]] - atoms.positions[pairs[:, 1]], axis=1)
     return bool((lengths > BROKEN_FACTOR * covalent_radii[atoms.numbers[pairs]].sum(axis=1)).any())
+
+
+def find_bonds(atoms: Atoms) -> NDArray[np.int_]:
+    """Find the bonds of a structure, those through a periodic boundary too.
+
+    Returns
+    -------
+    ndarray
+        (M, 2) atoms i < j of each bond, once, in rising order. An atom has no bond with its own image.
+    """
+    first, second = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=BOND_FACTOR))
+    return np.unique(np.column_stack([first, second])[first < second], axis=0)
+
+
+def components(n_atoms: int, bonds: Sequence[tuple[int, int]] | NDArray[np.int_]) -> NDArray[np.int_]:
+    """Number the groups of atoms that bonds join, by their first atom: (N,) from 0."""
+    pairs = np.asarray(bonds, dtype=int).reshape(-1, 2)
+    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n_atoms, n_atoms))
+    _, labels = connected_components(graph, directed=False)
+    _, where, numbers = np.unique(labels, return_index=True, return_inverse=True)
+    return np.asarray(np.argsort(np.argsort(where))[numbers])
+
+
+def made_whole(
+    positions: NDArray[np.float64], tree: list[tuple[int, int]], cell: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Move the second atom of each bond next to the first, by lattice vectors.
+
+    Parameters
+    ----------
+    positions
+        (N, 3).
+    tree
+        Bonds that join the atoms of a group without a ring, from its first atom outwards, as `find_molecules` lists them.
+    cell
+        (3, 3) lattice vectors in rows, periodic along all of them.
+    """
+    whole = positions.copy()
+    for pairs in _levels(tree):
+        steps, _ = find_mic(whole[pairs[:, 1]] - whole[pairs[:, 0]], cell)
+        whole[pairs[:, 1]] = whole[pairs[:, 0]] + steps
+    return whole
+
+
+def _levels(tree: list[tuple[int, int]]) -> list[NDArray[np.int_]]:
+    """Sort the bonds of a tree by their distance from its root."""
+    depth: dict[int, int] = {}
+    levels: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for first, second in tree:
+        depth[second] = depth.get(first, 0) + 1
+        levels[depth[second]].append((first, second))
+    return [np.array(levels[level]) for level in sorted(levels)]
 
 
 def find_molecules(atoms: Atoms) -> tuple[list[tuple[int, int]], NDArray[np.float64]]:

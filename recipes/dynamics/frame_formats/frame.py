@@ -12,6 +12,9 @@ from ase.geometry import cell_to_cellpar
 from ase.io import iread
 from numpy.typing import NDArray
 
+from dp_sim.errors import InputError
+from dp_sim.recipes.dynamics.engines.molecules import find_molecules, made_whole
+
 
 @dataclass(frozen=True)
 class TurnedFrame:
@@ -37,12 +40,36 @@ class TurnedFrame:
 
 
 def turned_frames(file: Path) -> Iterator[TurnedFrame]:
-    """Read the frames of an extended XYZ file one after the other."""
-    for atoms in iread(file, index=":", format="extxyz"):
-        yield _turned(atoms)
+    """Read the frames of an extended XYZ file one after the other, molecules whole.
+
+    Molecules are those of the first frame.
+
+    Raises
+    ------
+    InputError
+        A frame of other atoms than the first.
+    """
+    first: Atoms | None = None
+    tree: list[tuple[int, int]] = []
+    for number, atoms in enumerate(iread(file, index=":", format="extxyz")):
+        atoms.set_constraint()
+        if first is None:
+            first = atoms
+            tree = find_molecules(atoms)[0] if atoms.pbc.all() else []
+        if not np.array_equal(atoms.numbers, first.numbers) or atoms.pbc.all() != first.pbc.all():
+            raise InputError(
+                "frames-topology-mismatch",
+                f"{file}: frame {number} is {atoms.get_chemical_formula()} with pbc={atoms.pbc.tolist()}, and does not "
+                f"match the first, {first.get_chemical_formula()} with pbc={first.pbc.tolist()}, atom by atom; one "
+                "trajectory has one topology: give each system a run of its own",
+            )
+        if tree:
+            atoms.positions = made_whole(atoms.positions, tree, atoms.cell.array)
+        yield turned(atoms)
 
 
-def _turned(atoms: Atoms) -> TurnedFrame:
+def turned(atoms: Atoms) -> TurnedFrame:
+    """Turn a structure; where it is not periodic along all three axes it stays as it is."""
     velocities = atoms.get_velocities() if atoms.has("momenta") else None
     if not atoms.pbc.all():
         return TurnedFrame(atoms, atoms.positions, velocities, None, None)

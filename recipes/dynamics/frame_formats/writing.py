@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dp_sim.recipes.dynamics.frame_formats.dcd import write_dcd
-from dp_sim.recipes.dynamics.frame_formats.frame import turned_frames
+from dp_sim.recipes.dynamics.frame_formats.dcd_with_topology import TOPOLOGY, write_dcd_with_topology
 from dp_sim.recipes.dynamics.frame_formats.hdf5 import write_hdf5
-from dp_sim.recipes.dynamics.frame_formats.topology import write_pdb
 
-DCD, HDF5, TOPOLOGY = "trajectory.dcd", "trajectory.h5", "topology.pdb"
+HDF5 = "trajectory.h5"
 
 
 def write_forms(
@@ -31,10 +29,7 @@ def write_forms(
     timestep_ps
         Time step, ps.
     """
-    places = {name: path(name) for name in (DCD, TOPOLOGY) if "dcd" in forms}
-    dcd, topology = places.get(DCD), places.get(TOPOLOGY)
-    if dcd is not None and topology is not None and not topology.is_file():
-        write_pdb(next(turned_frames(frames)), topology)
-        write_dcd(frames, dcd, steps_per_frame, timestep_ps)
+    if "dcd" in forms and (topology := path(TOPOLOGY)) is not None and not topology.is_file():
+        write_dcd_with_topology(frames, path, steps_per_frame, timestep_ps)
     if "h5" in forms and (hdf5 := path(HDF5)) is not None:
         write_hdf5(frames, hdf5, steps_per_frame * timestep_ps)
