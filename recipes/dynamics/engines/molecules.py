@@ -1,4 +1,4 @@
-"""Bonds and molecules found by distance: for barostats that move molecules whole, for rigid bonds, and for PDB files."""
+"""Bonds and molecules found by distance: for barostats that move molecules whole, and for PDB files."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def find_bonds(atoms: Atoms) -> NDArray[np.int_]:
 
 
 def components(n_atoms: int, bonds: Sequence[tuple[int, int]] | NDArray[np.int_]) -> NDArray[np.int_]:
-    """Number the groups of atoms that bonds join, by their first atom: (N,) from 0."""
+    """Give each atom the number of the group that bonds join it to: (N,) from 0, in the order of first atoms."""
     pairs = np.asarray(bonds, dtype=int).reshape(-1, 2)
     graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n_atoms, n_atoms))
     _, labels = connected_components(graph, directed=False)
@@ -61,7 +61,7 @@ def made_whole(
     positions
         (N, 3).
     tree
-        Bonds that join the atoms of a group without a ring, from its first atom outwards, as `find_molecules` lists them.
+        Bonds that join the atoms of a group without a ring, from its first atom outwards: those of `find_molecules`.
     cell
         (3, 3) lattice vectors in rows, periodic along all of them.
     """

@@ -44,10 +44,11 @@ def pdb_text(atoms: Atoms) -> str:
 
 
 def _atom_lines(atoms: Atoms, residues: list[Residue], positions: NDArray[np.float64]) -> Iterator[str]:
+    symbols = list(atoms.symbols)
     for number, residue in enumerate(residues):
         chain = CHAINS[number // LAST_RESIDUE % len(CHAINS)]
         for atom, name in zip(residue.atoms, residue.atom_names, strict=True):
-            symbol = str(atoms.symbols[atom])
+            symbol = symbols[atom]
             # The symbol ends in the second of the name's four columns, unless the name needs them all.
             columns = name if len(name) == 4 or len(symbol) == 2 else f" {name}"
             yield (

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from ase import Atoms
+from ase.symbols import Symbols
 from numpy.typing import NDArray
 
 from dp_sim.recipes.dynamics.engines.molecules import components, find_bonds, find_molecules
@@ -53,11 +55,12 @@ def find_residues(atoms: Atoms) -> tuple[list[Residue], NDArray[np.int_], NDArra
     """
     tree, positions = find_molecules(atoms)
     molecule = components(len(atoms), tree)
-    names = _residue_names(atoms, molecule)
+    symbols = list(atoms.symbols)
+    names = _residue_names(symbols, molecule)
     residues = [
-        Residue(names[molecule[part[0]]], part, atom_names(list(atoms.symbols[part])))
+        Residue(names[molecule[part[0]]], part, atom_names([symbols[atom] for atom in part]))
         for run in _runs(molecule)
-        for part in _parts(run, list(atoms.symbols))
+        for part in _parts(run, symbols)
     ]
     return residues, find_bonds(atoms), positions
 
@@ -92,7 +95,7 @@ def atom_names(symbols: list[str]) -> list[str]:
     return [symbol.upper() if counts[symbol] == 1 else name for symbol, name in zip(symbols, names, strict=True)]
 
 
-def _residue_names(atoms: Atoms, molecule: NDArray[np.int_]) -> dict[int, str]:
+def _residue_names(symbols: list[str], molecule: NDArray[np.int_]) -> dict[int, str]:
     """Name each molecule by its kind: HOH, the formula where it is short enough, else M01, M02, ... by appearance."""
     members: dict[int, list[int]] = defaultdict(list)
     for atom, number in enumerate(molecule.tolist()):
@@ -100,9 +103,14 @@ def _residue_names(atoms: Atoms, molecule: NDArray[np.int_]) -> dict[int, str]:
     kinds: dict[str, str] = {"H2O": "HOH"}
     names = {}
     for number, indices in members.items():
-        formula = atoms.symbols[indices].get_chemical_formula("hill")
+        formula = _formula(tuple(sorted(symbols[atom] for atom in indices)))
         if formula not in kinds:
             long = sum(name.startswith("M") and name[1:].isdigit() for name in kinds.values())
             kinds[formula] = formula.upper() if len(formula) <= RESIDUE_WIDTH else f"M{long + 1:02d}"[:RESIDUE_WIDTH]
         names[number] = kinds[formula]
     return names
+
+
+@cache
+def _formula(symbols: tuple[str, ...]) -> str:
+    return str(Symbols.fromsymbols(list(symbols)).get_chemical_formula("hill"))
