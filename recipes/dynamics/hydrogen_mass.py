@@ -10,7 +10,7 @@ from ase.neighborlist import natural_cutoffs, neighbor_list
 from numpy.typing import NDArray
 
 from dp_sim.errors import InputError, shown
-from dp_sim.recipes.dynamics.engines.molecules import BOND_FACTOR
+from dp_sim.recipes.dynamics.molecules import BOND_FACTOR
 
 
 def with_hydrogen_mass(atoms: Atoms, hydrogen_mass_amu: float) -> Atoms:

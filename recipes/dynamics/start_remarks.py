@@ -6,8 +6,8 @@ import numpy as np
 from ase import Atoms
 from ase.data import vdw_radii
 
-from dp_sim.recipes.dynamics.engines.molecules import find_molecules
 from dp_sim.recipes.dynamics.engines.velocities import fixed_atoms
+from dp_sim.recipes.dynamics.molecules import find_molecules
 from dp_sim.units import EV_PER_A3_IN_BAR, KB_EV_PER_K
 
 #: Share of the box that spheres of the van der Waals radii fill, below which it is mostly empty. They fill 0.6 and more

@@ -10,7 +10,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from dp_sim.recipes.dynamics.engines.molecules import find_molecules, has_broken_bond
+from dp_sim.recipes.dynamics.molecules import find_molecules, has_broken_bond
 
 Array = NDArray[np.float64]
 

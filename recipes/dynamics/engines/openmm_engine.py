@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 
 from dp_sim.errors import DPSimError, InputError, import_optional, nearest_name
 from dp_sim.plugins.openmm_module import model_message
-from dp_sim.recipes.dynamics.engines.molecules import find_molecules, has_broken_bond
 from dp_sim.recipes.dynamics.engines.openmm_barostat import biased_volumes
 from dp_sim.recipes.dynamics.engines.openmm_box import Box, topology_of, vectors_and_positions_nm
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Sample, State, UnstableError
 from dp_sim.recipes.dynamics.engines.velocities import fixed_atoms, start_velocities
 from dp_sim.recipes.dynamics.frame_formats.dcd_with_topology import write_dcd_with_topology
+from dp_sim.recipes.dynamics.molecules import find_molecules, has_broken_bond
 from dp_sim.recipes.inputs.calculators import loaded_model
 from dp_sim.recipes.inputs.failed_evaluations import EvaluationError
 from dp_sim.units import ANGSTROM_IN_NM, EV_IN_KJ_PER_MOL, EV_PER_A3_IN_BAR

@@ -13,7 +13,7 @@ from ase.io import iread
 from numpy.typing import NDArray
 
 from dp_sim.errors import InputError
-from dp_sim.recipes.dynamics.engines.molecules import find_molecules, made_whole
+from dp_sim.recipes.dynamics.molecules import find_molecules, made_whole
 
 
 @dataclass(frozen=True)

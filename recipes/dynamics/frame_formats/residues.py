@@ -12,7 +12,7 @@ from ase import Atoms
 from ase.symbols import Symbols
 from numpy.typing import NDArray
 
-from dp_sim.recipes.dynamics.engines.molecules import components, find_bonds, find_molecules
+from dp_sim.recipes.dynamics.molecules import components, find_bonds, find_molecules
 
 #: Columns of an atom's name, and of a residue's.
 NAME_WIDTH, RESIDUE_WIDTH = 4, 3

@@ -9,7 +9,7 @@ from ase.build import bulk, molecule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dp_sim.recipes.dynamics.engines.molecules import find_molecules, has_broken_bond
+from dp_sim.recipes.dynamics.molecules import find_molecules, has_broken_bond
 
 
 def groups(bonds: list[tuple[int, int]], n_atoms: int) -> list[set[int]]:

@@ -11,10 +11,10 @@ from ase.io import read
 from refusals import refused
 
 from dp_sim.recipes.demo.water import example
-from dp_sim.recipes.dynamics.engines.molecules import find_bonds, find_molecules, made_whole
 from dp_sim.recipes.dynamics.frame_formats.dcd_with_topology import write_dcd_with_topology
 from dp_sim.recipes.dynamics.frame_formats.frame import turned_frames
 from dp_sim.recipes.dynamics.frame_formats.pdb_file import pdb_text
+from dp_sim.recipes.dynamics.molecules import find_bonds, find_molecules, made_whole
 from dp_sim.recipes.results.frames import write_frames
 
 openmm_app = pytest.importorskip("openmm.app", reason="OpenMM reads the file")
