@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from ase.calculators.calculator import CalculatorError
@@ -64,6 +64,34 @@ def failure_words(error: Exception, when: str) -> str:
     return f"the calculator failed {when} ({first_line(error)})"
 
 
+def check_converged(calculator: Any) -> None:
+    """Refuse numbers of which the calculator itself says that they are not converged.
+
+    Most calculators raise an error there. Vasp's keeps `converged`, PySCF's mean field `mf.converged`, others a result
+    of that name; where nothing says False, the numbers count.
+
+    Raises
+    ------
+    EvaluationError
+        `evaluation-unconverged`.
+    """
+    said = (
+        getattr(calculator, "converged", None),
+        getattr(getattr(calculator, "mf", None), "converged", None),
+        (getattr(calculator, "results", None) or {}).get("converged"),
+    )
+    if any(isinstance(one, (bool, np.bool_)) and not one for one in said):
+        raise EvaluationError(
+            "evaluation-unconverged", f"{type(calculator).__name__} says that its electronic steps did not converge"
+        )
+
+
+def _calculators(target: Any) -> list[Any]:
+    """Find the calculators of what is moved: of a structure, of the one in a filter, of the images of a band."""
+    structures = getattr(target, "images", None) or [getattr(target, "atoms", target)]
+    return [calculator for one in structures if (calculator := getattr(one, "calc", None)) is not None]
+
+
 class WayBack:
     """The last positions at which a calculator gave numbers, and shorter steps from there.
 
@@ -89,7 +117,15 @@ class WayBack:
         self.words = ""
 
     def evaluated(self) -> None:
-        """Remember the positions now: the calculator has given numbers there."""
+        """Remember the positions now: the calculator has given numbers there.
+
+        Raises
+        ------
+        EvaluationError
+            It says that they are not converged.
+        """
+        for calculator in _calculators(self._target):
+            check_converged(calculator)
         self._good, self._halvings, self.words = self._target.get_positions().copy(), 0, ""
 
     def shorten(self, error: Exception, when: str) -> bool:

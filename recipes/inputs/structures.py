@@ -13,7 +13,7 @@ from ase.neighborlist import primitive_neighbor_list
 from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.calculators import as_calculator
 from dp_sim.recipes.inputs.charges import accept_state
-from dp_sim.recipes.inputs.failed_evaluations import is_failure
+from dp_sim.recipes.inputs.failed_evaluations import check_converged, is_failure
 from dp_sim.structures import checks as structure
 from dp_sim.structures.comment_lines import refuse_unread
 from dp_sim.structures.constraints import restore_constraints
@@ -141,6 +141,7 @@ def evaluate_once(atoms: Atoms, name: str = "the structure") -> None:
     calculator = type(atoms.calc).__name__
     try:
         energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+        check_converged(atoms.calc)
     except InputError:
         raise
     except Exception as error:

@@ -41,6 +41,7 @@ from dp_sim.recipes.dynamics.engines.conserved_motions import find_conserved_mot
 from dp_sim.recipes.dynamics.engines.ensembles import CELL_CHANGES
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Sample, State, UnstableError
 from dp_sim.recipes.dynamics.engines.velocities import fixed_atoms, start_velocities
+from dp_sim.recipes.inputs.failed_evaluations import check_converged
 from dp_sim.recipes.inputs.structures import evaluate_once
 from dp_sim.units import EV_PER_A3_IN_BAR, KB_EV_PER_K
 
@@ -207,6 +208,7 @@ class ASEEngine:
             raise UnstableError("motion-unstable", "a position became non-finite") from error
         if not np.isfinite(self._atoms.positions).all():
             raise UnstableError("motion-unstable", "a position became non-finite")
+        check_converged(self._atoms.calc)
         if self._conditions.changes_shape:
             self._check_shape()
 

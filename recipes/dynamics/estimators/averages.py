@@ -30,7 +30,7 @@ def mean(values: Samples, *, unit: str, what: str, steps_per_sample: int) -> Est
 def slope(time: Samples, values: Samples, *, unit: str, what: str, steps_per_sample: int) -> Estimate:
     """Estimate the least-squares slope of values against time; the residuals may be correlated."""
     centred = time - time.mean()
-    spread = float((centred**2).mean())
+    spread = float((centred**2).mean()) or 1.0  # of a single sample: withheld below, as too few
     gradient = float((centred * values).mean()) / spread
     residuals = values - values.mean() - gradient * centred
     influence = centred * residuals / spread
