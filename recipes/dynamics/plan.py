@@ -21,22 +21,22 @@ from dp_sim.recipes.dynamics.fastest_vibration import timestep_remark
 from dp_sim.recipes.dynamics.frame_formats.writing import write_forms
 from dp_sim.recipes.dynamics.hydrogen_mass import with_hydrogen_mass
 from dp_sim.recipes.dynamics.loop import Recorded, simulate
+from dp_sim.recipes.dynamics.remarks import gas_remark, motion_remark, short_cell_remark, temperature_remark
 from dp_sim.recipes.dynamics.replicas.pooling import COMPARED, agreement, equilibrated_parts, pooled
 from dp_sim.recipes.dynamics.replicas.processes import run_replicas
+from dp_sim.recipes.dynamics.result import DynamicsResult
 from dp_sim.recipes.dynamics.run_files import TRAJECTORY
 from dp_sim.recipes.dynamics.settings import DynamicsSettings, NPTSettings, NVESettings, ThermostatSettings
 from dp_sim.recipes.dynamics.stages.preparation import keep_stages, prepare
 from dp_sim.recipes.dynamics.stages.stage_file import Stage, read_stages
-from dp_sim.recipes.dynamics.start_remarks import gas_remark, motion_remark, short_cell_remark
 from dp_sim.recipes.inputs.calculator_pool import recipe_of
 from dp_sim.recipes.inputs.calculators import as_calculator, loaded_model
 from dp_sim.recipes.inputs.charges import accept_state
 from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
 from dp_sim.recipes.inputs.structures import check_structure
-from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.directory import RunDirectory
 
-AnyResult = TypeVar("AnyResult", bound=Result)
+AnyResult = TypeVar("AnyResult", bound=DynamicsResult)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +156,10 @@ def run_dynamics(
         frames = run.path(TRAJECTORY)
         if frames is not None and frames.is_file() and frames.stat().st_size:
             _write_trajectories(run, plan, frames)
-        return run.finish(analyse(recorded, plan))
+        result = analyse(recorded, plan)
+        if result.converged and (words := temperature_remark(result.temperature_K, plan.conditions.temperature_K)):
+            run.note(words)
+        return run.finish(result)
 
 
 def _pool(results: Sequence[Any], plan: Plan, analyse: Callable[[Recorded, Plan], AnyResult]) -> AnyResult:
