@@ -95,7 +95,7 @@ class ExtxyzFrames(LazyFrames):
         last = b""
         for _ in range(n_lines):
             last = content.readline()
-        if last.endswith(b"\n") or (last.strip() and not content.read(1)):
+        if last.endswith(b"\n"):  # without it the last number may be cut short
             self._starts.append(start)
         else:
             self.unfinished = True
