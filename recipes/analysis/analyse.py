@@ -20,6 +20,7 @@ from dp_sim.recipes.analysis.structure.scattering import DirectStructureFactor
 from dp_sim.recipes.analysis.trajectory.source import Source
 from dp_sim.recipes.analysis.transport.green_kubo import GreenKubo
 from dp_sim.recipes.analysis.transport.viscosity import viscosity, withheld_viscosity
+from dp_sim.recipes.dynamics.result import DynamicsResult
 from dp_sim.recipes.results.quantities import Estimate
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
@@ -27,7 +28,7 @@ from dp_sim.recipes.run.progress import progress_bar
 
 @documented(AnalyseSettings)
 def analyse(
-    source: str | os.PathLike[str] | Sequence[Atoms],
+    source: str | os.PathLike[str] | DynamicsResult | Sequence[Atoms],
     *,
     only: Sequence[str] = (),
     first: int | None = None,
@@ -57,9 +58,9 @@ def analyse(
 
     Parameters
     ----------
-    source : path or sequence of ase.Atoms
-        The directory of a run of nve, nvt or npt; a trajectory file of another program (extended XYZ, .traj, a LAMMPS
-        dump, DCD, XTC, TRR, HDF5, NetCDF, or what else ASE reads); or structures in memory.
+    source : path, DynamicsResult or sequence of ase.Atoms
+        The directory of a run of nve, nvt or npt, or its result; a trajectory file of another program (extended XYZ,
+        .traj, a LAMMPS dump, DCD, XTC, TRR, HDF5, NetCDF, or what else ASE reads); or structures in memory.
 
     Returns
     -------
@@ -73,6 +74,8 @@ def analyse(
         or contradicts the file, a setting that the source has no use for.
     """
     settings = AnalyseSettings.taken_from(locals())
+    if isinstance(source, DynamicsResult) and source.directory is not None:
+        source = source.directory
     found = read_source(source, settings)
     named = [os.fspath(source)] if isinstance(source, (str, os.PathLike)) else []
     structures = [] if named else [found.frames[0]]

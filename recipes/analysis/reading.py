@@ -34,7 +34,7 @@ def read_source(source: Any, settings: AnalyseSettings) -> Source:
     Parameters
     ----------
     source
-        The directory of a run, a trajectory file, or a sequence of structures.
+        The directory of a run or its result, a trajectory file, or a sequence of structures.
     settings
         What the user says of it.
 
@@ -52,9 +52,9 @@ def read_source(source: Any, settings: AnalyseSettings) -> Source:
             raise InputError("file-missing", f"there is no {path}; give the directory of a run, or a trajectory file")
         return _read_file(path, settings)
     if isinstance(source, DynamicsResult):
-        raise InputError(
-            "source-kind", "give the directory of the run (out=...) instead of its result: the frames are there"
-        )
+        if source.directory is None:
+            raise InputError("trajectory-missing", "this run wrote no files and kept no frames; run it with out=DIR")
+        return read_source(source.directory, settings)
     if not isinstance(source, Sequence) or not source or not all(isinstance(one, Atoms) for one in source):
         raise InputError(
             "source-kind",

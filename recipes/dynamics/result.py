@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from dp_sim.errors import InputError, import_optional
 from dp_sim.files import write_text
 from dp_sim.recipes.dynamics.replicas.pooling import Agreement
-from dp_sim.recipes.dynamics.run_files import TABLE, Row, column, table_text
+from dp_sim.recipes.dynamics.run_files import TABLE, TRAJECTORY, Row, column, columns_of, table_text
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.results.trajectory import ExtxyzFrames
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,6 +91,25 @@ class DynamicsResult(Result):
         low, high = heat_capacity.ci95
         whole = replace(heat_capacity, value=heat_capacity.value + 1.5, ci95=(low + 1.5, high + 1.5))
         return {"heat_capacity_with_centre_of_mass": whole}
+
+    @property
+    def trajectory(self) -> ExtxyzFrames:
+        """The frames as a list of ase.Atoms, each read from the file when it is asked for.
+
+        Raises
+        ------
+        InputError
+            The run wrote no files.
+        """
+        if self.directory is None:
+            raise InputError("trajectory-missing", "this run wrote no files and kept no frames; run it with out=DIR")
+        return ExtxyzFrames(self.directory / TRAJECTORY)
+
+    @override
+    def to_dataframe(self) -> Any:
+        """Return the table of the run: a row for each sample, a column for each quantity that the run has."""
+        pandas = import_optional("pandas", extra="notebook", purpose="a table of pandas")
+        return pandas.DataFrame(self.rows, columns=Row._fields)[list(columns_of(self.rows))]
 
     def run_quantities(self) -> dict[str, Quantity | Estimate]:
         """Return how the run was made, for the end of `quantities()`."""

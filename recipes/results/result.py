@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dp_sim.errors import InputError, nearest_name
+from dp_sim.errors import InputError, import_optional, nearest_name
 from dp_sim.files import atomic_path, write_text
 from dp_sim.recipes.results.formatting import plain
 from dp_sim.recipes.results.html import ANIMATION, report_html, result_fragment
@@ -38,6 +38,8 @@ class Result:
         Where it did not, the reason as a sentence; else empty.
     provenance
         Versions, hashes, seed, wall time (seconds): see `RunDirectory.provenance`.
+    directory
+        Where its files are; None for a run without files.
     """
 
     recipe: ClassVar[str]
@@ -46,6 +48,7 @@ class Result:
     converged: bool
     cause: str = ""
     provenance: dict[str, Any] = field(default_factory=dict, repr=False)
+    directory: Path | None = field(default=None, repr=False)
 
     def quantities(self) -> dict[str, Quantity | Estimate]:
         """Return the numbers by name, in the order in which they are shown."""
@@ -71,6 +74,18 @@ class Result:
         path
             Gives the place of a file by its name.
         """
+
+    def to_dataframe(self) -> Any:
+        """Return the numbers as a table of pandas: a row for each, with value, error, unit and cause.
+
+        Raises
+        ------
+        MissingPackageError
+            pandas is not installed.
+        """
+        pandas = import_optional("pandas", extra="notebook", purpose="a table of pandas")
+        rows = {name: quantity.to_dict() for name, quantity in self.quantities().items()}
+        return pandas.DataFrame.from_dict(rows, orient="index", columns=["value", "error", "unit", "cause"])
 
     def plot(self, name: str | None = None) -> Figure:
         """Draw one figure.

@@ -278,7 +278,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
 
     def finish(self, result: AnyResult) -> AnyResult:
         """Give the result its provenance, and write its data, plots, report.html and (last) result.json."""
-        result = replace(result, provenance=self.provenance())
+        result = replace(result, provenance=self.provenance(), directory=self.directory)
         self.log(f"{self.recipe} ended: {'converged' if result.converged else result.cause}")
         if self.directory is not None:
             with whole_steps():
