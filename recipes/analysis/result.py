@@ -92,8 +92,8 @@ class AnalysisResult(Result):
             found[f"diffusion_{moved.species}"] = moved.diffusion
             found[f"diffusion_{moved.species}_corrected_for_cell_size"] = corrected
             found[f"diffusivity_exponent_{moved.species}"] = moved.slope
-        for one in self.velocity_correlations:
-            found[f"diffusion_{one.species}_by_green_kubo"] = one.green_kubo.value
+        for moving in self.velocity_correlations:
+            found[f"diffusion_{moving.species}_by_green_kubo"] = moving.green_kubo.value
         if self.velocity_cause:
             found["velocity_correlation"] = Quantity(None, "", self.velocity_cause)
         if self.density_of_states is not None:
@@ -148,10 +148,10 @@ class AnalysisResult(Result):
             errors = [None] * len(moved.time_ps) if moved.error_A2 is None else moved.error_A2
             header = ["time_ps", "msd_A2", "msd_error_A2"]
             yield f"displacement_{moved.species}.csv", header, (moved.time_ps, moved.msd_A2, errors)
-        for one in self.velocity_correlations:
+        for moving in self.velocity_correlations:
             header = ["time_ps", "velocity_autocorrelation"]
-            yield f"velocity_correlation_{one.species}.csv", header, (one.time_ps, one.correlation)
-            yield from _integral(f"green_kubo_diffusion_{one.species}.csv", "D_1e-9_m2_per_s", one.green_kubo)
+            yield f"velocity_correlation_{moving.species}.csv", header, (moving.time_ps, moving.correlation)
+            yield from _integral(f"green_kubo_diffusion_{moving.species}.csv", "D_1e-9_m2_per_s", moving.green_kubo)
         if self.viscosity is not None:
             yield from _integral("green_kubo_viscosity.csv", "viscosity_mPa_s", self.viscosity)
         states = self.density_of_states

@@ -174,7 +174,7 @@ def density_of_states(
     total = sum(part.sum() for part in per_element.values()) * width
     scaled = {name: part * degrees_of_freedom / total for name, part in per_element.items()}
     return DensityOfStates(
-        frequency_cm1=frequency,
+        frequency_cm1=np.asarray(frequency, dtype=np.float64),
         per_element=scaled,
         resolution_cm1=float(2 * width),
         degrees_of_freedom=degrees_of_freedom,
