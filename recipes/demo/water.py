@@ -81,7 +81,7 @@ class DemoResult(Result):
                 self.relaxed,
             ),
             "3. Its vibrations (ASE)": (
-                "Frequencies from the exact Hessian, by automatic differentiation.",
+                "Frequencies from the exact Hessian of the model.",
                 self.modes,
             ),
             "4. The liquid at constant volume (OpenMM)": (
@@ -92,7 +92,8 @@ class DemoResult(Result):
             ),
             "5. The liquid at constant pressure (OpenMM)": (
                 f"The same with a barostat at {PRESSURE_BAR:.0f} bar. A number that the run cannot support is "
-                "withheld, with the reason.",
+                "withheld, with the reason. The liquid is denser than water, which has 0.985 g/cm³ here: the model "
+                "repeats GFN1-xTB, whose water is that dense (1.28 g/cm³ with the larger shipped model).",
                 self.npt,
             ),
         }
