@@ -13,6 +13,8 @@ _PATTERNS = {
     "multiplicity": re.compile(r"(?<![a-z])mult(?:iplicity)?" + _NUMBER, re.IGNORECASE),
     "spin": re.compile(r"(?<![a-z])spin" + _NUMBER, re.IGNORECASE),
 }
+#: A comment line of one number with decimals.
+_DECIMAL = re.compile(r"[+-]?\d+\.\d+(?:[eEdD][+-]?\d+)?")
 #: A comment line of two numbers, as in input of Gaussian.
 _PAIR = re.compile(r"\s*([+-]?\d)\s+(\d)\s*")
 
@@ -38,3 +40,9 @@ def unread_pair(info: Mapping[str, Any]) -> str:
     """Return a comment line of two numbers that could be a charge other than 0 and a multiplicity; else empty."""
     match = _PAIR.fullmatch(free_text(info))
     return match[0].strip() if match is not None and int(match[1]) and int(match[2]) else ""
+
+
+def bare_number(info: Mapping[str, Any]) -> str:
+    """Return a comment line that is one number with decimals, the energy of CREST, GOAT and others; else empty."""
+    text = free_text(info).strip()
+    return text if _DECIMAL.fullmatch(text) else ""

@@ -122,3 +122,19 @@ def test_a_virial_stress_is_named(tmp_path):
     """Kilobar in the order xx yy zz xy yz xz in the mlearn data (materialyzeai/mlearn #64): for no one to guess."""
     _, remarks = data(tmp_path, 'energy=-1.0 virial_stress="1 2 3 4 5 6"')
     assert any("'virial_stress'" in line for line in remarks.lines())
+
+
+def test_a_number_without_a_name_is_told(tmp_path):
+    """CREST's and GOAT's ensembles: the energy in hartree is the whole comment line."""
+    water = "3\n{}\nO 0 0 0\nH 0.96 0 0\nH -0.24 0.93 0\n"
+    (tmp_path / "crest_conformers.xyz").write_text(
+        water.format("      -5.07054440") + water.format("      -5.07021034")
+    )
+    remarks = Remarks()
+    frames = read_frames(tmp_path / "crest_conformers.xyz", labelled=False, remarks=remarks)
+    assert [frame.energy for frame in frames] == [None, None]
+    (told,) = [sentence for sentence in remarks.decisions if "number without a name" in sentence]
+    assert remarks.decisions[told] == 2
+    (tmp_path / "named.xyz").write_text(water.format("energy=-5.07054440 energy-unit=hartree"))
+    (frame,) = read_frames(tmp_path / "named.xyz")
+    assert frame.energy == pytest.approx(-5.07054440 * Hartree)

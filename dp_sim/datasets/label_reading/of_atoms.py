@@ -19,7 +19,7 @@ from dp_sim.datasets.remarks import UNREAD, Remarks
 from dp_sim.errors import InputError, shown
 from dp_sim.structures import stated
 from dp_sim.structures.comment_lines import refuse_unread
-from dp_sim.structures.words import stated_in_words
+from dp_sim.structures.words import bare_number, stated_in_words
 
 #: Values of config_type that mark an isolated atom.
 _ISOLATED = ("isolatedatom", "isolatedatoms")
@@ -63,6 +63,11 @@ def frame_from_atoms(atoms: Any, name: str, keys: LabelKeys | None = None, remar
         remarks.decide(sentence)
     energy, forces, virial = labels.energy(), labels.forces(), labels.virial()
     labels.remark_unread()
+    if energy is None and bare_number(atoms.info):
+        remarks.decide(
+            "the comment line is a number without a name (CREST and GOAT write the energy so, in hartree), and is not "
+            "read: write energy=... energy-unit=hartree"
+        )
     frame = Frame(
         name,
         atoms.numbers.copy(),
