@@ -39,7 +39,7 @@ class Coordination:
 
 
 def first_minimum(r: Array, g: Array, noise: float) -> float | None:
-    """Find the first minimum of g(r): between its first two maxima.
+    """Find the first minimum of g(r): between its first two maxima, or its first and where it rises to the end.
 
     Parameters
     ----------
@@ -54,16 +54,21 @@ def first_minimum(r: Array, g: Array, noise: float) -> float | None:
     -------
     float or None
         Its place, Angstrom, from a parabola through the smoothed g; the middle of a gap where g is zero. None where g
-        has no two maxima that stand out of the noise.
+        has no maximum and no rise after it that stand out of the noise.
     """
     width = r[1] - r[0]
     smooth = gaussian_filter1d(g, SMOOTHING / width, mode="nearest")
     # Noise of neighbouring bins is independent: an average over the kernel has this share of it.
     left = noise / np.sqrt(max(1.0, 2 * np.sqrt(np.pi) * SMOOTHING / width))
-    peaks, _ = find_peaks(smooth, prominence=max(PROMINENCE, SIGMAS * left))
-    if len(peaks) < 2:
+    height = max(PROMINENCE, SIGMAS * left)
+    peaks, _ = find_peaks(smooth, prominence=height)
+    if not len(peaks):
         return None
-    first, second = peaks[:2]
+    first = int(peaks[0])
+    # In a small cell g(r) may end on the way up to the second maximum.
+    second = int(peaks[1]) if len(peaks) > 1 else len(smooth) - 1
+    if smooth[second] - smooth[first : second + 1].min() < height:
+        return None
     between = slice(first, second + 1)
     gap = np.flatnonzero(smooth[between] <= 1e-3 * smooth[first])
     if gap.size:

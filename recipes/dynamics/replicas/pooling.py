@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 DISAGREEMENT_LEVEL = 0.005
 #: Columns whose means are compared, and their names in words.
 COMPARED = {"potential_eV": "potential energy", "density_g_cm3": "density"}
+#: Relative spread of what is constant, written with twelve digits.
+ROUNDING = 1e-10
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,17 @@ class Agreement:
 
 
 def agreement(name: str, parts: Sequence[Sequence[Row]]) -> Agreement | None:
-    """Compare the replicas in one column; None where the run does not have it or a part is too short to judge."""
+    """Compare the replicas in one column.
+
+    None where the run does not have it or holds it constant (the density at constant volume, but for rounding), or a
+    part is too short to judge.
+    """
     if any(len(rows) < estimators.LEAST_JUDGED or getattr(rows[0], name) is None for rows in parts):
         return None
     series = [column(list(rows), name) for rows in parts]
+    whole = np.concatenate(series)
+    if np.ptp(whole) <= ROUNDING * np.abs(whole).max():
+        return None
     means = np.array([values.mean() for values in series])
     errors = np.array([estimators.standard_error(values) for values in series])
     count, within = len(series), float((errors**2).mean())

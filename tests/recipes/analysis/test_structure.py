@@ -6,6 +6,7 @@ from refusals import refused
 from synthetic_trajectories import TRICLINIC, hot_crystal, ideal_gas
 
 from dp_sim.recipes import analyse
+from dp_sim.recipes.analysis.structure.coordination import first_minimum
 
 QUIET = {"progress": False, "only": ["structure"]}
 
@@ -51,6 +52,14 @@ def test_an_fcc_crystal_has_shells_of_12_6_24_and_12_neighbors():
     for radius, neighbors in ((3.4, 12), (4.45, 18), (5.3, 42), (5.9, 54)):
         assert found.neighbors[found.r < radius][-1] == pytest.approx(neighbors, abs=0.05)
     assert found.r[np.argmax(found.g)] == pytest.approx(4 / np.sqrt(2), abs=0.06)
+
+
+def test_a_small_cell_may_end_before_the_second_maximum():
+    """32 atoms of copper: half the cell is 3.6 Angstrom, and g(r) still rises there."""
+    r = np.arange(0.025, 3.6, 0.05)
+    g = 8 * np.exp(-(((r - 2.55) / 0.12) ** 2)) + 4 * np.exp(-(((r - 3.7) / 0.15) ** 2))
+    assert first_minimum(r, g, 0.01) == pytest.approx(3.1, abs=0.1)
+    assert first_minimum(r, np.where(r < 3.2, g, 0.0), 0.01) is None
 
 
 def test_a_crystal_scatters_at_bragg_peaks_only():
