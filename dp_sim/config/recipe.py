@@ -55,7 +55,7 @@ def setting(
     detail
         Sentences that follow the meaning in the documentation.
     choices
-        The values that a text may have.
+        The values that a text may have; of a list of texts, each of them, and `a,b` stands for a and b.
     flags
         Names of the command-line option, where they are not `--name-of-the-setting`.
     metavar
@@ -126,9 +126,14 @@ class RecipeSettings(Section):
             value = os.fspath(value)
         if isinstance(value, list):
             value = tuple(value)
-        choices = described(cls.model_fields[info.field_name or ""])["choices"]
-        if choices and value is not None:
-            choose(info.field_name or "", str(value), choices)
+        field = cls.model_fields[info.field_name or ""]
+        choices = described(field)["choices"]
+        if not choices or value is None:
+            return value
+        if plain_type(field.annotation)[1]:
+            value = _separated(value)
+        for one in value if isinstance(value, tuple) else (value,):
+            choose(info.field_name or "", str(one), choices)
         return value
 
     @classmethod
@@ -193,6 +198,16 @@ def _as_input_error(settings: type[RecipeSettings], error: ValidationError) -> I
 
 #: Type -> what a value of it is called.
 _KINDS: dict[Any, str] = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text"}
+
+
+def _separated(value: Any) -> Any:
+    """Take `a,b` for a and b, alone and in a list; what is no text stays as it is."""
+    texts = (value,) if isinstance(value, str) else value
+    if not isinstance(texts, tuple) or not all(isinstance(one, str) for one in texts):
+        return value
+    return tuple(name.strip() for text in texts for name in text.split(","))
+
+
 _BOUNDS: tuple[tuple[type, str, str], ...] = (
     (annotated_types.Gt, "gt", "above"),
     (annotated_types.Ge, "ge", "of at least"),

@@ -12,7 +12,7 @@ from ase import Atoms
 from dp_sim.errors import InputError
 from dp_sim.recipes.analysis.settings import AnalyseSettings
 from dp_sim.recipes.analysis.trajectory.source import Source
-from dp_sim.recipes.results.trajectory import LazyFrames
+from dp_sim.recipes.results.trajectory import LazyFrames, check_same_atoms
 
 #: Frames below which there is nothing to average.
 FEWEST = 2
@@ -112,24 +112,6 @@ class FrameRange:
             raise InputError("positions-not-finite", f"{self.name}: a frame has positions that are not finite")
         if atoms.pbc.any() and abs(np.linalg.det(atoms.cell.complete())) < 1e-6:
             raise InputError("cell-without-volume", f"{self.name}: a periodic frame has a cell without volume")
-        if reference is None:
-            return atoms
-        if len(atoms) != len(reference):
-            raise InputError(
-                "frames-differ",
-                f"{self.name}: the first frame has {len(reference)} atoms and another has {len(atoms)}; a trajectory "
-                "must keep its atoms",
-            )
-        if not np.array_equal(atoms.numbers, reference.numbers):
-            atom = int(np.flatnonzero(atoms.numbers != reference.numbers)[0])
-            raise InputError(
-                "frames-differ",
-                f"{self.name}: atom {atom} is {reference.symbols[atom]} in the first frame and {atoms.symbols[atom]} "
-                "in another; a trajectory must keep the order of its atoms",
-            )
-        if not np.array_equal(atoms.pbc, reference.pbc):
-            raise InputError(
-                "frames-differ",
-                f"{self.name}: the first frame has pbc={reference.pbc.tolist()} and another {atoms.pbc.tolist()}",
-            )
+        if reference is not None:
+            check_same_atoms(atoms, reference, f"{self.name}: a frame")
         return atoms

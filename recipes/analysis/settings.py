@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from pydantic import model_validator
 
 from dp_sim.config.recipe import RecipeSettings, setting
-from dp_sim.errors import InputError, choose
+from dp_sim.errors import InputError
 from dp_sim.recipes.analysis.trajectory.lammps_units import LAMMPS_UNITS
 from dp_sim.recipes.analysis.trajectory.motion import THERMOSTATS
 
@@ -23,9 +23,7 @@ class AnalyseSettings(RecipeSettings):
     function: ClassVar[str] = "dp_sim.recipes.analysis.analyse:analyse"
     resumable: ClassVar[bool] = False
 
-    only: tuple[str, ...] = setting(
-        (), "What to compute; all that the trajectory supports if not given", metavar="|".join(PARTS)
-    )
+    only: tuple[str, ...] = setting((), "What to compute; all that the trajectory supports if not given", choices=PARTS)
     first: int | None = setting(
         None, "First frame to use, from 0; the run's own equilibration decides if not given", ge=0
     )
@@ -81,9 +79,7 @@ class AnalyseSettings(RecipeSettings):
     )
 
     @model_validator(mode="after")
-    def _parts_known(self) -> Self:
-        for part in self.only:
-            choose("only", part, PARTS)
+    def _frames_in_order(self) -> Self:
         if self.first is not None and self.last is not None and self.last < self.first:
             raise InputError("setting-out-of-range", f"last must be at least first ({self.first}), got {self.last}")
         return self

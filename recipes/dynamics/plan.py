@@ -223,11 +223,9 @@ def _check_timestep(plan: Plan, run: RunDirectory) -> None:
 
 
 def _write_trajectories(run: RunDirectory, plan: Plan, frames: Path) -> None:
-    frame_ps = plan.settings.frame_every * plan.conditions.timestep_fs / 1000.0
+    forms = {*plan.settings.trajectory, *engine_class(plan.settings.engine).forms}
     with run.whole_steps():
-        engine_class(plan.settings.engine).write_trajectories(frames, run.path, frame_ps)
-        timestep_ps = plan.conditions.timestep_fs / 1000.0
-        write_forms(plan.settings.trajectory, frames, run.path, plan.settings.frame_every, timestep_ps)
+        write_forms(forms, frames, run.path, plan.settings.frame_every, plan.conditions.timestep_fs / 1000.0)
 
 
 def default_timestep_fs(atoms: Atoms) -> float:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
 from dp_sim.config.recipe import RecipeSettings, setting
-from dp_sim.errors import InputError, choose
+from dp_sim.errors import InputError
 from dp_sim.recipes.dynamics.engines import ENGINES
 from dp_sim.recipes.dynamics.engines.ensembles import CELL_CHANGES, THERMOSTATS
 
@@ -48,7 +48,7 @@ class DynamicsSettings(RecipeSettings):
     trajectory: tuple[str, ...] = setting(
         ("extxyz",),
         "Forms of the trajectory",
-        metavar="|".join(TRAJECTORY_FORMS),
+        choices=TRAJECTORY_FORMS,
         may_change=True,
         detail="Of extxyz, dcd (for VMD, with topology.pdb) and h5 (MDTraj's HDF5), as a list or separated by commas. "
         "extxyz is always there: a resumed run needs it.",
@@ -72,18 +72,6 @@ class DynamicsSettings(RecipeSettings):
     )
     relax: bool = setting(False, "Relax the atoms first, before any stage")
     relax_cell: bool = setting(False, "Relax atoms and cell first, at the pressure of the run")
-
-    @field_validator("trajectory", mode="before")
-    @classmethod
-    def _separate(cls, value: Any) -> Any:
-        """Take `dcd,h5` for dcd and h5."""
-        texts = [value] if isinstance(value, str) else value
-        if not isinstance(texts, (list, tuple)) or not all(isinstance(one, str) for one in texts):
-            return value
-        names = tuple(name.strip() for text in texts for name in text.split(","))
-        for name in names:
-            choose("trajectory", name, TRAJECTORY_FORMS)
-        return names
 
     @model_validator(mode="after")
     def _frames_at_samples(self) -> Self:

@@ -8,11 +8,42 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
+import numpy as np
 from ase import Atoms
 from ase.io import read
 from typing_extensions import override
 
 from dp_sim.errors import InputError, first_line
+
+
+def check_same_atoms(atoms: Atoms, first: Atoms, name: str) -> None:
+    """Refuse a frame of other atoms, or of another periodicity, than the first.
+
+    Parameters
+    ----------
+    atoms, first
+        The frame, and the first of its trajectory.
+    name
+        What messages call the frame.
+
+    Raises
+    ------
+    InputError
+        `frames-differ`.
+    """
+    if len(atoms) != len(first):
+        difference = f"{len(atoms)} atoms and the first frame {len(first)}"
+    elif not np.array_equal(atoms.numbers, first.numbers):
+        atom = int(np.flatnonzero(atoms.numbers != first.numbers)[0])
+        difference = f"{atoms.symbols[atom]} as atom {atom} and the first frame {first.symbols[atom]}"
+    elif not np.array_equal(atoms.pbc, first.pbc):
+        difference = f"pbc={atoms.pbc.tolist()} and the first frame {first.pbc.tolist()}"
+    else:
+        return
+    raise InputError(
+        "frames-differ",
+        f"{name} has {difference}; a trajectory keeps its atoms, their order and its periodicity",
+    )
 
 
 class LazyFrames(Sequence[Atoms]):

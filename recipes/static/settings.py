@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
 from dp_sim.config.recipe import RecipeSettings, setting
-from dp_sim.errors import InputError, choose
+from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.temperatures import check_temperatures
 
 #: Ways to count vibrations in thermochemistry; see `dp_sim.recipes.static.thermochemistry`.
@@ -49,6 +49,7 @@ class OptSettings(RecipeSettings):
     cell_mask: tuple[str, ...] = setting(
         (),
         "Components of the strain that may change, all if not given",
+        choices=("xx", "yy", "zz", "yz", "xz", "xy"),
         metavar="xx,yy,zz,yz,xz,xy",
         detail="Of xx, yy, zz, yz, xz and xy, as a list or separated by commas.",
     )
@@ -84,18 +85,6 @@ class OptSettings(RecipeSettings):
         may_change=True,
         detail="At most three times. The cell is not part of this check.",
     )
-
-    @field_validator("cell_mask", mode="before")
-    @classmethod
-    def _separate(cls, value: Any) -> Any:
-        """Take `xx,yy` for xx and yy."""
-        texts = [value] if isinstance(value, str) else value
-        if not isinstance(texts, (list, tuple)) or not all(isinstance(one, str) for one in texts):
-            return value
-        names = tuple(name.strip() for text in texts for name in text.split(","))
-        for name in names:
-            choose("cell_mask", name, ("xx", "yy", "zz", "yz", "xz", "xy"))
-        return names
 
     @model_validator(mode="after")
     def _settings_of_a_cell(self) -> Self:

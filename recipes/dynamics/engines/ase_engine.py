@@ -17,8 +17,7 @@ Restarts are exact: thermostat, barostat, the cell's last force and the random g
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -76,6 +75,7 @@ class ASEEngine:
         "bussi": (),
         "nose-hoover": CELL_CHANGES,
     }
+    forms: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def check(cls, atoms: Atoms, calculator: Any) -> None:
@@ -87,10 +87,6 @@ class ASEEngine:
     ) -> ASEEngine:
         """Set up the engine."""
         return cls(atoms, calculator, conditions, barostat_time_fs or BAROSTAT_TIME_FS)
-
-    @classmethod
-    def write_trajectories(cls, frames: Path, path: Callable[[str], Path | None], frame_ps: float) -> None:
-        """Write nothing more: the frames are in ASE's form already."""
 
     @classmethod
     def biased_volumes(cls, volume_A3: NDArray[np.float64]) -> str:

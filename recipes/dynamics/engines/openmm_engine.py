@@ -18,7 +18,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -32,7 +31,6 @@ from dp_sim.recipes.dynamics.engines.openmm_barostat import biased_volumes
 from dp_sim.recipes.dynamics.engines.openmm_box import Box, topology_of, vectors_and_positions_nm
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Sample, State, UnstableError
 from dp_sim.recipes.dynamics.engines.velocities import fixed_atoms, start_velocities
-from dp_sim.recipes.dynamics.frame_formats.dcd_with_topology import write_dcd_with_topology
 from dp_sim.recipes.dynamics.molecules import find_molecules, has_broken_bond
 from dp_sim.recipes.inputs.calculators import loaded_model
 from dp_sim.recipes.inputs.failed_evaluations import EvaluationError
@@ -75,6 +73,7 @@ class OpenMMEngine:
 
     options: ClassVar[frozenset[str]] = frozenset({"backend", "platform"})
     ensembles: ClassVar[Mapping[str, tuple[str, ...]]] = {"langevin": ("isotropic",)}
+    forms: ClassVar[tuple[str, ...]] = ("dcd",)
 
     @classmethod
     def check(cls, atoms: Atoms, calculator: Any) -> None:
@@ -104,11 +103,6 @@ class OpenMMEngine:
             return create_force(calculator.model, topology, backend=backend or "auto", periodic=periodic)
 
         return cls(atoms, make_force, conditions, platform=platform)
-
-    @classmethod
-    def write_trajectories(cls, frames: Path, path: Callable[[str], Path | None], frame_ps: float) -> None:
-        """Write topology.pdb and trajectory.dcd."""
-        write_dcd_with_topology(frames, path, 1, frame_ps)
 
     @classmethod
     def biased_volumes(cls, volume_A3: NDArray[np.float64]) -> str:

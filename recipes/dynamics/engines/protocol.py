@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -112,6 +111,8 @@ class Engine(Protocol):
     ensembles
         Each thermostat that the engine has -> the changes of the cell that it has with it at constant pressure; none:
         at constant volume only. Names as in `ensembles.py`.
+    forms
+        Forms of the trajectory that its users expect, asked for or not (`frame_formats/writing.py`).
     degrees_of_freedom
         Momenta that move: the number behind the kinetic temperature.
     notes
@@ -120,6 +121,7 @@ class Engine(Protocol):
 
     options: ClassVar[frozenset[str]]
     ensembles: ClassVar[Mapping[str, tuple[str, ...]]]
+    forms: ClassVar[tuple[str, ...]]
     degrees_of_freedom: int
     notes: tuple[str, ...]
 
@@ -152,20 +154,6 @@ class Engine(Protocol):
         ------
         InputError
             The engine cannot hold these conditions for this structure, or an option is wrong.
-        """
-
-    @classmethod
-    def write_trajectories(cls, frames: Path, path: Callable[[str], Path | None], frame_ps: float) -> None:
-        """Write the frames once more, in the forms that users of the engine expect.
-
-        Parameters
-        ----------
-        frames
-            The extended XYZ file with the frames.
-        path
-            Gives the place of a file of the run by its name; None: the run writes no files.
-        frame_ps
-            Time between two frames, ps.
         """
 
     @classmethod

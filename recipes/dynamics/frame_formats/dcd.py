@@ -45,17 +45,7 @@ def write_dcd(frames: Path, file: Path, steps_per_frame: int, timestep_ps: float
 
 def _write_header(out: BinaryIO, first: TurnedFrame, steps_per_frame: int, timestep_ps: float) -> None:
     """Write the three records of the header: 20 numbers of control, a title, the number of atoms."""
-    control = [
-        0,
-        0,
-        steps_per_frame,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-    ]  # frames, first step, steps a frame, steps; the last five unused
+    control = [0, 0, steps_per_frame, *[0] * 6]  # frames, first step, steps a frame, steps; five that nobody uses
     tail = [0 if first.lengths_A is None else 1, *[0] * 8, CHARMM_VERSION]
     _record(out, b"CORD" + struct.pack("<9if10i", *control, timestep_ps / AKMA_PS, *tail))
     _record(out, struct.pack("<i", 1) + b"frames of dp-sim, Angstrom".ljust(80))

@@ -12,8 +12,8 @@ from ase.geometry import cell_to_cellpar
 from ase.io import iread
 from numpy.typing import NDArray
 
-from dp_sim.errors import InputError
 from dp_sim.recipes.dynamics.molecules import find_molecules, made_whole
+from dp_sim.recipes.results.trajectory import check_same_atoms
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,7 @@ def turned_frames(file: Path) -> Iterator[TurnedFrame]:
         if first is None:
             first = atoms
             tree = find_molecules(atoms)[0] if atoms.pbc.all() else []
-        if not np.array_equal(atoms.numbers, first.numbers) or atoms.pbc.all() != first.pbc.all():
-            raise InputError(
-                "frames-topology-mismatch",
-                f"{file}: frame {number} is {atoms.get_chemical_formula()} with pbc={atoms.pbc.tolist()}, and does not "
-                f"match the first, {first.get_chemical_formula()} with pbc={first.pbc.tolist()}, atom by atom; one "
-                "trajectory has one topology: give each system a run of its own",
-            )
+        check_same_atoms(atoms, first, f"frame {number} of {file}")
         if tree:
             atoms.positions = made_whole(atoms.positions, tree, atoms.cell.array)
         yield turned(atoms)

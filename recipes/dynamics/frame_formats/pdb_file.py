@@ -1,4 +1,4 @@
-"""A structure as a PDB file (format 3.3) that OpenMM, MDTraj, MDAnalysis and VMD read alike."""
+"""A structure as a PDB file (format 3.3) that OpenMM, MDTraj and MDAnalysis read alike."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def test_what_is_refused():
         analyse(frames, first=3, **QUIET)
     with refused("frames-too-few", "stride 9"):
         analyse(frames, stride=9, **QUIET)
-    with refused("frames-differ", "49", "50 atoms"):
+    with refused("frames-differ", "49", "first frame 50"):
         analyse([frames[0], frames[1][:-1]], **QUIET)
     with refused("frames-differ", "atom 0", "Ar", "Ne"):
         analyse([frames[0], frames[1][::-1]], **QUIET)

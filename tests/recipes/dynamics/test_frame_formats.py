@@ -71,6 +71,14 @@ def test_the_time_step_of_a_dcd_file(tmp_path):
     assert delta * 0.04888821 == pytest.approx(0.002, rel=1e-6)
 
 
+def test_a_resumed_run_writes_its_forms_again(tmp_path):
+    settings = {"temperature_K": 300, "timestep_fs": 2, "frame_every": 20, "trajectory": "dcd", "progress": False}
+    run_nvt(triclinic(), EMT(), steps=40, out=tmp_path / "run", **settings)
+    run_nvt(triclinic(), EMT(), steps=80, out=tmp_path / "run", resume=True, **settings)
+    loaded = md.load(str(tmp_path / "run" / "trajectory.dcd"), top=str(tmp_path / "run" / "topology.pdb"))
+    assert loaded.n_frames == len(read(tmp_path / "run" / "trajectory.extxyz", ":")) == 5
+
+
 def test_a_molecule_without_a_cell(tmp_path):
     atoms = Atoms("Ar3", [[0, 0, 0], [3.8, 0, 0], [0, 3.8, 0]])
     run_nvt(
