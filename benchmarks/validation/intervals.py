@@ -11,7 +11,7 @@ from synthetic_series import autoregressive, coverage, liquid_energy, vibrating_
 
 from dp_sim.recipes.dynamics import estimators
 from dp_sim.recipes.results.quantities import Estimate
-from dp_sim.units import EV_PER_A3_IN_GPA, KB_EV_PER_K
+from dp_sim.units import EV_PER_A3_IN_BAR, EV_PER_A3_IN_GPA, KB_EV_PER_K
 from validation.check import Check
 
 TEMPERATURE_K = 300.0
@@ -73,6 +73,59 @@ def compressibility(series: Series, **least: float) -> Case:
     )
 
 
+class Bulk(NamedTuple):
+    """Volumes of 1000 +- 60 A^3, and H = 2e-3 V + `rest`, of whose variance the volume explains 0.12^2 eV^2."""
+
+    volume: Series
+    rest: Series
+    spread_eV: float
+
+    def make(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Make both series."""
+        volume = VOLUME_A3 + SPREAD_A3 * self.volume(rng)
+        return volume, 2e-3 * volume + self.spread_eV * self.rest(rng)
+
+    def modulus(self, **least: float) -> Case:
+        """Make the case of K_T."""
+        return Case(
+            lambda rng: estimators.bulk_modulus(self.make(rng)[0], TEMPERATURE_K, steps_per_sample=1),
+            KT * VOLUME_A3 / SPREAD_A3**2 * EV_PER_A3_IN_GPA,
+            **least,
+        )
+
+    def heat_capacities(self, **least: float) -> tuple[Case, Case]:
+        """Make the cases of C_p - C_V and of C_V, with 6 momenta."""
+
+        def both(rng: np.random.Generator) -> tuple[Estimate, Estimate]:
+            return estimators.heat_capacity_at_constant_volume(
+                *self.make(rng), TEMPERATURE_K, degrees_of_freedom=6, steps_per_sample=1
+            )
+
+        return (
+            Case(lambda rng: both(rng)[0], 0.12**2 / KT**2, **least),
+            Case(lambda rng: both(rng)[1], self.spread_eV**2 / KT**2 + 3, **least),
+        )
+
+    def pressure_coefficient(self, **least: float) -> Case:
+        """Make the case of alpha / kappa."""
+        return Case(
+            lambda rng: estimators.expansion_over_compressibility(*self.make(rng), TEMPERATURE_K, steps_per_sample=1),
+            2e-3 / TEMPERATURE_K * EV_PER_A3_IN_BAR,
+            **least,
+        )
+
+
+def of_bulk(name: str, bulk: Bulk, given: float) -> dict[str, Case]:
+    """Make all cases of a run at constant pressure."""
+    difference, constant_volume = bulk.heat_capacities(given=given)
+    return {
+        f"K_T, {name}": bulk.modulus(given=given),
+        f"C_p - C_V, {name}": difference,
+        f"C_V at constant pressure, {name}": constant_volume,
+        f"alpha / kappa, {name}": bulk.pressure_coefficient(given=given),
+    }
+
+
 def checks(scale: float) -> Iterator[Check]:
     """Check how often 95 % intervals hold the truth."""
     repeats = max(20, round(1000 * scale))
@@ -92,6 +145,9 @@ def checks(scale: float) -> Iterator[Check]:
         "compressibility, 2000 samples, tau 5": compressibility(correlated(2000, 5.0)),
         "compressibility, 60 independent samples, tau 37": compressibility(correlated(4440, 37.0), given=0.9),
         "compressibility, 8000 samples, tau 20": compressibility(correlated(8000, 20.0)),
+        **of_bulk("500 samples, tau 5 and 8", Bulk(correlated(500, 5.0), correlated(500, 8.0), 0.1), 0.6),
+        **of_bulk("1200 samples, tau 8 and half 25", Bulk(correlated(1200, 8.0), liquid(1200), 0.1), 0.8),
+        **of_bulk("8000 samples, tau 3 and 20", Bulk(correlated(8000, 3.0), correlated(8000, 20.0), 0.2), 0.95),
     }
     for name, case in cases.items():
         tried = max(20, repeats // 4) if "vibrations" in name else repeats  # a series of these takes long to make

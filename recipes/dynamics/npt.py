@@ -82,9 +82,13 @@ class NPTResult(DynamicsResult):
             "enthalpy": self.enthalpy_eV,
             "heat_capacity": self.heat_capacity_kB,
             "heat_capacity_per_atom": self.heat_capacity_kB_per_atom,
-            **self.with_centre_of_mass(self.heat_capacity_kB),
             "heat_capacity_Cp_minus_CV": self.heat_capacity_difference_kB,
             "heat_capacity_CV": self.heat_capacity_at_constant_volume_kB,
+            **self.with_centre_of_mass(
+                heat_capacity=(self.heat_capacity_kB, 1.5),
+                heat_capacity_per_atom=(self.heat_capacity_kB_per_atom, 1.5 / len(self.atoms)),
+                heat_capacity_CV=(self.heat_capacity_at_constant_volume_kB, 1.5),
+            ),
             "pressure": self.pressure_bar,
             **self.run_quantities(),
         }

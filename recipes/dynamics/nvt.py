@@ -18,7 +18,7 @@ from dp_sim.recipes.dynamics.production import Production
 from dp_sim.recipes.dynamics.result import DynamicsResult
 from dp_sim.recipes.dynamics.settings import NVTSettings
 from dp_sim.recipes.results.quantities import Estimate, Quantity
-from dp_sim.units import EV_PER_A3_IN_BAR
+from dp_sim.units import EV_PER_A3_IN_BAR, KB_EV_PER_K
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,10 +52,22 @@ class NVTResult(DynamicsResult):
         return {
             "heat_capacity": self.heat_capacity_kB,
             "heat_capacity_per_atom": self.heat_capacity_kB_per_atom,
-            **self.with_centre_of_mass(self.heat_capacity_kB),
             **(bulk if self.atoms.pbc.all() else {}),
+            **self.with_centre_of_mass(**self._without_centre_of_mass()),
             **self.run_quantities(),
         }
+
+    def _without_centre_of_mass(self) -> dict[str, tuple[Estimate, float]]:
+        """Return what a centre of mass at rest makes smaller, and by how much."""
+        found = {
+            "heat_capacity": (self.heat_capacity_kB, 1.5),
+            "heat_capacity_per_atom": (self.heat_capacity_kB_per_atom, 1.5 / len(self.atoms)),
+        }
+        if self.atoms.pbc.all() and self.temperature_K.value is not None:
+            per_K = KB_EV_PER_K / self.atoms.get_volume() * EV_PER_A3_IN_BAR
+            found["pressure"] = (self.pressure_bar, per_K * self.temperature_K.value)
+            found["thermal_pressure_coefficient"] = (self.thermal_pressure_bar_per_K, per_K)
+        return found
 
     @override
     def figures(self) -> dict[str, Figure]:

@@ -79,18 +79,27 @@ class DynamicsResult(Result):
         """Return one column of the table, all samples: `step`, `time_ps`, `temperature_K`, `volume_A3`, ..."""
         return column(self.rows, name)
 
-    def with_centre_of_mass(self, heat_capacity: Estimate) -> dict[str, Quantity | Estimate]:
-        """Return the heat capacity with the momentum of the centre of mass, where the thermostat does not drive it.
+    def with_centre_of_mass(self, **raw: tuple[Estimate, float]) -> dict[str, Quantity | Estimate]:
+        """Return numbers with the momentum of the centre of mass, where the thermostat does not drive it.
 
-        Bussi's thermostat and Nose-Hoover chains leave it at rest: 3 N - 3 momenta, and 3 k_B / 2 less than a
-        macroscopic sample has. Empty where all momenta are driven.
+        Bussi's thermostat and Nose-Hoover chains leave it at rest: 3 N - 3 momenta, three fewer than a macroscopic
+        sample has. Empty where all momenta are driven.
+
+        Parameters
+        ----------
+        **raw
+            Name of a number -> its estimate, and what three momenta add: 3 k_B / 2 to a heat capacity, k_B T / V to a
+            pressure, k_B / V to its derivative.
         """
-        missing = 3 * len(self.atoms) - self.degrees_of_freedom
-        if missing != 3 or self.atoms.constraints or heat_capacity.value is None or heat_capacity.ci95 is None:
+        if 3 * len(self.atoms) - self.degrees_of_freedom != 3 or self.atoms.constraints:
             return {}
-        low, high = heat_capacity.ci95
-        whole = replace(heat_capacity, value=heat_capacity.value + 1.5, ci95=(low + 1.5, high + 1.5))
-        return {"heat_capacity_with_centre_of_mass": whole}
+        return {
+            f"{name}_with_centre_of_mass": replace(
+                found, value=found.value + added, ci95=(found.ci95[0] + added, found.ci95[1] + added)
+            )
+            for name, (found, added) in raw.items()
+            if found.value is not None and found.ci95 is not None
+        }
 
     @property
     def trajectory(self) -> ExtxyzFrames:

@@ -5,7 +5,7 @@ Equations: M. P. Allen and D. J. Tildesley, *Computer Simulation of Liquids*, 2n
 
 from __future__ import annotations
 
-from dp_sim.recipes.dynamics.estimators.correlation import Samples
+from dp_sim.recipes.dynamics.estimators.correlation import Samples, is_constant
 from dp_sim.recipes.dynamics.estimators.intervals import mean_interval, plus, variance_interval
 from dp_sim.recipes.dynamics.estimators.statistic import Statistic, average, covariance, variance
 from dp_sim.recipes.dynamics.estimators.verdict import (
@@ -16,6 +16,9 @@ from dp_sim.recipes.dynamics.estimators.verdict import (
 )
 from dp_sim.recipes.results.quantities import Estimate
 from dp_sim.units import EV_PER_A3_IN_GPA, KB_EV_PER_K
+
+#: Why nothing that a fluctuating volume tells is given.
+STILL = "the volume does not fluctuate"
 
 
 def heat_capacity(
@@ -63,6 +66,8 @@ def heat_capacity(
 def compressibility(volume_A3: Samples, temperature_K: float, *, steps_per_sample: int) -> Estimate:
     """Estimate kappa_T = Var(V) / (k_B T <V>), in 1/GPa (Allen and Tildesley, eq. 2.89)."""
     kappa = compressibility_statistic(volume_A3, temperature_K)
+    if kappa.value == 0:
+        return Estimate.withheld("1/GPa", STILL)
     return estimate(kappa, "1/GPa", variance_interval, steps_per_sample, *needs_of("the volume", volume_A3, kappa))
 
 
@@ -80,15 +85,15 @@ def thermal_expansion(
     H = U + pV without the kinetic energy, which is independent of the volume and adds nothing but noise to the
     covariance.
     """
+    if is_constant(volume_A3):
+        return Estimate.withheld("1/K", STILL)
     alpha = expansion_statistic(volume_A3, configurational_enthalpy_eV, temperature_K)
     return estimate(
         alpha,
         "1/K",
         mean_interval,
         steps_per_sample,
-        Requirement("the volume", volume_A3, NEEDED_OF_FLUCTUATING),
-        Requirement("the enthalpy", configurational_enthalpy_eV, NEEDED_OF_FLUCTUATING),
-        Requirement("the fluctuations of volume and enthalpy", alpha.influence, NEEDED_FOR_FLUCTUATION),
+        *needs_of_both("the volume", volume_A3, "the enthalpy", configurational_enthalpy_eV, alpha),
     )
 
 
@@ -103,4 +108,16 @@ def needs_of(what: str, series: Samples, fluctuation: Statistic) -> tuple[Requir
     return (
         Requirement(what, series, NEEDED_OF_FLUCTUATING),
         Requirement(f"{what}'s fluctuations", fluctuation.influence, NEEDED_FOR_FLUCTUATION),
+    )
+
+
+def needs_of_both(
+    what: str, series: Samples, other_what: str, other: Samples, covariance: Statistic
+) -> tuple[Requirement, Requirement, Requirement]:
+    """Say what the covariance of two series needs."""
+    both = f"{what.removeprefix('the ')} and {other_what.removeprefix('the ')}"
+    return (
+        Requirement(what, series, NEEDED_OF_FLUCTUATING),
+        Requirement(other_what, other, NEEDED_OF_FLUCTUATING),
+        Requirement(f"the fluctuations of {both}", covariance.influence, NEEDED_FOR_FLUCTUATION),
     )

@@ -75,7 +75,8 @@ def variance_interval(value: float, spread: Spread) -> Bounds:
     one.
     """
     widened = spread.error * spread.quantile / float(norm.ppf(0.975))
-    nu = min(2 * (value / widened) ** 2, SHAPE_PER_SAMPLE * spread.independent)
+    # At least one: of a variance that is zero but for rounding nothing is left to divide by.
+    nu = max(1.0, min(2 * (value / widened) ** 2, SHAPE_PER_SAMPLE * spread.independent))
     slow = widened * math.sqrt(nu / 2)
     known = value - slow
     return known + nu * slow / float(chi2.ppf(0.975, nu)), known + nu * slow / float(chi2.ppf(0.025, nu))

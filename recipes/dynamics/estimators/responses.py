@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from dp_sim.recipes.dynamics.estimators.correlation import Samples
 from dp_sim.recipes.dynamics.estimators.fluctuations import (
+    STILL,
     compressibility_statistic,
     expansion_statistic,
     needs_of,
+    needs_of_both,
 )
-from dp_sim.recipes.dynamics.estimators.intervals import inverse_variance_interval, mean_interval
+from dp_sim.recipes.dynamics.estimators.intervals import inverse_variance_interval, mean_interval, plus
 from dp_sim.recipes.dynamics.estimators.statistic import Statistic, average, covariance, variance
-from dp_sim.recipes.dynamics.estimators.verdict import (
-    NEEDED_FOR_FLUCTUATION,
-    NEEDED_OF_FLUCTUATING,
-    Requirement,
-    estimate,
-)
+from dp_sim.recipes.dynamics.estimators.verdict import Requirement, estimate
 from dp_sim.recipes.results.quantities import Estimate
 from dp_sim.units import EV_PER_A3_IN_BAR, EV_PER_A3_IN_GPA, KB_EV_PER_K
 
@@ -23,9 +22,11 @@ from dp_sim.units import EV_PER_A3_IN_BAR, EV_PER_A3_IN_GPA, KB_EV_PER_K
 def bulk_modulus(volume_A3: Samples, temperature_K: float, *, steps_per_sample: int) -> Estimate:
     """Estimate K_T = 1 / kappa_T = k_B T <V> / Var(V), in GPa; its interval is that of kappa_T, inverted."""
     kappa = compressibility_statistic(volume_A3, temperature_K)
+    if kappa.value == 0:
+        return Estimate.withheld("GPa", STILL)
+    one = Statistic(1.0, np.zeros_like(kappa.influence))
     needs = needs_of("the volume", volume_A3, kappa)
-    modulus = _one(kappa) / kappa if kappa.value > 0 else Statistic(0.0, kappa.influence)
-    return estimate(modulus, "GPa", inverse_variance_interval, steps_per_sample, *needs)
+    return estimate(one / kappa, "GPa", inverse_variance_interval, steps_per_sample, *needs)
 
 
 def heat_capacity_at_constant_volume(
@@ -63,19 +64,15 @@ def heat_capacity_at_constant_volume(
     kT = KB_EV_PER_K * temperature_K
     alpha = expansion_statistic(volume_A3, configurational_enthalpy_eV, temperature_K)  # 1/K
     kappa = compressibility_statistic(volume_A3, temperature_K) * EV_PER_A3_IN_GPA  # Angstrom^3/eV
-    needs = (
-        Requirement("the volume", volume_A3, NEEDED_OF_FLUCTUATING),
-        Requirement("the enthalpy", configurational_enthalpy_eV, NEEDED_OF_FLUCTUATING),
-        Requirement("the fluctuations of volume and enthalpy", alpha.influence, NEEDED_FOR_FLUCTUATION),
-    )
     if kappa.value == 0:
-        constant = Estimate.withheld("k_B", "the volume does not fluctuate")
-        return constant, constant
+        return Estimate.withheld("k_B", STILL), Estimate.withheld("k_B", STILL)
+    needs = _needs_of_ratio(volume_A3, configurational_enthalpy_eV, alpha, kappa)
     difference = (temperature_K / KB_EV_PER_K) * average(volume_A3) * alpha * alpha / kappa
     c_p = kT**-2 * variance(configurational_enthalpy_eV) + degrees_of_freedom / 2
     return (
         estimate(difference, "k_B", mean_interval, steps_per_sample, *needs),
-        estimate(c_p - difference, "k_B", mean_interval, steps_per_sample, *needs),
+        # What is left of H is positive and skewed, like any variance.
+        estimate(c_p - difference, "k_B", plus(degrees_of_freedom / 2), steps_per_sample, *needs),
     )
 
 
@@ -116,9 +113,7 @@ def pressure_coefficient(
         "bar/K",
         mean_interval,
         steps_per_sample,
-        Requirement("the potential energy", potential_eV, NEEDED_OF_FLUCTUATING),
-        Requirement("the pressure", virial_pressure_bar, NEEDED_OF_FLUCTUATING),
-        Requirement("the fluctuations of energy and pressure", gamma.influence, NEEDED_FOR_FLUCTUATION),
+        *needs_of_both("the potential energy", potential_eV, "the pressure", virial_pressure_bar, gamma),
     )
 
 
@@ -128,18 +123,17 @@ def expansion_over_compressibility(
     """Estimate gamma_V = (dp/dT)_V = alpha_p / kappa_T = Cov(V, H) / (T Var(V)), in bar/K, at constant pressure."""
     kappa = compressibility_statistic(volume_A3, temperature_K) * (EV_PER_A3_IN_GPA / EV_PER_A3_IN_BAR)  # 1/bar
     if kappa.value == 0:
-        return Estimate.withheld("bar/K", "the volume does not fluctuate")
+        return Estimate.withheld("bar/K", STILL)
     alpha = expansion_statistic(volume_A3, configurational_enthalpy_eV, temperature_K)
-    return estimate(
-        alpha / kappa,
-        "bar/K",
-        mean_interval,
-        steps_per_sample,
-        Requirement("the volume", volume_A3, NEEDED_OF_FLUCTUATING),
-        Requirement("the enthalpy", configurational_enthalpy_eV, NEEDED_OF_FLUCTUATING),
-        Requirement("the fluctuations of volume and enthalpy", alpha.influence, NEEDED_FOR_FLUCTUATION),
+    needs = _needs_of_ratio(volume_A3, configurational_enthalpy_eV, alpha, kappa)
+    return estimate(alpha / kappa, "bar/K", mean_interval, steps_per_sample, *needs)
+
+
+def _needs_of_ratio(
+    volume_A3: Samples, enthalpy_eV: Samples, alpha: Statistic, kappa: Statistic
+) -> tuple[Requirement, ...]:
+    """Say what alpha over kappa needs: what either does."""
+    return (
+        *needs_of_both("the volume", volume_A3, "the enthalpy", enthalpy_eV, alpha),
+        *needs_of("the volume", volume_A3, kappa),
     )
-
-
-def _one(like: Statistic) -> Statistic:
-    return Statistic(1.0, 0.0 * like.influence)

@@ -68,7 +68,7 @@ def estimate(
     if size < scarcest.needed * inefficiency:
         missing = math.ceil((scarcest.needed * inefficiency - size) * steps_per_sample)
         cause = (
-            f"the run holds about {size / inefficiency:.0f} independent samples of {scarcest.what} after "
+            f"the run holds about {math.floor(size / inefficiency)} independent samples of {scarcest.what} after "
             f"equilibration and {scarcest.needed} are needed: run about {_rounded_up(missing)} steps more"
         )
         return Estimate.withheld(unit, cause, size / inefficiency)

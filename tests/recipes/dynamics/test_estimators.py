@@ -136,6 +136,45 @@ def test_heat_capacity_at_constant_volume_covers(which: int, truth: float):
     check_coverage(make, truth)
 
 
+def test_heat_capacity_at_constant_volume_covers_at_few_samples():
+    """A variance is left of H, as skewed as any: with a symmetric interval 89 to 93 of 100 hold the truth."""
+
+    def make(rng: np.random.Generator) -> Estimate:
+        volume = 1000.0 + 60.0 * autoregressive(rng, 1200, 8.0)
+        enthalpy = 2e-3 * volume + 0.1 * liquid_energy(rng, 1200)
+        return estimators.heat_capacity_at_constant_volume(
+            volume, enthalpy, TEMPERATURE_K, degrees_of_freedom=6, steps_per_sample=1
+        )[1]
+
+    check_coverage(make, 0.1**2 / KT**2 + 3.0, repeats=600)
+
+
+def test_a_volume_that_does_not_fluctuate_tells_nothing():
+    rng = np.random.default_rng(0)
+    volume, enthalpy = np.full(500, 1000.0), rng.standard_normal(500)
+    settings = {"steps_per_sample": 1}
+    found = [
+        estimators.compressibility(volume, TEMPERATURE_K, **settings),
+        estimators.bulk_modulus(volume, TEMPERATURE_K, **settings),
+        estimators.thermal_expansion(volume, enthalpy, TEMPERATURE_K, **settings),
+        estimators.expansion_over_compressibility(volume, enthalpy, TEMPERATURE_K, **settings),
+        *estimators.heat_capacity_at_constant_volume(volume, enthalpy, TEMPERATURE_K, degrees_of_freedom=6, **settings),
+    ]
+    assert [one.value for one in found] == [None] * 6
+    assert {one.cause for one in found} == {"the volume does not fluctuate"}
+
+
+def test_an_enthalpy_that_the_volume_explains_leaves_the_momenta():
+    """But for rounding nothing of Var(H) is left: the interval stays finite."""
+    rng = np.random.default_rng(0)
+    volume = 1000.0 + 60.0 * autoregressive(rng, 4000, 5.0)
+    _, found = estimators.heat_capacity_at_constant_volume(
+        volume, 2e-3 * volume, TEMPERATURE_K, degrees_of_freedom=6, steps_per_sample=1
+    )
+    assert found.value == pytest.approx(3.0, abs=1e-9)
+    assert np.isfinite(found.ci95).all()
+
+
 def test_expansion_over_compressibility_covers():
     truth = 2e-3 / TEMPERATURE_K * EV_PER_A3_IN_BAR
     check_coverage(
@@ -145,14 +184,14 @@ def test_expansion_over_compressibility_covers():
 
 
 def test_pressure_coefficient_covers():
-    """P = 1e5 bar/eV U + noise: Cov(U, P) = 1e5 Var(U); and 30 momenta in 1000 A^3."""
-    truth = 1e5 * 0.1**2 / (KT * TEMPERATURE_K) + 30 * KB_EV_PER_K / 3000.0 * EV_PER_A3_IN_BAR
+    """P = 1e5 bar/eV U + noise: Cov(U, P) = 1e5 Var(U); and 3000 momenta in 1000 A^3, half of the whole."""
+    truth = 1e5 * 0.1**2 / (KT * TEMPERATURE_K) + 3000 * KB_EV_PER_K / 3000.0 * EV_PER_A3_IN_BAR
 
     def make(rng: np.random.Generator) -> Estimate:
         energy = 0.1 * autoregressive(rng, 2000, 5.0)
         pressure = 1e5 * energy + 5e3 * rng.standard_normal(2000)
         return estimators.pressure_coefficient(
-            energy, pressure, 1000.0, TEMPERATURE_K, degrees_of_freedom=30, steps_per_sample=1
+            energy, pressure, 1000.0, TEMPERATURE_K, degrees_of_freedom=3000, steps_per_sample=1
         )
 
     check_coverage(make, truth)

@@ -290,10 +290,49 @@ def test_thermal_pressure_of_an_ideal_gas():
 def test_the_momentum_of_the_centre_of_mass_is_shown_beside():
     """Two atoms, three momenta driven: 3/2 k_B more in a sample that moves; none where all six are driven."""
     temperature, potential = 300 + np.random.default_rng(0).standard_normal((2, 301))
-    name = "heat_capacity_with_centre_of_mass"
     shown = recorded_run(temperature, 1e-3 * potential, freedom=3).quantities()
-    raw, whole = shown["heat_capacity"], shown[name]
-    assert whole.value == raw.value + 1.5
-    assert whole.error == raw.error
-    assert whole.ci95 == (raw.ci95[0] + 1.5, raw.ci95[1] + 1.5)
-    assert name not in recorded_run(temperature, 1e-3 * potential).quantities()
+    for name, added in (("heat_capacity", 1.5), ("heat_capacity_per_atom", 0.75)):
+        raw, whole = shown[name], shown[f"{name}_with_centre_of_mass"]
+        assert whole.value == raw.value + added
+        assert whole.error == raw.error
+        assert whole.ci95 == (raw.ci95[0] + added, raw.ci95[1] + added)
+    driven = recorded_run(temperature, 1e-3 * potential).quantities()
+    assert not [name for name in driven if "centre_of_mass" in name]
+
+
+def bulk_run(freedom: int):
+    """Four atoms at 300 K in their cell: kinetic energies of `freedom` momenta, U of 10 meV, P = U / V beside."""
+    rng = np.random.default_rng(3)
+    potential = 0.01 * rng.standard_normal(3001)
+    kinetic = KT_300 / 2 * rng.chisquare(freedom, 3001)
+    atoms = bulk("Ar", cubic=True)
+    volume = atoms.get_volume()
+    rows = [
+        Row(
+            10 * n, 0.01 * n, 2 * k / (freedom * units.kB), u, k, u + k, volume, 1.0,
+            (2 / 3 * k + u) / volume / units.bar,
+        )
+        for n, (u, k) in enumerate(zip(potential.tolist(), kinetic.tolist(), strict=True))
+    ]  # fmt: skip
+    plan = make_plan(NVTSettings.check({"temperature_K": 300, "steps": 30000, "timestep_fs": 1}), atoms, IdealGas())
+    return analyse(Recorded(rows, atoms, freedom, ""), plan), potential, volume
+
+
+def test_pressure_and_its_derivative_with_the_centre_of_mass():
+    """p holds (N - 1) k_B T / V where the centre of mass rests: k_B T / V and k_B / V stand beside."""
+    result, _, volume = bulk_run(9)
+    shown, per_K = result.quantities(), units.kB / volume / units.bar
+    for name, added in (("pressure", per_K * result.temperature_K.value), ("thermal_pressure_coefficient", per_K)):
+        whole = shown[f"{name}_with_centre_of_mass"]
+        assert whole.value == pytest.approx(shown[name].value + added, rel=1e-12)
+    assert within(shown["pressure_with_centre_of_mass"], 4 * per_K * 300)
+    driven, _, _ = bulk_run(12)
+    assert "pressure_with_centre_of_mass" not in driven.quantities()
+
+
+def test_the_kinetic_energy_adds_no_noise_to_the_thermal_pressure():
+    """The virial part is U / V, so Cov(U, P) = Var(U) / V to the digits, beside a kinetic part four times as loud."""
+    result, potential, volume = bulk_run(12)
+    used = potential[result.production_start :]
+    virial = result.thermal_pressure_bar_per_K.value * volume * units.bar - 4 * units.kB
+    assert virial == pytest.approx(used.var() / (KT_300 * 300), rel=5e-3)
