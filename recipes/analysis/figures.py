@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dp_sim.recipes.analysis.series import Array
 from dp_sim.recipes.analysis.structure.rdf import PairDistribution
 from dp_sim.recipes.analysis.structure.scattering import StructureFactor
 from dp_sim.recipes.analysis.transport.displacements import Displacements
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def _band(axes: Axes, x, y, error, number: int, label: str) -> None:  # type: ignore[no-untyped-def]
+def _band(axes: Axes, x: Array, y: Array, error: Array | None, number: int, label: str) -> None:
     """Draw a curve with the band of its 95 % interval."""
     colour = COLOURS[number % len(COLOURS)]
     axes.plot(x, y, color=colour, linewidth=1.0, label=label)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from dp_sim.files import write_text
 from dp_sim.recipes.analysis import figures
+from dp_sim.recipes.analysis.series import Array
 from dp_sim.recipes.analysis.structure.rdf import PairDistribution
 from dp_sim.recipes.analysis.structure.scattering import StructureFactor
 from dp_sim.recipes.analysis.transport.displacements import Displacements
@@ -22,6 +23,9 @@ from dp_sim.recipes.results.tables import csv_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+#: Name of a table of curves, its header, and its columns; a column of None is empty.
+Table = tuple[str, list[str], tuple[Sequence[float | None] | Array, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,18 +138,18 @@ class AnalysisResult(Result):
             lines = [[None if value is None else f"{value:.8g}" for value in row] for row in zip(*columns, strict=True)]
             write_text(path(name), csv_text(header, lines))
 
-    def _tables(self):  # type: ignore[no-untyped-def]
+    def _tables(self) -> Iterator[Table]:
         """Yield the name, header and columns of each table of curves."""
         for one in self.distributions:
-            errors = [None] * len(one.r) if one.error is None else one.error
+            errors = _or_empty(one.error, one.r)
             header = ["r_A", "g", "g_error", f"{one.pair[1]}_about_{one.pair[0]}"]
             yield f"rdf_{'_'.join(one.pair)}.csv", header, (one.r, one.g, errors, one.neighbors)
         for factor in self.structure_factors:
-            errors = [None] * len(factor.q) if factor.error is None else factor.error
+            errors = _or_empty(factor.error, factor.q)
             name = "_".join(factor.pair) or "all"
             yield f"structure_factor_{name}.csv", ["q_per_A", "S", "S_error"], (factor.q, factor.s, errors)
         for moved in self.displacements:
-            errors = [None] * len(moved.time_ps) if moved.error_A2 is None else moved.error_A2
+            errors = _or_empty(moved.error_A2, moved.time_ps)
             header = ["time_ps", "msd_A2", "msd_error_A2"]
             yield f"displacement_{moved.species}.csv", header, (moved.time_ps, moved.msd_A2, errors)
         for moving in self.velocity_correlations:
@@ -160,7 +164,12 @@ class AnalysisResult(Result):
             yield "density_of_states.csv", header, (states.frequency_cm1, states.total, *states.per_element.values())
 
 
-def _integral(name: str, column: str, found: GreenKubo):  # type: ignore[no-untyped-def]
+def _or_empty(values: Array | None, beside: Array) -> Array | list[None]:
+    """Return a column, or an empty one as long as that beside it."""
+    return [None] * len(beside) if values is None else values
+
+
+def _integral(name: str, column: str, found: GreenKubo) -> Iterator[Table]:
     """Yield the table of a Green-Kubo integral, if it has one."""
     if found.error is not None:
         yield name, ["time_ps", column, f"{column}_error"], (found.time_ps, found.integral, found.error)

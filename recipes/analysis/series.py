@@ -7,6 +7,7 @@ influence series, from the lowest cosines, so that correlated frames and blocks 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,7 +118,7 @@ def _time(ps: float) -> str:
     return f"{ps / 1000:.2g} ns" if ps >= 1000 else f"{ps:.2g} ps"
 
 
-def jackknife(blocks: Array, statistic) -> tuple[float, Array]:  # type: ignore[no-untyped-def]
+def jackknife(blocks: Array, statistic: Callable[[Array], float]) -> tuple[float, Array]:
     """Compute a statistic of the average over blocks, and its pseudo-values: one for each block left out.
 
     Parameters

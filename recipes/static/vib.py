@@ -105,8 +105,6 @@ def vibrations(
     with RunDirectory.of(
         settings, out, structures=[atoms], calculator=atoms.calc, overwrite=overwrite, resume=resume
     ) as run:
-        if any(isinstance(one, FixSymmetry) for one in atoms.constraints):
-            run.note("modes of every symmetry are computed: the constraint FixSymmetry holds none of them")
         run.log(memory)
         if settings.relax:
             _relax(weighed, RELAX_TO * settings.fmax, run, progress)
@@ -122,25 +120,38 @@ def vibrations(
             progress=progress,
             processes=settings.processes,
         )
-        if settings.processes > 1 and found.second.exact:
-            run.note(f"processes={settings.processes} was not used: the Hessian is exact")
-        if found.second.exact and settings.delta != VibSettings.model_fields["delta"].default:
-            run.note(f"delta={settings.delta:g} was not used: the Hessian is exact")
-        if not found.second.exact and model is not None and len(model.members) > 1:
-            run.note("differences of forces are those of the committee's mean: what its members differ by is not known")
-        if atoms.pbc.any() and not len(found.modes.frequencies_cm1):
-            run.note(
-                "with one atom in the periodic cell nothing vibrates but against its own images: those are phonons "
-                "(dp-sim phonons), or take a larger cell"
-            )
+        for words in _remarks(settings, found, len(model.members) if model is not None else 1, atoms):
+            run.note(words)
         largest = float(np.linalg.norm(gradient, axis=1).max())
         result = _result(weighed, energy, found, mobile, largest, settings.fmax)
-        if (fastest := float(result.frequencies_cm1.max(initial=0.0))) > FASTEST_CM1:
-            run.note(
-                f"{fastest:.0f} cm^-1 is faster than any vibration of nature (H2 has 4401 cm^-1): are the positions in "
-                "Angstrom, and was the model trained on structures like this one?"
-            )
         return run.finish(replace(result, gas=_gas_options(settings), width_cm1=settings.width_cm1))
+
+
+def _remarks(settings: VibSettings, found: ModeAnalysis, members: int, atoms: Atoms) -> list[str]:
+    """Say which settings had no effect, and what is odd about the modes."""
+    remarks = []
+    if any(isinstance(one, FixSymmetry) for one in atoms.constraints):
+        remarks.append("modes of every symmetry are computed: the constraint FixSymmetry holds none of them")
+    if settings.processes > 1 and found.second.exact:
+        remarks.append(f"processes={settings.processes} was not used: the Hessian is exact")
+    if found.second.exact and settings.delta != VibSettings.model_fields["delta"].default:
+        remarks.append(f"delta={settings.delta:g} was not used: the Hessian is exact")
+    if not found.second.exact and members > 1:
+        remarks.append(
+            "differences of forces are those of the committee's mean: what its members differ by is not known"
+        )
+    frequencies = found.modes.frequencies_cm1
+    if atoms.pbc.any() and not len(frequencies):
+        remarks.append(
+            "with one atom in the periodic cell nothing vibrates but against its own images: those are phonons "
+            "(dp-sim phonons), or take a larger cell"
+        )
+    if (fastest := float(frequencies.max(initial=0.0))) > FASTEST_CM1:
+        remarks.append(
+            f"{fastest:.0f} cm^-1 is faster than any vibration of nature (H2 has 4401 cm^-1): are the positions in "
+            "Angstrom, and was the model trained on structures like this one?"
+        )
+    return remarks
 
 
 def _memory_words(n_atoms: int, more_members: int) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from dp_sim.recipes.analysis.trajectory.motion import Motion
 from dp_sim.recipes.results.trajectory import LazyFrames
@@ -59,6 +60,6 @@ class FramesInMemory(LazyFrames):
     def __len__(self) -> int:
         return len(self._frames)
 
-    def part(self, start: int, stop: int, step: int):  # type: ignore[no-untyped-def]
-        """Yield the structures themselves."""
+    @override
+    def part(self, start: int, stop: int, step: int) -> Iterator[Atoms]:
         yield from self._frames[start:stop:step]
