@@ -161,4 +161,6 @@ def checks(scale: float) -> Iterator[Check]:
         yield Check(name, f"{found.given} intervals of 95 %", "%", 100 * found.hold / found.given, 95.0, low, high)
         off = 0.1 + 3 / np.sqrt(2 * found.given)  # the scatter has an error of its own
         ratio = found.claimed_over_scatter
-        yield Check(name, "claimed error / scatter", "", ratio, 1.0, 1 - off, 1.15 + off)
+        # Of few samples the error is widened on purpose (estimators/intervals.py: `size_correction`).
+        widened = 1.0 if case.given >= 0.95 else 1.15
+        yield Check(name, "claimed error / scatter", "", ratio, 1.0, 1 - off, widened + off)
