@@ -47,17 +47,17 @@ def check_structure(atoms: Any, name: str = "the structure") -> Atoms:
     _refuse_placeholder_cell(atoms, name)
     structure.check_density(structure.check_structures([atoms], name), ORDINARY_CUTOFF, name)
     cell = complete_cell(np.where(atoms.pbc[:, None], atoms.cell, 0.0))
-    reach = structure.COINCIDENT_ANGSTROM
+    reach = 2 * TOO_NEAR * float(covalent_radii[atoms.numbers].max())
     center, neighbor, distances = primitive_neighbor_list("ijd", atoms.pbc, cell, atoms.positions, reach)
     structure.check_distances(distances, center, neighbor, name)
-    _refuse_nanometres(atoms, cell, name)
+    _refuse_nanometres(atoms, center, neighbor, distances, name)
     copy = atoms.copy()
     restore_constraints(copy)
     _check_constraints(copy, name)
     return copy
 
 
-def _refuse_nanometres(atoms: Atoms, cell: Any, name: str) -> None:
+def _refuse_nanometres(atoms: Atoms, center: Any, neighbor: Any, distances: Any, name: str) -> None:
     """Refuse a structure all of whose atoms have neighbours far inside a bond: in nm, bonds are a tenth as long.
 
     Two atoms alone may be anywhere on a dimer's curve.
@@ -65,8 +65,6 @@ def _refuse_nanometres(atoms: Atoms, cell: Any, name: str) -> None:
     if len(atoms) < 3:
         return
     bonds = covalent_radii[atoms.numbers]
-    pairs = primitive_neighbor_list("ijd", atoms.pbc, cell, atoms.positions, 2 * TOO_NEAR * float(bonds.max()))
-    center, neighbor, distances = pairs
     near = distances < TOO_NEAR * (bonds[center] + bonds[neighbor])
     if len(np.unique(center[near])) == len(atoms):
         raise InputError(
