@@ -37,6 +37,12 @@ def check_ensemble(engine: str, thermostat: str, cell_change: str | None) -> Non
             f"engine='{engine}' has no thermostat '{thermostat}' (it has: {', '.join(has)})"
             f"{_others(engine, thermostat, cell_change)}",
         )
+    if cell_change is not None and not has[thermostat]:
+        raise InputError(
+            "thermostat-without-barostat",
+            f"engine='{engine}' has thermostat='{thermostat}' at constant volume only; at constant pressure take "
+            f"{' or '.join(name for name, changes in has.items() if changes)}",
+        )
     if cell_change is not None and cell_change not in has[thermostat]:
         there = "; ".join(f"{name}: {', '.join(changes)}" for name, changes in has.items() if changes)
         raise InputError(
