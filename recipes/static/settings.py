@@ -50,7 +50,6 @@ class OptSettings(RecipeSettings):
         (),
         "Components of the strain that may change, all if not given",
         choices=("xx", "yy", "zz", "yz", "xz", "xy"),
-        metavar="xx,yy,zz,yz,xz,xy",
         detail="Of xx, yy, zz, yz, xz and xy, as a list or separated by commas.",
     )
     keep_shape: bool = setting(
