@@ -6,7 +6,7 @@ import typer
 
 from dp_sim.cli.support.panels import PATHS
 from dp_sim.cli.support.recipe_command import add_recipe
-from dp_sim.recipes.paths.settings import TSSettings
+from dp_sim.recipes.paths.saddle.settings import TSSettings
 
 
 def register(app: typer.Typer) -> None:

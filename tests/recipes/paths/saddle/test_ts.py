@@ -11,7 +11,7 @@ from failing_calculators import WORDS, Failing
 from refusals import refused
 
 from dp_sim.recipes.paths.neb import find_path
-from dp_sim.recipes.paths.ts import refine_ts
+from dp_sim.recipes.paths.saddle.ts import refine_ts
 
 
 @pytest.mark.parametrize("name", list(SADDLES))

@@ -14,8 +14,8 @@ from failing_calculators import WORDS, Failing
 from refusals import refused
 from scipy.integrate import solve_ivp
 
-from dp_sim.recipes.paths.irc import follow_irc
-from dp_sim.recipes.paths.ts import refine_ts
+from dp_sim.recipes.paths.irc.follow import follow_irc
+from dp_sim.recipes.paths.saddle.ts import refine_ts
 
 
 def steepest_descent(saddle: np.ndarray, sign: float) -> np.ndarray:

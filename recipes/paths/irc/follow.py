@@ -22,9 +22,9 @@ from dp_sim.recipes.inputs.forces import largest_force, mobile_atoms
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.paths.barriers import BarrierResult
 from dp_sim.recipes.paths.ends import END_FMAX, relaxed
-from dp_sim.recipes.paths.saddle import saddle_verdict, stiffened_hessian
-from dp_sim.recipes.paths.settings import IRCSettings
-from dp_sim.recipes.paths.ts import TransitionStateResult
+from dp_sim.recipes.paths.irc.settings import IRCSettings
+from dp_sim.recipes.paths.saddle.ts import TransitionStateResult
+from dp_sim.recipes.paths.saddle.verdict import saddle_verdict, stiffened_hessian
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity

@@ -16,8 +16,8 @@ from dp_sim.config.recipe import documented
 from dp_sim.recipes.inputs.failed_evaluations import ADVICE, WayBack, failure_words, is_failure
 from dp_sim.recipes.inputs.forces import largest_force, mobile_atoms
 from dp_sim.recipes.inputs.structures import prepare_atoms
-from dp_sim.recipes.paths.saddle import saddle_verdict
-from dp_sim.recipes.paths.settings import TSSettings
+from dp_sim.recipes.paths.saddle.settings import TSSettings
+from dp_sim.recipes.paths.saddle.verdict import saddle_verdict
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result

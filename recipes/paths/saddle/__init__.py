@@ -1,0 +1,1 @@
+"""Saddle points: the search for one, and what tells that it is one."""
