@@ -26,12 +26,21 @@ _EXPORTS = {
     "follow_irc": "paths.irc.follow",
     "evaluate": "static.evaluation",
     "label_structures": "models.label",
+    "load_result": "results.loading",
     "Estimate": "results.quantities",
     "Quantity": "results.quantities",
     "Result": "results.result",
 }
 
+#: Modules of results that no public function returns.
+_OTHER_RESULTS = ("models.train", "models.accuracy", "speed.measurement", "demo.water")
+
 __all__ = sorted(_EXPORTS)
+
+
+def exported_modules() -> list[str]:
+    """Return the full names of the modules that define recipes and their results."""
+    return [f"dp_sim.recipes.{name}" for name in dict.fromkeys([*_EXPORTS.values(), *_OTHER_RESULTS])]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -271,6 +271,11 @@ class PhononResult(Result):
         panels[1].legend(frameon=False)
         return {"expansion": volumes, "expansion_moduli": moduli}
 
+    @classmethod
+    @override
+    def read_from_directory(cls) -> Mapping[str, Callable[[FilePath], Any]]:
+        return {"phonon": _read_phonon}
+
     @override
     def write_data(self, path: Callable[[str], FilePath]) -> None:
         file_io = import_optional("phonopy.file_IO", extra="phonons", purpose="the files of phonopy")
@@ -305,6 +310,14 @@ class PhononResult(Result):
             )
         )  # fmt: skip
         return csv_text(header, rows)
+
+
+def _read_phonon(directory: FilePath) -> Any:
+    """Read phonopy's object from its files."""
+    phonopy = import_optional("phonopy", extra="phonons", purpose="phonons")
+    return phonopy.load(
+        str(directory / "phonopy.yaml"), force_constants_filename=str(directory / "FORCE_CONSTANTS"), log_level=0
+    )
 
 
 def _matrix_words(matrix: NDArray[np.intp], atoms: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +22,7 @@ from dp_sim.recipes.dynamics.npt import NPTResult, run_npt
 from dp_sim.recipes.dynamics.nvt import NVTResult, run_nvt
 from dp_sim.recipes.models.train import TrainResult, train
 from dp_sim.recipes.results.html import collected_html
+from dp_sim.recipes.results.loading import load_result
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.directory import RunDirectory
@@ -67,6 +68,17 @@ class DemoResult(Result):
     modes: VibResult
     nvt: NVTResult
     npt: NPTResult
+
+    @classmethod
+    @override
+    def read_from_directory(cls) -> Mapping[str, Callable[[Path], Any]]:
+        return {
+            "training": lambda directory: load_result(directory / "train"),
+            "relaxed": lambda directory: load_result(directory / "opt"),
+            "modes": lambda directory: load_result(directory / "vib"),
+            "nvt": lambda directory: load_result(directory / "nvt"),
+            "npt": lambda directory: load_result(directory / "npt"),
+        }
 
     def parts(self) -> dict[str, tuple[str, Result]]:
         """Return the parts by heading: what was done there in a sentence, and its result."""

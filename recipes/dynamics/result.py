@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from typing_extensions import override
 from dp_sim.errors import InputError, import_optional
 from dp_sim.files import write_text
 from dp_sim.recipes.dynamics.replicas.pooling import Agreement
-from dp_sim.recipes.dynamics.run_files import TABLE, TRAJECTORY, Row, column, columns_of, table_text
+from dp_sim.recipes.dynamics.run_files import TABLE, TRAJECTORY, Row, column, columns_of, read_rows, table_text
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
@@ -112,6 +112,12 @@ class DynamicsResult(Result):
         """
         if self.directory is None:
             raise InputError("trajectory-missing", "this run wrote no files and kept no frames; run it with out=DIR")
+        if self.replica_count > 1:
+            raise InputError(
+                "run-of-replicas",
+                f"each of the {self.replica_count} replicas in {self.directory} has a trajectory of its own; take that "
+                f"of load_result('{self.directory / 'replica-1'}'), and so on",
+            )
         return ExtxyzFrames(self.directory / TRAJECTORY)
 
     @override
@@ -149,6 +155,11 @@ class DynamicsResult(Result):
                 f"{name}_agreement_p": Quantity(one.probability),
             }
         return numbers
+
+    @classmethod
+    @override
+    def read_from_directory(cls) -> Mapping[str, Callable[[Path], Any]]:
+        return {"rows": lambda directory: read_rows(directory / TABLE)}
 
     @override
     def write_data(self, path: Callable[[str], Path]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import zipfile
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -153,10 +154,31 @@ class DynamicsFiles:
         """Read the table so far."""
         if self._table is None:
             return []
-        with self._table.open(newline="", encoding="utf-8") as file:
-            header, *lines = list(csv.reader(file))
+        header, rows = _parsed(self._table)
         self._columns = tuple(header)
-        return [_parse_row(header, fields) for fields in lines]
+        return rows
+
+
+def read_rows(file: Path) -> list[Row]:
+    """Read the table of a finished run.
+
+    Raises
+    ------
+    InputError
+        There is none, or it is damaged.
+    """
+    try:
+        return _parsed(file)[1]
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            "file-damaged", f"{file} cannot be read ({error}); give the directory of a whole run"
+        ) from error
+
+
+def _parsed(file: Path) -> tuple[list[str], list[Row]]:
+    with file.open(newline="", encoding="utf-8") as content:
+        header, *lines = list(csv.reader(content))
+    return header, [_parse_row(header, fields) for fields in lines]
 
 
 def table_text(rows: list[Row]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -100,6 +100,14 @@ class TrainResult(Result):
         if self.parities:
             figures["parity"] = parity_figure(self.parities)
         return figures
+
+    @classmethod
+    @override
+    def read_from_directory(cls) -> Mapping[str, Callable[[Path], Any]]:
+        return {
+            "model": lambda directory: load_model(directory / MODEL),
+            "model_path": lambda directory: directory / MODEL,
+        }
 
     @override
     def write_data(self, path: Callable[[str], Path]) -> None:

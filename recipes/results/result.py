@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +17,7 @@ from dp_sim.recipes.results.manifest import Manifest, claim_directory
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.quantity_table import QuantityTable, tables_of, values_apart
 from dp_sim.recipes.results.result_file import SCHEMA_VERSION
+from dp_sim.recipes.results.stored import STORED, write_stored
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,6 +75,14 @@ class Result:
         path
             Gives the place of a file by its name.
         """
+
+    @classmethod
+    def read_from_directory(cls) -> Mapping[str, Callable[[Path], Any]]:
+        """Return which fields result.npz does not hold, because a file of their own does: how each is read from there.
+
+        `load_result` calls them with the run's directory.
+        """
+        return {}
 
     def to_dataframe(self) -> Any:
         """Return the numbers as a table of pandas: a row for each, with value, error, unit and cause.
@@ -133,6 +142,9 @@ class Result:
         if animation is not None:
             write_text(path(ANIMATION), json.dumps(animation, allow_nan=False, separators=(",", ":")))
         write_text(path("report.html"), report_html(content, plots, animation))
+        apart = {*self.read_from_directory(), "directory"}
+        kept = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in apart}
+        write_stored(path(STORED), type(self).__name__, type(self).__module__, kept)
         write_text(path("result.json"), json.dumps(content, indent=1, allow_nan=False) + "\n")
 
     def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:

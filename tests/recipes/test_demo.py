@@ -11,6 +11,7 @@ import yaml
 from refusals import refused
 
 from dp_sim.cli.main import status
+from dp_sim.recipes import load_result
 from dp_sim.recipes.demo import water as demo
 
 pytest.importorskip("openmmtorch", reason="the demo runs the liquid in OpenMM with TorchForce", exc_type=ImportError)
@@ -42,6 +43,9 @@ def test_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert "http" not in page.replace("http://www.w3.org", "")  # one file, no network
     values = json.loads((out / "result.json").read_text())["values"]
     assert len(values["frequencies"]["value"]) == 3
+    loaded = load_result(out)
+    assert loaded.training.model.metadata.species == ("H", "O")
+    assert loaded.npt.series("volume_A3").shape == (len(loaded.npt.rows),)
     assert values["density"]["cause"]  # twenty steps support no density, and the page says so
 
 

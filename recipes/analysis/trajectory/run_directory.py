@@ -38,6 +38,13 @@ def read_run(directory: Path) -> Source:
     """
     settings, result = _settings(directory), read_result_json(directory / "result.json")
     values = result["values"]
+    replicas = values.get("replicas", {}).get("value")
+    if replicas is not None:
+        raise InputError(
+            "run-of-replicas",
+            f"each of the {replicas} replicas in {directory} has a trajectory of its own; give {directory}/replica-1, "
+            "and so on",
+        )
     timestep_fs = float(values["timestep"]["value"])
     frame_ps = settings["frame_every"] * timestep_fs / 1000
     frames, remark = _frames(directory)

@@ -17,7 +17,7 @@ from ase.io import read
 from refusals import refused
 from synthetic_series import autoregressive
 
-from dp_sim.recipes import run_nvt
+from dp_sim.recipes import analyse, load_result, run_nvt
 from dp_sim.recipes.dynamics.replicas.pooling import COMPARED, agreement, pooled
 from dp_sim.recipes.dynamics.run_files import Row
 
@@ -49,6 +49,15 @@ def test_each_replica_is_the_run_with_its_seed(tmp_path, ethanol):
     assert [row.step for row in result.rows] == list(range(0, 10 * len(parts), 10))
     assert result.replica_count == 2
     assert json.loads((tmp_path / "run" / "result.json").read_text())["values"]["replicas"]["value"] == 2
+    loaded = load_result(tmp_path / "run")
+    assert (loaded.replica_count, len(loaded.rows)) == (2, len(result.rows))
+    assert loaded.summary() == result.summary()
+    assert len(load_result(tmp_path / "run" / "replica-2").trajectory) == 3
+    for refusing in (lambda: loaded.trajectory, lambda: analyse(loaded), lambda: analyse(tmp_path / "run")):
+        with refused("run-of-replicas", "replica-1"):
+            refusing()
+    of_one = analyse(tmp_path / "run" / "replica-2", only=["velocities"], first=0, progress=False)
+    assert of_one.n_frames == 3
 
 
 def test_a_resumed_pool_is_the_uninterrupted_one(tmp_path, ethanol):

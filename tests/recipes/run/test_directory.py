@@ -71,6 +71,7 @@ def test_a_run_leaves_every_promised_file(tmp_path):
     directory = finished(tmp_path / "run")
     assert {file.name for file in directory.iterdir()} == {
         ".dp-sim.json", "config.yaml", "data.txt", "input.extxyz", "line.png", "log.txt", "report.html", "result.json",
+        "result.npz",
     }  # fmt: skip
     result = json.loads((directory / "result.json").read_text())
     assert result["schema"] == 1
