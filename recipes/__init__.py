@@ -21,7 +21,7 @@ _EXPORTS = {
     "run_nvt": "dynamics.nvt",
     "run_npt": "dynamics.npt",
     "analyse": "analysis.analyse",
-    "find_path": "paths.neb",
+    "find_path": "paths.band.find",
     "refine_ts": "paths.saddle.ts",
     "follow_irc": "paths.irc.follow",
     "evaluate": "static.evaluation",

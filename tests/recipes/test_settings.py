@@ -19,9 +19,9 @@ from dp_sim.recipes.demo.settings import DemoSettings
 from dp_sim.recipes.demo.water import run_demo
 from dp_sim.recipes.dynamics.settings import NPTSettings, NVESettings, NVTSettings
 from dp_sim.recipes.models.settings import AccuracySettings, LabelSettings
+from dp_sim.recipes.paths.band.settings import NEBSettings
 from dp_sim.recipes.paths.irc.settings import IRCSettings
 from dp_sim.recipes.paths.saddle.settings import TSSettings
-from dp_sim.recipes.paths.settings import NEBSettings
 from dp_sim.recipes.speed.settings import BenchSettings
 from dp_sim.recipes.static.settings import EvalSettings, OptSettings, VibSettings
 

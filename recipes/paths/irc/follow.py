@@ -20,8 +20,8 @@ from dp_sim.files import write_text
 from dp_sim.recipes.inputs.failed_evaluations import ADVICE, MOST_HALVINGS, failure_words, is_failure
 from dp_sim.recipes.inputs.forces import largest_force, mobile_atoms
 from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.paths.band.ends import END_FMAX, relaxed
 from dp_sim.recipes.paths.barriers import BarrierResult
-from dp_sim.recipes.paths.ends import END_FMAX, relaxed
 from dp_sim.recipes.paths.irc.settings import IRCSettings
 from dp_sim.recipes.paths.saddle.ts import TransitionStateResult
 from dp_sim.recipes.paths.saddle.verdict import saddle_verdict, stiffened_hessian

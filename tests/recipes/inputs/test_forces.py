@@ -14,7 +14,7 @@ from refusals import refused
 from dp_sim.model.evaluator import Model
 from dp_sim.plugins.ase_calculator import DPCalculator
 from dp_sim.recipes.inputs.forces import energies_and_forces
-from dp_sim.recipes.paths.neb import find_path
+from dp_sim.recipes.paths.band.find import find_path
 from dp_sim.recipes.static.vib import vibrations
 
 

@@ -7,7 +7,7 @@ import typer
 from dp_sim.cli.support.options import structure_argument
 from dp_sim.cli.support.panels import PATHS
 from dp_sim.cli.support.recipe_command import add_recipe
-from dp_sim.recipes.paths.settings import NEBSettings
+from dp_sim.recipes.paths.band.settings import NEBSettings
 
 
 def register(app: typer.Typer) -> None:

@@ -10,7 +10,7 @@ from ase.io import read
 from failing_calculators import WORDS, Failing
 from refusals import refused
 
-from dp_sim.recipes.paths.neb import find_path
+from dp_sim.recipes.paths.band.find import find_path
 from dp_sim.recipes.paths.saddle.ts import refine_ts
 
 

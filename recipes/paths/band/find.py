@@ -16,11 +16,11 @@ from typing_extensions import override
 from dp_sim.config.recipe import documented
 from dp_sim.files import write_text
 from dp_sim.recipes.inputs.forces import largest_force
-from dp_sim.recipes.paths.band import BAND, Band, make_band, optimize_band, read_band
+from dp_sim.recipes.paths.band.chain import BAND, Band, make_band, optimize_band, read_band
+from dp_sim.recipes.paths.band.ends import END_FMAX, align_product, displacement, is_free, prepare_ends, relaxed_ends
+from dp_sim.recipes.paths.band.first_path import check_interpolation, first_path
+from dp_sim.recipes.paths.band.settings import NEBSettings
 from dp_sim.recipes.paths.barriers import BarrierResult
-from dp_sim.recipes.paths.ends import END_FMAX, align_product, displacement, is_free, prepare_ends, relaxed_ends
-from dp_sim.recipes.paths.first_path import check_interpolation, first_path
-from dp_sim.recipes.paths.settings import NEBSettings
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity

@@ -13,7 +13,7 @@ from ase.data import covalent_radii
 from ase.mep.neb import NEB, idpp_interpolate, interpolate
 
 from dp_sim.errors import InputError, import_optional, nearest_name
-from dp_sim.recipes.paths.ends import is_free
+from dp_sim.recipes.paths.band.ends import is_free
 
 INTERPOLATIONS = ("idpp", "linear", "geodesic")
 

@@ -16,7 +16,7 @@ from refusals import refused
 from scipy.optimize import minimize_scalar
 from scipy.spatial.transform import Rotation
 
-from dp_sim.recipes.paths.neb import find_path
+from dp_sim.recipes.paths.band.find import find_path
 
 tblite = pytest.importorskip("tblite.ase", reason="the molecular references need tblite")
 

@@ -11,7 +11,7 @@ class NEBSettings(RecipeSettings):
     """Find the minimum-energy path between two structures and its barrier: nudged elastic band, climbing image."""
 
     recipe: ClassVar[str] = "neb"
-    function: ClassVar[str] = "dp_sim.recipes.paths.neb:find_path"
+    function: ClassVar[str] = "dp_sim.recipes.paths.band.find:find_path"
 
     images: int = setting(9, "Structures on the path, both ends included", ge=3)
     fmax: float = setting(
