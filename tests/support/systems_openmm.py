@@ -40,12 +40,12 @@ def no_force(topology=None):
 def run_with(
     recipe, atoms, calculator, make_force, out: Path | None = None, resume: bool = False, seed: int = 0, **settings
 ):
-    """The recipe with a force of ours in place of a model's; the calculator only passes the checks."""
+    """The recipe with a force of ours in place of a model's; the calculator gives the stress of the same forces."""
     plan = make_plan(SETTINGS[recipe].check({"seed": seed, **settings}), atoms, calculator)
     with RunDirectory.of(
         plan.settings, out, structures=[atoms], calculator=calculator, overwrite=False, resume=resume
     ) as directory:
-        engine = OpenMMEngine(plan.atoms, make_force, plan.conditions, platform="Reference")
+        engine = OpenMMEngine(plan.atoms, make_force, plan.conditions, calculator=plan.calculator, platform="Reference")
         recorded = simulate(engine, directory, plan.settings, plan.conditions, progress=False)
         return recipe.analyse(recorded, plan)
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from ase import Atoms, units
+from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
 from dp_sim.errors import DPSimError, InputError, import_optional, nearest_name
@@ -40,11 +41,13 @@ if TYPE_CHECKING:
     import openmm
     import openmm.app
 
+    from dp_sim.model.evaluator import Model
+
 #: Steps between two attempts to change the volume.
 BAROSTAT_INTERVAL = 25
-#: Relative change of the volume in the pressure's finite difference: at 1e-3 a float32 model's rounding makes some 10
-#: bar of noise (instantaneous pressures scatter by thousands), the next order of the difference about 1 bar.
-PRESSURE_STRAIN = 1e-3
+#: Energies of OpenMM's force and of the calculator that differ by more (eV per atom) are not those of one potential:
+#: positions rounded to float32 and another order of summation change less.
+SAME_ENERGY_EV = 1e-3
 #: ASE's unit of velocity (Angstrom sqrt(eV/amu)) in nm/ps.
 _VELOCITY_IN_NM_PER_PS = ANGSTROM_IN_NM * 1000.0 * units.fs
 
@@ -60,13 +63,17 @@ class OpenMMEngine:
         From an OpenMM topology to the force.
     conditions
         What is held constant.
+    calculator
+        An ASE calculator of the same energy, which gives the stress of samples: one evaluation, where the energies of
+        stretched boxes would take two for the pressure alone. None: samples have no pressure.
     platform
         "CUDA", "OpenCL", "CPU" or "Reference"; None: CUDA where torch sees a GPU and OpenMM has the platform, else CPU.
 
     Raises
     ------
     InputError
-        Periodic along some axes only (OpenMM's box is periodic along all three), or a platform that is not there.
+        Periodic along some axes only (OpenMM's box is periodic along all three), a platform that is not there, or a
+        calculator of another energy than the force.
     MissingPackageError
         OpenMM is not installed.
     """
@@ -102,7 +109,7 @@ class OpenMMEngine:
             periodic = topology.getPeriodicBoxVectors() is not None  # the topology is made from the structure
             return create_force(calculator.model, topology, backend=backend or "auto", periodic=periodic)
 
-        return cls(atoms, make_force, conditions, platform=platform)
+        return cls(atoms, make_force, conditions, calculator=calculator, platform=platform)
 
     @classmethod
     def biased_volumes(cls, volume_A3: NDArray[np.float64]) -> str:
@@ -115,6 +122,7 @@ class OpenMMEngine:
         make_force: Callable[[openmm.app.Topology], openmm.Force],
         conditions: Conditions,
         *,
+        calculator: Any = None,
         platform: str | None = None,
     ) -> None:
         mm = import_optional("openmm", extra="openmm", purpose="engine='openmm'")
@@ -136,11 +144,12 @@ class OpenMMEngine:
         self._context = mm.Context(system, _integrator(mm, conditions), self._platform)
         self.platform = str(self._platform.getName())
         self._set_start()
-        # Measuring the pressure moves the atoms; in a Context of its own the dynamics are not touched.
-        self._pressure_context: Any = None
-        if self._box:
-            self._pressure_context = mm.Context(system, mm.VerletIntegrator(1e-6), self._platform)
         self._mm = mm
+        self._conditions = conditions
+        self._calculator = calculator if self._box else None
+        if self._calculator is not None:
+            self._check_same_energy()
+            self.notes = tuple(slow_samples(self.platform, loaded_model(calculator)))
 
     def _make_system(self, mm: Any, make_force: Callable[..., Any], conditions: Conditions) -> Any:
         system = mm.System()
@@ -222,30 +231,66 @@ class OpenMMEngine:
             return self._sample()
 
     def _sample(self) -> Sample:
-        state = self._context.getState(energy=True)
-        potential = state.getPotentialEnergy()._value / EV_IN_KJ_PER_MOL
-        kinetic = state.getKineticEnergy()._value / EV_IN_KJ_PER_MOL
-        if self._box is None:
-            return Sample(potential, kinetic, None, None)
-        volume = state.getPeriodicBoxVolume()._value / ANGSTROM_IN_NM**3
-        pressure = (2 * kinetic / (3 * volume) - self._energy_slope(volume)) * EV_PER_A3_IN_BAR
-        return Sample(potential, kinetic, volume, pressure)
+        kinetic = self._kinetic_eV()
+        if self._calculator is None:
+            volume = None if self._box is None else self.structure().get_volume()
+            potential = self._potential_eV()
+            return Sample(potential, kinetic, volume, None, conserved_eV=self._conserved_eV(potential + kinetic))
+        atoms = self.structure()
+        if not np.isfinite(atoms.positions).all():
+            raise UnstableError("motion-unstable", "a position became non-finite")
+        atoms.calc = self._calculator
+        potential, volume = float(atoms.get_potential_energy()), float(atoms.get_volume())
+        if not np.isfinite(potential):
+            raise UnstableError("motion-unstable", "the energy became non-finite")
+        full = (self._kinetic_tensor_eV(atoms) / volume - atoms.get_stress(voigt=False)) * EV_PER_A3_IN_BAR
+        return Sample(
+            potential,
+            kinetic,
+            volume,
+            float(np.trace(full)) / 3,
+            full_3x3_to_voigt_6_stress(full),
+            conserved_eV=self._conserved_eV(potential + kinetic),
+        )
 
-    def _energy_slope(self, volume_A3: float) -> float:
-        """Compute dU/dV (eV/Angstrom^3), all positions scaled: a central difference over PRESSURE_STRAIN of the volume.
+    def _conserved_eV(self, total_eV: float) -> float | None:
+        """Return the energy that the motion conserves; None with Langevin's thermostat, whose heat is not summed."""
+        return total_eV if self._conditions.temperature_K is None else None
 
-        `MonteCarloBarostat.computeCurrentPressure` does the same, but holds Python's lock; TorchForce then fails.
+    def _kinetic_eV(self) -> float:
+        # Without a group of forces OpenMM evaluates none of them. The leap-frog's energy is the only one that needs
+        # them: its velocities are half a step behind.
+        groups = 0 if self._conditions.temperature_K is not None else -1
+        return float(self._context.getState(energy=True, groups=groups).getKineticEnergy()._value / EV_IN_KJ_PER_MOL)
+
+    def _potential_eV(self) -> float:
+        return float(self._context.getState(energy=True).getPotentialEnergy()._value / EV_IN_KJ_PER_MOL)
+
+    def _kinetic_tensor_eV(self, atoms: Atoms) -> NDArray[np.float64]:
+        """Compute sum_i m_i v_i v_i (3, 3), eV, of a structure with its calculator; its trace is twice the energy.
+
+        The velocities of the leap-frog are half a step behind: v(t) = v(t - dt/2) + f(t) dt / 2 m. Those of a
+        thermostat are taken as they are, as OpenMM does for the energy.
         """
-        state = self._context.getState(positions=True)
-        vectors = state.getPeriodicBoxVectors(asNumpy=True)._value
-        positions = state.getPositions(asNumpy=True)._value
-        energies = []
-        for sign in (1, -1):
-            scale = (1 + sign * PRESSURE_STRAIN) ** (1 / 3)
-            self._pressure_context.setPeriodicBoxVectors(*(vectors * scale))
-            self._pressure_context.setPositions(positions * scale)
-            energies.append(self._pressure_context.getState(energy=True).getPotentialEnergy()._value / EV_IN_KJ_PER_MOL)
-        return (energies[0] - energies[1]) / (2 * PRESSURE_STRAIN * volume_A3)
+        masses, velocities = atoms.get_masses()[:, None], atoms.get_velocities()
+        if self._conditions.temperature_K is None:
+            velocities += atoms.get_forces() / masses * (0.5 * self._conditions.timestep_fs * units.fs)
+        return np.asarray((masses * velocities).T @ velocities)
+
+    def _check_same_energy(self) -> None:
+        """Refuse a calculator whose stress is not that of the force: its energy differs."""
+        with self._plain_errors():
+            of_force = self._potential_eV()
+        atoms = self.structure()
+        atoms.calc = self._calculator
+        of_calculator = float(atoms.get_potential_energy())
+        if abs(of_force - of_calculator) > SAME_ENERGY_EV * len(atoms):
+            raise InputError(
+                "forces-differ",
+                f"the energy of OpenMM's force is {of_force:.6f} eV, that of the calculator "
+                f"{type(self._calculator).__name__} {of_calculator:.6f} eV: the pressure of samples would not be that "
+                "of the forces; give the calculator of all forces",
+            )
 
     def structure(self) -> Atoms:
         """Return a copy of the structure, in the orientation and with the lattice vectors of the one that was given."""
@@ -277,6 +322,13 @@ class OpenMMEngine:
                 f"the checkpoint does not fit OpenMM {self._mm.version.version} on platform {self.platform} ({error}); "
                 "continue with the version, platform and machine that began the run, or start over with --overwrite",
             ) from error
+
+
+def slow_samples(platform: str, model: Model | None) -> list[str]:
+    """Say that samples wait for the processor while the steps run on a GPU."""
+    if platform in ("CPU", "Reference") or model is None or model.device.type != "cpu":
+        return []
+    return [f"steps run on {platform}, but the stress of each sample on the CPU: open the model with device='cuda'"]
 
 
 def _joining_force(mm: Any, bonds: list[tuple[int, int]]) -> Any:
