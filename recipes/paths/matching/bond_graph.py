@@ -1,0 +1,87 @@
+"""Bonds as a graph: which ones change between two structures, and whether two structures have the same ones."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from dp_sim.recipes.dynamics.molecules import find_bonds
+
+if TYPE_CHECKING:
+    import networkx
+
+#: Up to so many atoms an equality of graphs is proved; beyond, equal Weisfeiler-Lehman hashes count as that.
+_MOST_PROVED = 200
+
+
+def bond_matrix(atoms: Atoms) -> NDArray[np.bool_]:
+    """Find which atoms are bonded, (N, N), symmetric, through periodic boundaries too."""
+    matrix = np.zeros((len(atoms), len(atoms)), dtype=bool)
+    bonds = find_bonds(atoms)
+    matrix[bonds[:, 0], bonds[:, 1]] = matrix[bonds[:, 1], bonds[:, 0]] = True
+    return matrix
+
+
+def changed_bonds(
+    first: NDArray[np.bool_], second: NDArray[np.bool_], permutation: NDArray[np.intp]
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """List the bonds that break and those that form from the first structure to the relabelled second one.
+
+    Returns
+    -------
+    broken, formed
+        Pairs of atoms i < j, numbered as in the first structure.
+    """
+    after = second[np.ix_(permutation, permutation)]
+    broken, formed = np.triu(first & ~after), np.triu(after & ~first)
+    return [(int(i), int(j)) for i, j in np.argwhere(broken)], [(int(i), int(j)) for i, j in np.argwhere(formed)]
+
+
+def equal_graphs(numbers: tuple[NDArray[np.int_], NDArray[np.int_]], bonds: tuple[NDArray[np.bool_], ...]) -> bool:
+    """Tell whether two structures have the same bonds, whatever the numbers of their atoms.
+
+    Parameters
+    ----------
+    numbers
+        (N,) atomic numbers of each.
+    bonds
+        (N, N) of each, from `bond_matrix`.
+    """
+    import networkx
+
+    if not np.array_equal(_degrees(numbers[0], bonds[0]), _degrees(numbers[1], bonds[1])):
+        return False
+    graphs = [_graph(*one) for one in zip(numbers, bonds, strict=True)]
+    if len(numbers[0]) > _MOST_PROVED:
+        hashes = [networkx.weisfeiler_lehman_graph_hash(graph, node_attr="element") for graph in graphs]
+        return bool(hashes[0] == hashes[1])
+    return bool(networkx.vf2pp_is_isomorphic(*graphs, node_label="element"))
+
+
+def isomorphisms(
+    numbers: tuple[NDArray[np.int_], NDArray[np.int_]], bonds: tuple[NDArray[np.bool_], ...], most: int
+) -> list[NDArray[np.intp]]:
+    """List relabellings of the second structure that keep all bonds of the first, at most `most`."""
+    import networkx
+
+    graphs = [_graph(*one) for one in zip(numbers, bonds, strict=True)]
+    found = networkx.vf2pp_all_isomorphisms(*graphs, node_label="element")
+    return [np.array([mapping[k] for k in range(len(numbers[0]))], dtype=np.intp) for mapping in islice(found, most)]
+
+
+def _degrees(numbers: NDArray[np.int_], bonds: NDArray[np.bool_]) -> NDArray[np.int_]:
+    pairs = np.column_stack([numbers, bonds.sum(axis=1)])
+    return np.asarray(pairs[np.lexsort(pairs.T)])
+
+
+def _graph(numbers: NDArray[np.int_], bonds: NDArray[np.bool_]) -> networkx.Graph:
+    import networkx
+
+    graph = networkx.Graph()
+    graph.add_nodes_from((k, {"element": int(number)}) for k, number in enumerate(numbers))
+    graph.add_edges_from((int(i), int(j)) for i, j in np.argwhere(np.triu(bonds)))
+    return graph
