@@ -149,6 +149,52 @@ def find_crystal(atoms: Atoms, symprec_A: float) -> Crystal:
     )
 
 
+class PointGroup(NamedTuple):
+    """The rotations of a crystal in its own orientation.
+
+    Attributes
+    ----------
+    symbol
+        Space group in Hermann-Mauguin notation.
+    lattice
+        (3, 3) vectors of a primitive cell in rows, in the axes of the structure, Angstrom.
+    operations
+        (R, 3, 3) rotations in fractions of these vectors: x -> W x, whole numbers.
+    """
+
+    symbol: str
+    lattice: Array
+    operations: NDArray[np.intp]
+
+
+def find_point_group(atoms: Atoms, symprec_A: float) -> PointGroup:
+    """Find the rotations of a crystal, of any cell and supercell, without turning or moving it.
+
+    Parameters
+    ----------
+    atoms
+        Periodic along all three axes.
+    symprec_A
+        Tolerance of spglib, Angstrom.
+
+    Raises
+    ------
+    InputError
+        spglib finds no symmetry.
+    MissingPackageError
+        spglib is not installed.
+    """
+    spglib = import_optional("spglib", extra="symmetry", purpose="the symmetry of a crystal")
+    given = (atoms.cell.array, atoms.get_scaled_positions(), kinds_of(atoms))
+    symbol = _dataset(spglib, given, symprec_A).international
+    with quiet_spglib():
+        primitive = spglib.standardize_cell(given, to_primitive=True, no_idealize=True, symprec=symprec_A)
+    if primitive is None:
+        raise _no_symmetry(symprec_A, "it gives no primitive cell")
+    operations = np.unique(_dataset(spglib, primitive, symprec_A).rotations, axis=0)
+    return PointGroup(symbol, np.array(primitive[0]), operations.astype(np.intp))
+
+
 def kinds_of(atoms: Atoms) -> NDArray[np.intp]:
     """Give each atom the number of its kind, from 1: element, mass, charge and magnetic moment make a kind."""
     columns = (

@@ -22,6 +22,7 @@ from dp_sim.recipes.crystals.elastic_tensor import (
     average_errors,
     averages,
     fit_tensor,
+    independent_constants,
     invariant_tensors,
     needed_strains,
     strain_matrix,
@@ -130,7 +131,7 @@ class ElasticResult(Result):
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
         numbers: dict[str, Quantity | Estimate] = {"verdict": Quantity(self.outcome)}
-        for a, b in self._independent():
+        for a, b in independent_constants(self.fit.basis):
             numbers[f"C{a + 1}{b + 1}"] = self._estimate(self.fit.constants[a, b], self.fit.errors[a, b], "GPa")
             if self.members_std_GPa is not None:
                 numbers[f"C{a + 1}{b + 1}_spread"] = Quantity(float(self.members_std_GPa[a, b]), "GPa")
@@ -162,16 +163,6 @@ class ElasticResult(Result):
         left = self.stresses_GPa.size - len(self.fit.basis) - 12 * len(self.strains)
         wide = float(stats.t.ppf(0.975, left)) * error
         return Estimate(float(value), float(error), (float(value - wide), float(value + wide)), None, unit)
-
-    def _independent(self) -> list[tuple[int, int]]:
-        """Choose constants from which symmetry gives the others, in the order of reading."""
-        chosen: list[tuple[int, int]] = []
-        order = [(a, a) for a in range(6)] + [(a, b) for a in range(6) for b in range(a + 1, 6)]
-        for place in sorted(order):
-            rows = np.array([self.fit.basis[:, a, b] for a, b in [*chosen, place]])
-            if np.linalg.matrix_rank(rows, tol=1e-6) > len(chosen):
-                chosen.append(place)
-        return chosen
 
     @override
     def figures(self) -> dict[str, Figure]:

@@ -86,6 +86,24 @@ def invariant_tensors(rotations: Array) -> Array:
     return vectors[: len(sizes)][sizes > 1e-8].reshape(-1, 6, 6)
 
 
+def independent_constants(basis: Array, tolerance: float = 1e-6) -> list[tuple[int, int]]:
+    """Choose constants (row, column) from which symmetry gives the others, in the order of reading.
+
+    Parameters
+    ----------
+    basis
+        (K, 6, 6) from `invariant_tensors`.
+    tolerance
+        Parts of the basis that axes known no better than this may show.
+    """
+    chosen: list[tuple[int, int]] = []
+    for place in [(a, b) for a in range(6) for b in range(a, 6)]:
+        rows = np.array([basis[:, a, b] for a, b in [*chosen, place]])
+        if np.linalg.matrix_rank(rows, tol=tolerance) > len(chosen):
+            chosen.append(place)
+    return chosen
+
+
 def needed_strains(basis: Array) -> list[int]:
     """Choose the strains along single Voigt components whose stresses determine every coefficient."""
     chosen: list[int] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from typing_extensions import override
 
 from dp_sim.config.recipe import documented
 from dp_sim.recipes.dynamics import estimators
+from dp_sim.recipes.dynamics.elasticity.constants import StrainFluctuations, elastic_constants_of
 from dp_sim.recipes.dynamics.engines import engine_class
 from dp_sim.recipes.dynamics.loop import Recorded
 from dp_sim.recipes.dynamics.plan import Plan, run_dynamics
@@ -52,6 +54,8 @@ class NPTResult(DynamicsResult):
         gamma_V = (dp/dT)_V = alpha / kappa_T, bar/K.
     pressure_bar
         Mean of the instantaneous pressure, bar: agrees with the barostat's in equilibrium.
+    elastic
+        Elastic constants, GPa, of a run with cell_change="flexible"; else None.
     """
 
     recipe: ClassVar[str] = "npt"
@@ -69,6 +73,7 @@ class NPTResult(DynamicsResult):
     heat_capacity_at_constant_volume_kB: Estimate
     thermal_pressure_bar_per_K: Estimate
     pressure_bar: Estimate
+    elastic: StrainFluctuations | None = None
 
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
@@ -90,8 +95,15 @@ class NPTResult(DynamicsResult):
                 heat_capacity_CV=(self.heat_capacity_at_constant_volume_kB, 1.5),
             ),
             "pressure": self.pressure_bar,
+            **(self.elastic.quantities() if self.elastic else {}),
             **self.run_quantities(),
         }
+
+    @override
+    def write_data(self, path: Callable[[str], Path]) -> None:
+        super().write_data(path)
+        if self.elastic is not None:
+            self.elastic.write(path)
 
     @override
     def figures(self) -> dict[str, Figure]:
@@ -154,7 +166,8 @@ def run_npt(
     Returns
     -------
     NPTResult
-        Density (g/cm^3), compressibility (1/GPa), thermal expansion (1/K) and heat capacity (k_B), each an `Estimate`.
+        Density (g/cm^3), compressibility (1/GPa), thermal expansion (1/K) and heat capacity (k_B), each an `Estimate`;
+        with a flexible cell elastic constants (GPa) too.
         The part before equilibration is found and left out. `converged` is false when the run became unstable, missed
         the temperature, or is too short for density or compressibility; an estimate that it does not support is
         withheld, with the number of steps that it would take.
@@ -233,4 +246,5 @@ def analyse(recorded: Recorded, plan: Plan) -> NPTResult:
         heat_capacity_kB=heat_capacity,
         heat_capacity_kB_per_atom=per_atom,
         pressure_bar=production.mean("pressure_bar", "bar", "pressure"),
+        elastic=elastic_constants_of(production, plan),
     )

@@ -76,6 +76,10 @@ class Production:
         """Return one column of the production part."""
         return column(self._rows, name)
 
+    def has(self, *names: str) -> bool:
+        """Tell whether every row has these columns."""
+        return all(getattr(row, name) is not None for row in self._rows for name in names)
+
     def estimate(self, unit: str, compute: Callable[[], Estimate]) -> Estimate:
         """Call `compute`, unless the whole run is unusable or at another temperature."""
         cause = self.unusable or self.missed
@@ -87,7 +91,7 @@ class Production:
 
     def estimate_of(self, name: str, unit: str, what: str, compute: Callable[[], Estimate]) -> Estimate:
         """Call `compute`, which needs a column, unless the run does not have it or is unusable."""
-        if not self.unusable and any(getattr(row, name) is None for row in self._rows):
+        if not self.unusable and not self.has(name):
             return Estimate.withheld(
                 unit, f"this run has no {what}: it needs a cell periodic along all three axes, and a stress"
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ from scipy.linalg import expm
 from scipy.signal import lfilter
 
 from dp_sim.recipes.results.quantities import Estimate
+from dp_sim.units import EV_PER_A3_IN_GPA, KB_EV_PER_K
 
 
 def autoregressive(rng: np.random.Generator, size: int, tau: float) -> np.ndarray:
@@ -62,3 +63,25 @@ def coverage(make: Callable[[np.random.Generator], Estimate], truth: float, repe
         return Coverage(0, 0, np.nan)
     scatter = np.std([estimate.value for estimate in given])
     return Coverage(len(given), hold, float(np.mean([estimate.error for estimate in given]) / scatter))
+
+
+#: Elastic constants of a cubic crystal (GPa), Voigt's form: nearly those of copper.
+CUBIC_GPA = np.diag([50.0, 50.0, 50.0, 75.0, 75.0, 75.0]) + 120.0 * np.pad(np.ones((3, 3)), (0, 3))
+#: Edge (Angstrom) of the mean cell of `strained_cells`.
+EDGE_A = 14.5
+
+
+def strained_cells(rng: np.random.Generator, size: int, taus: Sequence[float], temperature_K: float = 300.0):
+    """Upright cells (size, 3, 3) whose Lagrangian strains are Gaussian with Cov = (k_B T / V) C^-1, C = `CUBIC_GPA`.
+
+    `taus` are the correlation times of the six principal strains, from the stiffest to the softest.
+    """
+    root = np.sqrt([1.0, 1.0, 1.0, 2.0, 2.0, 2.0])  # Mandel's form
+    values, vectors = np.linalg.eigh(CUBIC_GPA * np.outer(root, root))
+    kT_GPa = KB_EV_PER_K * temperature_K * EV_PER_A3_IN_GPA / EDGE_A**3
+    principal = np.stack([autoregressive(rng, size, tau) for tau in taus], axis=1) * np.sqrt(kT_GPa / values[::-1])
+    mandel = principal @ vectors[:, ::-1].T / root
+    strains = np.zeros((size, 3, 3))
+    for number, (a, b) in enumerate(((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))):
+        strains[:, a, b] = strains[:, b, a] = mandel[:, number]
+    return EDGE_A * np.linalg.cholesky(np.eye(3) + 2 * strains)

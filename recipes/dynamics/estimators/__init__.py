@@ -15,6 +15,14 @@ have in common is counted. Intervals are in `intervals.py`; when an estimate is 
 
 from dp_sim.recipes.dynamics.estimators.averages import mean, slope
 from dp_sim.recipes.dynamics.estimators.correlation import FEWEST_COSINES, standard_error, statistical_inefficiency
+from dp_sim.recipes.dynamics.estimators.elasticity import (
+    STRAIN_NAMES,
+    FluctuationConstants,
+    elastic_constants,
+    name_of,
+    no_symmetry,
+    place_of,
+)
 from dp_sim.recipes.dynamics.estimators.equilibrium import LATEST_START, LEAST_JUDGED, drifts, equilibration
 from dp_sim.recipes.dynamics.estimators.fluctuations import compressibility, heat_capacity, thermal_expansion
 from dp_sim.recipes.dynamics.estimators.responses import (
@@ -36,14 +44,20 @@ __all__ = [
     "NEEDED_FOR_FLUCTUATION",
     "NEEDED_FOR_MEAN",
     "NEEDED_OF_FLUCTUATING",
+    "STRAIN_NAMES",
+    "FluctuationConstants",
     "bulk_modulus",
     "compressibility",
     "drifts",
+    "elastic_constants",
     "equilibration",
     "expansion_over_compressibility",
     "heat_capacity",
     "heat_capacity_at_constant_volume",
     "mean",
+    "name_of",
+    "no_symmetry",
+    "place_of",
     "pressure_coefficient",
     "slope",
     "standard_error",

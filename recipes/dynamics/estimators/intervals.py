@@ -97,3 +97,12 @@ def inverse_variance_interval(value: float, spread: Spread) -> Bounds:
     # d(1/v) = -dv / v^2
     low, high = variance_interval(1 / value, spread._replace(error=spread.error / value**2))
     return 1 / high, 1 / low
+
+
+def unbiased_inverse_interval(value: float, spread: Spread) -> Bounds:
+    """Compute the interval of an inverse whose mean was set right: it lies about the inverse itself.
+
+    The inverse of a variance with nu degrees of freedom is on average 1 + 2 / nu times too large, which is its
+    relative variance; the bounds are quantiles, and need no such correction.
+    """
+    return inverse_variance_interval(value * (1 + (spread.error / value) ** 2), spread)
