@@ -30,15 +30,22 @@ def has_broken_bond(atoms: Atoms, bonds: list[tuple[int, int]]) -> bool:
     return bool((lengths > BROKEN_FACTOR * covalent_radii[atoms.numbers[pairs]].sum(axis=1)).any())
 
 
-def find_bonds(atoms: Atoms) -> NDArray[np.int_]:
+def find_bonds(atoms: Atoms, factor: float = BOND_FACTOR) -> NDArray[np.int_]:
     """Find the bonds of a structure, those through a periodic boundary too.
+
+    Parameters
+    ----------
+    atoms
+        The structure.
+    factor
+        Atoms closer than this times the sum of their covalent radii are bonded.
 
     Returns
     -------
     ndarray
         (M, 2) atoms i < j of each bond, once, in rising order. An atom has no bond with its own image.
     """
-    first, second = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=BOND_FACTOR))
+    first, second = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=factor))
     return np.unique(np.column_stack([first, second])[first < second], axis=0)
 
 

@@ -14,6 +14,9 @@ from dp_sim.recipes.dynamics.molecules import find_bonds
 if TYPE_CHECKING:
     import networkx
 
+#: Two atoms closer than this times the sum of their covalent radii are bonded: H-H up to 0.81 Angstrom, and O-H up to
+#: 1.26, where hydrogen bonds have 1.5 and more.
+FACTOR = 1.3
 #: Up to so many atoms an equality of graphs is proved; beyond, equal Weisfeiler-Lehman hashes count as that.
 _MOST_PROVED = 200
 
@@ -21,7 +24,7 @@ _MOST_PROVED = 200
 def bond_matrix(atoms: Atoms) -> NDArray[np.bool_]:
     """Find which atoms are bonded, (N, N), symmetric, through periodic boundaries too."""
     matrix = np.zeros((len(atoms), len(atoms)), dtype=bool)
-    bonds = find_bonds(atoms)
+    bonds = find_bonds(atoms, FACTOR)
     matrix[bonds[:, 0], bonds[:, 1]] = matrix[bonds[:, 1], bonds[:, 0]] = True
     return matrix
 
