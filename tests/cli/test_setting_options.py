@@ -30,7 +30,7 @@ FLAGS = {
     OptSettings: ["--fmax", "--steps", "--optimizer", "--cell", "--no-cell", "--cell-mask", "--keep-shape",
                   "--no-keep-shape", "--keep-volume", "--no-keep-volume", "--pressure", "--max-stress", "--symmetry",
                   "--no-symmetry", "--symprec", "--check-minimum", "--no-check-minimum"],
-    TSSettings: ["--fmax", "--steps"],
+    TSSettings: ["--fmax", "--steps", "--method"],
     VibSettings: ["--hessian", "--delta", "--processes", "--fmax", "--relax", "--no-relax", "--isotope", "--thermo",
                   "--temperature-min", "--temperature-max", "--temperature-step", "--pressure",
                   "--symmetry-number", "--spin-multiplicity", "--width"],

@@ -2,93 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
-from typing_extensions import override
 
 from dp_sim.config.recipe import documented
-from dp_sim.recipes.inputs.failed_evaluations import ADVICE, WayBack, failure_words, is_failure
-from dp_sim.recipes.inputs.forces import largest_force, mobile_atoms
+from dp_sim.errors import InputError
+from dp_sim.recipes.inputs.forces import mobile_atoms
 from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.paths.saddle.result import TransitionStateResult
+from dp_sim.recipes.paths.saddle.search import Search
 from dp_sim.recipes.paths.saddle.settings import TSSettings
-from dp_sim.recipes.paths.saddle.verdict import saddle_verdict
-from dp_sim.recipes.results.frames import evaluated_copy, write_frames
-from dp_sim.recipes.results.quantities import Estimate, Quantity
-from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.paths.saddle.surface import Array, Surface
 from dp_sim.recipes.run.directory import RunDirectory
-from dp_sim.recipes.run.progress import progress_bar
-from dp_sim.recipes.static.hessian import difference_hessian, exact_hessian
-from dp_sim.recipes.static.vib import VibResult, vibrations
 
-#: Displacement of the differences of forces, Angstrom.
-DELTA_A = 5e-3
-#: How often Sella's own bound on the forces is halved, at most, until the forces obey ours.
-MOST_HALVINGS = 8
-#: The reaction mode is written as one period, with this amplitude (Angstrom, of the atom that moves most) and frames.
-SWING_A = 0.3
-SWING_FRAMES = 20
+__all__ = ["TransitionStateResult", "refine_ts"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class TransitionStateResult(Result):
-    """A saddle point and its curvature.
-
-    Attributes
-    ----------
-    atoms
-        The structure, with energy and forces.
-    energy_eV
-        Its potential energy, eV.
-    frequencies_cm1
-        (M,) cm^-1, ascending, imaginary ones negative; without rigid motions and fixed atoms. None where the calculator
-        failed at a displaced structure.
-    mode
-        (N, 3) displacements along the lowest mode, of length 1; None with the frequencies.
-    largest_force
-        Largest force on an atom, eV/Angstrom.
-    steps
-        Optimiser steps taken.
-    """
-
-    recipe: ClassVar[str] = "ts"
-    title: ClassVar[str] = "Transition state"
-
-    atoms: Atoms
-    energy_eV: float
-    frequencies_cm1: NDArray[np.float64] | None
-    mode: NDArray[np.float64] | None
-    largest_force: float
-    steps: int
-
-    @override
-    def quantities(self) -> dict[str, Quantity | Estimate]:
-        found, cause = self.frequencies_cm1, "" if self.frequencies_cm1 is not None else "the calculator failed"
-        return {
-            "energy": Quantity(self.energy_eV, "eV"),
-            "lowest_frequency": Quantity(None if found is None else found[0], "cm^-1", cause),
-            "frequencies": Quantity(found, "cm^-1", cause),
-            "largest_force": Quantity(self.largest_force, "eV/Angstrom"),
-            "steps": Quantity(self.steps),
-        }
-
-    @override
-    def write_data(self, path: Callable[[str], Path]) -> None:
-        write_frames(path("ts.extxyz"), self.atoms)
-        if self.mode is None:
-            return
-        swing = []
-        amplitude = SWING_A / np.linalg.norm(self.mode, axis=1).max()
-        for phase in np.linspace(0, 2 * np.pi, SWING_FRAMES, endpoint=False):
-            frame = self.atoms.copy()
-            frame.positions += amplitude * np.sin(phase) * self.mode
-            swing.append(frame)
-        write_frames(path("mode.extxyz"), swing)
+#: Array of a structure (N, 3) that holds the direction of a path through it.
+TANGENT = "tangent"
 
 
 @documented(TSSettings)
@@ -98,6 +31,7 @@ def refine_ts(
     *,
     fmax: float = 0.01,
     steps: int = 200,
+    method: str = "auto",
     out: str | Path | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -106,9 +40,12 @@ def refine_ts(
 ) -> TransitionStateResult:
     """Find the first-order saddle point near `guess`, such as `find_path(...).highest`.
 
-    Partitioned rational-function optimisation with Sella (Hermes, Sargsyan, Najm, Zador, J. Chem. Theory Comput. 15,
-    6536 (2019)) on full Hessians: exact where the calculator has `get_hessian`, else from 6N forces. The normal modes
-    at the end tell whether it is a saddle point: `converged` requires exactly one imaginary frequency.
+    One mode is climbed and all others are descended, with a Hessian that is exact at the start where the calculator
+    has `get_hessian`, else made of one evaluation for each internal motion; it is updated (Bofill) and computed anew
+    where it fails. A structure with the array `tangent` (N, 3), as the highest image of a path has, is followed along
+    it. The normal modes at the end tell whether it is a saddle point. From one of higher order the search goes on
+    downhill, along the modes that are too many. `converged` requires exactly one imaginary frequency (below -10 cm^-1),
+    of a mode that does not just move parts of the structure against each other which have drifted apart.
 
     Parameters
     ----------
@@ -125,107 +62,42 @@ def refine_ts(
     Raises
     ------
     InputError
-        Bad structure, calculator or setting; a constraint other than `FixAtoms`.
+        Bad structure, calculator or setting; a constraint other than `FixAtoms`; a single atom, which has no saddle
+        point; a `tangent` of another shape.
+
+    Notes
+    -----
+    `resume` goes on from the last step that was saved, with its Hessian.
     """
     settings = TSSettings.taken_from(locals())
     atoms = prepare_atoms(guess, calc, "the guess")
     mobile = mobile_atoms(atoms)
+    surface = Surface(atoms, mobile)
+    surface.find_free_motions()
+    if not surface.internal(surface.here).shape[1]:
+        raise InputError(
+            "saddle-without-motion",
+            f"the guess ({atoms.get_chemical_formula()}) has no motion but that of the whole, which costs no energy: "
+            "one atom alone has no saddle point; give a structure of two atoms or more",
+        )
+    tangent = _tangent(atoms)
     with RunDirectory.of(
         settings, out, structures=[guess], calculator=atoms.calc, overwrite=overwrite, resume=resume
     ) as run:
-        reached, taken, failure = _search(atoms, mobile, settings.fmax, settings.steps, run, progress)
-        vib: VibResult | None = None
-        try:
-            vib = vibrations(atoms, atoms.calc, progress=progress)
-        except Exception as error:
-            if not is_failure(error):
-                raise
-            failure = failure or f"{failure_words(error, 'in the normal modes')}; {ADVICE}"
-        return run.finish(_result(reached, vib, settings.fmax, taken, failure))
+        search = Search(surface, settings, tangent, run)
+        return run.finish(search.run(progress=progress))
 
 
-def _search(
-    atoms: Atoms, mobile: NDArray[np.intp], fmax: float, steps: int, run: RunDirectory, progress: bool
-) -> tuple[Atoms, int, str]:
-    """Move `atoms` to the saddle point; where the calculator fails, the step that led there is halved, a few times.
-
-    Returns
-    -------
-    reached
-        The last structure that was evaluated, with energy and forces.
-    steps
-        Taken.
-    failure
-        Why the calculator ended it, as a sentence; empty where it did not.
-    """
-    from sella import Sella  # a heavy import (jax)
-
-    def hessian(moving: Atoms) -> NDArray[np.float64]:
-        run.log("Hessian")
-        exact = exact_hessian(moving)
-        return _difference_hessian(moving, mobile) if exact is None else exact
-
-    # Fixed atoms hold the orientation already, and a periodic cell does.
-    free = not atoms.pbc.any() and not atoms.constraints
-    way_back = WayBack(atoms, run.log)
-    reached = evaluated_copy(atoms)
-    taken = before = 0  # steps in all, and before the calculator failed last
-    with progress_bar("ts", total=steps, show=progress) as advance:
-
-        def follow() -> None:
-            nonlocal reached, taken
-            taken = before + optimizer.nsteps
-            force = largest_force(atoms)
-            reached = evaluated_copy(atoms)
-            way_back.evaluated()
-            run.log(f"step {taken}: {atoms.get_potential_energy():.6f} eV, {force:.5f} eV/Angstrom")
-            advance(1, f"{force:.3f} eV/Å")
-
-        while True:
-            try:
-                optimizer = Sella(atoms, logfile=None, order=1, hessian_function=hessian, proj_rot=free)
-                optimizer.attach(follow)
-                # Sella leaves out the forces along the rotation that it holds, which far from the guess is not quite
-                # the rigid one. `fmax` bounds the whole force, so Sella may have to go on to a smaller bound.
-                for halvings in range(MOST_HALVINGS):
-                    optimizer.run(fmax=fmax / 2**halvings, steps=max(0, steps - taken))
-                    if largest_force(atoms) <= fmax or taken >= steps:
-                        break
-            except Exception as error:  # the way back knows which of them are the calculator's
-                if way_back.shorten(error, f"after step {taken}"):
-                    before = taken + 1  # the shorter step is a step
-                    continue
-            return reached, taken, way_back.cause
-
-
-def _difference_hessian(atoms: Atoms, mobile: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Compute the Hessian (3N, 3N), eV/Angstrom^2, by differences; zero for fixed atoms, which Sella does not move."""
-    rows = (3 * mobile[:, None] + np.arange(3)).ravel()
-    block = difference_hessian(atoms, delta=DELTA_A, mobile=mobile, partial=None, progress=False)[:, rows]
-    hessian = np.zeros((3 * len(atoms), 3 * len(atoms)))
-    hessian[np.ix_(rows, rows)] = (block + block.T) / 2
-    return hessian
-
-
-def _result(atoms: Atoms, vib: VibResult | None, fmax: float, steps: int, failure: str) -> TransitionStateResult:
-    force = largest_force(atoms)
-    causes = []
-    if failure:
-        causes.append(f"{failure}; the largest force is {force:.3g} eV/Angstrom")
-    elif force > fmax:
-        causes.append(
-            f"the largest force is {force:.3g} eV/Angstrom after {steps} steps, {fmax:g} was asked for; "
-            "allow more steps or start nearer to the saddle point"
+def _tangent(atoms: Atoms) -> Array | None:
+    """Take the direction of a path (N, 3) from the structure; fixed atoms have no part in it."""
+    found = atoms.arrays.pop(TANGENT, None)
+    if found is None:
+        return None
+    direction = np.asarray(found, dtype=float)
+    if direction.shape != (len(atoms), 3) or not np.isfinite(direction).all():
+        raise InputError(
+            "tangent-invalid",
+            f"the array '{TANGENT}' of the guess must hold three finite numbers for each of its {len(atoms)} atoms, "
+            f"got shape {direction.shape}; correct it, or leave it out to follow the lowest mode",
         )
-    if vib is not None and (verdict := saddle_verdict(vib.frequencies_cm1)):
-        causes.append(verdict)
-    return TransitionStateResult(
-        converged=not causes,
-        cause="; ".join(causes),
-        atoms=atoms,
-        energy_eV=float(atoms.get_potential_energy()),
-        frequencies_cm1=None if vib is None else vib.frequencies_cm1,
-        mode=None if vib is None else vib.modes[0],
-        largest_force=force,
-        steps=steps,
-    )
+    return direction if np.linalg.norm(direction) > 0 else None

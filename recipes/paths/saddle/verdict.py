@@ -36,7 +36,7 @@ def saddle_verdict(frequencies_cm1: NDArray[np.float64]) -> str:
         return f"it has no imaginary frequency (lowest: {lowest} cm^-1): it is a minimum, not a saddle point"
     return (
         f"it has {imaginary} imaginary frequencies (lowest: {lowest} cm^-1, negative for imaginary): it is a saddle "
-        "point of higher order; displace it along the second of these modes and search again"
+        "point of higher order"
     )
 
 
