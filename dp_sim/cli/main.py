@@ -36,6 +36,7 @@ COMMANDS = (
     "exchange.import_",
     "exchange.export",
     "exchange.compress",
+    "exchange.lammps",
     "runs.bench",
     "models.label",
     "static.opt",

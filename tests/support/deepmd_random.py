@@ -17,9 +17,9 @@ def part(kind: dict[str, object], **settings: object) -> dict[str, object]:
     return {"cutoff": CUTOFF, "switch_start": 0.5, "sel": (8, 11, 9), "shifted": True, **kind, **settings}
 
 
-def deepmd_model(*parts: dict[str, object], precision: str = "float64", seed: int = 0) -> DeepPotential:
-    """A model of these parts; each has a mean of its own for every species of the centre where it is shifted."""
-    config = ModelConfig.model_validate(
+def deepmd_config(*parts: dict[str, object], precision: str = "float64") -> ModelConfig:
+    """The settings of a model of these parts."""
+    return ModelConfig.model_validate(
         {
             "descriptor": "deepmd-kit",
             "species": SPECIES,
@@ -29,6 +29,11 @@ def deepmd_model(*parts: dict[str, object], precision: str = "float64", seed: in
             "precision": precision,
         }
     )
+
+
+def deepmd_model(*parts: dict[str, object], precision: str = "float64", seed: int = 0) -> DeepPotential:
+    """A model of these parts; each has a mean of its own for every species of the centre where it is shifted."""
+    config = deepmd_config(*parts, precision=precision)
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

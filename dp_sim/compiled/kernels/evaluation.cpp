@@ -127,6 +127,7 @@ void evaluate_all(const Pairs& pairs, const Model<Real>& model, const Outputs& o
   const int64_t start = clock.now();
   add_forces(pairs, gradient.get(), outputs.forces, outputs.virial);
   clock.lap(Clock::derivative, start);
+  if (outputs.gradient) std::copy_n(gradient.get(), 3 * pairs.first[pairs.centers], outputs.gradient);
   for (int part = 0; outputs.seconds && part < Clock::parts; ++part) outputs.seconds[part] = clock.seconds(part);
 }
 

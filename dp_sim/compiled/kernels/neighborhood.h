@@ -24,12 +24,16 @@ struct Pairs {
   const int64_t* species;     // (atoms,)
   const int64_t* first;       // (centers + 1,) first pair of each centre
   const int64_t* neighbor;    // (P,)
-  const double* shift;        // (P, 3)
+  const double* shift;        // (P, 3); null: none is shifted
 };
 
 INLINE void pair_vector(const Pairs& pairs, int64_t i, int64_t p, double out[3]) {
   const double* a = pairs.positions + 3 * i;
   const double* b = pairs.positions + 3 * pairs.neighbor[p];
+  if (!pairs.shift) {  // copies of atoms stand where they are seen
+    for (int k = 0; k < 3; ++k) out[k] = b[k] - a[k];
+    return;
+  }
   const double* s = pairs.shift + 3 * p;
   const double* h = pairs.cell + 9 * pairs.system[i];
   for (int k = 0; k < 3; ++k) out[k] = b[k] - a[k] + s[0] * h[k] + s[1] * h[3 + k] + s[2] * h[6 + k];

@@ -20,7 +20,12 @@ def export(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model file of dp-sim.", show_default=False)],
     out: TargetOption,
     form: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help="deepmd: DeePMD-kit's .dp or .yaml.")
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="deepmd: DeePMD-kit's .dp or .yaml; lammps: .dpsim for pair_style dp_sim.",
+        ),
     ] = "deepmd",
     sel: Annotated[
         str | None,
@@ -30,17 +35,34 @@ def export(
         list[Path] | None,
         typer.Option(metavar="FILE", help="Structures whose most neighbours, and a third more, become --sel."),
     ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(metavar="TYPE", help="lammps: float32 or float64 (default: that of the model).")
+    ] = None,
     overwrite: ReplaceOption = False,
     verbose: VerboseOption = 0,
     quiet: QuietOption = False,
 ) -> None:
-    """Write a model in DeePMD-kit's form, with the same numbers; `dp convert-backend` makes .pth and .pb of it."""
+    """Write a model in the form of another program, with the same numbers.
+
+    `dp convert-backend` makes .pth and .pb of DeePMD-kit's form.
+    """
     set_up(verbose, quiet)
     from dp_sim.deepmd.exporting import export_model, sel_from_structures
     from dp_sim.errors import InputError, choose
 
     check_target(out, model, overwrite)
-    choose("--format", form, ("deepmd",))
+    choose("--format", form, ("deepmd", "lammps"))
+    if form == "lammps":
+        from dp_sim.model.kernel_export import export_for_kernels
+
+        if sel is not None or data:
+            raise InputError("option-not-for-format", "--sel and --data belong to --format deepmd; leave them out")
+        described = export_for_kernels(model, out, dtype=dtype)
+        if not quiet:
+            typer.echo(f"{out}: {described}; pair_style dp_sim {out}")
+        return
+    if dtype is not None:
+        raise InputError("option-not-for-format", "--dtype belongs to --format lammps; leave it out")
     if sel is not None and data:
         raise InputError(
             "options-exclude-each-other", "--sel and --data both say how many neighbours there may be; give one of them"
