@@ -1,6 +1,7 @@
 # make demo    the whole way on a shipped example: train, optimise, vibrations, NVT and NPT in OpenMM, a report
 # make test    all tests
-# make validate   long statistical proofs, kept under benchmarks/validation/; ARGS="--scale 0.2" makes shorter runs
+# make validate   long statistical proofs, kept under benchmarks/validation/; ARGS="--scale 0.2" makes shorter runs,
+#                 ARGS="--part lennard-jones" one part
 # make check   format, lint, types, and the direction of imports between rooms
 # make wheel   dist/*.whl with the compiled operators, for any Python and any Linux of this processor's kind
 # The first of them sets up .venv with everything (some 7 GB: torch brings its CUDA libraries). Where there is no C++

@@ -1,4 +1,8 @@
-"""`make validate`: run every proof, print its table, and keep it under benchmarks/validation/results/."""
+"""`make validate`: run the proofs, print their table, and keep it under benchmarks/validation/results/.
+
+Parts can be run one by one (`make validate ARGS="--part lennard-jones"`): the table keeps the others, and each says
+when, at which commit and on what it was made.
+"""
 
 from __future__ import annotations
 
@@ -10,28 +14,49 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 logging.getLogger("pymbar").setLevel(logging.ERROR)  # its banner about JAX, printed at import
 
 from dp_sim.files import write_text  # noqa: E402
 from dp_sim.recipes.run.provenance import package_versions  # noqa: E402
-from validation import barostats, conservation, dynamics, ensembles, equilibration, intervals  # noqa: E402
+from validation import (  # noqa: E402
+    barostats,
+    conservation,
+    dynamics,
+    ensembles,
+    equilibration,
+    intervals,
+    lennard_jones,
+)
 from validation.check import Check  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
-GROUPS = {
-    "Intervals on synthetic series": intervals.checks,
-    "Equilibration on synthetic series": equilibration.checks,
-    "Dynamics with known averages": dynamics.checks,
-    "Distributions": ensembles.checks,
-    "Thermostats and barostats in ASE": barostats.checks,
-    "Constant energy": conservation.checks,
+
+
+class Part(NamedTuple):
+    """Proofs that run together: a headline, and what makes the checks from the length of the runs."""
+
+    title: str
+    checks: Callable[[float], Iterator[Check]]
+
+
+PARTS = {
+    "intervals": Part("Intervals on synthetic series", intervals.checks),
+    "equilibration": Part("Equilibration on synthetic series", equilibration.checks),
+    "dynamics": Part("Dynamics with known averages", dynamics.checks),
+    "ensembles": Part("Distributions", ensembles.checks),
+    "barostats": Part("Thermostats and barostats in ASE", barostats.checks),
+    "conservation": Part("Constant energy", conservation.checks),
+    "lennard-jones": Part("Lennard-Jones liquid against NIST's tables", lennard_jones.checks),
 }
+#: The checks of a part, and with what they were made: its entry in results.json.
+Made = dict[str, Any]
 
 
 def main() -> int:
@@ -46,23 +71,37 @@ def main() -> int:
     parser.add_argument(
         "--out", type=Path, default=ROOT / "benchmarks" / "validation" / "results", help="folder of the results"
     )
+    parser.add_argument(
+        "--part", action="append", choices=PARTS, help="run this part alone (repeat it for several; default all)"
+    )
     options = parser.parse_args()
-    start = time.monotonic()
-    groups: dict[str, list[Check]] = {}
-    for name, checks in GROUPS.items():
-        print(name, flush=True)
-        groups[name] = []
-        for check in checks(options.scale):
-            groups[name].append(check)
-            print(" ", " | ".join(cells(check)), flush=True)
-    content = {**origin(), "scale": options.scale, "wall_s": round(time.monotonic() - start)}
     options.out.mkdir(parents=True, exist_ok=True)
-    lists = {name: [{**asdict(check), "passed": check.passed} for check in checks] for name, checks in groups.items()}
-    write_text(options.out / "results.json", json.dumps({**content, "checks": lists}, indent=1, default=float) + "\n")
-    write_text(options.out / "results.md", table(content, groups))
-    failed = sum(check.passed is False for checks in groups.values() for check in checks)
+    failed = 0
+    for name in options.part or PARTS:
+        made = run_part(name, options.scale)
+        failed += sum(check["passed"] is False for check in made["checks"])
+        keep(options.out, name, made)
     print(f"{failed} failed; table in {options.out / 'results.md'}")
     return 1 if failed else 0
+
+
+def run_part(name: str, scale: float) -> Made:
+    """Run one part, and print its checks as they come."""
+    print(PARTS[name].title, flush=True)
+    start, checks = time.monotonic(), []
+    for check in PARTS[name].checks(scale):
+        checks.append({**asdict(check), "passed": check.passed})
+        print(" ", " | ".join(cells(check)), flush=True)
+    return {**origin(), "scale": scale, "wall_s": round(time.monotonic() - start), "checks": checks}
+
+
+def keep(folder: Path, name: str, made: Made) -> None:
+    """Write the results of one part beside those of the others, in the order of PARTS."""
+    file = folder / "results.json"
+    earlier = json.loads(file.read_text(encoding="utf-8"))["parts"] if file.is_file() else {}
+    parts = {one: content for one in PARTS if (content := made if one == name else earlier.get(one))}
+    write_text(file, json.dumps({"parts": parts}, indent=1, default=float) + "\n")
+    write_text(folder / "results.md", table(parts))
 
 
 def origin() -> dict[str, Any]:
@@ -110,19 +149,17 @@ def cells(check: Check) -> tuple[str, str, str, str, str, str]:
     )
 
 
-def table(content: dict[str, Any], groups: dict[str, list[Check]]) -> str:
+def table(parts: Mapping[str, Made]) -> str:
     """Write the page of results as Markdown."""
-    lines = [
-        "# Validation",
-        "",
-        f"`make validate`, {content['date']}, commit {content['commit']}, on {content['processor']} "
-        f"({content['cores']} cores), {content['wall_s']} s. Length of the runs: {content['scale']:g} of the usual.",
-        "An estimate may be 4 of its own standard errors off.",
-    ]
-    for name, checks in groups.items():
+    lines = ["# Validation", "", "`make validate`. An estimate may be 4 of its own standard errors off."]
+    for name, made in parts.items():
+        checks = [Check(**{key: value for key, value in one.items() if key != "passed"}) for one in made["checks"]]
         lines += [
             "",
-            f"## {name}",
+            f"## {PARTS[name].title}",
+            "",
+            f"Part `{name}`, {made['date']}, commit {made['commit']}, on {made['processor']} ({made['cores']} cores), "
+            f"{made['wall_s']} s. Length of the runs: {made['scale']:g} of the usual.",
             "",
             "| what | quantity | found | exact | allowed | passed |",
             "|---|---|---|---|---|---|",

@@ -46,6 +46,7 @@ def analyse(
     types: Sequence[str] = (),
     units: str | None = None,
     timestep: float | None = None,
+    log: str | None = None,
     thermostat: str | None = None,
     temperature_K: float | None = None,
     out: str | os.PathLike[str] | None = None,

@@ -8,11 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 
 from dp_sim.errors import InputError, first_line, import_optional
 from dp_sim.recipes.analysis.settings import AnalyseSettings
-from dp_sim.recipes.analysis.trajectory.ase_files import DumpFrames, ReadInOrder, TrajFrames, is_dump
+from dp_sim.recipes.analysis.trajectory.ase_files import ReadInOrder, TrajFrames
+from dp_sim.recipes.analysis.trajectory.lammps_dump import DumpFrames, is_dump
+from dp_sim.recipes.analysis.trajectory.lammps_log import read_log
 from dp_sim.recipes.analysis.trajectory.lammps_units import FS_PER_TIME
 from dp_sim.recipes.analysis.trajectory.mdtraj_files import SUFFIXES, MDTrajFrames
 from dp_sim.recipes.analysis.trajectory.motion import Motion
@@ -23,7 +26,7 @@ from dp_sim.recipes.results.trajectory import ExtxyzFrames, LazyFrames
 from dp_sim.structures.reading.read import LAST_TWO, read_file
 
 #: Settings that say what a run of ours says itself.
-STATED_BY_RUNS = ("topology", "types", "units", "timestep", "frame_fs", "thermostat", "temperature_K")
+STATED_BY_RUNS = ("topology", "types", "units", "timestep", "log", "frame_fs", "thermostat", "temperature_K")
 #: Topologies that MDTraj reads and ASE does not.
 _MDTRAJ_TOPOLOGIES = (".prmtop", ".parm7", ".psf", ".mol2", ".h5", ".cif", ".pdbx")
 
@@ -60,7 +63,7 @@ def read_source(source: Any, settings: AnalyseSettings) -> Source:
             "source-kind",
             f"analyse takes a directory, a trajectory file or a list of ase.Atoms, got {type(source).__name__}",
         )
-    _refuse(settings, ("topology", "types", "units", "timestep"), "structures in memory have none of it")
+    _refuse(settings, ("topology", "types", "units", "timestep", "log"), "structures in memory have none of it")
     return _foreign("the structures", FramesInMemory(source), settings, None)
 
 
@@ -68,7 +71,12 @@ def _read_file(file: Path, settings: AnalyseSettings) -> Source:
     suffix = file.suffix.lower()
     if is_dump(file):
         return _dump(file, settings)
-    _refuse(settings, ("types", "units", "timestep"), f"{file} is no dump of LAMMPS")
+    of_dumps = ("types",) if settings.log is not None else ("types", "units", "timestep")
+    _refuse(settings, of_dumps, f"{file} is no dump of LAMMPS")
+    return _with_log(_no_dump(file, suffix, settings), settings, settings.units, None)
+
+
+def _no_dump(file: Path, suffix: str, settings: AnalyseSettings) -> Source:
     if suffix in SUFFIXES:
         template, notes = _template(file, settings)
         frames = MDTrajFrames(file, template)
@@ -84,15 +92,40 @@ def _read_file(file: Path, settings: AnalyseSettings) -> Source:
 
 def _dump(file: Path, settings: AnalyseSettings) -> Source:
     _refuse(settings, ("topology",), f"the dump {file} holds the atoms itself; name them with types")
-    if settings.units is None:
-        raise InputError(
-            "units-missing", f"the dump {file} does not say its units; give units, as in the input of LAMMPS"
-        )
     frames = DumpFrames(file, settings.types, settings.units)
-    stated_ps = None
+    stated_ps = frames.frame_ps
     if settings.timestep is not None and frames.steps_per_frame is not None:
-        stated_ps = frames.steps_per_frame * settings.timestep * FS_PER_TIME[settings.units] / 1000
-    return _foreign(str(file), frames, settings, stated_ps)
+        by_steps_ps = frames.steps_per_frame * settings.timestep * FS_PER_TIME[frames.units] / 1000
+        if stated_ps is not None and abs(by_steps_ps - stated_ps) > 1e-3 * stated_ps:
+            raise InputError(
+                "time-contradicted",
+                f"the dump {file} states times {stated_ps * 1000:g} fs apart, and timestep {settings.timestep:g} makes "
+                f"them {by_steps_ps * 1000:g} fs; leave timestep out, or correct it",
+            )
+        stated_ps = by_steps_ps
+    source = _foreign(str(file), frames, settings, stated_ps)
+    return _with_log(source, settings, frames.units, frames.steps_between(settings.first, settings.last))
+
+
+def _with_log(source: Source, settings: AnalyseSettings, units: str | None, steps: tuple[int, int] | None) -> Source:
+    """Add the pressure tensor of a LAMMPS log: of the time steps of the frames that are used, where they are known."""
+    if settings.log is None:
+        return source
+    if units is None:
+        raise InputError(
+            "units-missing", f"the log {settings.log} does not say its units; give units, as in the input of LAMMPS"
+        )
+    if settings.timestep is None:
+        raise InputError(
+            "timestep-missing", f"the log {settings.log} counts in time steps; give timestep, as in the input of LAMMPS"
+        )
+    table = read_log(Path(settings.log), units, settings.timestep, steps)
+    notes = [] if steps else [f"every line of the last tables of {settings.log} is used for the viscosity"]
+    temperature_K = source.temperature_K
+    if temperature_K is None and table.get("temperature_K", np.array([])).size:
+        temperature_K = float(table["temperature_K"].mean())
+        notes.append(f"temperature: {temperature_K:.1f} K, the average of {settings.log}")
+    return replace(source, table=table, temperature_K=temperature_K, notes=[*source.notes, *notes])
 
 
 def _foreign(name: str, frames: LazyFrames, settings: AnalyseSettings, stated_ps: float | None) -> Source:

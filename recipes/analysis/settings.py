@@ -73,6 +73,9 @@ class AnalyseSettings(RecipeSettings):
     timestep: float | None = setting(
         None, "LAMMPS: time step of the run in its units; the dump counts in it", gt=0, panel=FILE
     )
+    log: str | None = setting(
+        None, "LAMMPS: log file with the pressure tensor, for the viscosity", panel=FILE, is_path=True
+    )
     thermostat: str | None = setting(None, "Thermostat of the run", choices=THERMOSTATS, panel=FILE)
     temperature_K: float | None = setting(
         None, "Temperature of the run", unit="K", flags=("--temperature", "-T"), gt=0, panel=FILE

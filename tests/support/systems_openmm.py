@@ -38,14 +38,15 @@ def no_force(topology=None):
 
 
 def run_with(
-    recipe, atoms, calculator, make_force, out: Path | None = None, resume: bool = False, seed: int = 0, **settings
-):
+    recipe, atoms, calculator, make_force, out: Path | None = None, resume: bool = False, seed: int = 0,
+    platform: str = "Reference", **settings,
+):  # fmt: skip
     """The recipe with a force of ours in place of a model's; the calculator gives the stress of the same forces."""
     plan = make_plan(SETTINGS[recipe].check({"seed": seed, **settings}), atoms, calculator)
     with RunDirectory.of(
         plan.settings, out, structures=[atoms], calculator=calculator, overwrite=False, resume=resume
     ) as directory:
-        engine = OpenMMEngine(plan.atoms, make_force, plan.conditions, calculator=plan.calculator, platform="Reference")
+        engine = OpenMMEngine(plan.atoms, make_force, plan.conditions, calculator=plan.calculator, platform=platform)
         recorded = simulate(engine, directory, plan.settings, plan.conditions, progress=False)
         return recipe.analyse(recorded, plan)
 

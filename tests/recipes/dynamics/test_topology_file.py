@@ -67,6 +67,22 @@ def test_openmm_and_mdtraj_read_what_was_written(name, tmp_path):
         np.testing.assert_allclose(loaded.unitcell_angles[0], atoms.cell.angles(), atol=1e-2)
 
 
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_mdanalysis_reads_it(name, tmp_path):
+    mdanalysis = pytest.importorskip("MDAnalysis", reason="MDAnalysis is not installed")
+    make, n_residues = CASES[name]
+    atoms = make()
+    (tmp_path / "topology.pdb").write_text(pdb_text(atoms))
+    found = mdanalysis.Universe(str(tmp_path / "topology.pdb"))
+    assert [one.capitalize() for one in found.atoms.elements] == atoms.get_chemical_symbols()
+    assert len(found.residues) == n_residues
+    bonds = {tuple(pair) for pair in find_bonds(atoms).tolist()}
+    assert {tuple(sorted(pair)) for pair in found.bonds.indices.tolist()} == bonds if bonds else True
+    if atoms.pbc.all():
+        np.testing.assert_allclose(found.dimensions, atoms.cell.cellpar(), atol=1e-2)
+
+
 def test_water_is_named_so():
     residues = list(openmm_app.PDBFile(io.StringIO(pdb_text(liquid()))).topology.residues())
     assert {residue.name for residue in residues} == {"HOH"}
