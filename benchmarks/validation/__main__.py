@@ -26,6 +26,7 @@ logging.getLogger("pymbar").setLevel(logging.ERROR)  # its banner about JAX, pri
 from dp_sim.files import write_text  # noqa: E402
 from dp_sim.recipes.run.provenance import package_versions  # noqa: E402
 from validation import (  # noqa: E402
+    analysis,
     barostats,
     conservation,
     dynamics,
@@ -33,6 +34,8 @@ from validation import (  # noqa: E402
     equilibration,
     intervals,
     lennard_jones,
+    transport,
+    wells,
 )
 from validation.check import Check  # noqa: E402
 
@@ -53,7 +56,10 @@ PARTS = {
     "ensembles": Part("Distributions", ensembles.checks),
     "barostats": Part("Thermostats and barostats in ASE", barostats.checks),
     "conservation": Part("Constant energy", conservation.checks),
+    "wells": Part("Double wells and a harmonic crystal", wells.checks),
     "lennard-jones": Part("Lennard-Jones liquid against NIST's tables", lennard_jones.checks),
+    "analysis": Part("Intervals of analyse", analysis.checks),
+    "transport": Part("Lennard-Jones liquid: diffusion and viscosity", transport.checks),
 }
 #: The checks of a part, and with what they were made: its entry in results.json.
 Made = dict[str, Any]

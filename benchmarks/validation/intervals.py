@@ -150,17 +150,22 @@ def checks(scale: float) -> Iterator[Check]:
         **of_bulk("8000 samples, tau 3 and 20", Bulk(correlated(8000, 3.0), correlated(8000, 20.0), 0.2), 0.95),
     }
     for name, case in cases.items():
-        tried = max(20, repeats // 4) if "vibrations" in name else repeats  # a series of these takes long to make
-        found = coverage(case.make, case.truth, tried)
-        given = 100 * found.given / tried
-        yield Check(name, f"{tried} series that gave an estimate", "%", given, 100.0, 100 * case.given, 100.0)
-        if not found.given:
-            continue
-        low = 100 * float(binom.ppf(1e-3, found.given, 0.95)) / found.given
-        high = max(100 * float(binom.ppf(1 - 1e-3, found.given, 0.95)) / found.given, 99.0)
-        yield Check(name, f"{found.given} intervals of 95 %", "%", 100 * found.hold / found.given, 95.0, low, high)
-        off = 0.1 + 3 / np.sqrt(2 * found.given)  # the scatter has an error of its own
-        ratio = found.claimed_over_scatter
-        # Of few samples the error is widened on purpose (estimators/intervals.py: `size_correction`).
-        widened = 1.0 if case.given >= 0.95 else 1.15
-        yield Check(name, "claimed error / scatter", "", ratio, 1.0, 1 - off, widened + off)
+        # A series of vibrations takes long to make.
+        yield from covered(name, case, max(20, repeats // 4) if "vibrations" in name else repeats)
+
+
+def covered(name: str, case: Case, tried: int) -> Iterator[Check]:
+    """Check one case: how often it gives an estimate, how often its interval holds the truth, and its error's size."""
+    found = coverage(case.make, case.truth, tried)
+    given = 100 * found.given / tried
+    yield Check(name, f"{tried} series that gave an estimate", "%", given, 100.0, 100 * case.given, 100.0)
+    if not found.given:
+        return
+    low = 100 * float(binom.ppf(1e-3, found.given, 0.95)) / found.given
+    high = max(100 * float(binom.ppf(1 - 1e-3, found.given, 0.95)) / found.given, 99.0)
+    yield Check(name, f"{found.given} intervals of 95 %", "%", 100 * found.hold / found.given, 95.0, low, high)
+    off = 0.1 + 3 / np.sqrt(2 * found.given)  # the scatter has an error of its own
+    ratio = found.claimed_over_scatter
+    # Of few samples the error is widened on purpose (estimators/intervals.py: `size_correction`).
+    widened = 1.0 if case.given >= 0.95 else 1.15
+    yield Check(name, "claimed error / scatter", "", ratio, 1.0, 1 - off, widened + off)

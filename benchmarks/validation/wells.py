@@ -35,14 +35,14 @@ def double_well(scale: float) -> Iterator[Check]:
     """Mean energy, C_V and the populations of both wells."""
     atoms, wells = double_wells(N, BARRIER, TILT)
     exact = by_quadrature(wells, KT)
-    settings = {**SETTINGS, "timestep_fs": 8.0, "sample_every": 10, "frame_every": FRAME_EVERY}
+    settings = {**SETTINGS, "timestep_fs": 5.0, "sample_every": 10, "frame_every": FRAME_EVERY}
     with tempfile.TemporaryDirectory() as folder:
         runs = {
             "ASE": run_nvt(
-                atoms, wells, steps=whole_steps(80_000, scale), out=Path(folder) / "ASE", progress=False, **settings
+                atoms, wells, steps=whole_steps(100_000, scale), out=Path(folder) / "ASE", progress=False, **settings
             ),
             "OpenMM": run_with(
-                nvt, atoms, wells, wells.in_openmm, steps=whole_steps(120_000, scale), out=Path(folder) / "OpenMM",
+                nvt, atoms, wells, wells.in_openmm, steps=whole_steps(150_000, scale), out=Path(folder) / "OpenMM",
                 **settings,
             ),
         }  # fmt: skip

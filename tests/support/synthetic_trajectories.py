@@ -43,6 +43,17 @@ def wrapped(positions: np.ndarray, cell: np.ndarray, symbols: str) -> list[Atoms
     return frames
 
 
+def walkers_in_a_box(rng: np.random.Generator, n_frames: int, n_atoms: int, step_A: float) -> list[Atoms]:
+    """Free walkers in a cubic cell of 12 Angstrom: correlated frames of an ideal gas, whose g(r) and S(q) are 1."""
+    start = rng.random((1, n_atoms, 3)) * 12
+    return wrapped(start + rng.normal(0, step_A, (n_frames, n_atoms, 3)).cumsum(axis=0), np.eye(3) * 12, f"Ar{n_atoms}")
+
+
+def thermal_velocity(temperature_K: float) -> float:
+    """Mean square of a velocity component of argon, k_B T / m, (Angstrom/ps)^2."""
+    return float(units.kB * temperature_K / Atoms("Ar").get_masses()[0] * (1000 * units.fs) ** 2)
+
+
 def langevin_gas(
     rng: np.random.Generator, n_frames: int, n_atoms: int, *, temperature_K: float, tau_ps: float, frame_ps: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -51,7 +62,7 @@ def langevin_gas(
     <v(0) v(t)> = (kT / m) exp(-t / tau), D = kT tau / m. One step of length h maps (x, v) to (x + tau (1 - c) v + R,
     c v + V) with c = exp(-h / tau) and R, V Gaussian (S. Chandrasekhar, Rev. Mod. Phys. 15, 1 (1943)).
     """
-    thermal = units.kB * temperature_K / Atoms("Ar").get_masses()[0] * (1000 * units.fs) ** 2  # (Angstrom/ps)^2
+    thermal = thermal_velocity(temperature_K)
     c = np.exp(-frame_ps / tau_ps)
     var_v = thermal * (1 - c**2)
     var_x = thermal * tau_ps**2 * (2 * frame_ps / tau_ps - 3 + 4 * c - c**2)

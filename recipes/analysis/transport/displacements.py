@@ -40,6 +40,9 @@ SLOPE_OFF = 0.15
 CURVATURE = 0.05
 #: ... and if that error is at most this.
 SLOPE_UNSURE = 0.1
+#: The fit begins at so many times the first lag at which it counts as diffusive: these tolerances let it begin early,
+#: and the early lags weigh most. Twice the time squares what is left of an exponential decay.
+LATER = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,14 +172,13 @@ def line_weights(lags: NDArray[np.int64], n_frames: int, msd: Array) -> tuple[Ar
 def _fit(positions: Array, frame_ps: float, species: str) -> tuple[Estimate, tuple[float, float] | None, Estimate]:
     """Find the first lags at which the motion is diffusive, and fit D there: slope of the logarithms, window, D."""
     n_frames, longest = len(positions), int(len(positions) * FITTED)
-    starts = lags_up_to(longest // 4, 24) if longest >= 8 else np.array([], dtype=np.int64)
+    latest = longest // 4
+    starts = lags_up_to(latest, 24) if longest >= 8 else np.array([], dtype=np.int64)
     slope = Estimate.withheld(
         "", f"{n_frames} frames are too few for diffusion, at least {round(8 / FITTED)} are needed"
     )
     for start in starts:
-        stop = min(longest, max(10 * start, start + 6))
-        lags = np.unique(np.round(np.geomspace(start, stop, LAGS_FITTED)).astype(np.int64))
-        each = np.stack([squared_displacements(positions, lag)[: n_frames - stop] for lag in lags], axis=1)
+        lags, each = _window(positions, int(start), longest)
         msd = each.mean(axis=0)
         if not msd.all():
             return slope, None, Estimate.withheld(UNIT, f"{species} does not move")
@@ -184,11 +186,20 @@ def _fit(positions: Array, frame_ps: float, species: str) -> tuple[Estimate, tup
         if slope.value is None or slope.error is None or slope.error > SLOPE_UNSURE:
             break
         if abs(slope.value - 1) <= max(SLOPE_OFF, 2 * slope.error) and _is_straight(lags, each, msd, n_frames):
-            _, weights = line_weights(lags, n_frames, msd)
+            lags, each = _window(positions, min(LATER * int(start), latest), longest)
+            _, weights = line_weights(lags, n_frames, each.mean(axis=0))
             series = each @ weights * (PER_A2_PS / (6 * frame_ps))
             diffusion = mean_of(series, unit=UNIT, what=f"the displacements of {species}", spacing_ps=frame_ps)
-            return slope, (float(start * frame_ps), float(stop * frame_ps)), diffusion
+            return slope, (float(lags[0] * frame_ps), float(lags[-1] * frame_ps)), diffusion
     return slope, None, Estimate.withheld(UNIT, _why_not(slope, species, longest * frame_ps))
+
+
+def _window(positions: Array, start: int, longest: int) -> tuple[NDArray[np.int64], Array]:
+    """Choose lags (K,) from `start` on, and compute squared displacements (S, K), of as many time origins for each."""
+    stop = min(longest, max(10 * start, start + 6))
+    lags = np.unique(np.round(np.geomspace(start, stop, LAGS_FITTED)).astype(np.int64))
+    each = [squared_displacements(positions, lag)[: len(positions) - stop] for lag in lags]
+    return lags, np.stack(each, axis=1)
 
 
 def _log_slope(lags: NDArray[np.int64], each: Array, msd: Array, species: str, frame_ps: float) -> Estimate:

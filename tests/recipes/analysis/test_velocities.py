@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 from ase import Atoms, units
-from synthetic_trajectories import langevin_gas
+from synthetic_trajectories import langevin_gas, thermal_velocity
 
 from dp_sim.recipes import analyse
-from dp_sim.units import KB_EV_PER_K
 
 TAU_PS, FRAME_PS, TEMPERATURE_K = 0.2, 0.01, 300.0
-EXACT = 10 * KB_EV_PER_K * TEMPERATURE_K / 39.948 * (1000 * units.fs) ** 2 * TAU_PS  # 10^-9 m^2/s: kT tau / m
+EXACT = 10 * thermal_velocity(TEMPERATURE_K) * TAU_PS  # 10^-9 m^2/s: kT tau / m
 
 
 def moving(positions, velocities, symbols, edge):
