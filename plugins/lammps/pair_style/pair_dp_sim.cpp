@@ -11,6 +11,7 @@
 #include "domain.h"
 #include "error.h"
 #include "force.h"
+#include "group.h"
 #include "memory.h"
 #include "neigh_list.h"
 #include "neighbor.h"
@@ -162,28 +163,30 @@ double PairDPSim::init_one(int i, int j) {
 }
 
 // Atoms of the model in a group, on all ranks.
-bigint PairDPSim::mapped_in(int group_bit) const {
+bigint PairDPSim::mapped_in(int which) const {
+  const int group_bit = group->bitmask[which];
   bigint own = 0, all = 0;
   for (int i = 0; i < atom->nlocal; ++i) own += (atom->mask[i] & group_bit) && species_of_type_[atom->type[i]] >= 0;
   MPI_Allreduce(&own, &all, 1, MPI_LMP_BIGINT, MPI_SUM, world);
   return all;
 }
 
-void PairDPSim::check_groups(const char* command, int first_bit, int second_bit) {
-  if (mapped_in(first_bit) && mapped_in(second_bit))
+void PairDPSim::check_groups(const char* command, int first, int second) {
+  if (mapped_in(first) && mapped_in(second))
     error->all(FLERR, std::string("Pair style dp_sim: ") + command +
                           " takes neighbours away that the model must see; exclude atoms of type NULL only");
 }
 
-// Whatever leaves atoms out of neighbour lists changes the energy, without a word from LAMMPS.
+// Whatever leaves atoms out of neighbour lists changes the energy, without a word from LAMMPS. Bits of groups and flags
+// of special bonds are set after init_style, so what they are made from is read.
 void PairDPSim::check_exclusions() {
   for (int k = 0; k < neighbor->nex_type; ++k)
     if (species_of_type_[neighbor->ex1_type[k]] >= 0 && species_of_type_[neighbor->ex2_type[k]] >= 0)
       error->all(FLERR, "Pair style dp_sim: neigh_modify exclude type takes neighbours away that the model must see");
   for (int k = 0; k < neighbor->nex_group; ++k)
-    check_groups("neigh_modify exclude group", neighbor->ex1_bit[k], neighbor->ex2_bit[k]);
+    check_groups("neigh_modify exclude group", neighbor->ex1_group[k], neighbor->ex2_group[k]);
   for (int k = 0; k < neighbor->nex_mol; ++k)
-    check_groups("neigh_modify exclude molecule", neighbor->ex_mol_bit[k], neighbor->ex_mol_bit[k]);
+    check_groups("neigh_modify exclude molecule", neighbor->ex_mol_group[k], neighbor->ex_mol_group[k]);
   if (neighbor->includegroup)
     error->all(FLERR, "Pair style dp_sim: neigh_modify include leaves atoms without neighbours; take it out");
   if (atom->molecular == Atom::ATOMIC || atom->nbonds == 0) return;

@@ -44,9 +44,9 @@ class PairDPSim : public Pair {
 
   // checks of what other commands set, each of which would give wrong numbers
   void check_exclusions();
-  void check_groups(const char* command, int first_bit, int second_bit);
+  void check_groups(const char* command, int first, int second);
   void check_masses();
-  bigint mapped_in(int group_bit) const;
+  bigint mapped_in(int which) const;
 
   // a step
   void check_reach();

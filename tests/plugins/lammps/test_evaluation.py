@@ -39,6 +39,7 @@ CASES = {
     "molecule, two ranks": (cluster(), 2, ""),
     "molecule, empty ranks": (cluster(), 4, "processors 1 1 4"),
     "slab": (crystal((True, True, False)), 2, ""),
+    "ghosts asked to be too near": (crystal((True, True, True)), 1, "comm_modify cutoff 0.5"),
     "wire": (crystal((False, True, False)), 1, ""),
     "triclinic, heights below the cutoff": (crystal((True, True, True)), 1, ""),
     "left-handed": (left_handed(), 2, ""),
