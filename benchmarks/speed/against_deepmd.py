@@ -4,7 +4,8 @@
 
 TORCH and TF are virtual environments with `deepmd-kit[torch]` and `deepmd-kit[cpu,lmp]`, both with ase. Every code runs
 in a process of its own (step_worker.py) with the same threads, and makes one step when its turn comes. Before that,
-energies and forces must agree. Leaves a JSON file and a table. LAMMPS runs with the TensorFlow model.
+energies and forces must agree. Leaves a JSON file and a table. DeePMD-kit's LAMMPS runs the TensorFlow model; ours, of
+this environment where it has one, `pair_style dp_sim`.
 """
 
 from __future__ import annotations
@@ -22,10 +23,15 @@ from typing import Annotated, Any, Protocol
 import numpy as np
 import speed_report
 import typer
-from ase import Atoms
 from ase.io import write
-from deepmd_models import converted, lammps_step
+from deepmd_models import converted
+from lammps_runs import Lammps
 from standard_water import standard_models, water_box
+
+from dp_sim.errors import MissingPackageError
+from dp_sim.model.kernel_export import SUFFIX, export_for_kernels
+from dp_sim.plugins.lammps.building import build_plugin
+from dp_sim.plugins.lammps.installed import find_lammps
 
 HERE = Path(__file__).resolve().parent
 #: PyTorch needs over 20 GB for 12 288 atoms there.
@@ -58,6 +64,7 @@ class Row:
     form: str
     seconds: list[float] = field(default_factory=list)
     processor_seconds: list[float] = field(default_factory=list)
+    outside_pair: list[float] = field(default_factory=list)
     peak_MB: float | None = None
 
     def add(self, answer: dict[str, float]) -> None:
@@ -65,6 +72,8 @@ class Row:
         self.seconds.append(answer["seconds"])
         self.processor_seconds.append(answer["processor_seconds"])
         self.peak_MB = answer.get("peak_MB")
+        if "outside_pair" in answer:  # LAMMPS: seconds a step that are not the pair style's
+            self.outside_pair.append(answer["outside_pair"])
 
 
 class Worker:
@@ -101,22 +110,6 @@ class Worker:
         self.log.close()
 
 
-@dataclass
-class Lammps:
-    """Every step is a run of its own, of which LAMMPS's clock counts."""
-
-    model: Path
-    atoms: Atoms
-    programs: Path
-    ranks: int
-    environment: dict[str, str]
-
-    def step(self) -> dict[str, float]:
-        """Make a run of LAMMPS and return its times."""
-        with tempfile.TemporaryDirectory() as folder:
-            return lammps_step(self.model, self.atoms, self.programs, self.ranks, Path(folder), self.environment)
-
-
 @dataclass(frozen=True)
 class Setup:
     """What to run: the Pythons of DeePMD-kit's environments by the suffix of their models, those that there are."""
@@ -126,6 +119,11 @@ class Setup:
     engine_atoms: list[int]
     folder: Path
     spin: int = 0
+    plugins: Path | None = None
+
+    def waiting(self) -> dict[str, str]:
+        """Say how threads wait."""
+        return {"GOMP_SPINCOUNT": str(self.spin)} if self.spin else {"OMP_WAIT_POLICY": "PASSIVE"}
 
     def environment(self, threads: int) -> dict[str, str]:
         """Set the number of threads for every library."""
@@ -137,7 +135,7 @@ class Setup:
             **{f"{name}_NUM_THREADS": str(threads) for name in names},
             **{f"{name}_THREADS": str(threads) for name in pools},
             **{f"{name}_THREADS": "1" for name in single},
-            **({"GOMP_SPINCOUNT": str(self.spin)} if self.spin else {"OMP_WAIT_POLICY": "PASSIVE"}),
+            **self.waiting(),
             "CUDA_VISIBLE_DEVICES": "",
         }
 
@@ -162,6 +160,17 @@ def start(setup: Setup, n_atoms: int, dtype: str, stack: ExitStack) -> list[tupl
         enter("dp-sim", "ASE", form, Path(sys.executable), "dp-sim", model)
         if n_atoms in setup.engine_atoms:
             enter("dp-sim", "OpenMM", form, Path(sys.executable), "openmm", model)
+    if setup.plugins is not None and n_atoms in setup.engine_atoms:
+        lammps = find_lammps()
+        assert lammps.mpirun is not None
+        for form, model in own.items():
+            exported = model.with_suffix(SUFFIX)
+            export_for_kernels(model, exported)
+            for ranks in (1, setup.threads):
+                each = setup.threads // ranks
+                own_environment = {**lammps.environment(setup.plugins, each), **setup.environment(each)}
+                stepper = Lammps("dp_sim", exported, atoms, lammps.program, lammps.mpirun, ranks, own_environment)
+                entrants.append((Row(n_atoms, dtype, "dp-sim", _lammps_way(ranks, each), form), stepper))
     for suffix, python in setup.pythons.items():
         if suffix == ".pth" and n_atoms > MOST_ATOMS_PYTORCH:
             continue
@@ -172,10 +181,16 @@ def start(setup: Setup, n_atoms: int, dtype: str, stack: ExitStack) -> list[tupl
             if n_atoms in setup.engine_atoms and (python.parent / "lmp").exists() and suffix == ".pb":
                 for ranks in (1, setup.threads):
                     each = setup.threads // ranks
-                    stepper = Lammps(model, atoms, python.parent, ranks, setup.environment(each))
-                    way = f"LAMMPS, {ranks} rank{'s' * (ranks > 1)} of {each}"
-                    entrants.append((Row(n_atoms, dtype, code, way, form), stepper))
+                    programs, environment_of = python.parent, setup.environment(each)
+                    stepper = Lammps(
+                        "deepmd", model, atoms, programs / "lmp", programs / "mpirun", ranks, environment_of
+                    )
+                    entrants.append((Row(n_atoms, dtype, code, _lammps_way(ranks, each), form), stepper))
     return entrants
+
+
+def _lammps_way(ranks: int, threads: int) -> str:
+    return f"LAMMPS, {ranks} rank{'s' * (ranks > 1)} of {threads}"
 
 
 def check_agreement(entrants: list[tuple[Row, Stepper]]) -> float:
@@ -233,7 +248,12 @@ def main(
     with tempfile.TemporaryDirectory() as temporary:
         folder = (models or Path(temporary)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        setup = Setup(pythons, threads, engine_atoms, folder, spin)
+        plugins = None
+        try:
+            plugins = build_plugin(find_lammps(), folder / "plugin")
+        except MissingPackageError as error:
+            report["left_out"].append(f"dp-sim in LAMMPS ({error})")
+        setup = Setup(pythons, threads, engine_atoms, folder, spin, plugins)
         for n_atoms in atoms:
             for precision in dtype:
                 rows, deviation = measure(setup, n_atoms, precision, rounds)

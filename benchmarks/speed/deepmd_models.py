@@ -1,39 +1,19 @@
-"""The standard water model in DeePMD-kit: exported, converted, compressed there, and run in LAMMPS."""
+"""The standard water model in DeePMD-kit: exported, converted and compressed there."""
 
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 from pathlib import Path
 
 import h5py
 import numpy as np
-from ase import Atoms
-from ase.io import write
 from standard_water import water_box
 
 from dp_sim.deepmd.exporting import export_model
 
 #: Neighbours H, O that DeePMD-kit's own example of water has slots for.
 SEL = (92, 46)
-LAMMPS_STEPS = 20
-LAMMPS = """
-units metal
-boundary p p p
-atom_style atomic
-neighbor 2.0 bin
-neigh_modify every 10 delay 0 check no
-read_data structure.lmp
-pair_style deepmd {model}
-pair_coeff * * H O
-velocity all create 300 1
-fix integrate all nve
-timestep 0.0005
-thermo 100
-run 3
-run {steps}
-"""
 
 
 def run(command: list[str | Path], folder: Path, environment: dict[str, str]) -> str:
@@ -87,15 +67,3 @@ def training_script(exported: Path) -> Path:
         )
     )
     return script
-
-
-def lammps_step(
-    model: Path, atoms: Atoms, programs: Path, ranks: int, folder: Path, environment: dict[str, str]
-) -> dict[str, float]:
-    """Seconds a step, wall and processor (of all ranks, without the kernel's part), by LAMMPS's own clocks."""
-    write(folder / "structure.lmp", atoms, format="lammps-data", specorder=["H", "O"], masses=True)
-    (folder / "in.lmp").write_text(LAMMPS.format(model=model, steps=LAMMPS_STEPS))
-    output = run([programs / "mpirun", "-n", str(ranks), programs / "lmp", "-in", "in.lmp"], folder, environment)
-    wall = float(re.findall(r"Loop time of (\S+)", output)[-1]) / LAMMPS_STEPS
-    use = float(re.findall(r"(\S+)% CPU use", output)[-1]) / 100  # the mean of the ranks
-    return {"seconds": wall, "processor_seconds": wall * use * ranks}

@@ -88,7 +88,27 @@ def _size(report: dict[str, Any], dtype: str, atoms: int) -> str:
         numbers = [(microseconds(row), microseconds(row, "processor_seconds"), row["peak_MB"]) for row in forms]
         cells = ["" if number is None else f"{number:.0f}" for group in numbers for number in group]
         text += f"| {code}, {way} | {' | '.join(cells)} |\n"
-    return text + "\n" + "".join(_ratios(codes, clock, limits[clock]) for clock in CLOCKS)
+    return text + "\n" + "".join(_ratios(codes, clock, limits[clock]) for clock in CLOCKS) + _lammps(codes)
+
+
+def _lammps(codes: list[dict[str, Any]]) -> str:
+    """Compare both pair styles in LAMMPS, best against best, and say what LAMMPS does beside ours; "" without ours."""
+    sentences = []
+    for form in FORMS:
+        rows = [row for row in codes if row["form"] == form and row["way"].startswith("LAMMPS")]
+        ours = [row for row in rows if row["code"] == "dp-sim"]
+        theirs = [microseconds(row) for row in rows if row["code"] != "dp-sim"]
+        if not ours:
+            continue
+        best = min(map(microseconds, ours))
+        through_ase = microseconds(_row(codes, "dp-sim", "ASE", form))
+        words = [f"{best / through_ase:.2f} times our step in ASE"]
+        words += [f"DeePMD-kit's best takes {min(theirs) / best:.2f} times as long"] if theirs else []
+        words += [
+            f"outside the pair style {microseconds(row, 'outside_pair'):.1f} µs ({row['way'][8:]})" for row in ours
+        ]
+        sentences.append(f"{form}: {', '.join(words)}")
+    return f"- dp-sim in LAMMPS, wall time: {'; '.join(sentences)}.\n" if sentences else ""
 
 
 def _row(codes: list[dict[str, Any]], code: str, way: str, form: str) -> dict[str, Any]:
@@ -101,7 +121,11 @@ def _ratios(codes: list[dict[str, Any]], clock: str, limit: float) -> str:
     for form in FORMS:
         ours = microseconds(_row(codes, "dp-sim", "ASE", form), clock)
         parts = [f"{ours / limit:.1f} times the limit"]
-        for name, way, own in (("OpenMM", "OpenMM", True), ("DeePMD-kit", "ASE", False), ("LAMMPS", "LAMMPS", False)):
+        for name, way, own in (
+            ("OpenMM", "OpenMM", True),
+            ("DeePMD-kit", "ASE", False),
+            ("DeePMD-kit in LAMMPS", "LAMMPS", False),
+        ):
             rows = [
                 r for r in codes if r["form"] == form and r["way"].startswith(way) and own == (r["code"] == "dp-sim")
             ]
