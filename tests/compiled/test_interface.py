@@ -65,6 +65,13 @@ def written(model: DeepPotential, config: ModelConfig, folder: Path, **kept: Any
     return folder / "model.dpsim"
 
 
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of random weights; the .pt is beside it."""
+    config = random_config()
+    return written(random_model(config), config, tmp_path_factory.mktemp("model"))
+
+
 def opened(kernels: Any, file: Path) -> tuple[int | None, str]:
     message = ctypes.create_string_buffer(500)
     return kernels.dp_sim_open(str(file).encode(), message, 500), message.value.decode()
@@ -144,13 +151,11 @@ def test_a_file_gives_the_models_numbers(kernels: Any, tmp_path: Path, kind: str
         assert_same(shares.sum(axis=0), virial, 1e-12, "virials of atoms, summed")
 
 
-def test_centroid_virials_are_those_of_the_heat_flux(kernels: Any, tmp_path: Path) -> None:
+def test_centroid_virials_are_those_of_the_heat_flux(kernels: Any, file: Path) -> None:
     """W_i = sum_j (r_i - r_j) (x) -dE_j/dr_i, with the derivatives of each atomic energy by torch."""
-    config = random_config()
-    file = written(random_model(config), config, tmp_path)
     got = of_cluster(own=8)
     got.evaluate(kernels, file)
-    model = load_model(tmp_path / "model.pt")
+    model = load_model(file.with_suffix(".pt"))
     batch, pairs = model.prepare(STRUCTURES["cluster"])
     x = batch.positions.requires_grad_(True)
     energies = model.modules[0](x, *batch[1:], *pairs)
@@ -163,15 +168,13 @@ def test_centroid_virials_are_those_of_the_heat_flux(kernels: Any, tmp_path: Pat
     assert np.abs(got.centroid - got.centroid.transpose(0, 2, 1)).max() > 1e-3
 
 
-def test_atoms_of_no_species_are_not_there(kernels: Any, tmp_path: Path) -> None:
-    config = random_config()
-    file = written(random_model(config), config, tmp_path)
+def test_atoms_of_no_species_are_not_there(kernels: Any, file: Path) -> None:
     without, among = of_cluster(own=8), of_cluster(own=8)
     among.species[3] = -1
     among.evaluate(kernels, file)
     kept = np.arange(8) != 3
     atoms = STRUCTURES["cluster"][kept]
-    expected = load_model(tmp_path / "model.pt").evaluate(atoms)
+    expected = load_model(file.with_suffix(".pt")).evaluate(atoms)
     assert_same(among.forces[kept], expected.forces, 1e-12, "forces")
     assert np.array_equal(among.forces[3], np.zeros(3))
     assert among.energies[::-1][3] == 0.0
@@ -192,9 +195,7 @@ def test_positions_that_no_model_can_evaluate(kernels: Any) -> None:
     kernels.dp_sim_free_pairs(pairs)
 
 
-def test_a_process_without_atoms(kernels: Any, tmp_path: Path) -> None:
-    config = random_config()
-    file = written(random_model(config), config, tmp_path)
+def test_a_process_without_atoms(kernels: Any, file: Path) -> None:
     empty = Ghosts(np.zeros((0, 3)), np.zeros(0), own=0)
     empty.evaluate(kernels, file)
     assert empty.outputs.energy == 0.0
@@ -214,14 +215,13 @@ def test_a_process_without_atoms(kernels: Any, tmp_path: Path) -> None:
         (lambda c: c[:3000] + bytes([c[3000] ^ 1]) + c[3001:], "checksum"),
     ],
 )
-def test_files_that_are_no_whole_models(kernels: Any, tmp_path: Path, change: Any, words: str) -> None:
-    config = random_config()
-    file = written(random_model(config), config, tmp_path)
-    file.write_bytes(change(file.read_bytes()))
-    model, message = opened(kernels, file)
+def test_files_that_are_no_whole_models(kernels: Any, file: Path, tmp_path: Path, change: Any, words: str) -> None:
+    wrong = tmp_path / "wrong.dpsim"
+    wrong.write_bytes(change(file.read_bytes()))
+    model, message = opened(kernels, wrong)
     assert model is None
     assert words in message
-    assert str(file) in message
+    assert str(wrong) in message
 
 
 def test_files_that_are_no_files(kernels: Any, tmp_path: Path) -> None:
