@@ -54,7 +54,7 @@ PARTS = {
     "equilibration": Part("Equilibration on synthetic series", equilibration.checks),
     "dynamics": Part("Dynamics with known averages", dynamics.checks),
     "ensembles": Part("Distributions", ensembles.checks),
-    "barostats": Part("Thermostats and barostats in ASE", barostats.checks),
+    "barostats": Part("Thermostats and barostats", barostats.checks),
     "conservation": Part("Constant energy", conservation.checks),
     "wells": Part("Double wells and a harmonic crystal", wells.checks),
     "lennard-jones": Part("Lennard-Jones liquid against NIST's tables", lennard_jones.checks),

@@ -16,7 +16,6 @@ from typing_extensions import override
 from dp_sim.config.recipe import documented
 from dp_sim.recipes.dynamics import estimators
 from dp_sim.recipes.dynamics.elasticity.constants import StrainFluctuations, elastic_constants_of
-from dp_sim.recipes.dynamics.engines import engine_class
 from dp_sim.recipes.dynamics.loop import Recorded
 from dp_sim.recipes.dynamics.plan import Plan, run_dynamics
 from dp_sim.recipes.dynamics.production import Production
@@ -180,11 +179,10 @@ def run_npt(
     Notes
     -----
     The barostat in ASE is a Langevin piston (J. Chem. Phys. 120, 11432 (2004)), or Martyna, Tobias and Klein's with
-    thermostat="nose-hoover" (J. Chem. Phys. 101, 4177 (1994)); in OpenMM it is Monte Carlo. With "nose-hoover" the
-    centre of mass rests, and an ideal gas has <V> = N k_B T / p in place of (N + 1) k_B T / p. A cell whose shape
-    changes is shown upright: a along a of the start, b in its plane of a and b. Nothing holds the shape of a fluid:
-    its flexible cell drifts until the run is stopped. A resumed run repeats an uninterrupted one to the last digit
-    with engine="ase", and only in its averages with engine="openmm", whose checkpoints leave out the barostat.
+    thermostat="nose-hoover" (J. Chem. Phys. 101, 4177 (1994)); in OpenMM it is Monte Carlo, which moves molecules
+    whole. With "nose-hoover" the centre of mass rests, and an ideal gas has <V> = N k_B T / p in place of
+    (N + 1) k_B T / p. A cell whose shape changes is shown upright: a along a of the start, b in its plane of a and b.
+    Nothing holds the shape of a fluid: its flexible cell drifts until the run is stopped.
     """
     return run_dynamics(NPTSettings, analyse, locals())
 
@@ -196,8 +194,6 @@ def analyse(recorded: Recorded, plan: Plan) -> NPTResult:
     assert pressure_bar is not None
     production = Production(recorded, plan, {"potential_eV": "potential energy", "volume_A3": "volume"})
     every = production.steps_per_sample
-    if not production.unusable:
-        production.unusable = engine_class(plan.settings.engine).biased_volumes(production.series("volume_A3"))
 
     def volume() -> NDArray[np.float64]:
         return production.series("volume_A3")

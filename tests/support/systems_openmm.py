@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openmm as mm
 from ase import Atoms
-from systems_dynamics import dimers
+from systems_dynamics import ElasticBox, dimers
 
 from dp_sim.recipes.dynamics import npt, nve, nvt
 from dp_sim.recipes.dynamics.engines.openmm_engine import OpenMMEngine
@@ -16,7 +17,7 @@ from dp_sim.recipes.dynamics.loop import simulate
 from dp_sim.recipes.dynamics.plan import make_plan
 from dp_sim.recipes.dynamics.settings import NPTSettings, NVESettings, NVTSettings
 from dp_sim.recipes.run.directory import RunDirectory
-from dp_sim.units import EV_PER_ANGSTROM_IN_KJ_PER_MOL_NM
+from dp_sim.units import EV_IN_KJ_PER_MOL, EV_PER_ANGSTROM_IN_KJ_PER_MOL_NM
 
 #: Module of a recipe -> its settings.
 SETTINGS = {npt: NPTSettings, nve: NVESettings, nvt: NVTSettings}
@@ -65,3 +66,36 @@ def gas_of_molecules(n: int, bond: float, edge: float) -> tuple[Atoms, Callable[
         return force
 
     return atoms, bonds
+
+
+def ase_force(atoms: Atoms, calculator: Any) -> Callable[..., mm.Force]:
+    """Make the force of any ASE calculator, evaluated in OpenMM's axes."""
+    moved = atoms.copy()
+    moved.set_constraint()
+    moved.calc = calculator
+
+    def compute(state: mm.State) -> tuple[float, np.ndarray]:
+        moved.positions = state.getPositions(asNumpy=True)._value * 10
+        if moved.pbc.all():
+            moved.set_cell(state.getPeriodicBoxVectors(asNumpy=True)._value * 10)
+        energy, forces = moved.get_potential_energy(), moved.get_forces()
+        return energy * EV_IN_KJ_PER_MOL, forces * EV_PER_ANGSTROM_IN_KJ_PER_MOL_NM
+
+    def force(topology=None):
+        made = mm.PythonForce(compute)
+        made.setUsesPeriodicBoundaryConditions(bool(moved.pbc.all()))
+        return made
+
+    return force
+
+
+def rubber(calculator: ElasticBox, topology=None) -> mm.Force:
+    """Make the energy of an `ElasticBox` without atoms: K V0 |eta|^2 / 2 of the box alone."""
+    force = mm.CustomVolumeForce(
+        "k * (xx^2 + yy^2 + zz^2 + 2 * (xy^2 + xz^2 + yz^2)) / 2;"
+        "xx = (ax^2 / e2 - 1) / 2; yy = ((bx^2 + by^2) / e2 - 1) / 2; zz = ((cx^2 + cy^2 + cz^2) / e2 - 1) / 2;"
+        "xy = ax * bx / e2 / 2; xz = ax * cx / e2 / 2; yz = (bx * cx + by * cy) / e2 / 2"
+    )
+    force.addGlobalParameter("k", calculator.modulus * calculator.edge**3 * EV_IN_KJ_PER_MOL)
+    force.addGlobalParameter("e2", (calculator.edge * 0.1) ** 2)
+    return force

@@ -35,11 +35,10 @@ from dp_sim.recipes.dynamics.engines.ase_integrators import (
     LangevinPiston,
     Rescaling,
 )
-from dp_sim.recipes.dynamics.engines.cell_modes import cell_modes, upright
-from dp_sim.recipes.dynamics.engines.conserved_motions import find_conserved_motions
+from dp_sim.recipes.dynamics.engines.cell_modes import cell_modes, check_heights, upright
 from dp_sim.recipes.dynamics.engines.ensembles import CELL_CHANGES
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Sample, State, UnstableError
-from dp_sim.recipes.dynamics.engines.velocities import fixed_atoms, start_velocities
+from dp_sim.recipes.dynamics.engines.velocities import start_motion
 from dp_sim.recipes.inputs.failed_evaluations import check_converged
 from dp_sim.recipes.inputs.structures import evaluate_once
 from dp_sim.units import EV_PER_A3_IN_BAR, KB_EV_PER_K
@@ -47,10 +46,6 @@ from dp_sim.units import EV_PER_A3_IN_BAR, KB_EV_PER_K
 #: Time constant of the barostat (fs) where none is given: its friction (Langevin) or the time of its chain, and through
 #: `_barostat_mass` the period of the cell's breathing.
 BAROSTAT_TIME_FS = 500.0
-#: Nose-Hoover chains of fewer degrees of freedom are told to be doubtful.
-FEW_DEGREES_OF_FREEDOM = 100
-#: A cell whose height over one of its faces has shrunk to this share of that at the start has lost its shape.
-LEAST_HEIGHT = 0.5
 
 
 class ASEEngine:
@@ -88,11 +83,6 @@ class ASEEngine:
         """Set up the engine."""
         return cls(atoms, calculator, conditions, barostat_time_fs or BAROSTAT_TIME_FS)
 
-    @classmethod
-    def biased_volumes(cls, volume_A3: NDArray[np.float64]) -> str:
-        """Find no volumes that the barostats of ASE do not sample."""
-        return ""
-
     def __init__(
         self, atoms: Atoms, calculator: Any, conditions: Conditions, barostat_time_fs: float = BAROSTAT_TIME_FS
     ) -> None:
@@ -107,23 +97,8 @@ class ASEEngine:
             self._modes = cell_modes(self._start_cell, conditions.cell_change)
             self._require_stress(calculator)
         self._rng = np.random.default_rng(conditions.seed)
-        self.notes: tuple[str, ...] = ()
-        self.degrees_of_freedom = self._start_velocities()
+        self.degrees_of_freedom, self.notes = start_motion(self._atoms, conditions, self._rng)
         self._dynamics = self._make_dynamics()
-
-    def _start_velocities(self) -> int:
-        """Draw velocities; Bussi and Nose-Hoover do not drive what the forces conserve."""
-        conditions = self._conditions
-        if conditions.temperature_K is None or conditions.thermostat == "langevin":
-            return start_velocities(self._atoms, conditions, self._rng)
-        # Distortions of their own: the velocities of a seed are those of the other thermostats.
-        distortions = np.random.default_rng(conditions.seed)
-        conserved = find_conserved_motions(
-            self._atoms, fixed_atoms(self._atoms), distortions, rotations=conditions.pressure_bar is None
-        )
-        degrees_of_freedom = start_velocities(self._atoms, conditions, self._rng, conserved)
-        self.notes = tuple(_remarks(conditions.thermostat, degrees_of_freedom, conserved.count))
-        return degrees_of_freedom
 
     def _require_stress(self, calculator: Any) -> None:
         if not self._gives_stress:
@@ -206,18 +181,7 @@ class ASEEngine:
             raise UnstableError("motion-unstable", "a position became non-finite")
         check_converged(self._atoms.calc)
         if self._conditions.changes_shape:
-            self._check_shape()
-
-    def _check_shape(self) -> None:
-        """Stop where a cell has become flat: a fluid has nothing that holds its shape."""
-        now, start = _heights(self._atoms.cell.array), _heights(self._start_cell)
-        if (now < LEAST_HEIGHT * start).any():
-            axis = int(np.argmin(now / start))
-            raise UnstableError(
-                "cell-flat",
-                f"the cell's height along {'abc'[axis]} went from {start[axis]:.2f} to {now[axis]:.2f} Angstrom; "
-                "a fluid does not hold a shape: take cell_change='isotropic' for it",
-            )
+            check_heights(self._atoms.cell.array, self._start_cell)
 
     def sample(self) -> Sample:
         """Return energies, volume, pressure and cell now."""
@@ -269,27 +233,6 @@ class ASEEngine:
         self._rng.bit_generator.state = json.loads(str(state["random"]))
         self._dynamics = self._make_dynamics()
         self._dynamics.set_internal_state(state)
-
-
-def _remarks(thermostat: str, degrees_of_freedom: int, conserved: int) -> list[str]:
-    """Say what of the ensemble a thermostat that scales all momenta alike does not sample."""
-    remarks = []
-    if conserved > 3:
-        remarks.append(
-            f"thermostat='{thermostat}' conserves the angular momentum of what nothing hinders from turning: it is "
-            f"zero, and {degrees_of_freedom} degrees of freedom count; thermostat='langevin' turns it as well"
-        )
-    if thermostat == "nose-hoover" and degrees_of_freedom < FEW_DEGREES_OF_FREEDOM:
-        remarks.append(
-            f"a Nose-Hoover chain need not sample {degrees_of_freedom} degrees of freedom, nor a nearly harmonic "
-            "solid, ergodically: compare with thermostat='langevin'"
-        )
-    return remarks
-
-
-def _heights(cell: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distances (3,) between opposite faces of a cell, Angstrom: along a over the face of b and c, and so on."""
-    return np.asarray(1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0))
 
 
 def _mass_temperature(temperature_K: float) -> float:

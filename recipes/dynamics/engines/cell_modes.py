@@ -15,9 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_sim.errors import InputError
+from dp_sim.recipes.dynamics.engines.protocol import UnstableError
 
 #: Cosine of an angle between lattice vectors up to which it counts as right: that of 0.06 degrees.
 ORTHOGONAL = 1e-3
+#: A cell whose height over one of its faces has shrunk to this share of that at the start has lost its shape.
+LEAST_HEIGHT = 0.5
 
 
 def cell_modes(cell: NDArray[np.float64], cell_change: str) -> NDArray[np.float64]:
@@ -93,3 +96,26 @@ def _axes(cell: NDArray[np.float64]) -> NDArray[np.float64]:
     third = np.cross(cell[0], cell[1])
     third /= np.linalg.norm(third)
     return np.array([first, np.cross(third, first), third])
+
+
+def check_heights(cell: NDArray[np.float64], start: NDArray[np.float64]) -> None:
+    """Stop where a cell has become flat: a fluid has nothing that holds its shape.
+
+    Raises
+    ------
+    UnstableError
+        `cell-flat`.
+    """
+    now, before = _heights(cell), _heights(start)
+    if (now < LEAST_HEIGHT * before).any():
+        axis = int(np.argmin(now / before))
+        raise UnstableError(
+            "cell-flat",
+            f"the cell's height along {'abc'[axis]} went from {before[axis]:.2f} to {now[axis]:.2f} Angstrom; "
+            "a fluid does not hold a shape: take cell_change='isotropic' for it",
+        )
+
+
+def _heights(cell: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distances (3,) between opposite faces of a cell, Angstrom: along a over the face of b and c, and so on."""
+    return np.asarray(1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
+from ase.cell import Cell
 from numpy.typing import NDArray
 
 from dp_sim.errors import import_optional
@@ -25,21 +26,57 @@ class Box:
         (3, 3), rows a, b, c (nm): another basis of the same lattice, turned.
     rotation
         (3, 3): positions @ rotation are the positions in OpenMM's axes.
+    basis
+        (3, 3) integers: basis @ cell @ rotation are the vectors.
     """
 
     def __init__(self, atoms: Atoms) -> None:
         # (-a, -b, -c) span the same lattice: that makes a left-handed cell right-handed, so that c_z > 0.
-        cell = atoms.cell if atoms.cell.handedness > 0 else type(atoms.cell)(-atoms.cell.array)
-        lower, turn = cell.standard_form()
-        self.rotation: NDArray[np.float64] = turn.T
-        a, b, c = lower.array.copy()
-        c -= b * round(c[1] / b[1])
-        c -= a * round(c[0] / a[0])
-        b -= a * round(b[0] / a[0])
-        # OpenMM compares without a tolerance: rounding must not leave |b_x| just above a_x / 2.
-        b[0] = np.clip(b[0], -0.5 * a[0], 0.5 * a[0])
-        c[:2] = np.clip(c[:2], [-0.5 * a[0], -0.5 * b[1]], [0.5 * a[0], 0.5 * b[1]])
-        self.vectors_nm = np.array([a, b, c]) * ANGSTROM_IN_NM
+        sign = 1 if atoms.cell.handedness > 0 else -1
+        lower, self.rotation = lower_triangular(sign * atoms.cell.array)
+        vectors, basis = reduced(lower)
+        self.vectors_nm = vectors * ANGSTROM_IN_NM
+        self.basis: NDArray[np.int_] = sign * basis
+
+
+def lower_triangular(cell: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Turn a right-handed cell: a along x, b in the xy plane.
+
+    Returns
+    -------
+    vectors
+        (3, 3) lower triangular, with a positive diagonal.
+    rotation
+        (3, 3): cell @ rotation are the vectors.
+    """
+    lower, turn = Cell(cell).standard_form()
+    return lower.array.copy(), turn.T
+
+
+def reduced(lower: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
+    """Choose the basis of a lattice that OpenMM demands: b_x within a_x / 2, c_x and c_y within a_x / 2 and b_y / 2.
+
+    Parameters
+    ----------
+    lower
+        (3, 3) lower triangular.
+
+    Returns
+    -------
+    vectors
+        (3, 3), basis @ lower.
+    basis
+        (3, 3) integers.
+    """
+    rows = np.hstack([lower, np.eye(3)])  # beside the vectors, what they are made of
+    a, b, c = rows
+    c -= b * round(c[1] / b[1])
+    c -= a * round(c[0] / a[0])
+    b -= a * round(b[0] / a[0])
+    # OpenMM compares without a tolerance: rounding must not leave |b_x| just above a_x / 2.
+    b[0] = np.clip(b[0], -0.5 * a[0], 0.5 * a[0])
+    c[:2] = np.clip(c[:2], [-0.5 * a[0], -0.5 * b[1]], [0.5 * a[0], 0.5 * b[1]])
+    return rows[:, :3], rows[:, 3:].round().astype(int)
 
 
 def topology_of(atoms: Atoms) -> openmm.app.Topology:

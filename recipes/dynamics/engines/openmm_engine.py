@@ -1,16 +1,14 @@
-"""Dynamics in OpenMM: Langevin middle integrator, Monte Carlo barostat, leap-frog at constant energy.
+"""Dynamics in OpenMM: Langevin middle or Nose-Hoover, Monte Carlo moves of the cell, leap-frog at constant energy.
 
-The Langevin middle scheme (Z. Zhang et al., J. Phys. Chem. A 123, 6056 (2019)) is BAOAB's close relative: the same
-accuracy of positions, one force evaluation a step. The Monte Carlo barostat (K.-H. Chow and D. M. Ferguson, Comput.
-Phys. Commun. 91, 283 (1995)) needs no virial and samples the isothermal-isobaric ensemble exactly. It tries a move
-every 25 steps, in which molecules keep their shape and their centres are scaled: scaled bonds would let through only
-moves so small that a liquid's density took ten times longer. A Deep Potential knows no bonds, so molecules are found by
-distance (molecules.py), and found again when one has come apart. V^N then counts molecules, whose atoms are held
-together by the model.
+Integrators are OpenMM's (`openmm_integrators.py`), the barostat is ours (`openmm_barostat.py`). Its moves keep the
+shape of molecules: scaled bonds would let through only moves so small that a liquid's density took ten times longer. A
+Deep Potential knows no bonds, so molecules are found by distance (molecules.py), and found again when one has come
+apart. The groups do not change what is sampled; that the structure chooses when they change is outside detailed
+balance, once for each molecule that comes apart.
 
-Units change here and nowhere else: Angstrom, eV, fs, bar on this side; nm, kJ/mol, ps, bar on OpenMM's. Restart:
-exact at constant volume; with the barostat the run continues correctly but not to the same numbers, because OpenMM's
-checkpoint does not hold the barostat's state.
+Units change here and nowhere else: Angstrom, eV, fs, bar on this side; nm, kJ/mol, ps, bar on OpenMM's. Restarts are
+exact on the platforms CPU and Reference: OpenMM's checkpoint holds the chain and the random forces, the state beside it
+the barostat.
 """
 
 from __future__ import annotations
@@ -26,12 +24,15 @@ from ase import Atoms, units
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
-from dp_sim.errors import DPSimError, InputError, import_optional, nearest_name
+from dp_sim.errors import InputError, import_optional, nearest_name
 from dp_sim.plugins.openmm_module import model_message
-from dp_sim.recipes.dynamics.engines.openmm_barostat import biased_volumes
+from dp_sim.recipes.dynamics.engines.cell_modes import cell_modes, check_heights, upright
+from dp_sim.recipes.dynamics.engines.ensembles import CELL_CHANGES
+from dp_sim.recipes.dynamics.engines.openmm_barostat import Barostat
 from dp_sim.recipes.dynamics.engines.openmm_box import Box, topology_of, vectors_and_positions_nm
+from dp_sim.recipes.dynamics.engines.openmm_integrators import count_freedom, heat_bath_eV, make_integrator
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Sample, State, UnstableError
-from dp_sim.recipes.dynamics.engines.velocities import fixed_atoms, start_velocities
+from dp_sim.recipes.dynamics.engines.velocities import fixed_atoms, start_motion
 from dp_sim.recipes.dynamics.molecules import find_molecules, has_broken_bond
 from dp_sim.recipes.inputs.calculators import loaded_model
 from dp_sim.recipes.inputs.failed_evaluations import EvaluationError
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 
     from dp_sim.model.evaluator import Model
 
-#: Steps between two attempts to change the volume.
-BAROSTAT_INTERVAL = 25
 #: Energies of OpenMM's force and of the calculator that differ by more (eV per atom) are not those of one potential:
 #: positions rounded to float32 and another order of summation change less.
 SAME_ENERGY_EV = 1e-3
@@ -65,21 +64,22 @@ class OpenMMEngine:
         What is held constant.
     calculator
         An ASE calculator of the same energy, which gives the stress of samples: one evaluation, where the energies of
-        stretched boxes would take two for the pressure alone. None: samples have no pressure.
+        stretched boxes would take two for the pressure alone. None: samples have no pressure. A Nose-Hoover chain needs
+        it, to see which momenta the forces conserve.
     platform
         "CUDA", "OpenCL", "CPU" or "Reference"; None: CUDA where torch sees a GPU and OpenMM has the platform, else CPU.
 
     Raises
     ------
     InputError
-        Periodic along some axes only (OpenMM's box is periodic along all three), a platform that is not there, or a
-        calculator of another energy than the force.
+        Periodic along some axes only (OpenMM's box is periodic along all three), a platform that is not there, a
+        calculator of another energy than the force, or a cell that the change of the cell does not fit.
     MissingPackageError
         OpenMM is not installed.
     """
 
     options: ClassVar[frozenset[str]] = frozenset({"backend", "platform"})
-    ensembles: ClassVar[Mapping[str, tuple[str, ...]]] = {"langevin": ("isotropic",)}
+    ensembles: ClassVar[Mapping[str, tuple[str, ...]]] = {"langevin": CELL_CHANGES, "nose-hoover": CELL_CHANGES}
     forms: ClassVar[tuple[str, ...]] = ("dcd",)
 
     @classmethod
@@ -111,11 +111,6 @@ class OpenMMEngine:
 
         return cls(atoms, make_force, conditions, calculator=calculator, platform=platform)
 
-    @classmethod
-    def biased_volumes(cls, volume_A3: NDArray[np.float64]) -> str:
-        """Refuse volumes that fluctuate more than the Monte Carlo barostat can follow."""
-        return biased_volumes(volume_A3)
-
     def __init__(
         self,
         atoms: Atoms,
@@ -134,22 +129,38 @@ class OpenMMEngine:
             )
         self._atoms = atoms.copy()
         self._box = Box(atoms) if atoms.pbc.all() else None
-        self._bonds: list[tuple[int, int]] = []
-        if conditions.pressure_bar is not None:
-            self._bonds, self._atoms.positions = find_molecules(atoms)
-        self.notes: tuple[str, ...] = ()
-        self.degrees_of_freedom = start_velocities(self._atoms, conditions, np.random.default_rng(conditions.seed))
+        self._conditions = conditions
+        self._barostat = self._make_barostat()
+        moving = self._atoms.copy()
+        moving.calc = calculator
+        self.degrees_of_freedom, self.notes = start_motion(moving, conditions, np.random.default_rng(conditions.seed))
+        self._atoms.set_momenta(moving.get_momenta())
         self._platform = _find_platform(mm, platform)
         system = self._make_system(mm, make_force, conditions)
-        self._context = mm.Context(system, _integrator(mm, conditions), self._platform)
+        self._context = mm.Context(system, make_integrator(mm, conditions), self._platform)
+        if self._has_chain:
+            count_freedom(self._context.getIntegrator(), self.degrees_of_freedom)
         self.platform = str(self._platform.getName())
         self._set_start()
         self._mm = mm
-        self._conditions = conditions
         self._calculator = calculator if self._box else None
         if self._calculator is not None:
             self._check_same_energy()
-            self.notes = tuple(slow_samples(self.platform, loaded_model(calculator)))
+            self.notes += tuple(slow_samples(self.platform, loaded_model(calculator)))
+
+    def _make_barostat(self) -> Barostat | None:
+        """Make the barostat of constant pressure, and the molecules whole that it moves."""
+        conditions = self._conditions
+        if conditions.pressure_bar is None:
+            return None
+        assert self._box is not None  # a structure that is not periodic is refused before
+        cell_modes(self._atoms.cell.array, conditions.cell_change)  # refuses a cell that it would bend
+        bonds, self._atoms.positions = find_molecules(self._atoms)
+        return Barostat(self._box, conditions.cell_change, len(self._atoms), bonds, conditions.seed)
+
+    @property
+    def _has_chain(self) -> bool:
+        return self._conditions.temperature_K is not None and self._conditions.thermostat == "nose-hoover"
 
     def _make_system(self, mm: Any, make_force: Callable[..., Any], conditions: Conditions) -> Any:
         system = mm.System()
@@ -159,29 +170,23 @@ class OpenMMEngine:
         if self._box is not None:
             system.setDefaultPeriodicBoxVectors(*self._box.vectors_nm)
         system.addForce(make_force(topology_of(self._atoms)))
-        if conditions.pressure_bar is not None:
-            barostat = mm.MonteCarloBarostat(conditions.pressure_bar, conditions.temperature_K, BAROSTAT_INTERVAL)
-            barostat.setRandomNumberSeed(_openmm_seed(conditions.seed))
-            system.addForce(barostat)
-            system.addForce(_joining_force(mm, self._bonds))  # the last force: _update_molecules replaces it
         return system
 
     @property
     def molecules(self) -> int:
         """Number of molecules and single atoms that the barostat moves."""
-        return len(self._context.getMolecules())
+        assert self._barostat is not None
+        return self._barostat.n_groups
 
-    def _update_molecules(self) -> None:
+    def _update_molecules(self, barostat: Barostat) -> None:
         """Find the molecules again if one has come apart since they were found."""
         now = self.structure()
-        if not has_broken_bond(now, self._bonds):
+        if not has_broken_bond(now, barostat.bonds):
             return
-        self._bonds, now.positions = find_molecules(now)
-        system = self._context.getSystem()
-        system.removeForce(system.getNumForces() - 1)
-        system.addForce(_joining_force(self._mm, self._bonds))
-        self._context.reinitialize(preserveState=True)
-        self._context.setPositions(vectors_and_positions_nm(now)[1])
+        barostat.bonds, whole = find_molecules(now)
+        state = self._context.getState(positions=True)
+        shifts = (whole - now.positions) @ self._turn(self._cell(state)).T * ANGSTROM_IN_NM
+        self._context.setPositions(state.getPositions(asNumpy=True)._value + shifts)
 
     def _set_start(self) -> None:
         velocities = self._atoms.get_velocities() * _VELOCITY_IN_NM_PER_PS
@@ -190,19 +195,31 @@ class OpenMMEngine:
 
     def retarget(self, conditions: Conditions) -> None:
         """Go on under another temperature or pressure."""
+        if self._barostat is not None and conditions != self._conditions:
+            self._barostat.adapt_again()
+        self._conditions = conditions
         self._context.getIntegrator().setTemperature(conditions.temperature_K)
-        for name in self._context.getParameters():
-            if "MonteCarloTemperature" in name:
-                self._context.setParameter(name, conditions.temperature_K)
-            elif "MonteCarloPressure" in name:
-                self._context.setParameter(name, conditions.pressure_bar)
 
     def run(self, steps: int) -> None:
         """Advance by whole steps; raises UnstableError when positions or energies become non-finite."""
         with self._plain_errors():
-            self._context.getIntegrator().step(steps)
-        if self._bonds:
-            self._update_molecules()
+            if self._barostat is None:
+                self._context.getIntegrator().step(steps)
+            else:
+                self._run_under_pressure(self._barostat, steps)
+        if self._conditions.changes_shape:
+            check_heights(self._cell(self._context.getState()), self._atoms.cell.array)
+
+    def _run_under_pressure(self, barostat: Barostat, steps: int) -> None:
+        while steps:
+            block = min(steps, barostat.steps_to_next)
+            self._context.getIntegrator().step(block)
+            steps -= block
+            barostat.steps_to_next -= block
+            if not barostat.steps_to_next:
+                if barostat.bonds:
+                    self._update_molecules(barostat)
+                barostat.attempt(self._context, self._conditions, rests=self._has_chain)
 
     @contextmanager
     def _plain_errors(self) -> Iterator[None]:
@@ -211,12 +228,6 @@ class OpenMMEngine:
             yield
         except self._mm.OpenMMException as error:
             sentence = model_message(error)
-            if "periodic box vector" in str(error):  # its step was longer than the volume
-                raise DPSimError(
-                    "barostat-too-few-molecules",
-                    "OpenMM's barostat tried a volume below zero: so few molecules fluctuate more than it can follow; "
-                    "use engine='ase', or more molecules",
-                ) from error
             # The model and OpenMM itself word it their own way; both name NaN.
             if re.search(r"\bnan\b", sentence or str(error), re.IGNORECASE):
                 what = "the energy" if "the model's energy" in sentence else "a position"
@@ -250,12 +261,17 @@ class OpenMMEngine:
             volume,
             float(np.trace(full)) / 3,
             full_3x3_to_voigt_6_stress(full),
-            conserved_eV=self._conserved_eV(potential + kinetic),
+            atoms.cell.array if self._conditions.changes_shape else None,
+            self._conserved_eV(potential + kinetic),
         )
 
     def _conserved_eV(self, total_eV: float) -> float | None:
-        """Return the energy that the motion conserves; None with Langevin's thermostat, whose heat is not summed."""
-        return total_eV if self._conditions.temperature_K is None else None
+        """Return the energy that the motion conserves; None where the heat of random forces or moves is not summed."""
+        if self._conditions.temperature_K is None:
+            return total_eV
+        if not self._has_chain or self._barostat is not None:
+            return None
+        return total_eV + heat_bath_eV(self._context)
 
     def _kinetic_eV(self) -> float:
         # Without a group of forces OpenMM evaluates none of them. The leap-frog's energy is the only one that needs
@@ -300,20 +316,42 @@ class OpenMMEngine:
         atoms = self._atoms.copy()
         atoms.set_constraint()
         if self._box is not None:
-            positions, velocities = positions @ self._box.rotation.T, velocities @ self._box.rotation.T
-            stretch = (state.getPeriodicBoxVolume()._value / ANGSTROM_IN_NM**3 / self._atoms.get_volume()) ** (1 / 3)
-            atoms.set_cell(self._atoms.cell.array * stretch)
+            cell = self._cell(state)
+            turn = self._turn(cell)
+            positions, velocities = positions @ turn, velocities @ turn
+            if self._conditions.changes_shape:
+                atoms.set_cell(cell @ turn)
+            else:  # to the digit the cell that was given, but for its size
+                stretch = (np.linalg.det(cell) / np.linalg.det(self._atoms.cell.array)) ** (1 / 3)
+                atoms.set_cell(self._atoms.cell.array * stretch)
         atoms.set_positions(positions)
         atoms.set_velocities(velocities)
         atoms.set_constraint(self._atoms.constraints)
         return atoms
 
+    def _cell(self, state: Any) -> NDArray[np.float64]:
+        """Give the lattice vectors of the structure (3, 3), Angstrom, in OpenMM's axes."""
+        assert self._box is not None
+        basis = self._box.basis if self._barostat is None else self._barostat.basis
+        vectors = state.getPeriodicBoxVectors(asNumpy=True)._value / ANGSTROM_IN_NM
+        return np.linalg.inv(basis).round() @ np.asarray(vectors)
+
+    def _turn(self, cell: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give the rotation from OpenMM's axes to those of the structure; a cell that changes its shape is upright."""
+        assert self._box is not None
+        return upright(cell, self._atoms.cell.array) if self._conditions.changes_shape else self._box.rotation.T
+
     def state(self) -> State:
-        """Return OpenMM's checkpoint."""
-        return {"checkpoint": np.frombuffer(self._context.createCheckpoint(), dtype=np.uint8)}
+        """Return OpenMM's checkpoint, and the barostat."""
+        state: State = {"checkpoint": np.frombuffer(self._context.createCheckpoint(), dtype=np.uint8)}
+        if self._barostat is not None:
+            state |= self._barostat.state()
+        return state
 
     def restore(self, state: State) -> None:
         """Continue from a state of an engine made with the same arguments, by the same OpenMM on the same platform."""
+        if self._barostat is not None:
+            self._barostat.restore(state)
         try:
             self._context.loadCheckpoint(state["checkpoint"].tobytes())
         except self._mm.OpenMMException as error:
@@ -329,28 +367,6 @@ def slow_samples(platform: str, model: Model | None) -> list[str]:
     if platform in ("CPU", "Reference") or model is None or model.device.type != "cpu":
         return []
     return [f"steps run on {platform}, but the stress of each sample on the CPU: open the model with device='cuda'"]
-
-
-def _joining_force(mm: Any, bonds: list[tuple[int, int]]) -> Any:
-    """Make bonds without strength: they tell OpenMM which atoms are one molecule."""
-    force = mm.HarmonicBondForce()
-    for first, second in bonds:
-        force.addBond(first, second, 0.1, 0.0)
-    return force
-
-
-def _integrator(mm: Any, conditions: Conditions) -> Any:
-    timestep_ps = conditions.timestep_fs / 1000.0
-    if conditions.temperature_K is None:
-        return mm.VerletIntegrator(timestep_ps)
-    integrator = mm.LangevinMiddleIntegrator(conditions.temperature_K, conditions.friction_per_ps, timestep_ps)
-    integrator.setRandomNumberSeed(_openmm_seed(conditions.seed))
-    return integrator
-
-
-def _openmm_seed(seed: int) -> int:
-    """Convert a seed: OpenMM takes 32 bits, and 0 to mean "another one every time"."""
-    return seed % (2**31 - 2) + 1
 
 
 def _find_platform(mm: Any, name: str | None) -> Any:

@@ -156,22 +156,6 @@ class Engine(Protocol):
             The engine cannot hold these conditions for this structure, or an option is wrong.
         """
 
-    @classmethod
-    def biased_volumes(cls, volume_A3: NDArray[np.float64]) -> str:
-        """Tell whether the barostat samples volumes that fluctuate like these.
-
-        Parameters
-        ----------
-        volume_A3
-            (S,) volume of each sample after equilibration, Angstrom^3.
-
-        Returns
-        -------
-        str
-            Empty if it does; else why not and what to do, as a sentence. Estimates at constant pressure are then
-            withheld.
-        """
-
     def retarget(self, conditions: Conditions) -> None:
         """Go on under another temperature or pressure, all else being as it was made."""
 

@@ -8,9 +8,16 @@ from ase.constraints import FixAtoms
 from ase.md.velocitydistribution import Stationary, thermalize_momenta
 
 from dp_sim.errors import InputError
-from dp_sim.recipes.dynamics.engines.conserved_motions import ConservedMotions, translations
+from dp_sim.recipes.dynamics.engines.conserved_motions import (
+    ConservedMotions,
+    find_conserved_motions,
+    translations,
+)
 from dp_sim.recipes.dynamics.engines.protocol import Conditions
 from dp_sim.structures.stated import add_note
+
+#: Nose-Hoover chains of fewer degrees of freedom are told to be doubtful.
+FEW_DEGREES_OF_FREEDOM = 100
 
 
 def fixed_atoms(atoms: Atoms) -> list[int]:
@@ -26,6 +33,57 @@ def stop_fixed_atoms(atoms: Atoms) -> None:
     if momenta is not None and momenta[fixed].any():
         momenta[fixed] = 0.0
         add_note(atoms, f"{len(fixed)} fixed atoms had momenta in the structure, which were taken away")
+
+
+def start_motion(atoms: Atoms, conditions: Conditions, rng: np.random.Generator) -> tuple[int, tuple[str, ...]]:
+    """Give `atoms` momenta; what a thermostat that scales all of them alike cannot drive is found from the forces.
+
+    Parameters
+    ----------
+    atoms
+        The structure, whose momenta are set; with its calculator where the thermostat is not Langevin's.
+    conditions
+        What is held constant.
+    rng
+        Generator of the momenta.
+
+    Returns
+    -------
+    degrees_of_freedom
+        Number of momenta that count.
+    notes
+        What of the ensemble is not sampled, as sentences.
+
+    Raises
+    ------
+    InputError
+        As for `start_velocities`; the calculator cannot evaluate a distorted structure.
+    """
+    if conditions.temperature_K is None or conditions.thermostat == "langevin":
+        return start_velocities(atoms, conditions, rng), ()
+    # Distortions of their own: the velocities of a seed are those of the other thermostats.
+    distortions = np.random.default_rng(conditions.seed)
+    conserved = find_conserved_motions(
+        atoms, fixed_atoms(atoms), distortions, rotations=conditions.pressure_bar is None
+    )
+    degrees_of_freedom = start_velocities(atoms, conditions, rng, conserved)
+    return degrees_of_freedom, tuple(_remarks(conditions.thermostat, degrees_of_freedom, conserved.count))
+
+
+def _remarks(thermostat: str, degrees_of_freedom: int, conserved: int) -> list[str]:
+    """Say what of the ensemble a thermostat that scales all momenta alike does not sample."""
+    remarks = []
+    if conserved > 3:
+        remarks.append(
+            f"thermostat='{thermostat}' conserves the angular momentum of what nothing hinders from turning: it is "
+            f"zero, and {degrees_of_freedom} degrees of freedom count; thermostat='langevin' turns it as well"
+        )
+    if thermostat == "nose-hoover" and degrees_of_freedom < FEW_DEGREES_OF_FREEDOM:
+        remarks.append(
+            f"a Nose-Hoover chain need not sample {degrees_of_freedom} degrees of freedom, nor a nearly harmonic "
+            "solid, ergodically: compare with thermostat='langevin'"
+        )
+    return remarks
 
 
 def start_velocities(

@@ -137,6 +137,9 @@ def elastic_constants(
         few = "the shape of the cell does not fluctuate" if len(cells_A) > FEWEST_COSINES else "the run is too short"
         withheld = Estimate.withheld("GPa", few)
         return FluctuationConstants(reference, dict.fromkeys(_allowed(basis), withheld), withheld)
+    if np.linalg.matrix_rank(strains - strains.mean(axis=0)) < len(PAIRS):  # a cell may stay for some samples
+        withheld = Estimate.withheld("GPa", "the run is too short: the cell had too few shapes for a covariance")
+        return FluctuationConstants(reference, dict.fromkeys(_allowed(basis), withheld), withheld)
     found = _Compliance(strains, reference, temperature_K, basis)
     slowest = max(range(6), key=lambda one: statistical_inefficiency(strains[:, one]))
     needed = Requirement(f"the strain {STRAIN_NAMES[slowest]}", strains[:, slowest], NEEDED_OF_FLUCTUATING)

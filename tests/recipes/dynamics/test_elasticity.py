@@ -93,6 +93,14 @@ def test_too_short_a_run_is_withheld():
     assert "steps more" in few.estimates["C11"].cause
 
 
+def test_few_shapes_one_after_the_other_are_withheld():
+    """Monte Carlo moves leave a cell as it is for a while: five shapes in fifty samples have no inverse."""
+    shapes = np.eye(3) + 0.01 * np.tril(np.random.default_rng(0).normal(size=(5, 3, 3)))
+    found = estimators.elastic_constants(np.repeat(shapes, 10, axis=0), 300.0, steps_per_sample=10)
+    assert found.bulk_modulus_GPa.value is None
+    assert "too few shapes" in found.bulk_modulus_GPa.cause
+
+
 def test_a_cell_that_keeps_its_shape_has_none():
     volume = 10 * (1 + 0.01 * autoregressive(np.random.default_rng(0), 2000, 5.0))
     still = constants(volume[:, None, None] * np.eye(3))

@@ -13,7 +13,6 @@ from refusals import refused
 from systems_dynamics import EinsteinCrystal, IdealGas, VolumeSpring
 
 from dp_sim.recipes import run_npt
-from dp_sim.recipes.dynamics.engines.ase_engine import ASEEngine
 from dp_sim.units import EV_PER_A3_IN_GPA
 
 TEMPERATURE_K = 300.0
@@ -61,25 +60,6 @@ def test_ideal_gas(ideal_gas_run):
     assert result.heat_capacity_at_constant_volume_kB.value == pytest.approx(1.5 * N, abs=0.02 * N)
     assert within(result.heat_capacity_difference_kB, N + 1)
     assert result.thermal_pressure_bar_per_K.value == pytest.approx(pressure / units.bar / TEMPERATURE_K, rel=1e-6)
-
-
-def test_volumes_that_the_engine_does_not_sample_are_withheld(ideal_gas_run, monkeypatch):
-    """What any engine says of its own barostat, asked with the volumes after equilibration."""
-    usual, pressure, _ = ideal_gas_run
-    asked = []
-
-    def biased(volume_A3):
-        asked.append(volume_A3)
-        return "the volume is too small: use more molecules"
-
-    monkeypatch.setattr(ASEEngine, "biased_volumes", staticmethod(biased))
-    result = run_npt(
-        gas(), IdealGas(), temperature_K=TEMPERATURE_K, pressure_bar=pressure / units.bar, steps=2000,
-        timestep_fs=20, sample_every=10, progress=False,
-    )  # fmt: skip
-    assert result.cause == "the volume is too small: use more molecules"
-    assert result.density_g_cm3.cause == result.heat_capacity_kB.cause == "the volume is too small"
-    np.testing.assert_array_equal(asked[0], usual.series("volume_A3")[result.production_start : 201])
 
 
 def test_files(ideal_gas_run):

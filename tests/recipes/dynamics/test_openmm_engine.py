@@ -55,7 +55,7 @@ def test_ideal_gas_at_constant_pressure():
     pressure = (n + 1) * KT_300 / edge**3
     atoms = Atoms(f"Ar{n}", positions=far_apart(n), cell=[edge] * 3, pbc=True)
     result = run_with(
-        npt, atoms, IdealGas(), no_force, temperature_K=300, steps=150_000, timestep_fs=20, friction_per_ps=5,
+        npt, atoms, IdealGas(), no_force, temperature_K=300, steps=80_000, timestep_fs=20, friction_per_ps=5,
         pressure_bar=pressure / units.bar, sample_every=50,
     )  # fmt: skip
     assert result.converged, result.cause
@@ -292,10 +292,3 @@ def test_a_model_on_the_processor_beside_a_gpu_is_told(model_file):
     (words,) = slow_samples("CUDA", model)
     assert "device='cuda'" in words
     assert slow_samples("CPU", model) == []
-
-
-def test_volumes_that_the_barostat_cannot_follow_are_withheld():
-    """Ideal gases: V is gamma-distributed with N + 1; of 8 molecules OpenMM's mean was 6 % too small, of 16 right."""
-    rng = np.random.default_rng(0)
-    assert "engine='ase'" in OpenMMEngine.biased_volumes(rng.gamma(9, size=5000))
-    assert OpenMMEngine.biased_volumes(rng.gamma(17, size=5000)) == ""
