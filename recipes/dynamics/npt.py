@@ -99,6 +99,15 @@ class NPTResult(DynamicsResult):
         }
 
     @override
+    def labels(self) -> dict[str, str]:
+        return {
+            "heat_capacity": "heat capacity C_p",
+            "heat_capacity_per_atom": "heat capacity C_p per atom",
+            "heat_capacity_Cp_minus_CV": "C_p − C_V",
+            "heat_capacity_CV": "heat capacity C_V",
+        }
+
+    @override
     def write_data(self, path: Callable[[str], Path]) -> None:
         super().write_data(path)
         if self.elastic is not None:

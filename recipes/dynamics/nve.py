@@ -1,4 +1,4 @@
-"""Dynamics at constant energy: how well the time step and the forces conserve it."""
+"""Dynamics at constant energy: how well the time step and the forces conserve it, and the heat capacity."""
 
 from __future__ import annotations
 
@@ -15,15 +15,13 @@ from dp_sim.recipes.dynamics import estimators
 from dp_sim.recipes.dynamics.loop import Recorded
 from dp_sim.recipes.dynamics.plan import Plan, run_dynamics
 from dp_sim.recipes.dynamics.production import Production
+from dp_sim.recipes.dynamics.remarks import drift_words
 from dp_sim.recipes.dynamics.result import DynamicsResult
 from dp_sim.recipes.dynamics.settings import NVESettings
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-#: One eV/ps in meV/ns.
-EV_PER_PS_IN_MEV_PER_NS = 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +34,9 @@ class NVEResult(DynamicsResult):
         Slope of the total energy, by least squares, meV/atom/ns.
     energy_fluctuation_meV_per_atom
         Standard deviation of the total energy, meV/atom; None if the run was unstable.
+    heat_capacity_kB, heat_capacity_kB_per_atom
+        C_V, k_B, from the fluctuations of the kinetic energy in the equilibrated part (Lebowitz, Percus and Verlet),
+        without the centre of mass where that rests: of the whole system, and divided by the number of atoms.
     """
 
     recipe: ClassVar[str] = "nve"
@@ -43,15 +44,28 @@ class NVEResult(DynamicsResult):
 
     drift_meV_per_atom_ns: Estimate
     energy_fluctuation_meV_per_atom: float | None
+    heat_capacity_kB: Estimate
+    heat_capacity_kB_per_atom: Estimate
 
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
         fluctuation = self.energy_fluctuation_meV_per_atom
         return {
             "drift": self.drift_meV_per_atom_ns,
+            "drift_judged": Quantity(drift_words(self.drift_meV_per_atom_ns)),
             "energy_fluctuation": Quantity(fluctuation, "meV/atom", self.cause if fluctuation is None else ""),
+            "heat_capacity": self.heat_capacity_kB,
+            "heat_capacity_per_atom": self.heat_capacity_kB_per_atom,
+            **self.with_centre_of_mass(
+                heat_capacity=(self.heat_capacity_kB, 1.5),
+                heat_capacity_per_atom=(self.heat_capacity_kB_per_atom, 1.5 / len(self.atoms)),
+            ),
             **self.run_quantities(),
         }
+
+    @override
+    def labels(self) -> dict[str, str]:
+        return {"heat_capacity": "heat capacity C_V", "heat_capacity_per_atom": "heat capacity C_V per atom"}
 
     @override
     def figures(self) -> dict[str, Figure]:
@@ -96,8 +110,8 @@ def run_nve(
     Returns
     -------
     NVEResult
-        The drift of the total energy (meV/atom/ns) and its fluctuation (meV/atom). `converged` is false when the run
-        became unstable or is too short for the drift.
+        The drift of the total energy (meV/atom/ns), its fluctuation (meV/atom) and C_V (k_B). `converged` is false when
+        the run became unstable or is too short for the drift.
 
     Raises
     ------
@@ -112,19 +126,30 @@ def analyse(recorded: Recorded, plan: Plan) -> NVEResult:
     """Make the estimates from the table of a run; every sample counts, from the first step."""
     production = Production(recorded, plan, watched={})
     n_atoms = len(recorded.atoms)
-    drift = production.estimate(
-        "meV/atom/ns",
-        lambda: estimators.slope(
-            production.series("time_ps"),
-            production.series("total_eV") * EV_PER_PS_IN_MEV_PER_NS / n_atoms,
-            unit="meV/atom/ns",
-            what="the total energy",
-            steps_per_sample=production.steps_per_sample,
-        ),
-    )
+    drift = production.estimate("meV/atom/ns", lambda: production.drift("total_eV", "the total energy"))
     fluctuation = None if production.unusable else float(production.series("total_eV").std()) * 1000.0 / n_atoms
     return NVEResult(
         **production.common_fields(plan, {"the drift": drift}),
         drift_meV_per_atom_ns=drift,
         energy_fluctuation_meV_per_atom=fluctuation,
+        heat_capacity_kB=_heat_capacity(recorded, plan, "k_B", 1),
+        heat_capacity_kB_per_atom=_heat_capacity(recorded, plan, "k_B/atom", n_atoms),
+    )
+
+
+def _heat_capacity(recorded: Recorded, plan: Plan, unit: str, divide_by: int) -> Estimate:
+    """Estimate C_V from the equilibrated part of the run."""
+    if not (recorded.atoms.pbc.any() or recorded.atoms.constraints):
+        return Estimate.withheld(
+            unit, "a free molecule conserves its angular momentum too, and its motions do not share their energy: nvt"
+        )
+    production = Production(recorded, plan, watched={"potential_eV": "potential energy"})
+    return production.estimate(
+        unit,
+        lambda: estimators.heat_capacity_at_constant_energy(
+            production.series("kinetic_eV"),
+            degrees_of_freedom=recorded.degrees_of_freedom,
+            divide_by=divide_by,
+            steps_per_sample=production.steps_per_sample,
+        ),
     )

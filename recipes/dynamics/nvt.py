@@ -57,6 +57,10 @@ class NVTResult(DynamicsResult):
             **self.run_quantities(),
         }
 
+    @override
+    def labels(self) -> dict[str, str]:
+        return {"heat_capacity": "heat capacity C_V", "heat_capacity_per_atom": "heat capacity C_V per atom"}
+
     def _without_centre_of_mass(self) -> dict[str, tuple[Estimate, float]]:
         """Return what a centre of mass at rest makes smaller, and by how much."""
         found = {

@@ -21,7 +21,13 @@ from dp_sim.recipes.dynamics.fastest_vibration import timestep_remark
 from dp_sim.recipes.dynamics.frame_formats.writing import write_forms
 from dp_sim.recipes.dynamics.hydrogen_mass import with_hydrogen_mass
 from dp_sim.recipes.dynamics.loop import Recorded, simulate
-from dp_sim.recipes.dynamics.remarks import gas_remark, motion_remark, short_cell_remark, temperature_remark
+from dp_sim.recipes.dynamics.remarks import (
+    drift_words,
+    gas_remark,
+    motion_remark,
+    short_cell_remark,
+    temperature_remark,
+)
 from dp_sim.recipes.dynamics.replicas.pooling import COMPARED, agreement, equilibrated_parts, pooled
 from dp_sim.recipes.dynamics.replicas.processes import run_replicas
 from dp_sim.recipes.dynamics.result import DynamicsResult
@@ -159,6 +165,9 @@ def run_dynamics(
         result = analyse(recorded, plan)
         if result.converged and (words := temperature_remark(result.temperature_K, plan.conditions.temperature_K)):
             run.note(words)
+        drift = result.conserved_drift_meV_per_atom_ns
+        if drift is not None and (words := drift_words(drift)).startswith("too large"):
+            run.note(f"the drift of the conserved energy, {drift}, is {words}")
         return run.finish(result)
 
 

@@ -21,6 +21,8 @@ from dp_sim.recipes.results.quantities import Estimate
 TEMPERATURE_TOLERANCE, TEMPERATURE_LEVEL = 0.05, 0.005
 #: Relaxation times of the thermostat after which a temperature that stays off comes from the time step.
 SETTLED = 10
+#: One eV/ps in meV/ns.
+EV_PER_PS_IN_MEV_PER_NS = 1e6
 
 
 class Production:
@@ -106,6 +108,27 @@ class Production:
     def _mean(self, name: str, unit: str, what: str) -> Estimate:
         return estimators.mean(self.series(name), unit=unit, what=f"the {what}", steps_per_sample=self.steps_per_sample)
 
+    def drift(self, name: str, what: str) -> Estimate:
+        """Estimate the slope of an energy against time, meV/atom/ns."""
+        per_atom = EV_PER_PS_IN_MEV_PER_NS / len(self._recorded.atoms)
+        return estimators.slope(
+            self.series("time_ps"),
+            self.series(name) * per_atom,
+            unit="meV/atom/ns",
+            what=what,
+            steps_per_sample=self.steps_per_sample,
+        )
+
+    def _conserved_drift(self) -> Estimate | None:
+        """Estimate the drift of what thermostat and barostat conserve; None where the engine does not sum it up."""
+        if self._conditions.temperature_K is None or self._recorded.pooled or not self._rows:
+            return None  # at constant energy it is the total energy; replicas have each their own
+        if not self.has("conserved_eV"):
+            return None
+        if self.unusable:
+            return Estimate.withheld("meV/atom/ns", self.unusable.partition(":")[0])
+        return self.drift("conserved_eV", "the conserved energy")
+
     def heat_capacities(self, energy: Callable[[], NDArray[np.float64]], what: str) -> tuple[Estimate, Estimate]:
         """Estimate the heat capacity of the system, and per atom.
 
@@ -150,6 +173,7 @@ class Production:
             "timestep_fs": plan.conditions.timestep_fs,
             "degrees_of_freedom": self._recorded.degrees_of_freedom,
             "temperature_K": temperature,
+            "conserved_drift_meV_per_atom_ns": self._conserved_drift(),
             "potential_energy_eV": self.mean("potential_eV", "eV", "potential energy"),
         }
 

@@ -21,6 +21,9 @@ WORTH_A_WORD = 1e-6
 #: Standard errors beyond which a temperature is off for certain.
 CERTAIN_ERRORS = 5.0
 
+#: Drift of a conserved energy that is too large: GROMACS's default tolerance, 0.005 kJ/mol/ps an atom.
+LARGE_DRIFT_MEV_PER_ATOM_NS = 52.0
+
 
 def short_cell_remark(atoms: Atoms, cutoff_A: float | None) -> str:
     """Say in a sentence that atoms of a Deep Potential meet their own images; empty where they do not.
@@ -144,3 +147,23 @@ def temperature_remark(found: Estimate, target_K: float | None) -> str:
         f"{'below' if off < 0 else 'above'} the thermostat's {target_K:g} K: the time step is felt in the momenta, and "
         "so in the kinetic part of the pressure; averages over positions feel it much less"
     )
+
+
+def drift_words(found: Estimate) -> str:
+    """Judge the drift of a conserved energy, in a sentence.
+
+    Parameters
+    ----------
+    found
+        The drift, meV/atom/ns.
+    """
+    if found.value is None or found.ci95 is None:
+        return "not known"
+    least = min(map(abs, found.ci95)) if found.ci95[0] * found.ci95[1] > 0 else 0.0
+    most = max(map(abs, found.ci95))
+    warmth = f"{found.value / (1500 * KB_EV_PER_K):.2g} K a ns"  # of 3 k_B / 2 an atom
+    if least > LARGE_DRIFT_MEV_PER_ATOM_NS:
+        return f"too large, {warmth} of kinetic energy: take a smaller time step, or a model with smoother forces"
+    if most > LARGE_DRIFT_MEV_PER_ATOM_NS:
+        return f"the run is too short to tell whether it is below {LARGE_DRIFT_MEV_PER_ATOM_NS:g} meV/atom/ns"
+    return f"small, {warmth} of kinetic energy" if least else "none beyond its error"

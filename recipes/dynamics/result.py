@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from dp_sim.errors import InputError, import_optional
 from dp_sim.files import write_text
+from dp_sim.recipes.dynamics.remarks import drift_words
 from dp_sim.recipes.dynamics.replicas.pooling import Agreement
 from dp_sim.recipes.dynamics.run_files import TABLE, TRAJECTORY, Row, column, columns_of, read_rows, table_text
 from dp_sim.recipes.results.figures import COLOURS, new_figure
@@ -51,6 +52,9 @@ class DynamicsResult(Result):
         Number of momenta that count in the temperature.
     temperature_K, potential_energy_eV
         Averages over the production part, K and eV.
+    conserved_drift_meV_per_atom_ns
+        Slope of what the equations of motion with thermostat and barostat conserve, meV/atom/ns; None where the engine
+        does not sum it up, of replicas, and at constant energy, which is judged by itself.
     stages
         What was recorded in the stages before: description -> its table. None of it enters the estimates.
     unusable
@@ -70,6 +74,7 @@ class DynamicsResult(Result):
     degrees_of_freedom: int
     temperature_K: Estimate
     potential_energy_eV: Estimate
+    conserved_drift_meV_per_atom_ns: Estimate | None = None
     stages: dict[str, list[Row]] = field(default_factory=dict, repr=False)
     unusable: str = ""
     replicas: tuple[Agreement, ...] = ()
@@ -132,6 +137,7 @@ class DynamicsResult(Result):
         return {
             "temperature": self.temperature_K,
             "potential_energy": self.potential_energy_eV,
+            **self._drift_quantities(),
             **({"stages_before": Quantity("; ".join(self.stages))} if self.stages else {}),
             **self._replica_quantities(),
             "steps": Quantity(self.rows[-1].step if self.rows else 0),
@@ -140,6 +146,12 @@ class DynamicsResult(Result):
             "degrees_of_freedom": Quantity(self.degrees_of_freedom),
             "engine": Quantity(self.engine),
         }
+
+    def _drift_quantities(self) -> dict[str, Quantity | Estimate]:
+        drift = self.conserved_drift_meV_per_atom_ns
+        if drift is None:
+            return {}
+        return {"conserved_energy_drift": drift, "conserved_energy_drift_judged": Quantity(drift_words(drift))}
 
     def _replica_quantities(self) -> dict[str, Quantity | Estimate]:
         if self.replica_count == 1:

@@ -55,6 +55,10 @@ class Result:
         """Return the numbers by name, in the order in which they are shown."""
         raise TypeError(f"{type(self).__name__} must define quantities()")
 
+    def labels(self) -> dict[str, str]:
+        """Return what pages call a quantity, by its name, where that is not the name in words."""
+        return {}
+
     def tables(self) -> dict[str, QuantityTable]:
         """Return which of the quantities are shown side by side, by the name of the table."""
         return {}
@@ -204,7 +208,7 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of result.json: numbers only where they are known, no NaN."""
-        tables = self.tables()
+        tables, labels = self.tables(), self.labels()
         return {
             "schema": SCHEMA_VERSION,
             "recipe": self.recipe,
@@ -214,5 +218,6 @@ class Result:
             **({"outcome": self.outcome} if self.outcome else {}),
             "values": {name: quantity.to_dict() for name, quantity in self.quantities().items()},
             **({"tables": {name: table.to_dict() for name, table in tables.items()}} if tables else {}),
+            **({"labels": labels} if labels else {}),
             "provenance": plain(self.provenance),
         }

@@ -85,12 +85,14 @@ class StrainFluctuations:
 
     def write(self, path: Callable[[str], Path]) -> None:
         """Write elastic.csv, where all constants are given."""
-        tensors = () if self.constants is None else (self.constants.tensor_GPa(), self.constants.tensor_GPa("error"))
-        if not tensors or tensors[0] is None or tensors[1] is None:
+        if self.constants is None:
+            return
+        tensor, errors = self.constants.tensor_GPa(), self.constants.tensor_GPa("error")
+        if tensor is None or errors is None:
             return
         names = estimators.STRAIN_NAMES
         header = ["", *(f"{name}_GPa" for name in names), *(f"error_{name}_GPa" for name in names)]
-        rows = [[name, *one.tolist(), *error.tolist()] for name, one, error in zip(names, *tensors, strict=True)]
+        rows = [[name, *one.tolist(), *error.tolist()] for name, one, error in zip(names, tensor, errors, strict=True)]
         write_text(path("elastic.csv"), csv_text(header, rows))
 
 

@@ -25,6 +25,7 @@ from dp_sim.recipes.dynamics.estimators.elasticity import (
 )
 from dp_sim.recipes.dynamics.estimators.equilibrium import LATEST_START, LEAST_JUDGED, drifts, equilibration
 from dp_sim.recipes.dynamics.estimators.fluctuations import compressibility, heat_capacity, thermal_expansion
+from dp_sim.recipes.dynamics.estimators.microcanonical import heat_capacity_at_constant_energy
 from dp_sim.recipes.dynamics.estimators.responses import (
     bulk_modulus,
     expansion_over_compressibility,
@@ -53,6 +54,7 @@ __all__ = [
     "equilibration",
     "expansion_over_compressibility",
     "heat_capacity",
+    "heat_capacity_at_constant_energy",
     "heat_capacity_at_constant_volume",
     "mean",
     "name_of",
