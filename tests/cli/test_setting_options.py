@@ -20,7 +20,7 @@ FLAGS = {
     BenchSettings: ["--repeat", "--rounds", "--timestep", "--deepmd", "--deepmd-model"],
     DemoSettings: [],
     EvalSettings: [],
-    IRCSettings: ["--step", "--fmax", "--steps"],
+    IRCSettings: ["--step", "--fmax", "--steps", "--reactant", "--product"],
     LabelSettings: [],
     NEBSettings: ["--images", "--fmax", "--steps", "--interpolation", "--relax-ends", "--no-relax-ends", "--align",
                   "--no-align"],

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 from refusals import refused
 
 from dp_sim.config.label_keys import LabelKeys
@@ -78,7 +79,7 @@ def test_the_signature_is_that_of_the_settings(settings):
     for name, info in settings.model_fields.items():
         kind, several, optional = plain_type(info.annotation)
         given = set(typing.get_args(hints[name])) if optional else {hints[name]}
-        given -= {type(None), os.PathLike[str]}
+        given -= {type(None), os.PathLike[str], Atoms}  # what a file may be given as
         assert given == ({typing.Sequence[kind]} if several else {kind}) or (
             several and str(given) == f"{{collections.abc.Sequence[{kind.__name__}]}}"
         )

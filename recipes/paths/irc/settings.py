@@ -12,13 +12,13 @@ class IRCSettings(RecipeSettings):
 
     recipe: ClassVar[str] = "irc"
     function: ClassVar[str] = "dp_sim.recipes.paths.irc.follow:follow_irc"
-    resumable: ClassVar[bool] = False
 
     step: float | None = setting(
         None,
         "Length of one step; by default 0.1 Å along the imaginary mode",
         unit="amu^1/2 Å",
         gt=0,
+        detail="Shorter where the path bends sharply.",
     )
     fmax: float = setting(
         0.05,
@@ -27,4 +27,16 @@ class IRCSettings(RecipeSettings):
         gt=0,
         detail="The start must have no larger one; the last point of a side is relaxed further.",
     )
-    steps: int = setting(200, "Most steps to take on each side", ge=1)
+    steps: int = setting(200, "Most steps to take on each side", ge=1, may_change=True)
+    reactant: str | None = setting(
+        None,
+        "Structure that one end should be",
+        is_path=True,
+        may_change=True,
+        metavar="FILE",
+        detail="A file, or in Python a structure. Compared by bonds and distances, with the best relabelling of like "
+        "atoms; the other end is then called the product.",
+    )
+    product: str | None = setting(
+        None, "Structure that the other end should be", is_path=True, may_change=True, metavar="FILE"
+    )

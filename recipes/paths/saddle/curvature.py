@@ -87,12 +87,19 @@ def stationary_modes(
     """
     gradient = surface.evaluate(x)[1]
     hessian, source = surface.exact_hessian(x), "exact"
-    measured = None
     if hessian is None:
         source = f"central differences of the forces, {DELTA_A:g} Angstrom"
         hessian = _central_hessian(surface, x, gradient, partial)
-        if not (surface.translations or surface.rotations):
-            measured = lambda positions: -surface.evaluate(positions.ravel())[1].reshape(-1, 3)  # noqa: E731
+    return modes_of(surface, x, gradient, hessian, source, log)
+
+
+def modes_of(
+    surface: Surface, x: Array, gradient: Array, hessian: Array, source: str, log: Callable[[str], object]
+) -> StationaryModes:
+    """Find the normal modes of a Hessian (3n, 3n) that is known, at x with this gradient (3n,)."""
+    measured = None
+    if source != "exact" and not (surface.translations or surface.rotations):
+        measured = lambda positions: -surface.evaluate(positions.ravel())[1].reshape(-1, 3)  # noqa: E731
     surface.place(x)
     atoms, mobile = surface.atoms, surface.mobile
     rigid = find_rigid_motions(atoms, hessian, gradient.reshape(-1, 3), mobile, measured)

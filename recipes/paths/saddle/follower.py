@@ -21,6 +21,8 @@ from dp_sim.recipes.paths.saddle.surface import Array, Point, Surface
 
 #: Radius of trust, Angstrom in all coordinates: at first, and its bounds.
 RADIUS_A, LEAST_A, MOST_A = 0.3, 0.05, 0.8
+#: On the way to a minimum the energy may rise by no more than this, eV; the radius may then be shorter, Angstrom.
+RISE_EV, SHORTEST_A = 1e-5, 5e-3
 #: The error of the foretold gradient, over what it changed by: below the first the radius grows, above the second it
 #: shrinks, above the third the Hessian has failed.
 GOOD, BAD, FAILED = 0.25, 0.6, 1.0
@@ -106,8 +108,10 @@ class Follower:
             if new is None:
                 return point
             self._learn(point, new)
-            point = new
             self.steps += 1
+            if not self.climbs and new.energy > point.energy + RISE_EV:
+                continue
+            point = new
             self.follow(point)
             self.log(f"step {self.steps}: {point.energy:.6f} eV, {point.largest_force:.5f} eV/Angstrom")
             if cause := self.stop():
@@ -169,13 +173,23 @@ class Follower:
         missed = float(np.linalg.norm(internal.T @ (change - self._model @ step)))
         error = missed / max(float(np.linalg.norm(internal.T @ change)), 1e-12)
         length = float(np.linalg.norm(step))
-        if error > BAD:
-            self.radius = max(LEAST_A, min(self.radius, length) / 2)
-        elif error < GOOD and length > 0.8 * self.radius:
-            self.radius = min(MOST_A, 1.5 * self.radius)
+        if self.climbs:
+            self._trust(good=error < GOOD, bad=error > BAD, length=length)
+        else:  # downhill the energy tells, as usual: J. Nocedal and S. Wright, Numerical Optimization, algorithm 4.1
+            foretold = old.gradient @ step + step @ self._model @ step / 2
+            share = (new.energy - old.energy) / min(foretold, -1e-12)
+            noise = abs(foretold) < RISE_EV
+            self._trust(good=share > 0.5 or noise, bad=share < 0.1 and not noise, length=length)
         self._failures = self._failures + 1 if error > FAILED else 0
         self._age += 1
-        self.hessian = bofill_update(self._model, step, change)
+        self.hessian = (bofill_update if self.climbs else bfgs_update)(self._model, step, change)
+
+    def _trust(self, *, good: bool, bad: bool, length: float) -> None:
+        """Change the radius after a step."""
+        if bad:
+            self.radius = max(LEAST_A if self.climbs else SHORTEST_A, min(self.radius, length) / 2)
+        elif good and length > 0.8 * self.radius:
+            self.radius = min(MOST_A, (1.5 if self.climbs else 2) * self.radius)
 
 
 def spectrum(surface: Surface, point: Point, hessian: Array) -> tuple[Array, Array, Array]:
@@ -281,3 +295,13 @@ def bofill_update(hessian: Array, step: Array, change: Array) -> Array:
     powell -= along / squared**2 * np.outer(step, step)
     first = share * np.outer(missed, missed) / along if share > 1e-8 else 0.0
     return np.asarray(hessian + first + (1 - share) * powell)
+
+
+def bfgs_update(hessian: Array, step: Array, change: Array) -> Array:
+    """Update the Hessian on the way to a minimum: BFGS, and Bofill's where the curvature along the step is negative."""
+    along = step @ change
+    image = hessian @ step
+    curvature = step @ image
+    if along <= 1e-8 * (step @ step) or curvature <= 1e-8 * (step @ step):
+        return bofill_update(hessian, step, change)
+    return np.asarray(hessian + np.outer(change, change) / along - np.outer(image, image) / curvature)
