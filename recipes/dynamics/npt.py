@@ -153,6 +153,7 @@ def run_npt(
     velocities: bool = False,
     backend: str | None = None,
     platform: str | None = None,
+    ranks: int | None = None,
     stages: str | os.PathLike[str] | None = None,
     relax: bool = False,
     relax_cell: bool = False,

@@ -101,6 +101,7 @@ def run_nvt(
     velocities: bool = False,
     backend: str | None = None,
     platform: str | None = None,
+    ranks: int | None = None,
     stages: str | os.PathLike[str] | None = None,
     relax: bool = False,
     relax_cell: bool = False,

@@ -38,7 +38,7 @@ class DynamicsSettings(RecipeSettings):
     )
     engine: str = setting(
         "ase",
-        "Program that moves the atoms; openmm: dp-sim models only",
+        "Program that moves the atoms; openmm and lammps: dp-sim models only",
         choices=tuple(ENGINES),
     )
     sample_every: int = setting(10, "Steps between lines of thermo.csv", ge=1)
@@ -60,6 +60,7 @@ class DynamicsSettings(RecipeSettings):
         choices=("torchscript", "python", "auto"),
     )
     platform: str | None = setting(None, "OpenMM: CUDA, OpenCL, CPU or Reference")
+    ranks: int | None = setting(None, "LAMMPS: MPI processes; 1 if not given", ge=1, may_change=True)
 
     stages: str | None = setting(
         None,

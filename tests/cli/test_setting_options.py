@@ -25,7 +25,7 @@ FLAGS = {
     NEBSettings: ["--images", "--fmax", "--steps", "--interpolation", "--relax-ends", "--no-relax-ends", "--align",
                   "--no-align"],
     NVESettings: ["--temperature", "-T", "--steps", "--timestep", "--engine", "--sample-every", "--frame-every",
-                  "--backend", "--platform", "--stages", "--relax", "--no-relax", "--relax-cell", "--no-relax-cell",
+                  "--backend", "--platform", "--ranks", "--stages", "--relax", "--no-relax", "--relax-cell", "--no-relax-cell",
                   "--trajectory", "--velocities", "--no-velocities"],
     OptSettings: ["--fmax", "--steps", "--optimizer", "--cell", "--no-cell", "--cell-mask", "--keep-shape",
                   "--no-keep-shape", "--keep-volume", "--no-keep-volume", "--pressure", "--max-stress", "--symmetry",

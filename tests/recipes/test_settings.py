@@ -162,7 +162,7 @@ def test_what_is_kept_of_a_run():
         "check_minimum": False,
     }  # fmt: skip
     assert OptSettings.may_change() == ("fmax", "steps", "optimizer", "max_stress_GPa", "check_minimum")
-    assert NPTSettings.may_change() == ("steps", "trajectory", "stages")
+    assert NPTSettings.may_change() == ("steps", "trajectory", "ranks", "stages")
 
 
 def test_names_of_labels():

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 ENGINES: Mapping[str, tuple[str, str]] = {
     "ase": ("ase_engine", "ASEEngine"),
     "openmm": ("openmm_engine", "OpenMMEngine"),
+    "lammps": ("lammps.engine", "LammpsEngine"),
 }
 
 

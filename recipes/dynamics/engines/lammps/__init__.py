@@ -1,0 +1,1 @@
+"""Dynamics in LAMMPS: a process that takes commands, and the engine that gives them."""

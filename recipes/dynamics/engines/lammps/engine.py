@@ -1,0 +1,277 @@
+"""Dynamics in LAMMPS, in one process or several MPI ranks: velocity Verlet, and LAMMPS's thermostats and barostat.
+
+Langevin is fix gjf, whose averages over positions are exact for harmonic systems at any time step, and whose momenta
+are those at half steps (N. Gronbech-Jensen, Mol. Phys. 118, e1662506 (2020)). Bussi is fix temp/csvr. Nose-Hoover
+chains are fix nvt and fix npt (G. J. Martyna, D. J. Tobias and M. L. Klein, J. Chem. Phys. 101, 4177 (1994)).
+
+Restarts: positions, velocities and cell to the last bit, so a run without thermostat goes on as it was but for the
+order of sums. Random numbers are drawn anew, from the seed and the step. The chains of Nose-Hoover are in LAMMPS's
+restart file, which is part of the state there.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from dp_sim.errors import InputError
+from dp_sim.model.evaluator import Model
+from dp_sim.model.kernel_export import SUFFIX, kernel_content
+from dp_sim.plugins.lammps.box import ASE_VELOCITY_IN_A_PER_PS, LammpsBox
+from dp_sim.plugins.lammps.building import ready_plugin
+from dp_sim.plugins.lammps.installed import find_lammps
+from dp_sim.recipes.dynamics.engines.lammps.session import LammpsError, Session
+from dp_sim.recipes.dynamics.engines.protocol import Conditions, Sample, State, UnstableError
+from dp_sim.recipes.dynamics.engines.velocities import start_motion
+from dp_sim.recipes.inputs.calculators import loaded_model
+from dp_sim.recipes.inputs.failed_evaluations import EvaluationError
+
+#: Time constant of the barostat (ps): LAMMPS's advice of a thousand steps, with steps of 0.5 fs.
+BAROSTAT_TIME_PS = 0.5
+#: Of LAMMPS's generator of random numbers (Marsaglia's).
+LARGEST_SEED = 900_000_000
+#: What LAMMPS says where the motion is no longer the system's.
+_UNSTABLE = ("not finite", "NaN", "on one spot", "Lost atoms", "Non-numeric", "out of range atoms", "non-numeric")
+_CELL = ("xlo", "ylo", "zlo", "lx", "ly", "lz", "xy", "xz", "yz")
+_PRESSURES = ("pxx", "pyy", "pzz", "pxy", "pxz", "pyz")
+_ASKED = ("step", "pe", "ke", "econserve", *_PRESSURES, *_CELL)
+_SETUP = """\
+units metal
+atom_style atomic
+boundary {boundary}
+box tilt large
+{read}
+pair_style dp_sim {models}
+pair_coeff * * {species}
+neighbor 1.0 bin
+neigh_modify every 1 delay 0 check yes
+timestep {timestep_ps:.17g}
+thermo_style custom step pe ke econserve pxx pyy pzz pxy pxz pyz
+thermo_modify norm no
+thermo 1000000000"""
+
+
+class LammpsEngine:
+    """Dynamics of `atoms` (copied) under a Deep Potential, in LAMMPS.
+
+    Parameters
+    ----------
+    atoms, calculator, conditions
+        As for `make`.
+    ranks
+        MPI processes.
+    """
+
+    options: ClassVar[frozenset[str]] = frozenset({"ranks"})
+    ensembles: ClassVar[Mapping[str, tuple[str, ...]]] = {"langevin": (), "bussi": (), "nose-hoover": ("isotropic",)}
+    forms: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def check(cls, atoms: Atoms, calculator: Any) -> None:
+        """Refuse a calculator without a dp-sim model, constraints, and a missing LAMMPS."""
+        model = loaded_model(calculator)
+        if model is None:
+            raise InputError(
+                "engine-needs-our-model",
+                f"engine='lammps' needs a dp-sim model, got the calculator {type(calculator).__name__}; "
+                "give a model file, or use engine='ase'",
+            )
+        if atoms.constraints:
+            raise InputError(
+                "constraint-unsupported",
+                f"engine='lammps' has no constraints, and the structure has {type(atoms.constraints[0]).__name__}; "
+                "release the atoms, or use engine='ase'",
+            )
+        find_lammps()
+
+    @classmethod
+    def make(cls, atoms: Atoms, calculator: Any, conditions: Conditions, *, ranks: int | None = None) -> LammpsEngine:
+        """Set up the engine."""
+        return cls(atoms, calculator, conditions, ranks or 1)
+
+    def __init__(self, atoms: Atoms, calculator: Any, conditions: Conditions, ranks: int = 1) -> None:
+        self._atoms, self._conditions = atoms.copy(), conditions
+        self._bulk = bool(atoms.pbc.all())
+        moving = self._atoms.copy()
+        moving.calc = calculator
+        self.degrees_of_freedom, self.notes = start_motion(moving, conditions, np.random.default_rng(conditions.seed))
+        self._atoms.set_momenta(moving.get_momenta())
+        self._box = LammpsBox(self._atoms)
+        self._types, self._symbols, self._masses = _types(self._atoms)
+        home = tempfile.TemporaryDirectory(prefix="dp-sim-lammps-")
+        folder = Path(home.name)
+        self._models = _write_models(calculator.model, folder)
+        lammps = find_lammps()
+        threads = int(os.environ.get("OMP_NUM_THREADS", "1") or 1)
+        self._session = Session(lammps, ready_plugin(lammps), folder, ranks, threads)
+        weakref.finalize(self, _end, self._session, home)
+        self._now: dict[str, float] = {}
+        self._begin(0)
+
+    def _begin(self, step: int, restart: Path | None = None) -> None:
+        """Set LAMMPS up with the structure as it is, or with a restart file of LAMMPS."""
+        self._box.write(
+            self._session.folder / "structure.lmp",
+            self._atoms,
+            self._symbols,
+            types=self._types,
+            masses=self._masses,
+            velocities=True,
+        )
+        read = "read_data structure.lmp" if restart is None else f"read_restart {restart.name}"
+        script = _SETUP.format(
+            boundary=self._box.boundary.replace("f", "s"),  # open axes follow the atoms, so that none is lost
+            read=read,
+            models=" ".join(self._models),
+            species=" ".join(self._symbols),
+            timestep_ps=self._conditions.timestep_fs / 1000.0,
+        )
+        commands = ["clear", *script.splitlines()]
+        if restart is not None:  # which says units, style and boundary itself
+            commands = [line for line in commands if line.split()[0] not in ("units", "atom_style", "boundary", "box")]
+        else:
+            commands.append(f"reset_timestep {step}")
+        self._do([*commands, *self._integrator(step), "run 0 post no"])
+        self._look()
+
+    def _integrator(self, step: int) -> list[str]:
+        """Give the fixes of the ensemble."""
+        conditions = self._conditions
+        target = conditions.temperature_K
+        if target is None:
+            return ["fix integrate all nve"]
+        seed = int(np.random.default_rng([conditions.seed, step]).integers(1, LARGEST_SEED))
+        time = conditions.relaxation_fs / 1000.0
+        if conditions.thermostat == "langevin":
+            return [f"fix integrate all gjf {target:.17g} {target:.17g} {time:.17g} {seed} vel vhalf"]
+        temperature = f"{target:.17g} {target:.17g} {time:.17g}"
+        still = 3 * len(self._atoms) - self.degrees_of_freedom
+        if conditions.thermostat == "bussi":
+            fixes = ["fix integrate all nve", f"fix thermostat all temp/csvr {temperature} {seed}"]
+            return [*fixes, f"compute_modify thermostat_temp extra/dof {still}"]
+        if conditions.pressure_bar is None:
+            fixes = [f"fix integrate all nvt temp {temperature}"]
+        else:
+            pressure = f"{conditions.pressure_bar:.17g}"
+            fixes = [f"fix integrate all npt temp {temperature} iso {pressure} {pressure} {BAROSTAT_TIME_PS}"]
+        return [*fixes, f"compute_modify integrate_temp extra/dof {still}"]
+
+    def retarget(self, conditions: Conditions) -> None:
+        """Go on under another temperature; random thermostats only, as LAMMPS's chains would begin anew."""
+        if conditions == self._conditions:
+            return
+        if conditions.thermostat == "nose-hoover":
+            raise InputError(
+                "ramp-not-for-engine",
+                "engine='lammps' has no ramps with thermostat='nose-hoover', whose chains would begin anew at every "
+                "step of the ramp; take thermostat='langevin' or 'bussi' for the stage, or engine='ase'",
+            )
+        self._conditions = conditions
+        self._do([*self._integrator(int(self._now["step"])), "run 0 post no"])
+
+    def run(self, steps: int) -> None:
+        """Advance by whole steps; raises UnstableError where LAMMPS says that the motion is not sound."""
+        self._do([f"run {steps} pre no post no"])
+        self._look()
+
+    def _do(self, commands: list[str]) -> list[str]:
+        try:
+            return self._session.do(commands)
+        except LammpsError as error:
+            if any(word in str(error) for word in _UNSTABLE):
+                raise UnstableError("motion-unstable", f"atoms left the structure ({error})") from error
+            raise EvaluationError("model-failed", str(error)) from error
+
+    def _look(self) -> None:
+        """Fetch energies, pressure, cell, positions and velocities of this step."""
+        words = " ".join(f"$({name}:%.17g)" for name in _ASKED)
+        dump = "write_dump all custom frame.txt id xu yu zu vx vy vz modify sort id format float %.17g"
+        printed = self._do([f'print "now {words}"', dump])
+        line = next(line for line in printed if line.startswith("now "))
+        self._now = dict(zip(_ASKED, map(float, line.split()[1:]), strict=True))
+        body = (self._session.folder / "frame.txt").read_text().split("vx vy vz", 1)[1]
+        rows = np.array(body.split(), dtype=np.float64).reshape(-1, 7)
+        if len(rows) != len(self._atoms) or not np.isfinite(rows).all():
+            raise UnstableError("motion-unstable", "a position became non-finite")
+        low = np.array([self._now[name] for name in _CELL[:3]])
+        if self._conditions.pressure_bar is not None:
+            n = self._now
+            cell = np.array([[n["lx"], 0, 0], [n["xy"], n["ly"], 0], [n["xz"], n["yz"], n["lz"]]])
+            self._atoms.set_cell(self._box.from_lammps(cell))
+        self._atoms.set_positions(self._box.positions_from_lammps(rows[:, 1:4] - low * self._atoms.pbc))
+        self._atoms.set_velocities(self._box.from_lammps(rows[:, 4:7]) / ASE_VELOCITY_IN_A_PER_PS)
+
+    def sample(self) -> Sample:
+        """Return energies, volume, pressure and its tensor now."""
+        now = self._now
+        if not all(np.isfinite(value) for value in now.values()):
+            raise UnstableError("motion-unstable", "the energy became non-finite")
+        volume = pressure = tensor = None
+        if self._bulk:
+            volume = float(self._atoms.get_volume())
+            xx, yy, zz, xy, xz, yz = (now[name] for name in _PRESSURES)
+            full = self._box.tensor_from_lammps(np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]))
+            pressure, tensor = float(np.trace(full)) / 3.0, full_3x3_to_voigt_6_stress(full)
+        scaled = self._conditions.temperature_K is None or self._conditions.thermostat == "nose-hoover"
+        conserved = now["econserve"] if scaled else None
+        return Sample(now["pe"], now["ke"], volume, pressure, tensor, None, conserved)
+
+    def structure(self) -> Atoms:
+        """Return a copy of the structure now."""
+        return self._atoms.copy()
+
+    def state(self) -> State:
+        """Return positions, momenta, cell and step; with Nose-Hoover chains LAMMPS's restart file."""
+        state: State = {
+            "positions": self._atoms.get_positions(),
+            "momenta": self._atoms.get_momenta(),
+            "cell": self._atoms.cell.array.copy(),
+            "step": np.array(int(self._now["step"])),
+        }
+        if self._conditions.temperature_K is not None and self._conditions.thermostat == "nose-hoover":
+            # To write it sets LAMMPS up anew, which the run after it must know.
+            self._do(["write_restart state.restart", "run 0 post no"])
+            content = (self._session.folder / "state.restart").read_bytes()
+            state["restart"] = np.frombuffer(content, dtype=np.uint8)
+        return state
+
+    def restore(self, state: State) -> None:
+        """Continue from a state of an engine made with the same arguments."""
+        self._atoms.set_cell(state["cell"])
+        self._atoms.set_positions(state["positions"])
+        self._atoms.set_momenta(state["momenta"])
+        restart = None
+        if "restart" in state:
+            restart = self._session.folder / "restored.restart"
+            restart.write_bytes(state["restart"].tobytes())
+        self._begin(int(state["step"]), restart)
+
+
+def _types(atoms: Atoms) -> tuple[list[int], list[str], list[float]]:
+    """Give a type to each element and mass: types of the atoms, symbols and masses of the types."""
+    kinds = sorted(set(zip(atoms.get_chemical_symbols(), atoms.get_masses(), strict=True)))
+    types = [kinds.index(kind) + 1 for kind in zip(atoms.get_chemical_symbols(), atoms.get_masses(), strict=True)]
+    return types, [symbol for symbol, _ in kinds], [float(mass) for _, mass in kinds]
+
+
+def _write_models(model: Model, folder: Path) -> list[str]:
+    """Write the members of a model for the kernels, and return the names of the files."""
+    names = []
+    for k, (module, metadata) in enumerate(zip(model.modules, model.members, strict=True)):
+        names.append(f"model{k}{SUFFIX}")
+        source = model.files[k] if k < len(model.files) else "model"
+        (folder / names[-1]).write_bytes(kernel_content(module, metadata, source))
+    return names
+
+
+def _end(session: Session, home: tempfile.TemporaryDirectory[str]) -> None:
+    session.close()
+    home.cleanup()
