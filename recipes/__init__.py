@@ -24,6 +24,8 @@ _EXPORTS = {
     "find_path": "paths.band.find",
     "refine_ts": "paths.saddle.ts",
     "follow_irc": "paths.irc.follow",
+    "rate_constant": "paths.rates.rate_constant",
+    "reaction_rate": "paths.rates.rate",
     "evaluate": "static.evaluation",
     "label_structures": "models.label",
     "load_result": "results.loading",

@@ -51,6 +51,7 @@ COMMANDS = (
     "paths.neb",
     "paths.ts",
     "paths.irc",
+    "paths.rate",
     "runs.report",
 )
 

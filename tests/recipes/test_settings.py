@@ -22,6 +22,7 @@ from dp_sim.recipes.dynamics.settings import NPTSettings, NVESettings, NVTSettin
 from dp_sim.recipes.models.settings import AccuracySettings, LabelSettings
 from dp_sim.recipes.paths.band.settings import NEBSettings
 from dp_sim.recipes.paths.irc.settings import IRCSettings
+from dp_sim.recipes.paths.rates.settings import RateConstantSettings, RateSettings
 from dp_sim.recipes.paths.saddle.settings import TSSettings
 from dp_sim.recipes.speed.settings import BenchSettings
 from dp_sim.recipes.static.settings import EvalSettings, OptSettings, VibSettings
@@ -29,7 +30,7 @@ from dp_sim.recipes.static.settings import EvalSettings, OptSettings, VibSetting
 ALL = (
     AccuracySettings, AnalyseSettings, BenchSettings, DemoSettings, ElasticSettings, EosSettings, EvalSettings,
     IRCSettings, LabelSettings, NEBSettings, NPTSettings, NVESettings, NVTSettings, OptSettings, PhononSettings,
-    TSSettings, VibSettings,
+    RateConstantSettings, RateSettings, TSSettings, VibSettings,
 )  # fmt: skip
 #: What each of them needs at least.
 NEEDED = {
@@ -39,7 +40,10 @@ NEEDED = {
 }
 RUN_KEYWORDS = {"out": None, "overwrite": False, "resume": False, "progress": True}
 #: The demo is its files, and says which of its parts is running.
-OTHER_KEYWORDS = {"demo": {"out": "demo", "on_part": inspect.signature(run_demo).parameters["on_part"].default}}
+OTHER_KEYWORDS = {
+    "demo": {"out": "demo", "on_part": inspect.signature(run_demo).parameters["on_part"].default},
+    "rate-constant": {"product": None, "irc": None},
+}
 
 
 def function_of(settings: type[RecipeSettings]):

@@ -1,0 +1,19 @@
+"""dp-sim rate: from two structures to a rate constant with a verdict."""
+
+from __future__ import annotations
+
+import typer
+
+from dp_sim.cli.support.options import structure_argument
+from dp_sim.cli.support.panels import PATHS
+from dp_sim.cli.support.recipe_command import add_recipe
+from dp_sim.recipes.paths.rates.settings import RateSettings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    ends = {
+        "reactant": structure_argument("REACTANT", "Structure file."),
+        "product": structure_argument("PRODUCT", "Structure file: the same atoms in the same order, rearranged."),
+    }
+    add_recipe(app, RateSettings, panel=PATHS, arguments=ends)

@@ -1,0 +1,144 @@
+"""Error bars of a committee: every member finds its own stationary points, barrier and rate constants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from dp_sim.errors import DPSimError
+from dp_sim.recipes.inputs.calculators import member_calculators
+from dp_sim.recipes.inputs.forces import energies_and_forces
+from dp_sim.recipes.paths.rates.theory.states import State
+from dp_sim.recipes.paths.saddle.ts import refine_ts
+from dp_sim.recipes.static.opt import optimize
+from dp_sim.recipes.static.vib import vibrations
+
+Array = NDArray[np.float64]
+#: Minima and saddle points are relaxed to this share of `fmax`.
+TIGHT = 0.25
+
+
+class MemberRates(NamedTuple):
+    """What K members found that have the reaction, at T temperatures.
+
+    Attributes
+    ----------
+    barriers_eV, reaction_energies_eV
+        (K,) potential energies; the latter NaN without a product.
+    frequencies_cm1
+        (K,) of the imaginary mode, negative.
+    log10_rates
+        (K, T).
+    failures
+        Which members do not have the reaction, and why: a clause each.
+    """
+
+    barriers_eV: Array
+    reaction_energies_eV: Array
+    frequencies_cm1: Array
+    log10_rates: Array
+    failures: tuple[str, ...]
+
+    def std(self, name: str) -> Any:
+        """Compute the standard deviation of one of the arrays over the members; None with fewer than two."""
+        values = getattr(self, name)
+        return None if len(values) < 2 else values.std(axis=0, ddof=1)
+
+
+#: Reactant and product of a member, and where its saddle point is searched.
+Start = tuple[Sequence[Atoms], Atoms, Sequence[Atoms]]
+
+
+def stationary_state(structures: Sequence[Atoms], calc: Any, fmax: float, *, relax: bool) -> State:
+    """Relax structures where asked, and find their normal modes."""
+    parts = []
+    for atoms in structures:
+        # A Hessian by itself tells a minimum: one atom has none to look at.
+        moved = optimize(atoms, calc, fmax=TIGHT * fmax, progress=False).atoms if relax and len(atoms) > 1 else atoms
+        parts.append(vibrations(moved, calc, fmax=fmax, progress=False))
+    return State(tuple(parts))
+
+
+def member_rates(
+    start: Callable[[Any], Start],
+    calculator: Any,
+    fmax: float,
+    compute: Callable[[State, State, State | None], Array],
+    log: Callable[[str], object],
+) -> MemberRates | None:
+    """Let each member of a committee find the reaction for itself.
+
+    Parameters
+    ----------
+    start
+        Gives the structures from which the member with this calculator starts.
+    calculator
+        Of the committee.
+    fmax
+        Largest force of a stationary point, eV/Angstrom.
+    compute
+        log10 of the rate constants (T,) of reactants, transition state and products.
+    log
+        Takes a line for each member.
+
+    Returns
+    -------
+    MemberRates or None
+        None where there are no members.
+    """
+    calculators = member_calculators(calculator)
+    if not calculators:
+        return None
+    rows, failures = [], []
+    for number, one in enumerate(calculators, 1):
+        try:
+            reactants, saddle, products = _member_states(start(one), one, fmax)
+            if words := _lacking(reactants, saddle, products):
+                failures.append(f"member {number} {words}")
+                continue
+            rate = compute(reactants, saddle, products)
+        except DPSimError as error:
+            failures.append(f"member {number} fails ({error})")
+            continue
+        reaction = np.nan if products is None else products.energy_eV - reactants.energy_eV
+        rows.append((saddle.energy_eV - reactants.energy_eV, reaction, saddle.imaginary_cm1, rate))
+        log(f"member {number}: barrier {rows[-1][0]:.4f} eV, imaginary mode {saddle.imaginary_cm1:.1f} cm^-1")
+    for sentence in failures:
+        log(sentence)
+    barriers, reactions, frequencies, logarithms = (np.array([row[column] for row in rows]) for column in range(4))
+    return MemberRates(barriers, reactions, frequencies, logarithms, tuple(failures))
+
+
+def _member_states(start: Start, calculator: Any, fmax: float) -> tuple[State, State, State | None]:
+    ends, guess, others = start
+    reactants = stationary_state(ends, calculator, fmax, relax=True)
+    products = stationary_state(others, calculator, fmax, relax=True) if others else None
+    found = refine_ts(guess, calculator, fmax=TIGHT * fmax, progress=False)
+    return reactants, stationary_state([found.atoms], calculator, fmax, relax=False), products
+
+
+def _lacking(reactants: State, saddle: State, products: State | None) -> str:
+    """Say what a member does not have; empty where it has all."""
+    if not saddle.is_saddle:
+        return f"has no such saddle point (it finds a {saddle.parts[0].verdict})"
+    if not reactants.is_minimum:
+        return "has no such minimum for the reactant"
+    if products is not None and not products.is_minimum:
+        return "has no such minimum for the product"
+    return ""
+
+
+def largest_force_spread(structures: Sequence[Atoms], calculator: Any) -> float | None:
+    """Compute the largest standard deviation of a force, over atoms and structures, eV/Angstrom; None without members.
+
+    Of an atom it is the root of the sum over x, y and z of the variances.
+    """
+    calculators = member_calculators(calculator)
+    if not calculators:
+        return None
+    forces = np.array([[force for _, force in energies_and_forces(structures, one)] for one in calculators])
+    return float(np.sqrt(forces.var(axis=0, ddof=1).sum(axis=-1)).max())
