@@ -1,1 +1,1 @@
-"""Deep Potentials inside other programs: ASE, OpenMM, OpenMM-ML."""
+"""Deep Potentials inside other programs: ASE, OpenMM, OpenMM-ML, LAMMPS."""

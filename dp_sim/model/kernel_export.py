@@ -88,7 +88,8 @@ def kernel_content(module: torch.jit.ScriptModule, metadata: ModelMetadata, name
         raise InputError(
             "export-unsupported",
             f"{name} has no compiled form: the kernels have none for {_kind(metadata)}; models with the "
-            f"descriptors deeppot-se and radial, and imported se_e2_a and se_e2_r, have one",
+            f"descriptors deeppot-se and radial, and imported se_e2_a and se_e2_r, have one; DPA-1 whose types are a "
+            f"factor (tebd_input_mode strip) has one after `dp-sim compress`",
         )
     packed = PackedModel(compiled.sizes, compiled.integers, compiled.doubles, compiled.numbers)
     origin = {"model": Path(name).name, "sha256": metadata.sha256, "dp-sim": __version__}

