@@ -30,10 +30,12 @@ from validation import (  # noqa: E402
     barostats,
     conservation,
     dynamics,
+    elasticity,
     ensembles,
     equilibration,
     intervals,
     lennard_jones,
+    quantum,
     transport,
     wells,
 )
@@ -59,6 +61,8 @@ PARTS = {
     "wells": Part("Double wells and a harmonic crystal", wells.checks),
     "lennard-jones": Part("Lennard-Jones liquid against NIST's tables", lennard_jones.checks),
     "analysis": Part("Intervals of analyse", analysis.checks),
+    "quantum": Part("Quantum heat capacity of a crystal", quantum.checks),
+    "elasticity": Part("Elastic constants of copper at 300 K", elasticity.checks),
     "transport": Part("Lennard-Jones liquid: diffusion and viscosity", transport.checks),
 }
 #: The checks of a part, and with what they were made: its entry in results.json.

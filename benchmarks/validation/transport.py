@@ -48,13 +48,13 @@ def checks(scale: float) -> Iterator[Check]:
             **settings,
         )  # fmt: skip
         run_nvt(
-            run.atoms, LennardJones(), steps=whole_steps(8_000, scale), sample_every=100, frame_every=4, out=dense,
+            run.atoms, LennardJones(), steps=whole_steps(8_000, scale), sample_every=4, frame_every=4, out=dense,
             velocities=True, **settings,
         )  # fmt: skip
         found = analyse(
             long, only=["diffusion", "viscosity"], viscosity_mPa_s=VISCOSITY * VISCOSITY_MPA_S, progress=False
         )
-        moving = analyse(dense, only=["velocities"], progress=False)
+        moving = analyse(dense, first=0, only=["velocities"], progress=False)  # it goes on from `run`
     subject = f"Lennard-Jones, rho* {DENSITY}, T* {TEMPERATURE}, {len(start)} atoms"
     assert found.viscosity is not None
     yield _beside(subject, "viscosity", reduced(found.viscosity.value, VISCOSITY_MPA_S), VISCOSITY, ITS_ERROR)

@@ -82,7 +82,7 @@ def _no_dump(file: Path, suffix: str, settings: AnalyseSettings) -> Source:
         frames = MDTrajFrames(file, template)
         return replace(_foreign(str(file), frames, settings, frames.frame_ps), notes=notes)
     _refuse(settings, ("topology",), f"{file} names its atoms itself")
-    if suffix in (".extxyz", ".xyz"):
+    if suffix in (".extxyz", ".xyz") or file.name.lower().endswith((".extxyz.gz", ".xyz.gz")):
         lines = ExtxyzFrames(file)
         notes = [f"the last frame of {file} is cut off, and left out"] if lines.unfinished else []
         return replace(_foreign(str(file), lines, settings, None), notes=notes)

@@ -16,7 +16,16 @@ from dp_sim.errors import InputError, import_optional
 from dp_sim.files import write_text
 from dp_sim.recipes.dynamics.remarks import drift_words
 from dp_sim.recipes.dynamics.replicas.pooling import Agreement
-from dp_sim.recipes.dynamics.run_files import TABLE, TRAJECTORY, Row, column, columns_of, read_rows, table_text
+from dp_sim.recipes.dynamics.run_files import (
+    PACKED_TRAJECTORY,
+    TABLE,
+    TRAJECTORY,
+    Row,
+    column,
+    columns_of,
+    read_rows,
+    table_text,
+)
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
@@ -123,7 +132,8 @@ class DynamicsResult(Result):
                 f"each of the {self.replica_count} replicas in {self.directory} has a trajectory of its own; take that "
                 f"of load_result('{self.directory / 'replica-1'}'), and so on",
             )
-        return ExtxyzFrames(self.directory / TRAJECTORY)
+        packed = self.directory / PACKED_TRAJECTORY
+        return ExtxyzFrames(packed if packed.is_file() else self.directory / TRAJECTORY)
 
     @override
     def to_dataframe(self) -> Any:

@@ -24,6 +24,8 @@ from dp_sim.recipes.results.frames import append_frame
 from dp_sim.recipes.results.tables import csv_lines, csv_text
 from dp_sim.recipes.run.directory import RunDirectory
 
+#: What users may make of a finished run's trajectory to save space.
+PACKED_TRAJECTORY = "trajectory.extxyz.gz"
 TABLE, TRAJECTORY, CHECKPOINT = "thermo.csv", "trajectory.extxyz", "checkpoint.npz"
 
 

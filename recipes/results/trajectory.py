@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import zlib
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import overload
+from typing import BinaryIO, cast, overload
 
 import numpy as np
 from ase import Atoms
@@ -84,7 +86,8 @@ class ExtxyzFrames(LazyFrames):
     Parameters
     ----------
     file
-        The file. A last frame that a killed process left unfinished does not count.
+        The file, or one that gzip has compressed (.gz). A last frame that a killed process left unfinished does not
+        count.
 
     Attributes
     ----------
@@ -101,19 +104,23 @@ class ExtxyzFrames(LazyFrames):
         self._file = file
         self._starts: list[int] = []
         self.unfinished = False
+        if not file.is_file():
+            raise InputError("file-missing", f"there is no trajectory {file}; give a file of frames")
         try:
-            size = file.stat().st_size
-        except OSError:
-            raise InputError("file-missing", f"there is no trajectory {file}; give a file of frames") from None
-        with file.open("rb") as content:
-            while (start := content.tell()) < size:
-                line = content.readline()
-                if not line.strip():
-                    continue
-                self._skip(content, line, start)
-        self._end = size
+            with self._opened() as content:
+                start = 0
+                while line := content.readline():
+                    if line.strip():
+                        self._skip(content, line, start)
+                    start = content.tell()
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise InputError("file-damaged", f"{file} is no whole file of gzip ({error}); give a whole one") from error
+        self._end = start
 
-    def _skip(self, content: io.BufferedReader, line: bytes, start: int) -> None:
+    def _opened(self) -> BinaryIO:
+        return cast(BinaryIO, gzip.open(self._file)) if self._file.suffix == ".gz" else self._file.open("rb")
+
+    def _skip(self, content: BinaryIO, line: bytes, start: int) -> None:
         """Step over a frame of which `line` is the first line, and note where it starts."""
         try:
             n_lines = int(line) + 1
@@ -138,7 +145,7 @@ class ExtxyzFrames(LazyFrames):
     @override
     def part(self, start: int, stop: int, step: int) -> Iterator[Atoms]:
         ends = [*self._starts[1:], self._end]
-        with self._file.open("rb") as content:
+        with self._opened() as content:
             for number in range(start, stop, step):
                 content.seek(self._starts[number])
                 text = content.read(ends[number] - self._starts[number]).decode("utf-8")

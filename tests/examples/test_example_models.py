@@ -7,13 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ase.io import read
 
 from dp_sim.config.training_input import read_config
 from dp_sim.example_systems.expected import Number, compare, write_expected
+from dp_sim.recipes import load_result
 from dp_sim.recipes.models.accuracy import measure_accuracy
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "example_systems"
@@ -77,20 +80,74 @@ def test_model_is_small_and_knows_its_structures(system: str) -> None:
         load_model(file).species_index(read(structure).numbers)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the Jupyter packages about each other
-@pytest.mark.filterwarnings("ignore:Proactor event loop:RuntimeWarning")
-def test_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def executed(monkeypatch: pytest.MonkeyPatch):
+    """Run a notebook in its folder; return it with its outputs."""
     nbformat = pytest.importorskip("nbformat", reason="the notebook is read with nbformat", exc_type=ImportError)
     nbclient = pytest.importorskip("nbclient", reason="the notebook is run with nbclient", exc_type=ImportError)
     pytest.importorskip("ipykernel", reason="the notebook needs a Python kernel", exc_type=ImportError)
-    folder = shutil.copytree(EXAMPLES / "ethanol", tmp_path / "ethanol")
     # The kernel python3 of this environment, whatever the user's home holds.
     monkeypatch.setenv("JUPYTER_PATH", str(Path(sys.prefix) / "share" / "jupyter"))
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-    notebook = nbformat.read(folder / "ethanol.ipynb", as_version=4)
-    assert not any(cell.get("outputs") for cell in notebook.cells), "the notebook is kept without outputs"
-    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
+
+    def run(file: Path) -> Any:
+        notebook = nbformat.read(file, as_version=4)
+        nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(file.parent)}}).execute()
+        return notebook
+
+    return run
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the Jupyter packages about each other
+@pytest.mark.filterwarnings("ignore:Proactor event loop:RuntimeWarning")
+def test_notebook_runs(tmp_path: Path, executed: Callable[[Path], Any]) -> None:
+    folder = shutil.copytree(EXAMPLES / "ethanol", tmp_path / "ethanol")
+    kept = json.loads((folder / "ethanol.ipynb").read_text(encoding="utf-8"))
+    assert not any(cell.get("outputs") for cell in kept["cells"]), "the notebook is kept without outputs"
+    notebook = executed(folder / "ethanol.ipynb")
     shown = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
     assert any("Geometry optimisation" in data.get("text/html", "") for data in shown)
     assert any("image/png" in data for data in shown)
+
+
+def texts(cells: Any) -> list[str]:
+    """What each cell of a notebook prints or ends with."""
+    found = []
+    for cell in cells:
+        for output in cell.get("outputs", []):
+            text = output.get("text") or output.get("data", {}).get("text/plain", "")
+            found.append("".join(text))
+    return found
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the Jupyter packages about each other
+@pytest.mark.filterwarnings("ignore:Proactor event loop:RuntimeWarning")
+def test_notebook_of_a_finished_run_shows_what_it_gives(tmp_path: Path, executed: Callable[[Path], Any]) -> None:
+    """water.ipynb is kept with its outputs; run again it has the same numbers, and each of them is given."""
+    file = EXAMPLES / "water" / "water.ipynb"
+    assert file.stat().st_size < 500_000
+    kept = json.loads(file.read_text(encoding="utf-8"))["cells"]
+    folder = tmp_path / "water"
+    shutil.copytree(EXAMPLES / "water" / "npt", folder / "npt")
+    shutil.copy(file, folder)
+    notebook = executed(folder / "water.ipynb")
+    assert texts(notebook.cells) == texts(kept)
+    assert len(texts(kept)) >= 10
+    assert "not given" not in "".join(texts(kept))
+    pictures = [output for cell in kept for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+    assert len(pictures) == 4
+
+
+def test_the_run_of_the_notebook_is_that_of_the_command_in_it() -> None:
+    kept = json.loads((EXAMPLES / "water" / "water.ipynb").read_text(encoding="utf-8"))["cells"]
+    words = "".join(kept[0]["source"]).replace("\\\n", " ").partition("dp-sim npt ")[2].partition("\n")[0].split()
+    given = dict(zip(words[1::2], words[2::2], strict=True))
+    used = load_result(EXAMPLES / "water" / "npt").provenance["settings"]
+    named = {"-T": "temperature_K", "-p": "pressure_bar", "--hydrogen-mass": "hydrogen_mass_amu"}
+    for option, value in given.items():
+        if option not in ("-m", "-o"):
+            assert str(used[named.get(option, option[2:].replace("-", "_"))]).removesuffix(".0") == value, option
+    start, number = words[0].split("@")
+    first = read(EXAMPLES / "water" / "npt" / "input.extxyz")
+    assert first.positions == pytest.approx(read(EXAMPLES / "water" / start, int(number)).positions, abs=1e-7)

@@ -18,14 +18,14 @@ from dp_sim.errors import InputError
 from dp_sim.recipes.analysis.trajectory.mdtraj_files import MDTrajFrames
 from dp_sim.recipes.analysis.trajectory.motion import Motion
 from dp_sim.recipes.analysis.trajectory.source import Source
-from dp_sim.recipes.dynamics.run_files import TABLE, TRAJECTORY
+from dp_sim.recipes.dynamics.run_files import PACKED_TRAJECTORY, TABLE, TRAJECTORY
 from dp_sim.recipes.results.result_file import read_result_json
 from dp_sim.recipes.results.trajectory import ExtxyzFrames, LazyFrames
 
 #: Recipes whose runs have a trajectory in time.
 RECIPES = ("nve", "nvt", "npt")
 #: Trajectories of a run, in the order in which they are looked for.
-FRAME_FILES = (TRAJECTORY, "trajectory.h5", "trajectory.dcd")
+FRAME_FILES = (TRAJECTORY, PACKED_TRAJECTORY, "trajectory.h5", "trajectory.dcd")
 
 
 def read_run(directory: Path) -> Source:
@@ -106,7 +106,7 @@ def _frames(directory: Path) -> tuple[LazyFrames, str]:
         file = directory / name
         if not file.is_file():
             continue
-        if file.suffix == ".extxyz":
+        if name in (TRAJECTORY, PACKED_TRAJECTORY):
             frames = ExtxyzFrames(file)
             return frames, f"the last frame of {name} is cut off, and left out" if frames.unfinished else ""
         template = read(directory / "input.extxyz", index=0, format="extxyz")

@@ -1,5 +1,6 @@
 """Trajectories of other programs: the same numbers from every form, and what does not fit is refused."""
 
+import gzip
 import importlib.util
 from pathlib import Path
 
@@ -158,6 +159,16 @@ def test_a_frame_that_was_cut_off_does_not_count(frames, tmp_path):
     source = source_of(file, frame_fs=50.0)
     assert len(source.frames) == 199
     assert "cut off" in source.notes[0]
+
+
+def test_a_compressed_file_is_read_as_it_is(frames, tmp_path):
+    write(tmp_path / "run.extxyz", frames)
+    packed = tmp_path / "run.extxyz.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "run.extxyz").read_bytes()))
+    same_frames(source_of(packed, frame_fs=50.0), frames, 1e-7)
+    packed.write_bytes(packed.read_bytes()[:-500])
+    with refused("file-damaged", "run.extxyz.gz"):
+        source_of(packed, frame_fs=50.0)
 
 
 def test_settings_that_a_source_has_no_use_for_are_refused(frames, topology, tmp_path):

@@ -1,6 +1,7 @@
 """Runs of ours, analysed: what their settings and files say decides."""
 
 import csv
+import gzip
 
 import numpy as np
 import pytest
@@ -36,6 +37,11 @@ def test_a_run_at_constant_energy(crystal, tmp_path):
         assert next(csv.reader(file)) == ["r_A", "g", "g_error", "Cu_about_Cu"]
     for name in ("report.html", "result.json", "rdf.png", "displacement_Cu.csv", "structure_factor_all.csv"):
         assert (tmp_path / "analysed" / name).is_file()
+    packed = tmp_path / "nve" / "trajectory.extxyz.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "nve" / "trajectory.extxyz").read_bytes()))
+    (tmp_path / "nve" / "trajectory.extxyz").unlink()
+    assert len(run.trajectory) == 151
+    assert analyse(run, first=0, only=["structure"], progress=False).n_frames == 151
     with refused("option-not-for-source", "frame_fs", "thermostat"):
         analyse(run, frame_fs=1.0, thermostat="none", progress=False)
 
