@@ -20,6 +20,7 @@ from dp_sim.recipes.paths.band.chain import BAND, Band, make_band, optimize_band
 from dp_sim.recipes.paths.band.ends import END_FMAX, align_product, displacement, is_free, prepare_ends, relaxed_ends
 from dp_sim.recipes.paths.band.first_path import check_interpolation, first_path
 from dp_sim.recipes.paths.band.settings import NEBSettings
+from dp_sim.recipes.paths.band.tangent import TANGENT, tangent_at
 from dp_sim.recipes.paths.barriers import BarrierResult
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
@@ -67,8 +68,13 @@ class PathResult(BarrierResult):
 
     @property
     def highest(self) -> Atoms:
-        """A copy of the highest image: the saddle point, to within `fmax`, where `converged`."""
-        return evaluated_copy(self.images[self.highest_index])
+        """A copy of the highest image: the saddle point, to within `fmax`, where `converged`.
+
+        Its array `tangent` (N, 3) is the direction of the path there, which `refine_ts` follows.
+        """
+        highest = evaluated_copy(self.images[self.highest_index])
+        highest.arrays[TANGENT] = tangent_at(self.images, self.highest_index)
+        return highest
 
     @override
     def levels_eV(self) -> tuple[float, float, float]:
@@ -111,7 +117,7 @@ class PathResult(BarrierResult):
     @override
     def write_data(self, path: Callable[[str], Path]) -> None:
         write_frames(path("path.extxyz"), self.images)
-        write_frames(path("highest.extxyz"), self.images[self.highest_index])
+        write_frames(path("highest.extxyz"), self.highest)
         rows = [
             (image, f"{distance:.6f}", f"{energy:.9f}", f"{energy - self.energies[0]:.9f}")
             for image, (distance, energy) in enumerate(zip(self.path_length_A, self.energies, strict=True))

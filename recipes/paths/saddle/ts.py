@@ -12,6 +12,7 @@ from dp_sim.config.recipe import documented
 from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.forces import mobile_atoms
 from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.paths.band.tangent import TANGENT
 from dp_sim.recipes.paths.saddle.result import TransitionStateResult
 from dp_sim.recipes.paths.saddle.search import Search
 from dp_sim.recipes.paths.saddle.settings import TSSettings
@@ -19,9 +20,6 @@ from dp_sim.recipes.paths.saddle.surface import Array, Surface
 from dp_sim.recipes.run.directory import RunDirectory
 
 __all__ = ["TransitionStateResult", "refine_ts"]
-
-#: Array of a structure (N, 3) that holds the direction of a path through it.
-TANGENT = "tangent"
 
 
 @documented(TSSettings)

@@ -51,6 +51,7 @@ def test_hcn_from_the_climbing_image(tmp_path):
     ts = refine_ts(path.highest, calculator, fmax=1e-3, out=tmp_path / "ts")
     assert ts.converged, ts.cause
     assert len(ts.frequencies_cm1) == 3
+    assert ts.overlap > 0.5, "the highest image carries the direction of its path"
     assert (ts.frequencies_cm1 < 0).tolist() == [True, False, False]
     # The hydrogen moves from one end to the other: the mode is mostly its motion.
     assert np.argmax(np.linalg.norm(ts.mode, axis=1)) == 0
