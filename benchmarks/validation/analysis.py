@@ -60,7 +60,7 @@ def ideal(value: Callable[[AnalysisResult], tuple[float, float | None]]) -> Case
     def make(rng: np.random.Generator) -> Estimate:
         frames = walkers_in_a_box(rng, 120, 40, 0.8)
         found, error = value(
-            analyse(frames, only=["structure"], r_max_A=5.0, bin_A=0.25, q_max_per_A=2.0, progress=False)
+            analyse(frames, first=0, only=["structure"], r_max_A=5.0, bin_A=0.25, q_max_per_A=2.0, progress=False)
         )
         assert error is not None
         return Estimate(found, error, (found - 2 * error, found + 2 * error), None, "")

@@ -1,7 +1,10 @@
 """`load_result` gives back what each recipe returned, from its directory alone."""
 
+import importlib
 import json
-from dataclasses import fields, replace
+import types
+import typing
+from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ from dp_sim.recipes import (
     elastic_constants,
     equation_of_state,
     evaluate,
+    exported_modules,
     find_path,
     follow_irc,
     load_result,
@@ -29,6 +33,7 @@ from dp_sim.recipes import (
 )
 from dp_sim.recipes.demo.water import example
 from dp_sim.recipes.models.accuracy import measure_accuracy
+from dp_sim.recipes.results.loading import _class_of
 from dp_sim.recipes.results.quantities import Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.results.stored import _encoded
@@ -87,6 +92,17 @@ RECIPES = {
 }  # fmt: skip
 
 
+def classes_of_results():
+    for module in exported_modules():
+        importlib.import_module(module)
+
+    def leaves(kind):
+        below = kind.__subclasses__()
+        return {one for each in below for one in leaves(each)} if below else {kind}
+
+    return {kind for kind in leaves(Result) if kind.__module__.startswith("dp_sim.")}
+
+
 def same(one: Result, other: Result) -> None:
     """Both hold the same, to the digits of the tables."""
     assert type(one) is type(other)
@@ -128,21 +144,34 @@ def test_every_recipe(name, tmp_path):
         assert loaded.phonon.qpoints.frequencies == pytest.approx(result.phonon.qpoints.frequencies, abs=1e-6)
 
 
+def held_kinds(hint, found):
+    """Every type inside a declared one: dataclasses and NamedTuples with those of their fields."""
+    if isinstance(hint, type) and (is_dataclass(hint) or hasattr(hint, "_fields")):
+        if hint not in found:
+            found.add(hint)
+            for inner in typing.get_type_hints(hint).values():  # fails where a name is imported for types alone
+                if typing.get_origin(inner) is not typing.ClassVar:
+                    held_kinds(inner, found)
+        return
+    inside = [one for one in typing.get_args(hint) if one is not types.NoneType]
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        assert len(inside) == 1, f"{hint}: what was stored could be either"
+    for one in inside:
+        held_kinds(one, found)
+
+
+def test_what_every_result_declares_can_be_read_back():
+    """The file holds plain data; the declared types say what it was."""
+    found = set()
+    for kind in classes_of_results():
+        held_kinds(kind, found)
+    assert len(found) > 50
+
+
 def test_every_class_of_results_is_found_by_its_name():
     """Also where its module has moved since the file was written."""
-    from dp_sim.recipes import exported_modules
-    from dp_sim.recipes.results.loading import _class_of
-
-    for module in exported_modules():
-        __import__(module)
-
-    def leaves(kind):
-        below = kind.__subclasses__()
-        return {one for each in below for one in leaves(each)} if below else {kind}
-
-    found = {kind for kind in leaves(Result) if kind.__module__.startswith("dp_sim.")}
-    assert len(found) > 15
-    for kind in found:
+    assert len(classes_of_results()) > 15
+    for kind in classes_of_results():
         assert _class_of(kind.__name__, "dp_sim.recipes.moved_away", "here") is kind
 
 
