@@ -124,8 +124,8 @@ class Course:
         if end.cause:
             causes.append(f"the {name} end {end.cause}")
         elif end.modes is not None:
-            source = np.array(end.modes.source)
-            self._stages.save(stage, hessian=end.modes.hessian, source=source, **point_arrays(point))
+            kept = {"hessian": end.modes.hessian, "source": np.array(end.modes.source)}
+            self._stages.save(stage, **kept, **point_arrays(point))
         frequencies = None if end.modes is None else end.modes.frequencies_cm1
         return Side(walk.points[1:], surface.evaluated(point), frequencies, causes, notes)
 

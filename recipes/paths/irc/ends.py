@@ -13,6 +13,8 @@ from dp_sim.recipes.paths.saddle.surface import Array, Point, Surface
 
 #: Ends are relaxed to this force, eV/Angstrom, or to `fmax` where that is smaller, in so many steps at most.
 END_FMAX, END_STEPS = 0.01, 400
+#: With the Hessian at the end so many times `LEFT_A` may be left: the relaxation had a poorer one.
+FINAL_FACTOR = 2.5
 #: How often an end that is no minimum is left downhill, and how far it is moved then, Angstrom.
 MOST_LEFT, LEAVE_A = 3, 0.1
 
@@ -43,25 +45,28 @@ class End:
 
     def relax(self, x: Array, hessian: Array | None) -> Point:
         """Relax from `x` with the Hessian there, and on from saddle points, to a minimum."""
-        for turn in range(MOST_LEFT + 1):
+        for _ in range(MOST_LEFT + 1):
+            self.modes = None
             descent = Follower(self._surface, False, self._fmax, self._log, hessian=hessian, steps=self.steps)
             point = descent.run(x, END_STEPS)
             self.steps = descent.steps
             if descent.cause:
                 self.cause = f"is not relaxed: {descent.cause}"
                 return point
-            self.modes = self._modes_at(point)
-            if self.modes is None:
+            modes = self._modes_at(point)
+            if modes is None:
                 return point
-            far = newton_distance(self._surface, point, self.modes.hessian) > 2.5 * LEFT_A
-            if turn == MOST_LEFT or not (far or self.modes.modes.n_imaginary):
+            self.modes = modes
+            left, number = newton_distance(self._surface, point, modes.hessian), modes.modes.n_imaginary
+            self.cause = ""
+            if number:
+                lowest = modes.frequencies_cm1[0]
+                self.cause = f"is no minimum: it has {number} imaginary frequencies, the lowest {lowest:.0f} cm^-1"
+            elif left > FINAL_FACTOR * LEFT_A:
+                self.cause = f"is not relaxed: by its curvature the minimum is {left:.2g} Angstrom away"
+            if not self.cause:
                 break
-            x, hessian = point.x, self.modes.hessian
-            if self.modes.modes.n_imaginary:
-                x = self._below(point, self.modes)
-        if number := self.modes.modes.n_imaginary:
-            lowest = self.modes.frequencies_cm1[0]
-            self.cause = f"is no minimum: it has {number} imaginary frequencies, the lowest {lowest:.0f} cm^-1"
+            x, hessian = self._below(point, modes) if number else point.x, modes.hessian
         return point
 
     def _modes_at(self, point: Point) -> StationaryModes | None:

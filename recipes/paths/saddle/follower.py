@@ -176,7 +176,7 @@ class Follower:
         if self.climbs:
             self._trust(good=error < GOOD, bad=error > BAD, length=length)
         else:  # downhill the energy tells, as usual: J. Nocedal and S. Wright, Numerical Optimization, algorithm 4.1
-            foretold = old.gradient @ step + step @ self._model @ step / 2
+            foretold = float(old.gradient @ step + step @ self._model @ step / 2)
             share = (new.energy - old.energy) / min(foretold, -1e-12)
             noise = abs(foretold) < RISE_EV
             self._trust(good=share > 0.5 or noise, bad=share < 0.1 and not noise, length=length)
