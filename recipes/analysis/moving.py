@@ -149,7 +149,7 @@ class MovingParts:
         assert self.velocities is not None
         counted = self.source.degrees_of_freedom
         fixed = {int(atom) for one in first.constraints for atom in one.get_indices()}
-        free = 3 * (len(first) - len(fixed)) - (0 if fixed else 3)
+        free = 3 * (len(first) - len(fixed)) - (0 if fixed else 3) - self.source.rigid_bonds
         return density_of_states(
             self.velocities,
             first.get_masses(),

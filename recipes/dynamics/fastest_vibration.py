@@ -8,6 +8,7 @@ import numpy as np
 from ase import Atoms, units
 from numpy.typing import NDArray
 
+from dp_sim.recipes.dynamics.rigid_bonds.bonds import RigidBonds
 from dp_sim.recipes.inputs.forces import energies_and_forces, mobile_atoms
 from dp_sim.recipes.static.normal_modes import wavenumbers
 
@@ -22,7 +23,15 @@ GOOD_STEPS = 20
 DISPLACEMENT_A = 0.005
 
 
-def timestep_remark(atoms: Atoms, calculator: Any, timestep_fs: float, steps: int, *, thermostat: bool) -> str:
+def timestep_remark(
+    atoms: Atoms,
+    calculator: Any,
+    timestep_fs: float,
+    steps: int,
+    *,
+    thermostat: bool,
+    rigid_bonds: RigidBonds | None = None,
+) -> str:
     """Say in a sentence that a time step is too long for the fastest vibration; empty where it is not.
 
     Parameters
@@ -37,25 +46,30 @@ def timestep_remark(atoms: Atoms, calculator: Any, timestep_fs: float, steps: in
         Steps of the run: a short one is estimated from fewer forces, and one of less than 20 steps not at all.
     thermostat
         Whether a thermostat takes up what the steps do to the energy.
+    rigid_bonds
+        Bonds that are held, whose vibrations do not count.
     """
     evaluations = min(EVALUATIONS, int(SHARE_OF_STEPS * steps))
     if evaluations < 2:
         return ""
-    highest = highest_frequency_cm1(atoms, calculator, evaluations)
+    highest = highest_frequency_cm1(atoms, calculator, evaluations, rigid_bonds)
     if highest <= 0:
         return ""
     period = 1e15 / (highest * 100 * units._c)
     fewest = FEWEST_THERMOSTATTED if thermostat else FEWEST_STEPS
     if timestep_fs <= period / fewest:
         return ""
+    beside = "" if rigid_bonds is None else " beside the bonds that are held"
     return (
-        f"the time step of {timestep_fs:g} fs is long: the fastest vibration at the start has about {highest:.0f} "
-        f"cm^-1, which makes {period / timestep_fs:.1f} steps a period of {period:.1f} fs; take "
+        f"the time step of {timestep_fs:g} fs is long: the fastest vibration{beside} at the start has about "
+        f"{highest:.0f} cm^-1, which makes {period / timestep_fs:.1f} steps a period of {period:.1f} fs; take "
         f"{period / GOOD_STEPS:.2g} fs, or {period / fewest:.2g} fs at most"
     )
 
 
-def highest_frequency_cm1(atoms: Atoms, calculator: Any, evaluations: int = EVALUATIONS) -> float:
+def highest_frequency_cm1(
+    atoms: Atoms, calculator: Any, evaluations: int = EVALUATIONS, rigid_bonds: RigidBonds | None = None
+) -> float:
     """Estimate the highest frequency from below.
 
     The largest eigenvalue of the mass-weighted Hessian in the Krylov space of a random vector (C. Lanczos, J. Res.
@@ -69,6 +83,8 @@ def highest_frequency_cm1(atoms: Atoms, calculator: Any, evaluations: int = EVAL
         An ASE calculator.
     evaluations
         Forces to compute, 2 or more. A dozen give the highest frequency to a few percent, whatever the size.
+    rigid_bonds
+        Bonds that keep their length: displacements that would stretch them are left out.
 
     Returns
     -------
@@ -83,8 +99,18 @@ def highest_frequency_cm1(atoms: Atoms, calculator: Any, evaluations: int = EVAL
         moved.positions[mobile] += shift.reshape(-1, 3)
         return np.asarray(next(energies_and_forces([moved], calculator))[1][mobile].ravel())
 
+    def allowed(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Project a mass-weighted displacement on those that stretch no rigid bond."""
+        if rigid_bonds is None:
+            return vector
+        whole = np.zeros((len(atoms), 3))
+        whole[mobile] = (vector / root).reshape(-1, 3)
+        return np.asarray(rigid_bonds.without_stretch(whole, masses, vectors)[mobile].ravel() * root)
+
+    masses = atoms.get_masses()
+    vectors = np.zeros((0, 3)) if rigid_bonds is None else rigid_bonds.vectors(atoms)
     at_start = forces(np.zeros(len(root)))
-    vector = np.random.default_rng(0).normal(size=len(root))
+    vector = allowed(np.random.default_rng(0).normal(size=len(root)))
     basis, products = np.zeros((0, len(root))), np.zeros((0, len(root)))
     for _ in range(min(evaluations - 1, len(root))):
         before = np.linalg.norm(vector)
@@ -96,7 +122,7 @@ def highest_frequency_cm1(atoms: Atoms, calculator: Any, evaluations: int = EVAL
         vector = vector / size
         step = vector / root
         h = DISPLACEMENT_A / np.linalg.norm(step.reshape(-1, 3), axis=1).max()
-        product = (at_start - forces(h * step)) / (h * root)
+        product = allowed((at_start - forces(h * step)) / (h * root))
         basis, products = np.vstack([basis, vector]), np.vstack([products, product])
         vector = product
     small = basis @ products.T

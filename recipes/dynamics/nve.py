@@ -90,6 +90,7 @@ def run_nve(
     backend: str | None = None,
     platform: str | None = None,
     ranks: int | None = None,
+    rigid_bonds: str | None = None,
     stages: str | os.PathLike[str] | None = None,
     relax: bool = False,
     relax_cell: bool = False,

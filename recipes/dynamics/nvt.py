@@ -102,6 +102,7 @@ def run_nvt(
     backend: str | None = None,
     platform: str | None = None,
     ranks: int | None = None,
+    rigid_bonds: str | None = None,
     stages: str | os.PathLike[str] | None = None,
     relax: bool = False,
     relax_cell: bool = False,
@@ -167,12 +168,15 @@ def _thermal_pressure(production: Production, recorded: Recorded, plan: Plan) ->
     def coefficient() -> Estimate:
         volume_A3 = float(production.series("volume_A3")[0])
         kinetic = 2 * production.series("kinetic_eV") / (3 * volume_A3) * EV_PER_A3_IN_BAR
+        momenta = recorded.degrees_of_freedom
+        if plan.rigid_bonds is not None:  # the pressure is that of the centres of groups
+            kinetic, momenta = production.series("kinetic_pressure_bar"), momenta - plan.rigid_bonds.inner_momenta
         return estimators.pressure_coefficient(
             production.series("potential_eV"),
             production.series("pressure_bar") - kinetic,
             volume_A3,
             temperature_K,
-            degrees_of_freedom=recorded.degrees_of_freedom,
+            degrees_of_freedom=momenta,
             steps_per_sample=production.steps_per_sample,
         )
 

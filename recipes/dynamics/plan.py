@@ -26,11 +26,14 @@ from dp_sim.recipes.dynamics.remarks import (
     gas_remark,
     motion_remark,
     short_cell_remark,
+    stretch_remark,
     temperature_remark,
 )
 from dp_sim.recipes.dynamics.replicas.pooling import COMPARED, agreement, equilibrated_parts, pooled
 from dp_sim.recipes.dynamics.replicas.processes import run_replicas
 from dp_sim.recipes.dynamics.result import DynamicsResult
+from dp_sim.recipes.dynamics.rigid_bonds.bonds import RigidBonds
+from dp_sim.recipes.dynamics.rigid_bonds.search import find_rigid_bonds
 from dp_sim.recipes.dynamics.run_files import TRAJECTORY
 from dp_sim.recipes.dynamics.settings import DynamicsSettings, NPTSettings, NVESettings, ThermostatSettings
 from dp_sim.recipes.dynamics.stages.preparation import keep_stages, prepare
@@ -61,6 +64,8 @@ class Plan:
         What the engine holds constant.
     stages
         What runs before.
+    rigid_bonds
+        Those that are held, with their lengths in `atoms`; None: none are.
     """
 
     atoms: Atoms
@@ -68,6 +73,7 @@ class Plan:
     settings: DynamicsSettings
     conditions: Conditions
     stages: Sequence[Stage] = ()
+    rigid_bonds: RigidBonds | None = None
 
     @property
     def reach_A(self) -> float | None:
@@ -79,6 +85,8 @@ class Plan:
         """Set up the engine that the settings name."""
         kind = engine_class(self.settings.engine)
         options = {name: getattr(self.settings, name, None) for name in kind.options}
+        if "rigid_bonds" in options:
+            options["rigid_bonds"] = self.rigid_bonds
         return kind.make(self.atoms, self.calculator, self.conditions, **options)
 
 
@@ -99,7 +107,8 @@ def make_plan(settings: DynamicsSettings, atoms: Any, calc: Any) -> Plan:
     constant_pressure = isinstance(settings, NPTSettings)
     _check_movable(atoms, constant_pressure=constant_pressure)
     _check_engine(settings, atoms, calculator)
-    timestep_fs = default_timestep_fs(atoms) if settings.timestep_fs is None else settings.timestep_fs
+    held = None if settings.rigid_bonds is None else find_rigid_bonds(atoms)
+    timestep_fs = settings.timestep_fs or default_timestep_fs(atoms, rigid_hydrogens=held is not None)
     settings = settings.model_copy(update={"timestep_fs": timestep_fs})
     if isinstance(settings, ThermostatSettings):
         settings = settings.with_times()
@@ -111,7 +120,14 @@ def make_plan(settings: DynamicsSettings, atoms: Any, calc: Any) -> Plan:
     conditions = conditions_of(settings, timestep_fs)
     if stages and conditions.start_temperature_K is None:
         conditions = replace(conditions, keeps_momenta=True)
-    return Plan(atoms=atoms, calculator=calculator, settings=settings, conditions=conditions, stages=stages)
+    return Plan(
+        atoms=atoms,
+        calculator=calculator,
+        settings=settings,
+        conditions=conditions,
+        stages=stages,
+        rigid_bonds=held,
+    )
 
 
 def _check_velocities(atoms: Atoms, one_after_another: list[DynamicsSettings]) -> None:
@@ -186,7 +202,7 @@ def _simulate(plan: Plan, run: RunDirectory, *, progress: bool) -> Recorded:
     prepared = prepare(plan, run, progress=progress)
     if prepared.ended:
         return Recorded([], prepared.atoms, prepared.degrees_of_freedom, stopped=prepared.ended, stages=prepared.tables)
-    engine = replace(plan, atoms=prepared.atoms).make_engine()
+    engine = replace(plan, atoms=prepared.atoms, rigid_bonds=prepared.rigid_bonds).make_engine()
     for words in engine.notes:
         run.note(words)
     recorded = simulate(
@@ -208,7 +224,7 @@ def _remarks(plan: Plan) -> list[str]:
         remarks.append(gas_remark(plan.atoms, temperature_K, pressure_bar))
     keeps = plan.conditions.start_temperature_K is None and not plan.stages
     if temperature_K is None and keeps:
-        remarks.append(motion_remark(plan.atoms))
+        remarks += [motion_remark(plan.atoms), stretch_remark(plan.atoms, plan.rigid_bonds)]
     return [words for words in remarks if words]
 
 
@@ -221,6 +237,7 @@ def _check_timestep(plan: Plan, run: RunDirectory) -> None:
             plan.conditions.timestep_fs,
             plan.settings.steps,
             thermostat=plan.conditions.temperature_K is not None,
+            rigid_bonds=plan.rigid_bonds,
         )
     except Exception as error:
         if not is_failure(error):
@@ -237,12 +254,14 @@ def _write_trajectories(run: RunDirectory, plan: Plan, frames: Path) -> None:
         write_forms(forms, frames, run.path, plan.settings.frame_every, plan.conditions.timestep_fs / 1000.0)
 
 
-def default_timestep_fs(atoms: Atoms) -> float:
+def default_timestep_fs(atoms: Atoms, *, rigid_hydrogens: bool = False) -> float:
     """Return a time step that resolves the fastest vibration, by the lightest atom: about 18 steps a period.
 
     Below 3 amu (hydrogen isotopes, 3700 cm^-1) 0.5 fs; below 20 amu (second row, up to N2's 2330 cm^-1) 1 fs; else 2
-    fs.
+    fs. Where the bonds of hydrogens are held their bending is the fastest (1700 cm^-1): 1 fs.
     """
+    if rigid_hydrogens:
+        return 1.0
     lightest = float(atoms.get_masses().min())
     return 0.5 if lightest < 3.0 else 1.0 if lightest < 20.0 else 2.0
 
@@ -270,7 +289,8 @@ def _check_constraint(constraint: Any, n_atoms: int, constant_pressure: bool) ->
     if not isinstance(constraint, FixAtoms):
         raise InputError(
             "constraint-unsupported",
-            f"dynamics knows fixed atoms (FixAtoms), but not the constraint {type(constraint).__name__}; remove it",
+            f"dynamics knows fixed atoms (FixAtoms), but not the constraint {type(constraint).__name__}; remove it"
+            + (", or hold bonds of hydrogens with rigid_bonds" if "FixBondLength" in type(constraint).__name__ else ""),
         )
     if constant_pressure:
         raise InputError(

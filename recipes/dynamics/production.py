@@ -172,6 +172,7 @@ class Production:
             "engine": plan.settings.engine,
             "timestep_fs": plan.conditions.timestep_fs,
             "degrees_of_freedom": self._recorded.degrees_of_freedom,
+            "rigid_bonds": 0 if plan.rigid_bonds is None else len(plan.rigid_bonds),
             "temperature_K": temperature,
             "conserved_drift_meV_per_atom_ns": self._conserved_drift(),
             "potential_energy_eV": self.mean("potential_eV", "eV", "potential energy"),

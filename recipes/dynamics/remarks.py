@@ -8,6 +8,7 @@ from ase.data import vdw_radii
 
 from dp_sim.recipes.dynamics.engines.velocities import fixed_atoms
 from dp_sim.recipes.dynamics.molecules import find_molecules
+from dp_sim.recipes.dynamics.rigid_bonds.bonds import RigidBonds, take_stretch_away
 from dp_sim.recipes.results.quantities import Estimate
 from dp_sim.units import EV_PER_A3_IN_BAR, KB_EV_PER_K
 
@@ -74,6 +75,22 @@ def motion_remark(atoms: Atoms) -> str:
                 "which is kept: the temperature counts it"
             )
     return "; ".join(words)
+
+
+def stretch_remark(atoms: Atoms, bonds: RigidBonds | None) -> str:
+    """Say in a sentence that momenta of a structure would stretch bonds that are held; empty where they do not."""
+    kinetic = float(atoms.get_kinetic_energy())
+    if bonds is None or kinetic == 0:
+        return ""
+    held = atoms.copy()
+    take_stretch_away(held, bonds)
+    taken = kinetic - float(held.get_kinetic_energy())
+    if taken <= WORTH_A_WORD * kinetic:
+        return ""
+    return (
+        f"the momenta of the structure stretch bonds that are held, with {100 * taken / kinetic:.2g} % of the kinetic "
+        f"energy ({taken:.3g} eV), which is taken away"
+    )
 
 
 def _rotational_energy(atoms: Atoms, momenta: np.ndarray) -> float:

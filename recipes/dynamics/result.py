@@ -73,6 +73,8 @@ class DynamicsResult(Result):
         parts, one after the other, and `atoms` is the last structure of the first.
     replica_count
         How many there are.
+    rigid_bonds
+        Number of bonds that kept their length: one degree of freedom fewer each.
     """
 
     atoms: Atoms = field(repr=False)
@@ -88,6 +90,7 @@ class DynamicsResult(Result):
     unusable: str = ""
     replicas: tuple[Agreement, ...] = ()
     replica_count: int = 1
+    rigid_bonds: int = 0
 
     def series(self, name: str) -> NDArray[np.float64]:
         """Return one column of the table, all samples: `step`, `time_ps`, `temperature_K`, `volume_A3`, ..."""
@@ -105,7 +108,7 @@ class DynamicsResult(Result):
             Name of a number -> its estimate, and what three momenta add: 3 k_B / 2 to a heat capacity, k_B T / V to a
             pressure, k_B / V to its derivative.
         """
-        if 3 * len(self.atoms) - self.degrees_of_freedom != 3 or self.atoms.constraints:
+        if 3 * len(self.atoms) - self.rigid_bonds - self.degrees_of_freedom != 3 or self.atoms.constraints:
             return {}
         return {
             f"{name}_with_centre_of_mass": replace(
@@ -154,6 +157,7 @@ class DynamicsResult(Result):
             "timestep": Quantity(self.timestep_fs, "fs"),
             "equilibration": Quantity(start_ps, "ps", "" if self.rows else "no valid sample"),
             "degrees_of_freedom": Quantity(self.degrees_of_freedom),
+            **({"rigid_bonds": Quantity(self.rigid_bonds)} if self.rigid_bonds else {}),
             "engine": Quantity(self.engine),
         }
 

@@ -60,16 +60,19 @@ class Row(NamedTuple):
     cell_cy_A: float | None = None
     cell_cz_A: float | None = None
     conserved_eV: float | None = None
+    kinetic_pressure_bar: float | None = None
 
 
 #: Columns of the pressure tensor (order of Voigt) and of the lattice vectors: in the table of runs that have them.
 PRESSURE_TENSOR_COLUMNS = tuple(f"pressure_{axes}_bar" for axes in ("xx", "yy", "zz", "yz", "xz", "xy"))
 CELL_COLUMNS = tuple(f"cell_{vector}{axis}_A" for vector in "abc" for axis in "xyz")
+#: Single numbers that not every run has.
+SCALAR_COLUMNS = ("conserved_eV", "kinetic_pressure_bar")
 
 
 def optional_columns(sample: Sample) -> dict[str, Any]:
     """Name the values of those columns that a sample has."""
-    values: dict[str, Any] = {"conserved_eV": sample.conserved_eV}
+    values: dict[str, Any] = {name: getattr(sample, name) for name in SCALAR_COLUMNS}
     if sample.pressure_tensor_bar is not None:
         values |= zip(PRESSURE_TENSOR_COLUMNS, sample.pressure_tensor_bar.tolist(), strict=True)
     if sample.cell_A is not None:
@@ -79,7 +82,7 @@ def optional_columns(sample: Sample) -> dict[str, Any]:
 
 def columns_of(rows: list[Row]) -> tuple[str, ...]:
     """Name the columns of the table of these rows: those of every run, and those of which the first row has values."""
-    optional = {*PRESSURE_TENSOR_COLUMNS, *CELL_COLUMNS, "conserved_eV"}
+    optional = {*PRESSURE_TENSOR_COLUMNS, *CELL_COLUMNS, *SCALAR_COLUMNS}
     return tuple(name for name in Row._fields if name not in optional or (rows and getattr(rows[0], name) is not None))
 
 

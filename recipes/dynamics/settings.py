@@ -34,7 +34,7 @@ class DynamicsSettings(RecipeSettings):
         unit="fs",
         flags=("--timestep",),
         gt=0,
-        detail="0.5 fs with atoms below 3 amu (hydrogen), 1 fs with atoms below 20 amu, else 2 fs.",
+        detail="0.5 fs with atoms below 3 amu (hydrogen), 1 fs with atoms below 20 amu or rigid bonds, else 2 fs.",
     )
     engine: str = setting(
         "ase",
@@ -61,6 +61,13 @@ class DynamicsSettings(RecipeSettings):
     )
     platform: str | None = setting(None, "OpenMM: CUDA, OpenCL, CPU or Reference")
     ranks: int | None = setting(None, "LAMMPS: MPI processes; 1 if not given", ge=1, may_change=True)
+    rigid_bonds: str | None = setting(
+        None,
+        "OpenMM: bonds that keep their length; hydrogen: those of hydrogens",
+        choices=("hydrogen",),
+        detail="Each keeps the length that it has at the start, after a relaxation if asked for. The longest time step "
+        "is then that of the other vibrations, about 2 fs. They leave heat capacity and pressure their own.",
+    )
 
     stages: str | None = setting(
         None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from dp_sim.recipes.dynamics import npt, nve, nvt
 from dp_sim.recipes.dynamics.engines.openmm_engine import OpenMMEngine
 from dp_sim.recipes.dynamics.loop import simulate
 from dp_sim.recipes.dynamics.plan import make_plan
+from dp_sim.recipes.dynamics.rigid_bonds.search import find_rigid_bonds
 from dp_sim.recipes.dynamics.settings import NPTSettings, NVESettings, NVTSettings
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.units import EV_IN_KJ_PER_MOL, EV_PER_ANGSTROM_IN_KJ_PER_MOL_NM
@@ -43,11 +45,16 @@ def run_with(
     platform: str = "Reference", **settings,
 ):  # fmt: skip
     """The recipe with a force of ours in place of a model's; the calculator gives the stress of the same forces."""
+    held = settings.pop("rigid_bonds", None)  # a setting of OpenMM, for which `make_plan` wants a model
     plan = make_plan(SETTINGS[recipe].check({"seed": seed, **settings}), atoms, calculator)
+    plan = replace(plan, rigid_bonds=find_rigid_bonds(atoms) if held else None)
     with RunDirectory.of(
         plan.settings, out, structures=[atoms], calculator=calculator, overwrite=False, resume=resume
     ) as directory:
-        engine = OpenMMEngine(plan.atoms, make_force, plan.conditions, calculator=plan.calculator, platform=platform)
+        engine = OpenMMEngine(
+            plan.atoms, make_force, plan.conditions, calculator=plan.calculator, platform=platform,
+            rigid_bonds=plan.rigid_bonds,
+        )  # fmt: skip
         recorded = simulate(engine, directory, plan.settings, plan.conditions, progress=False)
         return recipe.analyse(recorded, plan)
 

@@ -64,6 +64,7 @@ def read_run(directory: Path) -> Source:
         temperature_K=values["temperature"]["value"] if settings["recipe"] == "nve" else settings["temperature_K"],
         first=int(np.ceil(start_ps / frame_ps - 1e-6)),
         degrees_of_freedom=int(values["degrees_of_freedom"]["value"]),
+        rigid_bonds=int(values["rigid_bonds"]["value"]) if "rigid_bonds" in values else 0,
         table={name: column[table["time_ps"] >= start_ps - 1e-9] for name, column in table.items()},
         notes=notes,
     )

@@ -34,6 +34,8 @@ class Source:
         First frame of the equilibrated part, as the run itself found it; 0 where nobody did.
     degrees_of_freedom
         Momenta that move, as the run counted them; None where it is not known.
+    rigid_bonds
+        Number of bonds that kept their length.
     table
         Column of thermo.csv -> its values from the equilibrated part on; empty without such a table.
     notes
@@ -47,6 +49,7 @@ class Source:
     temperature_K: float | None = None
     first: int = 0
     degrees_of_freedom: int | None = None
+    rigid_bonds: int = 0
     table: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     notes: Sequence[str] = ()
 

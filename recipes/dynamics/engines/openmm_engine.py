@@ -19,21 +19,24 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from ase import Atoms, units
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
-from dp_sim.errors import InputError, import_optional, nearest_name
+from dp_sim.errors import InputError, import_optional
 from dp_sim.plugins.openmm_module import model_message
 from dp_sim.recipes.dynamics.engines.cell_modes import cell_modes, check_heights, upright
 from dp_sim.recipes.dynamics.engines.ensembles import CELL_CHANGES
+from dp_sim.recipes.dynamics.engines.held_bonds import check_held
 from dp_sim.recipes.dynamics.engines.openmm_barostat import Barostat
 from dp_sim.recipes.dynamics.engines.openmm_box import Box, topology_of, vectors_and_positions_nm
 from dp_sim.recipes.dynamics.engines.openmm_integrators import count_freedom, heat_bath_eV, make_integrator
+from dp_sim.recipes.dynamics.engines.openmm_platform import find_platform, slow_samples
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Sample, State, UnstableError
 from dp_sim.recipes.dynamics.engines.velocities import fixed_atoms, start_motion
 from dp_sim.recipes.dynamics.molecules import find_molecules, has_broken_bond
+from dp_sim.recipes.dynamics.rigid_bonds.bonds import RigidBonds, take_stretch_away
+from dp_sim.recipes.dynamics.rigid_bonds.pressure import group_virial, kinetic_tensor
 from dp_sim.recipes.inputs.calculators import loaded_model
 from dp_sim.recipes.inputs.failed_evaluations import EvaluationError
 from dp_sim.units import ANGSTROM_IN_NM, EV_IN_KJ_PER_MOL, EV_PER_A3_IN_BAR
@@ -41,8 +44,6 @@ from dp_sim.units import ANGSTROM_IN_NM, EV_IN_KJ_PER_MOL, EV_PER_A3_IN_BAR
 if TYPE_CHECKING:
     import openmm
     import openmm.app
-
-    from dp_sim.model.evaluator import Model
 
 #: Energies of OpenMM's force and of the calculator that differ by more (eV per atom) are not those of one potential:
 #: positions rounded to float32 and another order of summation change less.
@@ -68,6 +69,8 @@ class OpenMMEngine:
         it, to see which momenta the forces conserve.
     platform
         "CUDA", "OpenCL", "CPU" or "Reference"; None: CUDA where torch sees a GPU and OpenMM has the platform, else CPU.
+    rigid_bonds
+        Bonds that keep their length; None: none do.
 
     Raises
     ------
@@ -78,7 +81,7 @@ class OpenMMEngine:
         OpenMM is not installed.
     """
 
-    options: ClassVar[frozenset[str]] = frozenset({"backend", "platform"})
+    options: ClassVar[frozenset[str]] = frozenset({"backend", "platform", "rigid_bonds"})
     ensembles: ClassVar[Mapping[str, tuple[str, ...]]] = {"langevin": CELL_CHANGES, "nose-hoover": CELL_CHANGES}
     forms: ClassVar[tuple[str, ...]] = ("dcd",)
 
@@ -101,6 +104,7 @@ class OpenMMEngine:
         *,
         backend: str | None = None,
         platform: str | None = None,
+        rigid_bonds: RigidBonds | None = None,
     ) -> OpenMMEngine:
         """Set up the engine with the force of the calculator's model."""
         from dp_sim.plugins.openmm_force import create_force
@@ -109,7 +113,7 @@ class OpenMMEngine:
             periodic = topology.getPeriodicBoxVectors() is not None  # the topology is made from the structure
             return create_force(calculator.model, topology, backend=backend or "auto", periodic=periodic)
 
-        return cls(atoms, make_force, conditions, calculator=calculator, platform=platform)
+        return cls(atoms, make_force, conditions, calculator=calculator, platform=platform, rigid_bonds=rigid_bonds)
 
     def __init__(
         self,
@@ -119,6 +123,7 @@ class OpenMMEngine:
         *,
         calculator: Any = None,
         platform: str | None = None,
+        rigid_bonds: RigidBonds | None = None,
     ) -> None:
         mm = import_optional("openmm", extra="openmm", purpose="engine='openmm'")
         if atoms.pbc.any() and not atoms.pbc.all():
@@ -130,12 +135,16 @@ class OpenMMEngine:
         self._atoms = atoms.copy()
         self._box = Box(atoms) if atoms.pbc.all() else None
         self._conditions = conditions
+        self._rigid = rigid_bonds
         self._barostat = self._make_barostat()
+        if rigid_bonds is not None:
+            self._atoms.positions = rigid_bonds.whole(self._atoms)  # OpenMM's constraints know no periodic images
         moving = self._atoms.copy()
         moving.calc = calculator
-        self.degrees_of_freedom, self.notes = start_motion(moving, conditions, np.random.default_rng(conditions.seed))
+        rng = np.random.default_rng(conditions.seed)
+        self.degrees_of_freedom, self.notes = start_motion(moving, conditions, rng, rigid_bonds)
         self._atoms.set_momenta(moving.get_momenta())
-        self._platform = _find_platform(mm, platform)
+        self._platform = find_platform(mm, platform)
         system = self._make_system(mm, make_force, conditions)
         self._context = mm.Context(system, make_integrator(mm, conditions), self._platform)
         if self._has_chain:
@@ -153,10 +162,14 @@ class OpenMMEngine:
         conditions = self._conditions
         if conditions.pressure_bar is None:
             return None
-        assert self._box is not None  # a structure that is not periodic is refused before
+        assert self._box is not None  # others are refused before
         cell_modes(self._atoms.cell.array, conditions.cell_change)  # refuses a cell that it would bend
         bonds, self._atoms.positions = find_molecules(self._atoms)
-        return Barostat(self._box, conditions.cell_change, len(self._atoms), bonds, conditions.seed)
+        return Barostat(self._box, conditions.cell_change, len(self._atoms), self._with_rigid(bonds), conditions.seed)
+
+    def _with_rigid(self, bonds: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Join rigid groups too: those of a network without end are no molecules, and keep their shape all the same."""
+        return bonds if self._rigid is None else bonds + [(int(i), int(j)) for i, j in self._rigid.pairs]
 
     @property
     def _has_chain(self) -> bool:
@@ -167,6 +180,9 @@ class OpenMMEngine:
         fixed = set(fixed_atoms(self._atoms))
         for index, mass in enumerate(self._atoms.get_masses()):
             system.addParticle(0.0 if index in fixed else float(mass))  # OpenMM holds particles without mass
+        if self._rigid is not None:
+            for (first, second), length in zip(self._rigid.pairs.tolist(), self._rigid.lengths_A, strict=True):
+                system.addConstraint(first, second, length * ANGSTROM_IN_NM)
         if self._box is not None:
             system.setDefaultPeriodicBoxVectors(*self._box.vectors_nm)
         system.addForce(make_force(topology_of(self._atoms)))
@@ -183,7 +199,8 @@ class OpenMMEngine:
         now = self.structure()
         if not has_broken_bond(now, barostat.bonds):
             return
-        barostat.bonds, whole = find_molecules(now)
+        bonds, whole = find_molecules(now)
+        barostat.bonds = self._with_rigid(bonds)
         state = self._context.getState(positions=True)
         shifts = (whole - now.positions) @ self._turn(self._cell(state)).T * ANGSTROM_IN_NM
         self._context.setPositions(state.getPositions(asNumpy=True)._value + shifts)
@@ -242,19 +259,23 @@ class OpenMMEngine:
             return self._sample()
 
     def _sample(self) -> Sample:
-        kinetic = self._kinetic_eV()
-        if self._calculator is None:
-            volume = None if self._box is None else self.structure().get_volume()
-            potential = self._potential_eV()
-            return Sample(potential, kinetic, volume, None, conserved_eV=self._conserved_eV(potential + kinetic))
         atoms = self.structure()
         if not np.isfinite(atoms.positions).all():
             raise UnstableError("motion-unstable", "a position became non-finite")
+        if self._rigid is not None:
+            check_held(self._rigid, atoms)
+        kinetic = self._kinetic_eV()
+        if self._calculator is None:
+            volume = None if self._box is None else float(atoms.get_volume())
+            potential = self._potential_eV()
+            return Sample(potential, kinetic, volume, None, conserved_eV=self._conserved_eV(potential + kinetic))
         atoms.calc = self._calculator
         potential, volume = float(atoms.get_potential_energy()), float(atoms.get_volume())
         if not np.isfinite(potential):
             raise UnstableError("motion-unstable", "the energy became non-finite")
-        full = (self._kinetic_tensor_eV(atoms) / volume - atoms.get_stress(voigt=False)) * EV_PER_A3_IN_BAR
+        per_volume = EV_PER_A3_IN_BAR / volume
+        of_motion = self._kinetic_tensor_eV(atoms) * per_volume
+        full = of_motion + self._virial_eV(atoms) * per_volume
         return Sample(
             potential,
             kinetic,
@@ -263,6 +284,7 @@ class OpenMMEngine:
             full_3x3_to_voigt_6_stress(full),
             atoms.cell.array if self._conditions.changes_shape else None,
             self._conserved_eV(potential + kinetic),
+            None if self._rigid is None else float(np.trace(of_motion)) / 3,
         )
 
     def _conserved_eV(self, total_eV: float) -> float | None:
@@ -274,6 +296,9 @@ class OpenMMEngine:
         return total_eV + heat_bath_eV(self._context)
 
     def _kinetic_eV(self) -> float:
+        if self._rigid is not None and self._conditions.temperature_K is not None:
+            # Of the thermostat's noise OpenMM leaves a part along the bonds till the next step, and counts it.
+            return float(self.structure().get_kinetic_energy())
         # Without a group of forces OpenMM evaluates none of them. The leap-frog's energy is the only one that needs
         # them: its velocities are half a step behind.
         groups = 0 if self._conditions.temperature_K is not None else -1
@@ -285,13 +310,23 @@ class OpenMMEngine:
     def _kinetic_tensor_eV(self, atoms: Atoms) -> NDArray[np.float64]:
         """Compute sum_i m_i v_i v_i (3, 3), eV, of a structure with its calculator; its trace is twice the energy.
 
+        With rigid bonds the sum goes over the centres of their groups (`rigid_bonds/pressure.py`).
         The velocities of the leap-frog are half a step behind: v(t) = v(t - dt/2) + f(t) dt / 2 m. Those of a
         thermostat are taken as they are, as OpenMM does for the energy.
         """
         masses, velocities = atoms.get_masses()[:, None], atoms.get_velocities()
         if self._conditions.temperature_K is None:
             velocities += atoms.get_forces() / masses * (0.5 * self._conditions.timestep_fs * units.fs)
+        if self._rigid is not None:
+            return kinetic_tensor(self._rigid, masses[:, 0], velocities)
         return np.asarray((masses * velocities).T @ velocities)
+
+    def _virial_eV(self, atoms: Atoms) -> NDArray[np.float64]:
+        """Compute -dU/d(strain) (3, 3), eV, of a structure with its calculator; rigid groups stay what they are."""
+        virial = -atoms.get_stress(voigt=False) * atoms.get_volume()
+        if self._rigid is None:
+            return np.asarray(virial)
+        return group_virial(self._rigid, virial, atoms.get_masses(), atoms.positions, atoms.get_forces())
 
     def _check_same_energy(self) -> None:
         """Refuse a calculator whose stress is not that of the force: its energy differs."""
@@ -326,6 +361,8 @@ class OpenMMEngine:
                 atoms.set_cell(self._atoms.cell.array * stretch)
         atoms.set_positions(positions)
         atoms.set_velocities(velocities)
+        if self._rigid is not None and np.isfinite(positions).all():
+            take_stretch_away(atoms, self._rigid)
         atoms.set_constraint(self._atoms.constraints)
         return atoms
 
@@ -360,22 +397,3 @@ class OpenMMEngine:
                 f"the checkpoint does not fit OpenMM {self._mm.version.version} on platform {self.platform} ({error}); "
                 "continue with the version, platform and machine that began the run, or start over with --overwrite",
             ) from error
-
-
-def slow_samples(platform: str, model: Model | None) -> list[str]:
-    """Say that samples wait for the processor while the steps run on a GPU."""
-    if platform in ("CPU", "Reference") or model is None or model.device.type != "cpu":
-        return []
-    return [f"steps run on {platform}, but the stress of each sample on the CPU: open the model with device='cuda'"]
-
-
-def _find_platform(mm: Any, name: str | None) -> Any:
-    known = [mm.Platform.getPlatform(index).getName() for index in range(mm.Platform.getNumPlatforms())]
-    if name is None:
-        name = "CUDA" if "CUDA" in known and torch.cuda.is_available() else "CPU"
-    if name not in known:
-        raise InputError(
-            "platform-unknown",
-            f"OpenMM has no platform '{name}' here; it has: {', '.join(known)}{nearest_name(name, known)}",
-        )
-    return mm.Platform.getPlatformByName(name)

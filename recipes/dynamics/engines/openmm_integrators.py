@@ -14,9 +14,18 @@ from typing import Any
 from dp_sim.recipes.dynamics.engines.protocol import Conditions
 from dp_sim.units import EV_IN_KJ_PER_MOL
 
+#: Relative error of a rigid bond at which OpenMM's iteration ends.
+CONSTRAINT_TOLERANCE = 1e-6
+
 
 def make_integrator(mm: Any, conditions: Conditions) -> Any:
     """Make the integrator of these conditions."""
+    integrator = _integrator(mm, conditions)
+    integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
+    return integrator
+
+
+def _integrator(mm: Any, conditions: Conditions) -> Any:
     timestep_ps = conditions.timestep_fs / 1000.0
     if conditions.temperature_K is None:
         return mm.VerletIntegrator(timestep_ps)

@@ -86,6 +86,9 @@ class Sample(NamedTuple):
     conserved_eV
         What the equations of motion conserve (eV): the total energy, less what thermostat and barostat have given; None
         where the engine does not sum that up. It drifts where the time step is too long.
+    kinetic_pressure_bar
+        The pressure's kinetic part (bar), where it is not two thirds of the kinetic energy over the volume: with rigid
+        bonds it is that of the centres of their groups. None elsewhere.
     """
 
     potential_eV: float
@@ -95,6 +98,7 @@ class Sample(NamedTuple):
     pressure_tensor_bar: NDArray[np.float64] | None = None
     cell_A: NDArray[np.float64] | None = None
     conserved_eV: float | None = None
+    kinetic_pressure_bar: float | None = None
 
 
 #: All that an engine needs to continue: plain arrays, saved without pickle.

@@ -14,6 +14,7 @@ from dp_sim.recipes.dynamics.engines.conserved_motions import (
     translations,
 )
 from dp_sim.recipes.dynamics.engines.protocol import Conditions
+from dp_sim.recipes.dynamics.rigid_bonds.bonds import RigidBonds, take_stretch_away
 from dp_sim.structures.stated import add_note
 
 #: Nose-Hoover chains of fewer degrees of freedom are told to be doubtful.
@@ -35,7 +36,9 @@ def stop_fixed_atoms(atoms: Atoms) -> None:
         add_note(atoms, f"{len(fixed)} fixed atoms had momenta in the structure, which were taken away")
 
 
-def start_motion(atoms: Atoms, conditions: Conditions, rng: np.random.Generator) -> tuple[int, tuple[str, ...]]:
+def start_motion(
+    atoms: Atoms, conditions: Conditions, rng: np.random.Generator, rigid_bonds: RigidBonds | None = None
+) -> tuple[int, tuple[str, ...]]:
     """Give `atoms` momenta; what a thermostat that scales all of them alike cannot drive is found from the forces.
 
     Parameters
@@ -46,6 +49,8 @@ def start_motion(atoms: Atoms, conditions: Conditions, rng: np.random.Generator)
         What is held constant.
     rng
         Generator of the momenta.
+    rigid_bonds
+        Bonds that are held; None: none are.
 
     Returns
     -------
@@ -60,13 +65,13 @@ def start_motion(atoms: Atoms, conditions: Conditions, rng: np.random.Generator)
         As for `start_velocities`; the calculator cannot evaluate a distorted structure.
     """
     if conditions.temperature_K is None or conditions.thermostat == "langevin":
-        return start_velocities(atoms, conditions, rng), ()
+        return start_velocities(atoms, conditions, rng, rigid_bonds=rigid_bonds), ()
     # Distortions of their own: the velocities of a seed are those of the other thermostats.
     distortions = np.random.default_rng(conditions.seed)
     conserved = find_conserved_motions(
         atoms, fixed_atoms(atoms), distortions, rotations=conditions.pressure_bar is None
     )
-    degrees_of_freedom = start_velocities(atoms, conditions, rng, conserved)
+    degrees_of_freedom = start_velocities(atoms, conditions, rng, conserved, rigid_bonds)
     return degrees_of_freedom, tuple(_remarks(conditions.thermostat, degrees_of_freedom, conserved.count))
 
 
@@ -87,7 +92,11 @@ def _remarks(thermostat: str, degrees_of_freedom: int, conserved: int) -> list[s
 
 
 def start_velocities(
-    atoms: Atoms, conditions: Conditions, rng: np.random.Generator, conserved: ConservedMotions | None = None
+    atoms: Atoms,
+    conditions: Conditions,
+    rng: np.random.Generator,
+    conserved: ConservedMotions | None = None,
+    rigid_bonds: RigidBonds | None = None,
 ) -> int:
     """Give `atoms` momenta and return the number of degrees of freedom.
 
@@ -99,6 +108,9 @@ def start_velocities(
     carries are kept; without any they are drawn at `start_temperature_K`. The motion of the centre of mass is
     conserved then, so it is removed, and its 3 degrees of freedom are not counted.
 
+    Bonds that are held take one degree of freedom each, and the momenta that would stretch them. Motions of the whole
+    stretch nothing, so that either can be removed before the other.
+
     Parameters
     ----------
     atoms
@@ -109,6 +121,8 @@ def start_velocities(
         Generator of the momenta.
     conserved
         What the forces conserve; None: the total momentum, unless atoms are fixed.
+    rigid_bonds
+        Bonds that are held; no atom of theirs is fixed.
 
     Raises
     ------
@@ -116,17 +130,18 @@ def start_velocities(
         All momenta are conserved, so that the thermostat has nothing to drive.
     """
     fixed = fixed_atoms(atoms)
-    degrees_of_freedom = 3 * (len(atoms) - len(fixed))
+    degrees_of_freedom = 3 * (len(atoms) - len(fixed)) - (0 if rigid_bonds is None else len(rigid_bonds))
+    drawn_at = None if conditions.keeps_momenta else conditions.temperature_K or conditions.start_temperature_K
+    if drawn_at is not None:
+        thermalize_momenta(atoms, drawn_at, rng=rng)
+    if rigid_bonds is not None:
+        take_stretch_away(atoms, rigid_bonds)
     if conditions.temperature_K is not None:
-        if not conditions.keeps_momenta:
-            thermalize_momenta(atoms, conditions.temperature_K, rng=rng)
         if conditions.thermostat == "langevin":
             return degrees_of_freedom
         if conserved is None:
             conserved = translations(0 if fixed else len(atoms))
         return _rest(atoms, conditions.thermostat, degrees_of_freedom, conserved)
-    if conditions.start_temperature_K is not None:
-        thermalize_momenta(atoms, conditions.start_temperature_K, rng=rng)
     if fixed or len(atoms) == 1:
         return degrees_of_freedom
     Stationary(atoms, preserve_temperature=False)

@@ -102,7 +102,7 @@ def pressure_coefficient(
     temperature_K
         The thermostat's.
     degrees_of_freedom
-        f: every momentum that the thermostat drives.
+        f: every momentum in the kinetic part of the pressure; with rigid bonds those of the centres of their groups.
     steps_per_sample
         For the number of steps that a longer run would take.
     """

@@ -20,6 +20,8 @@ from dp_sim.files import write_text
 from dp_sim.recipes.dynamics.conditions import conditions_of
 from dp_sim.recipes.dynamics.engines.course import Course
 from dp_sim.recipes.dynamics.loop import simulate
+from dp_sim.recipes.dynamics.rigid_bonds.bonds import RigidBonds
+from dp_sim.recipes.dynamics.rigid_bonds.search import rigid_bonds_words
 from dp_sim.recipes.dynamics.run_files import Row
 from dp_sim.recipes.dynamics.settings import NPTSettings
 from dp_sim.recipes.dynamics.stages.stage_file import Stage
@@ -51,21 +53,28 @@ class Prepared:
         Why a stage ended before its last step; empty if none did.
     degrees_of_freedom
         Of the last stage; 0 without one.
+    rigid_bonds
+        Those that are held, with their lengths at the start of the first stage; None: none are.
     """
 
     atoms: Atoms
     tables: dict[str, list[Row]] = field(default_factory=dict)
     ended: str = ""
     degrees_of_freedom: int = 0
+    rigid_bonds: RigidBonds | None = None
 
 
 def prepare(plan: Plan, run: RunDirectory, *, progress: bool) -> Prepared:
     """Relax and run the stages of a plan."""
-    prepared = Prepared(plan.atoms)
+    prepared = Prepared(plan.atoms, rigid_bonds=plan.rigid_bonds)
     if plan.settings.relax or plan.settings.relax_cell:
         prepared.atoms = _relaxed(plan, run, progress=progress)
+    if plan.rigid_bonds is not None:
+        prepared.rigid_bonds = plan.rigid_bonds.measured(prepared.atoms)
+        run.note(rigid_bonds_words(prepared.rigid_bonds, prepared.atoms))
     for stage in plan.stages:
-        _run_stage(stage, replace(plan, atoms=prepared.atoms), run, prepared, progress=progress)
+        begun = replace(plan, atoms=prepared.atoms, rigid_bonds=prepared.rigid_bonds)
+        _run_stage(stage, begun, run, prepared, progress=progress)
         if prepared.ended:
             break
     return prepared

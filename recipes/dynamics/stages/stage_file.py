@@ -37,7 +37,10 @@ _THERMOSTAT = ("thermostat", "friction_per_ps", "thermostat_time_fs")
 _RAMPED = ("temperature_K", "pressure_bar")
 KEYS = ("name", "ensemble", "steps", "time_ps", *_RAMPED, *_OWN)
 #: What a stage takes from the run where it does not say it; a time constant only with the thermostat it belongs to.
-_SHARED = ("engine", "sample_every", "frame_every", "velocities", "backend", "platform", "hydrogen_mass_amu", "seed")
+_SHARED = (
+    "engine", "sample_every", "frame_every", "velocities", "backend", "platform", "hydrogen_mass_amu", "rigid_bonds",
+    "seed",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

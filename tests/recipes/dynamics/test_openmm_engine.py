@@ -27,7 +27,8 @@ from dp_sim.units import EV_PER_A3_IN_GPA
 mm = pytest.importorskip("openmm", reason="the extra 'openmm' is not installed")
 from systems_openmm import gas_of_molecules, no_force, run_with, springs  # noqa: E402
 
-from dp_sim.recipes.dynamics.engines.openmm_engine import OpenMMEngine, slow_samples  # noqa: E402
+from dp_sim.recipes.dynamics.engines.openmm_engine import OpenMMEngine  # noqa: E402
+from dp_sim.recipes.dynamics.engines.openmm_platform import slow_samples  # noqa: E402
 
 KT_300 = units.kB * 300.0
 
