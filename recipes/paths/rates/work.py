@@ -83,6 +83,7 @@ class Work:
         conditions, made = self._conditions(reactants, saddle, products), None
         if not no_rate:
             made = self._rates(reactants, saddle, products, conditions)
+            self._note_low_barrier(made.table)
         members = None
         if made is not None and settings.members != "none":
             members = self._stage("committee", lambda: self._members(reactants, saddle, products, conditions))
@@ -196,6 +197,14 @@ class Work:
             weighed = [state and state.with_isotopes(self.settings.isotopes) for state in (reactants, saddle, products)]
             heavy = table(*weighed)[0]
         return Computed(found, words, paths, heavy)
+
+    def _note_low_barrier(self, table: Rates) -> None:
+        """Say that a saddle point below the reactants is no bottleneck by itself."""
+        if table.ground_barrier_eV <= 0:
+            self.run.note(
+                f"with zero-point energies the transition state lies {-table.ground_barrier_eV:.4f} eV below the "
+                "reactants: what limits the rate may be their approach, which this theory does not see"
+            )
 
     def _members(
         self, reactants: State, saddle: State, products: State | None, conditions: Conditions

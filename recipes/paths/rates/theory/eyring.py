@@ -8,8 +8,8 @@ symmetry numbers, or of harmonic vibrations (V = 1 then). The symmetries are in 
     L = (m_TS / m_R) (sigma_R / sigma_TS),     s = (m_P / sigma_P) / (m_R / sigma_R),                                (3)
 with symmetry numbers sigma and m = 2 for a molecule with a mirror image of its own: A. Fernandez-Ramos,
 B. A. Ellingson, R. Meana-Paneda, J. M. C. Marques and D. G. Truhlar, Theor. Chem. Acc. 118, 813 (2007), eqs. 26, 27.
-Where the reactant has a mirror image and the transition state none, the path leads from the one image to the other;
-the reactant is one of them then, and m_R is 1.
+Those of the transition state are of its shape a little down its path: a rotation that exchanges the two sides, as in
+H + H2 or an inversion, joins no two paths from one side (E. Pollak, P. Pechukas, J. Am. Chem. Soc. 100, 2984 (1978)).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from ase import units
 from numpy.typing import NDArray
 
-from dp_sim.recipes.paths.rates.theory.states import State, vineyard_prefactor_per_s
+from dp_sim.recipes.paths.rates.theory.states import CHIRAL, State, vineyard_prefactor_per_s
 from dp_sim.recipes.paths.rates.theory.tunnelling import log_eckart, log_wigner
 
 Array = NDArray[np.float64]
@@ -110,18 +110,17 @@ def degeneracy(
         ratio = end / start
     if given is not None:
         return Degeneracy(given, ratio, "given")
-    images = reactants.mirror_images if saddle.mirror_images >= reactants.mirror_images else saddle.mirror_images
-    forward = saddle.mirror_images / images * reactants.symmetry_number / saddle.symmetry_number
+    path = saddle.on_its_path
+    images = 2 if CHIRAL.fullmatch(path.point_group) else 1
+    forward = images / reactants.mirror_images * reactants.symmetry_number / path.number
     words = (
-        f"symmetry numbers {reactants.symmetry_number} of the reactant ({reactants.groups}) and "
-        f"{saddle.symmetry_number} of the transition state ({saddle.groups})"
+        f"symmetry numbers {reactants.symmetry_number} of the reactant ({reactants.groups}) and {path.number} of the "
+        f"transition state on its path ({path.point_group}; at the top {saddle.groups})"
     )
-    if saddle.mirror_images > images:
-        words += ", times 2: the transition state has a mirror image, over which the reaction goes too"
-    elif saddle.mirror_images < reactants.mirror_images:
-        words += "; the reactant has a mirror image and the transition state none: it leads from one image to the other"
-    elif saddle.mirror_images > 1:
-        words += "; both have mirror images, which cancel"
+    if images > reactants.mirror_images:
+        words += ", times 2: the path has a mirror image, over which the reaction goes too"
+    elif images > 1:
+        words += "; reactant and path have mirror images, which cancel"
     return Degeneracy(forward, ratio, words)
 
 

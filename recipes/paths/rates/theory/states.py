@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 from dp_sim.recipes.inputs.forces import mobile_atoms
 from dp_sim.recipes.inputs.isotopes import with_isotopes
 from dp_sim.recipes.static.normal_modes import normal_modes
+from dp_sim.recipes.static.rigid_motions import whole_positions
+from dp_sim.recipes.static.symmetry import Symmetry, molecular_symmetry
 from dp_sim.recipes.static.verdict import MINIMUM, TRANSITION_STATE
 from dp_sim.recipes.static.vib_result import VibResult
 
 Array = NDArray[np.float64]
 #: Point groups without a reflection, an inversion or an improper rotation: such molecules have a mirror image.
 CHIRAL = re.compile(r"C\d+|D\d+|[TOI]")
+#: How far the atom that moves most goes along the imaginary mode, Angstrom: beyond what counts as symmetric.
+AWAY_A = 0.4
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,16 @@ class State:
     def groups(self) -> str:
         """The point groups of the parts."""
         return " + ".join(part.symmetry.point_group for part in self.parts)
+
+    @property
+    def on_its_path(self) -> Symmetry:
+        """Symmetry of a transition state that has gone a little along its imaginary mode."""
+        part = self.parts[0]
+        moved = part.atoms.copy()
+        moved.positions = whole_positions(part.atoms)
+        moved.pbc = False
+        moved.positions += AWAY_A * part.modes[0] / np.linalg.norm(part.modes[0], axis=1).max()
+        return molecular_symmetry(moved)
 
     def gibbs_eV(self, temperatures_K: Array, pressure_bar: float, method: str) -> Array:
         """Compute the free energy (T,) with symmetry numbers left out: the path degeneracy holds them.
