@@ -81,6 +81,7 @@ class Work:
         irc, products, more = self._path(irc, reactants, saddle, products)
         reasons += more
         conditions, made = self._conditions(reactants, saddle, products), None
+        reasons += self._held_reasons(conditions, [reactants, saddle, *([] if products is None else [products])])
         if not no_rate:
             made = self._rates(reactants, saddle, products, conditions)
             self._note_low_barrier(made.table)
@@ -177,6 +178,21 @@ class Work:
             states = [reactants, saddle, *([] if products is None else [products])]
             method = "ideal-gas" if all(state.is_gas for state in states) else "harmonic"
         return Conditions(temperatures, settings.pressure_bar, method, settings.tunnelling)
+
+    def _held_reasons(self, conditions: Conditions, states: Sequence[State]) -> list[str]:
+        """Say which molecule that is alone in space does not turn freely: harmonic vibrations are wrong for it then."""
+        if self.settings.thermo != "auto" or conditions.method != "harmonic":
+            return []
+        parts = [part for state in states for part in state.parts]
+        if any(part.atoms.pbc.any() or part.atoms.constraints for part in parts):
+            return []
+        return [
+            f"{part.atoms.get_chemical_formula()} ({part.verdict}) is alone in space and does not turn freely "
+            f"({part.rigid.words}), so that it was counted as vibrations alone: the forces are too noisy for its modes; "
+            "converge the calculator further, or ask for thermo='ideal-gas' or 'harmonic'"
+            for part in parts
+            if not part.is_free_molecule
+        ]
 
     def _rates(self, reactants: State, saddle: State, products: State | None, conditions: Conditions) -> Computed:
         """Compute the table, and that of other isotopes, whose symmetries may be others, too."""

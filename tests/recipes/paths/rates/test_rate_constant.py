@@ -11,6 +11,7 @@ from refusals import refused
 from dp_sim.recipes import load_result, rate_constant
 from dp_sim.recipes.static.opt import optimize
 from dp_sim.recipes.static.vib import vibrations
+from dp_sim.recipes.static.vib_result import VibResult
 
 RANGE = {"temperature_min_K": 300.0, "temperature_max_K": 1000.0, "temperature_step_K": 100.0, "progress": False}
 
@@ -124,6 +125,17 @@ def test_a_path_that_was_not_followed_is_not_believed(isomers, xtb):
     assert "was not followed" in found.reasons[0]
     assert "Wigner" in found.tunnelling_words
     assert found.equilibrium_constant is None
+
+
+def test_a_molecule_that_noise_keeps_from_turning_fails(isomers, xtb, monkeypatch):
+    """A rotation that seems to cost something would be counted as a vibration; asked for in words, it may be."""
+    held = property(lambda vib: vib.n_imaginary == 0)
+    monkeypatch.setattr(VibResult, "is_free_molecule", held)
+    found = rate_constant(isomers.hcn, isomers.saddle, xtb, irc=isomers.irc, **RANGE)
+    assert found.verdict == "FAIL"
+    assert "does not turn freely" in found.reasons[0]
+    asked = rate_constant(isomers.hcn, isomers.saddle, xtb, irc=isomers.irc, thermo="harmonic", **RANGE)
+    assert asked.verdict == "PASS"
 
 
 def test_an_end_that_is_no_minimum_fails(isomers, xtb):
