@@ -188,8 +188,8 @@ class Work:
             return []
         return [
             f"{part.atoms.get_chemical_formula()} ({part.verdict}) is alone in space and does not turn freely "
-            f"({part.rigid.words}), so that it was counted as vibrations alone: the forces are too noisy for its modes; "
-            "converge the calculator further, or ask for thermo='ideal-gas' or 'harmonic'"
+            f"({part.rigid.words}), so that harmonic vibrations were counted: the forces are too noisy for its modes; "
+            "converge the calculator further, or ask for thermo='harmonic' where that is meant"
             for part in parts
             if not part.is_free_molecule
         ]
