@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from ase import Atoms
 
 from dp_sim.config.recipe import documented
 from dp_sim.recipes.analysis.frame_range import FrameRange
+from dp_sim.recipes.analysis.heat_capacity.corrections import HeatCapacityCorrections, asked_corrections, with_quantum
 from dp_sim.recipes.analysis.moving import MovingParts
 from dp_sim.recipes.analysis.reading import read_source
 from dp_sim.recipes.analysis.result import AnalysisResult
@@ -41,6 +42,9 @@ def analyse(
     carriers: str = "auto",
     viscosity_mPa_s: float | None = None,
     dos_resolution_cm1: float = 10.0,
+    neighbour: str | os.PathLike[str] | None = None,
+    energy_noise_meV: float | None = None,
+    test_results: str | os.PathLike[str] | None = None,
     topology: str | None = None,
     frame_fs: float | None = None,
     types: Sequence[str] = (),
@@ -78,6 +82,7 @@ def analyse(
     if isinstance(source, DynamicsResult) and source.directory is not None:
         source = source.directory
     found = read_source(source, settings)
+    asked = asked_corrections(found, settings)
     named = [os.fspath(source)] if isinstance(source, (str, os.PathLike)) else []
     structures = [] if named else [found.frames[0]]
     with RunDirectory.of(
@@ -86,6 +91,7 @@ def analyse(
         for sentence in found.notes:
             run.note(sentence)
         work = _Work.begin(found, settings)
+        work.asked = asked
         for sentence in work.notes:
             run.note(sentence)
         with progress_bar("analyse", total=work.frames.n_used, show=progress) as advance:
@@ -109,6 +115,10 @@ class _Work:
         Of diffusion and velocities; None where neither is computed.
     notes
         What the user should know, as sentences.
+    cause
+        Why the structure is not computed; else empty.
+    asked
+        Corrections of the heat capacity that settings ask for.
     """
 
     source: Source
@@ -119,6 +129,7 @@ class _Work:
     moving: MovingParts | None
     notes: list[str]
     cause: str = ""
+    asked: HeatCapacityCorrections = field(default_factory=HeatCapacityCorrections)
 
     @classmethod
     def begin(cls, source: Source, settings: AnalyseSettings) -> _Work:
@@ -159,6 +170,7 @@ class _Work:
         stress = self._viscosity()
         parts = self.moving.results(self._used_viscosity(stress)) if self.moving is not None else {}
         cause = self.cause if self.settings.wants("structure") else ""
+        heat = with_quantum(self.asked, self.source, parts.get("density_of_states"))
         return AnalysisResult(
             converged=not cause,
             cause=cause,
@@ -169,6 +181,7 @@ class _Work:
             distributions=tuple(self.radial.results()) if self.radial is not None else (),
             structure_factors=tuple(self.direct.results()) if self.direct is not None else (),
             viscosity=stress,
+            heat_capacity=heat,
             **parts,
         )
 

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from dp_sim.files import write_text
 from dp_sim.recipes.analysis import figures
+from dp_sim.recipes.analysis.heat_capacity.corrections import HeatCapacityCorrections
 from dp_sim.recipes.analysis.series import Array
 from dp_sim.recipes.analysis.structure.rdf import PairDistribution
 from dp_sim.recipes.analysis.structure.scattering import StructureFactor
@@ -58,6 +59,8 @@ class AnalysisResult(Result):
         Vibrational density of states; None without velocities.
     viscosity
         Shear viscosity by Green and Kubo, mPa s; None where the source has no table, or it is not asked for.
+    heat_capacity
+        Heat capacity of the run with its corrections, k_B; None where there is nothing to correct it by.
     """
 
     recipe: ClassVar[str] = "analyse"
@@ -75,6 +78,7 @@ class AnalysisResult(Result):
     velocity_cause: str = ""
     density_of_states: DensityOfStates | None = field(default=None, repr=False)
     viscosity: GreenKubo | None = field(default=None, repr=False)
+    heat_capacity: HeatCapacityCorrections | None = None
 
     def rdf(self, a: str, b: str) -> PairDistribution:
         """Return g(r) of one pair of species, in either order."""
@@ -109,6 +113,7 @@ class AnalysisResult(Result):
                 self.viscosity.cut_ps, "ps", "" if self.viscosity.cut_ps else "no plateau"
             )
         return {
+            **(self.heat_capacity.quantities() if self.heat_capacity else {}),
             **found,
             "frames": Quantity(self.n_frames),
             "first_frame": Quantity(self.first_frame),

@@ -13,6 +13,7 @@ from dp_sim.recipes.analysis.trajectory.motion import THERMOSTATS
 
 #: What can be computed, in the order of the page.
 PARTS = ("structure", "diffusion", "velocities", "viscosity")
+HEAT = "Heat capacity"
 FILE = "Trajectory files of other programs"
 
 
@@ -57,6 +58,31 @@ class AnalyseSettings(RecipeSettings):
     dos_resolution_cm1: float = setting(
         10.0, "Resolution of the vibrational density of states", unit="1/cm", flags=("--dos-resolution",), gt=0
     )
+    neighbour: str | None = setting(
+        None,
+        "Run at another temperature, else alike: heat capacity from the slope of the mean energy",
+        metavar="DIR",
+        is_path=True,
+        panel=HEAT,
+    )
+    energy_noise_meV: float | None = setting(
+        None,
+        "Standard deviation of the model's error of the whole system's energy, to be taken out of the heat capacity",
+        unit="meV",
+        flags=("--energy-noise",),
+        gt=0,
+        panel=HEAT,
+        detail="An error that is independent of the energy.",
+    )
+    test_results: str | None = setting(
+        None,
+        "Results of dp-sim test, which tell that error",
+        metavar="DIR",
+        is_path=True,
+        panel=HEAT,
+        detail="Of frames of the same composition or its proportions; the variance is taken as proportional to their "
+        "number of atoms.",
+    )
     topology: str | None = setting(
         None, "Structure with the atoms of a DCD, XTC, TRR or NetCDF file", panel=FILE, is_path=True
     )
@@ -80,6 +106,16 @@ class AnalyseSettings(RecipeSettings):
     temperature_K: float | None = setting(
         None, "Temperature of the run", unit="K", flags=("--temperature", "-T"), gt=0, panel=FILE
     )
+
+    @model_validator(mode="after")
+    def _one_noise(self) -> Self:
+        if self.energy_noise_meV is not None and self.test_results is not None:
+            raise InputError(
+                "options-exclude",
+                f"energy_noise_meV ({self.energy_noise_meV:g}) and test_results ({self.test_results}) both tell the "
+                "model's error; give one",
+            )
+        return self
 
     @model_validator(mode="after")
     def _frames_in_order(self) -> Self:

@@ -66,6 +66,8 @@ def read_run(directory: Path) -> Source:
         degrees_of_freedom=int(values["degrees_of_freedom"]["value"]),
         rigid_bonds=int(values["rigid_bonds"]["value"]) if "rigid_bonds" in values else 0,
         table={name: column[table["time_ps"] >= start_ps - 1e-9] for name, column in table.items()},
+        values=values,
+        settings=settings,
         notes=notes,
     )
 

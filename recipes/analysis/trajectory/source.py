@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -38,6 +39,8 @@ class Source:
         Number of bonds that kept their length.
     table
         Column of thermo.csv -> its values from the equilibrated part on; empty without such a table.
+    values, settings
+        What result.json and config.yaml of the run say; empty for other sources.
     notes
         What was decided while it was read, as sentences.
     """
@@ -51,6 +54,8 @@ class Source:
     degrees_of_freedom: int | None = None
     rigid_bonds: int = 0
     table: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
 

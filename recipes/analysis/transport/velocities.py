@@ -19,6 +19,8 @@ Array = NDArray[np.float64]
 PER_PS_IN_CM1 = 33.35640952
 #: Share of <v^2> by which steps may differ from what the velocities say, where frames are dense enough.
 MISMATCH = 0.05
+#: Parts of a run whose densities of states are kept apart, at most.
+MOST_PARTS = 32
 #: Points of a correlation function that are kept.
 SHOWN = 1 / 10
 
@@ -59,12 +61,15 @@ class DensityOfStates:
         Width of a line, 1/cm.
     degrees_of_freedom
         The integral of all.
+    parts
+        (P, K) densities of successive parts of the run, up to a factor.
     """
 
     frequency_cm1: Array
     per_element: dict[str, Array]
     resolution_cm1: float
     degrees_of_freedom: int
+    parts: Array
 
     @property
     def total(self) -> Array:
@@ -166,11 +171,14 @@ def density_of_states(
     frequency = np.fft.rfftfreq(length, frame_ps) * PER_PS_IN_CM1
     width = frequency[1]
     per_element = {name: np.zeros(len(frequency)) for name in dict.fromkeys(elements.tolist())}
+    parts = np.zeros((min(len(starts), MOST_PARTS), len(frequency)))
     for atom, (mass, name) in enumerate(zip(masses, elements, strict=True)):
         own = np.asarray(velocities[:, atom])
-        for start in starts:
+        for number, start in enumerate(starts):
             spectrum = rfft(own[start : start + length] * window, axis=0)
-            per_element[name] += mass * (np.abs(spectrum) ** 2).sum(axis=1)
+            power = mass * (np.abs(spectrum) ** 2).sum(axis=1)
+            per_element[name] += power
+            parts[number * len(parts) // len(starts)] += power
     total = sum(part.sum() for part in per_element.values()) * width
     scaled = {name: part * degrees_of_freedom / total for name, part in per_element.items()}
     return DensityOfStates(
@@ -178,4 +186,5 @@ def density_of_states(
         per_element=scaled,
         resolution_cm1=float(2 * width),
         degrees_of_freedom=degrees_of_freedom,
+        parts=parts,
     )
