@@ -7,7 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import binom
-from synthetic_series import autoregressive, coverage, liquid_energy, vibrating_energy
+from synthetic_series import (
+    CUBIC_GPA,
+    autoregressive,
+    coverage,
+    liquid_energy,
+    strained_cells,
+    vibrating_energy,
+)
 
 from dp_sim.recipes.dynamics import estimators
 from dp_sim.recipes.results.quantities import Estimate
@@ -126,6 +133,30 @@ def of_bulk(name: str, bulk: Bulk, given: float) -> dict[str, Case]:
     }
 
 
+def elastic(name: str, size: int, taus: tuple[float, ...], given: float) -> dict[str, Case]:
+    """Make the cases of a cubic crystal's constants from strain fluctuations, without the help of its symmetry."""
+
+    def constant(which: str) -> Make:
+        return lambda rng: estimators.elastic_constants(
+            strained_cells(rng, size, taus, TEMPERATURE_K), TEMPERATURE_K, steps_per_sample=1
+        ).estimates[which]
+
+    exact = {"C11": CUBIC_GPA[0, 0], "C12": CUBIC_GPA[0, 1], "C44": CUBIC_GPA[3, 3]}
+    return {f"{which}, {name}": Case(constant(which), float(truth), given) for which, truth in exact.items()}
+
+
+def heat_capacity_at_constant_energy(series: Series, **least: float) -> Case:
+    """Make the case of 300 momenta and C = 240: Var(K) = 150 (k_B T)^2 (1 - 150 / 240)."""
+    spread = KT * float(np.sqrt(150 * (1 - 150 / 240)))
+    return Case(
+        lambda rng: estimators.heat_capacity_at_constant_energy(
+            150 * KT + spread * series(rng), degrees_of_freedom=300, steps_per_sample=1
+        ),
+        240.0,
+        **least,
+    )
+
+
 def checks(scale: float) -> Iterator[Check]:
     """Check how often 95 % intervals hold the truth."""
     repeats = max(20, round(1000 * scale))
@@ -145,6 +176,9 @@ def checks(scale: float) -> Iterator[Check]:
         "compressibility, 2000 samples, tau 5": compressibility(correlated(2000, 5.0)),
         "compressibility, 60 independent samples, tau 37": compressibility(correlated(4440, 37.0), given=0.9),
         "compressibility, 8000 samples, tau 20": compressibility(correlated(8000, 20.0)),
+        **elastic("1500 samples, tau 3 to 8", 1500, (3, 8, 8, 5, 5, 5), 0.94),
+        **elastic("4000 samples, tau 2 to 10", 4000, (2, 10, 10, 5, 5, 5), 0.95),
+        "C_V at constant energy, 4000 samples, tau 5": heat_capacity_at_constant_energy(correlated(4000, 5.0)),
         **of_bulk("500 samples, tau 5 and 8", Bulk(correlated(500, 5.0), correlated(500, 8.0), 0.1), 0.6),
         **of_bulk("1200 samples, tau 8 and half 25", Bulk(correlated(1200, 8.0), liquid(1200), 0.1), 0.8),
         **of_bulk("8000 samples, tau 3 and 20", Bulk(correlated(8000, 3.0), correlated(8000, 20.0), 0.2), 0.95),
