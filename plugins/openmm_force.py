@@ -5,10 +5,10 @@ The model takes its compiled path there (dp_sim.compiled). TorchForce runs witho
 device, but its binary plugin fits one version of torch only and is deprecated upstream; PythonForce comes with OpenMM
 and runs with any torch.
 
-Beside a bias. Either force is one of several of a System: add a `CustomCVForce`, or OpenMM's `app.Metadynamics`, with
-collective variables that are forces of OpenMM's own, and energies and forces add up; with `setForceGroup` on each,
-`getState` tells them apart. A PlumedForce would go beside it likewise, but its package, openmm-plumed, is on conda-forge
-and not on PyPI, and was not tried.
+Beside a bias. Either force is one of several of a System. A `CustomCVForce` goes beside it, or OpenMM's
+`app.Metadynamics`, with collective variables that are forces of OpenMM's own; energies and forces add up, and with
+`setForceGroup` on each `getState` tells them apart. A PlumedForce would go beside it likewise, but its package,
+openmm-plumed, is on conda-forge and not on PyPI, and was not tried.
 
 Systems in XML. Both forces carry the whole model in the XML, not its path: the file needs no other file. To read it,
 

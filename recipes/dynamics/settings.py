@@ -28,6 +28,14 @@ class DynamicsSettings(RecipeSettings):
         ge=1,
         may_change=True,
     )
+    # Before the time step that follows from it: of a resumed run that differs in both, the choice is named.
+    rigid_bonds: str | None = setting(
+        None,
+        "OpenMM: bonds that keep their length; hydrogen: those of hydrogens",
+        choices=("hydrogen",),
+        detail="Each keeps the length that it has at the start, after a relaxation if asked for. The longest time step "
+        "is then that of the other vibrations, about 2 fs. Heat capacity and pressure count what is left to move.",
+    )
     timestep_fs: float | None = setting(
         None,
         "Time step; chosen by the lightest atom if not given",
@@ -61,13 +69,6 @@ class DynamicsSettings(RecipeSettings):
     )
     platform: str | None = setting(None, "OpenMM: CUDA, OpenCL, CPU or Reference")
     ranks: int | None = setting(None, "LAMMPS: MPI processes; 1 if not given", ge=1, may_change=True)
-    rigid_bonds: str | None = setting(
-        None,
-        "OpenMM: bonds that keep their length; hydrogen: those of hydrogens",
-        choices=("hydrogen",),
-        detail="Each keeps the length that it has at the start, after a relaxation if asked for. The longest time step "
-        "is then that of the other vibrations, about 2 fs. They leave heat capacity and pressure their own.",
-    )
 
     stages: str | None = setting(
         None,

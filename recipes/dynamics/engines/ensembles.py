@@ -61,4 +61,6 @@ def _others(engine: str, thermostat: str, cell_change: str | None) -> str:
         and thermostat in (has := engine_class(name).ensembles)
         and (cell_change is None or cell_change in has[thermostat])
     ]
-    return f"; engine='{found[0]}' has it" if found else "; no engine has it"
+    if found:
+        return f"; engine='{found[0]}' has it"
+    return "; no engine has it" + ("" if cell_change is None else " at constant pressure")

@@ -178,7 +178,7 @@ def test_restart_is_exact_with_the_lengths_of_the_first_start(tmp_path):
     ethanol = read("example_systems/ethanol/ethanol.extxyz")
     ethanol.rattle(0.05, seed=1)
     settings = {
-        "temperature_K": 300, "timestep_fs": 2, "engine": "openmm", "rigid_bonds": "hydrogen", "relax": True,
+        "temperature_K": 300, "engine": "openmm", "rigid_bonds": "hydrogen", "relax": True,
         "backend": "python", "stages": str(stages), "platform": "Reference", "progress": False,
     }  # fmt: skip
     model = ETHANOL_MODEL
