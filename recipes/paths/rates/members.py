@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dp_sim.errors import DPSimError
 from dp_sim.recipes.inputs.calculators import member_calculators
 from dp_sim.recipes.inputs.forces import energies_and_forces
+from dp_sim.recipes.paths.rates.costs import counted
 from dp_sim.recipes.paths.rates.theory.states import State
 from dp_sim.recipes.paths.saddle.ts import refine_ts
 from dp_sim.recipes.static.opt import optimize
@@ -35,6 +36,8 @@ class MemberRates(NamedTuple):
         (K, T).
     failures
         Which members do not have the reaction, and why: a clause each.
+    force_calls, hessian_calls
+        What all of them were asked together.
     """
 
     barriers_eV: Array
@@ -42,6 +45,8 @@ class MemberRates(NamedTuple):
     frequencies_cm1: Array
     log10_rates: Array
     failures: tuple[str, ...]
+    force_calls: int = 0
+    hessian_calls: int = 0
 
     def std(self, name: str) -> Any:
         """Compute the standard deviation of one of the arrays over the members; None with fewer than two."""
@@ -94,9 +99,12 @@ def member_rates(
     if not calculators:
         return None
     rows, failures = [], []
+    asked = np.zeros(2, dtype=int)
     for number, one in enumerate(calculators, 1):
         try:
-            reactants, saddle, products = _member_states(start(one), one, fmax)
+            with counted(one) as counter:
+                reactants, saddle, products = _member_states(start(one), one, fmax)
+            asked += counter.force_calls, counter.hessian_calls
             if words := _lacking(reactants, saddle, products):
                 failures.append(f"member {number} {words}")
                 continue
@@ -110,7 +118,7 @@ def member_rates(
     for sentence in failures:
         log(sentence)
     barriers, reactions, frequencies, logarithms = (np.array([row[column] for row in rows]) for column in range(4))
-    return MemberRates(barriers, reactions, frequencies, logarithms, tuple(failures))
+    return MemberRates(barriers, reactions, frequencies, logarithms, tuple(failures), int(asked[0]), int(asked[1]))
 
 
 def _member_states(start: Start, calculator: Any, fmax: float) -> tuple[State, State, State | None]:

@@ -22,9 +22,9 @@ def with_spread(
 
     The interval is that of Student's t for one more member.
     """
-    if logarithmic and (spread is None or abs(value) + 10 * spread >= LARGEST_LOG10):
+    if logarithmic and (not spread or abs(value) + 10 * spread >= LARGEST_LOG10):
         return Quantity(power_of_ten(value), unit, f"it is 10^{value:.1f}, beyond the range of numbers")
-    if spread is None:
+    if not spread:  # unknown, or members that are one model
         return Quantity(value, unit)
     from scipy.stats import t  # noqa: PLC0415 - only with a committee
 

@@ -43,6 +43,8 @@ def test_barrier_frequency_and_rate_have_the_spread_of_the_members(monkeypatch):
     # Classical harmonic rates: the prefactor grows as the root, of two frequencies over one.
     classical = 0.5 * np.log10(factors) - factors * barrier / (units.kB * 1000) / np.log(10)
     assert values["log10_rate_constant"]["error"] == pytest.approx(classical.std(ddof=1), rel=0.1)
+    costs = dict(zip(values["stages"]["value"], values["hessian_calls"]["value"], strict=True))
+    assert costs["committee"] >= 3 * len(factors)  # each member has three stationary points
     low, high = values["rate_constant"]["ci95"]
     assert low < found.rate < high
     assert values["log10_rate_constant_spreads"]["value"][0] > values["log10_rate_constant_spreads"]["value"][-1]
@@ -84,3 +86,16 @@ def test_members_can_find_the_whole_path_or_nothing(monkeypatch):
     np.testing.assert_allclose(by_path.members.barriers_eV, at_points.members.barriers_eV, atol=1e-4)
     assert none.members is None
     assert none.to_dict()["values"]["barrier"]["error"] is None
+
+
+def test_the_saddle_point_of_another_reaction_fails():
+    """The surface has three minima in a row: the saddle point between the last two does not lead to the first."""
+    start, middle, end = (at(*stationary(MINIMA[name])) for name in "ACB")
+    other = at(*stationary(SADDLES["BC"]))
+    found = rate_constant(start, other, scaled(1.0), product=middle, temperature_K=1000, **RANGE)
+    assert found.verdict == "FAIL"
+    assert "does not join the ends given" in found.reasons[0]
+    assert rate_constant(middle, other, scaled(1.0), product=end, temperature_K=1000, **RANGE).verdict == "PASS"
+    alone = rate_constant(start, other, scaled(1.0), temperature_K=1000, **RANGE)
+    assert alone.verdict == "FAIL"
+    assert "does not start at the reactant" in alone.reasons[0]
