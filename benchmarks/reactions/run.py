@@ -32,7 +32,7 @@ COLUMNS = (
     "reaction", "atoms", "neb_calls", "neb_s", "ts_calls", "ts_s", "irc_calls", "irc_s",
     "neb_barrier_eV", "ts_barrier_eV", "reference_eV", "imaginary_cm1", "verdict",
 )  # fmt: skip
-#: A saddle point is the one known where the energy is, eV, and the ends of an IRC are those given where they lie as near.
+#: A saddle point is the one known where its energy is that near, eV.
 SAME_EV = 2e-3
 
 

@@ -3,126 +3,34 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.utils.forcecurve import fit_images
-from typing_extensions import override
 
 from dp_sim.config.recipe import documented
-from dp_sim.files import write_text
 from dp_sim.recipes.inputs.forces import largest_force
-from dp_sim.recipes.paths.band.chain import BAND, Band, make_band, optimize_band, read_band
-from dp_sim.recipes.paths.band.ends import END_FMAX, align_product, displacement, is_free, prepare_ends, relaxed_ends
-from dp_sim.recipes.paths.band.first_path import check_interpolation, first_path
+from dp_sim.recipes.paths.band.chain import BAND, Band, Left, make_band, read_band
+from dp_sim.recipes.paths.band.ends import (
+    END_FMAX,
+    RelaxedEnds,
+    align_product,
+    displacement,
+    is_free,
+    prepare_ends,
+    relaxed_ends,
+)
+from dp_sim.recipes.paths.band.first_path import check_interpolation, chosen_interpolation, first_path
+from dp_sim.recipes.paths.band.relaxation import Relaxation, optimize_band
+from dp_sim.recipes.paths.band.result import PathResult
 from dp_sim.recipes.paths.band.settings import NEBSettings
-from dp_sim.recipes.paths.band.tangent import TANGENT, tangent_at
-from dp_sim.recipes.paths.barriers import BarrierResult
-from dp_sim.recipes.results.figures import COLOURS, new_figure
-from dp_sim.recipes.results.frames import evaluated_copy, write_frames
-from dp_sim.recipes.results.quantities import Estimate, Quantity
-from dp_sim.recipes.results.tables import csv_text
 from dp_sim.recipes.run.directory import RunDirectory
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-#: A dip between two maxima counts as an intermediate when it is this deep on both sides, eV.
-DIP_EV = 0.01
+__all__ = ["PathResult", "find_path"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class PathResult(BarrierResult):
-    """A band, converged or at its last step.
-
-    Attributes
-    ----------
-    images
-        The path from reactant to product, each image with its energy and forces.
-    energies
-        (n_images,) potential energy of each image, eV.
-    path_length_A
-        (n_images,) distance along the path from the reactant, Angstrom in 3N-dimensional space.
-    largest_force
-        Largest force on an atom of the band, the climbing image included, eV/Angstrom.
-    steps
-        Optimiser steps of this session; rejected trial steps do not count.
-    """
-
-    recipe: ClassVar[str] = "neb"
-    title: ClassVar[str] = "Reaction path (climbing-image nudged elastic band)"
-
-    images: tuple[Atoms, ...]
-    energies: np.ndarray
-    path_length_A: np.ndarray
-    largest_force: float
-    steps: int
-
-    @property
-    def highest_index(self) -> int:
-        """Index of the highest image, which is the climbing one where `converged`."""
-        return int(np.argmax(self.energies))
-
-    @property
-    def highest(self) -> Atoms:
-        """A copy of the highest image: the saddle point, to within `fmax`, where `converged`.
-
-        Its array `tangent` (N, 3) is the direction of the path there, which `refine_ts` follows.
-        """
-        highest = evaluated_copy(self.images[self.highest_index])
-        highest.arrays[TANGENT] = tangent_at(self.images, self.highest_index)
-        return highest
-
-    @override
-    def levels_eV(self) -> tuple[float, float, float]:
-        return float(self.energies[0]), float(self.energies.max()), float(self.energies[-1])
-
-    @property
-    def intermediates(self) -> tuple[int, ...]:
-        """Images at the bottom of a dip between two maxima: the reaction has more than one step."""
-        e = self.energies
-        return tuple(
-            i
-            for i in range(1, len(e) - 1)
-            if e[i] <= min(e[i - 1], e[i + 1]) and e[i] < min(e[:i].max(), e[i + 1 :].max()) - DIP_EV
-        )
-
-    @override
-    def quantities(self) -> dict[str, Quantity | Estimate]:
-        return {
-            **self.barrier_quantities(),
-            "highest_image": Quantity(self.highest_index),
-            "intermediate_images": Quantity(list(self.intermediates)),
-            "largest_force": Quantity(self.largest_force, "eV/Angstrom"),
-            "path_length": Quantity(float(self.path_length_A[-1]), "Angstrom"),
-            "energies": Quantity(self.energies - self.energies[0], "eV"),
-            "steps": Quantity(self.steps),
-        }
-
-    @override
-    def figures(self) -> dict[str, Figure]:
-        """Draw the profile: the images, and the cubic through their energies and the forces along the path."""
-        fit = fit_images(self.images)
-        figure, axes = new_figure("distance along the path (Å)", "energy (eV)")
-        axes.plot(fit.fit_path, fit.fit_energies, color=COLOURS[0])
-        axes.plot(fit.path, fit.energies, "o", color=COLOURS[0])
-        top = self.highest_index
-        axes.plot(fit.path[top], fit.energies[top], "o", color=COLOURS[1])
-        axes.set_title(self.barrier_title(), fontsize="medium")
-        return {"profile": figure}
-
-    @override
-    def write_data(self, path: Callable[[str], Path]) -> None:
-        write_frames(path("path.extxyz"), self.images)
-        write_frames(path("highest.extxyz"), self.highest)
-        rows = [
-            (image, f"{distance:.6f}", f"{energy:.9f}", f"{energy - self.energies[0]:.9f}")
-            for image, (distance, energy) in enumerate(zip(self.path_length_A, self.energies, strict=True))
-        ]
-        write_text(path("profile.csv"), csv_text(["image", "path_A", "energy_eV", "relative_eV"], rows))
+#: Where their number is not given: images to begin with at least and at most, and the way between two, Angstrom.
+LEAST_IMAGES, MOST_IMAGES, WAY_A = 7, 13, 0.8
 
 
 @documented(NEBSettings)
@@ -131,10 +39,13 @@ def find_path(
     product: Atoms,
     calc: Any,
     *,
-    images: int = 9,
+    images: int | None = None,
     fmax: float = 0.05,
+    band_fmax: float | None = None,
+    method: str = "springs",
     steps: int = 500,
-    interpolation: str = "idpp",
+    interpolation: str = "auto",
+    match_atoms: bool = False,
     relax_ends: bool = True,
     align: bool = True,
     out: str | Path | None = None,
@@ -172,58 +83,80 @@ def find_path(
     `resume` goes on from band.extxyz in `out`.
     """
     settings = NEBSettings.taken_from(locals())
-    ends = prepare_ends(reactant, product, calc)
+    ends, order_note = prepare_ends(reactant, product, calc, match=settings.match_atoms)
     check_interpolation(settings.interpolation, ends[0])
     calculator, rotate = ends[0].calc, settings.align and is_free(ends[0])
     align_product(ends, rotate=rotate)
+    bounds = Left(settings.fmax, max(settings.band_fmax or 5 * settings.fmax, settings.fmax))
     with RunDirectory.of(
         settings, out, structures=[reactant, product], calculator=calculator, overwrite=overwrite, resume=resume
     ) as run:
+        if order_note:
+            run.note(order_note)
         saved = run.path(BAND)
+        found = RelaxedEnds(ends, [], 0, 0.0)
         if run.resumed and saved is not None and saved.exists():
-            band, climbing = read_band(saved, ends[0])
+            band, climbing = read_band(saved, ends[0], settings.method, bounds)
             run.log(f"goes on from {BAND}")
         else:
             if settings.relax_ends:
-                ends = relaxed_ends(ends, min(settings.fmax, END_FMAX), run, rotate=rotate)
-            path = first_path(
-                *ends,
-                images=settings.images,
-                interpolation=settings.interpolation,
-                rotate=rotate,
-                seed=settings.seed,
-            )
-            band, climbing = make_band(path, calculator), False
-        taken, failure = optimize_band(band, climbing, settings.fmax, settings.steps, run, progress)
-        return run.finish(_result(band, settings.fmax, taken, failure))
+                found = relaxed_ends(ends, min(settings.fmax, END_FMAX), run, rotate=rotate)
+            path = _first_path(found.ends, settings, run, rotate=rotate)
+            band, climbing = make_band(path, calculator, settings.method, bounds), False
+        ended = optimize_band(band, climbing, settings.steps, run, progress)
+        return run.finish(_result(band, settings, ended, found))
 
 
-def _result(band: Band, fmax: float, steps: int, failure: str) -> PathResult:
-    causes = []
-    if failure:
-        causes.append(f"{failure}; the largest force on the band was {band.largest_force:.3f} eV/Angstrom then")
-    elif band.largest_force > fmax:
-        causes.append(
-            f"the largest force on the band is {band.largest_force:.3f} eV/Angstrom after {steps} steps, "
-            f"{fmax:g} was asked for; allow more steps (resume=True goes on), or more images"
-        )
-    elif not band.has_barrier():
-        causes.append(
-            "no image lies above both ends, so there is no saddle point between them at this resolution; "
-            "try more images, or accept that the energy rises or falls without a barrier"
-        )
-    for name, end in (("reactant", band.images[0]), ("product", band.images[-1])):
-        if largest_force(end) > 2 * fmax:
-            causes.append(
-                f"the {name} is not relaxed (largest force {largest_force(end):.3f} eV/Angstrom); relax it first"
-            )
+def _first_path(ends: tuple[Atoms, Atoms], settings: NEBSettings, run: RunDirectory, *, rotate: bool) -> list[Atoms]:
+    """Interpolate, with as many images as are asked for, or as the length of the way between the ends calls for."""
+    interpolation, note = chosen_interpolation(settings.interpolation, ends[0])
+    if note:
+        run.note(note)
+    images = settings.images
+    if images is None:
+        way = float(np.linalg.norm(displacement(*ends)))
+        images = int(np.clip(round(way / WAY_A) + 3, LEAST_IMAGES, MOST_IMAGES))
+    run.log(f"first path: {interpolation}, {images} images")
+    return first_path(*ends, images=images, interpolation=interpolation, rotate=rotate, seed=settings.seed)
+
+
+def _result(band: Band, settings: NEBSettings, ended: Relaxation, found: RelaxedEnds) -> PathResult:
     moved = [np.linalg.norm(displacement(*pair)) for pair in itertools.pairwise(band.images)]
+    causes = [*found.causes, *_causes(band, settings, ended)]
     return PathResult(
         converged=not causes,
         cause="; ".join(causes),
         images=tuple(band.images),
         energies=np.array(band.energies),
         path_length_A=np.concatenate([[0.0], np.cumsum(moved)]),
-        largest_force=band.largest_force,
-        steps=steps,
+        largest_force=band.left.top,
+        band_force=band.left.others,
+        steps=ended.steps,
+        evaluations={"ends": found.evaluations, "band": band.evaluations},
+        seconds={"ends": found.seconds, "band": band.seconds},
     )
+
+
+def _causes(band: Band, settings: NEBSettings, ended: Relaxation) -> list[str]:
+    """Say why the band is no path with a saddle point, as sentences."""
+    causes, left, bounds = [], band.left, band.bounds
+    forces = f"the largest force is {left.top:.3f} eV/Angstrom on the highest image and {left.others:.3f} on the others"
+    asked = f"{bounds.top:g} and {bounds.others:g} were asked for"
+    if ended.failure:
+        causes.append(f"{ended.failure}; {forces}; the best band so far is kept")
+    elif ended.stall and not left.within(bounds):
+        causes.append(f"{forces}, {asked}, and it stopped falling after {ended.steps} steps: {ended.stall}")
+    elif not left.within(bounds):
+        causes.append(f"{forces} after {ended.steps} steps, {asked}; allow more steps (resume=True goes on)")
+    elif not band.has_barrier():
+        causes.append(
+            "no image lies above both ends, so there is no saddle point between them at this resolution; "
+            "try more images, or accept that the energy rises or falls without a barrier"
+        )
+    for name, end in (("reactant", band.images[0]), ("product", band.images[-1])):
+        if largest_force(end) > 2 * settings.fmax:
+            causes.append(
+                f"the {name} is not relaxed (largest force {largest_force(end):.3f} eV/Angstrom), so it is no end of a "
+                "path; relax it first"
+            )
+    return causes

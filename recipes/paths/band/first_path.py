@@ -11,11 +11,14 @@ from ase import Atoms
 from ase.build import minimize_rotation_and_translation
 from ase.data import covalent_radii
 from ase.mep.neb import NEB, idpp_interpolate, interpolate
+from numpy.typing import NDArray
 
-from dp_sim.errors import InputError, import_optional, nearest_name
+from dp_sim.errors import InputError, MissingPackageError, import_optional, nearest_name
 from dp_sim.recipes.paths.band.ends import is_free
 
-INTERPOLATIONS = ("idpp", "linear", "geodesic")
+INTERPOLATIONS = ("auto", "geodesic", "idpp", "linear")
+#: `auto` takes the geodesic up to so many atoms: its cost grows with the square of their number.
+MOST_ATOMS_OF_GEODESIC = 60
 
 #: Two atoms closer than this fraction of the sum of their covalent radii pass through each other, which no path does.
 CONTACT = 0.6
@@ -53,6 +56,22 @@ def check_interpolation(name: str, reactant: Atoms) -> None:
         _geodesic_module()
 
 
+def chosen_interpolation(name: str, reactant: Atoms) -> tuple[str, str]:
+    """Return the interpolation that `name` stands for, and what the page should say of the choice.
+
+    `auto`: the geodesic of isolated molecules, IDPP of everything else.
+    """
+    if name != "auto":
+        return name, ""
+    if not is_free(reactant) or len(reactant) > MOST_ATOMS_OF_GEODESIC:
+        return "idpp", ""
+    try:
+        _geodesic_module()
+    except MissingPackageError as error:
+        return "idpp", f"first path by IDPP, because the geodesic needs a package: {error}"
+    return "geodesic", ""
+
+
 def _geodesic_module() -> Any:
     return import_optional("geodesic_interpolate.geodesic", extra="paths", purpose="geodesic interpolation")
 
@@ -87,7 +106,9 @@ def first_path(
     interpolate(path, apply_constraint=False)
     if any(_has_contact(image) for image in path[1:-1]):
         _push_aside(path, np.random.default_rng(seed))
-    if interpolation != "linear":
+    if interpolation == "linear":
+        _refuse_contacts(path)
+    else:
         idpp_interpolate(NEB(path, method="improvedtangent"), traj=None, log=None, mic=bool(reactant.pbc.any()))
     if interpolation == "geodesic":
         _geodesic(path)
@@ -98,10 +119,37 @@ def first_path(
 
 
 def _has_contact(atoms: Atoms) -> bool:
+    return bool(_relative_distances(atoms).min() < CONTACT)
+
+
+def _relative_distances(atoms: Atoms) -> NDArray[np.float64]:
+    """Compute the distances (N, N) over the sums of covalent radii; infinite of an atom from itself."""
     radii = covalent_radii[atoms.numbers]
     distances = atoms.get_all_distances(mic=bool(atoms.pbc.any()))
     np.fill_diagonal(distances, np.inf)
-    return bool((distances < CONTACT * (radii[:, None] + radii)).any())
+    return np.asarray(distances / (radii[:, None] + radii))
+
+
+def _refuse_contacts(path: Sequence[Atoms]) -> None:
+    """Refuse a straight path on which atoms run through each other, pushed aside as it may be.
+
+    Raises
+    ------
+    InputError
+        `path-through-atoms`.
+    """
+    nearest = [_relative_distances(image) for image in path]
+    worst = int(np.argmin([one.min() for one in nearest[1:-1]])) + 1
+    if nearest[worst].min() >= CONTACT:
+        return
+    i, j = np.unravel_index(np.argmin(nearest[worst]), nearest[worst].shape)
+    length = path[worst].get_distance(i, j, mic=bool(path[worst].pbc.any()))
+    raise InputError(
+        "path-through-atoms",
+        f"on the straight line between the ends, atoms {i} and {j} ({path[worst].symbols[i]}, "
+        f"{path[worst].symbols[j]}) come within {length:.2f} Angstrom at image {worst}; take interpolation idpp or "
+        "geodesic",
+    )
 
 
 def _push_aside(path: Sequence[Atoms], rng: np.random.Generator) -> None:

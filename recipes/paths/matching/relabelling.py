@@ -68,6 +68,7 @@ def best_matching(first: Atoms, second: Atoms, *, keep_bonds: bool = True) -> Ma
 
     Notes
     -----
+    Isotopes are not exchanged for each other.
     Assignments (Hungarian method) from many orientations, relabellings that keep all bonds where there are such, and
     exchanges of two atoms at the end. No proof that nothing better exists.
     """
@@ -89,16 +90,24 @@ def _check(first: Atoms, second: Atoms) -> None:
         )
 
 
+def _labels(first: Atoms, second: Atoms) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """Give atoms of one element and one mass (to 0.1 amu) one label (N,); of one element where the masses differ."""
+    labels = [100_000 * one.numbers + np.rint(10 * one.get_masses()).astype(int) for one in (first, second)]
+    if not np.array_equal(np.sort(labels[0]), np.sort(labels[1])):
+        return first.numbers, second.numbers
+    return labels[0], labels[1]
+
+
 class _Search:
     def __init__(self, first: Atoms, second: Atoms, *, keep_bonds: bool) -> None:
         _check(first, second)
         self.frame, self.keep_bonds = Frame(first), keep_bonds
         self.target, self.moving = first.positions, second.positions
-        self.numbers = (first.numbers, second.numbers)
+        self.numbers = _labels(first, second)
         self.bonds = (bond_matrix(first), bond_matrix(second))
         self.groups = [
-            (np.flatnonzero(first.numbers == number), np.flatnonzero(second.numbers == number))
-            for number in np.unique(first.numbers)
+            (np.flatnonzero(self.numbers[0] == label), np.flatnonzero(self.numbers[1] == label))
+            for label in np.unique(self.numbers[0])
         ]
 
     def measured(self, permutation: NDArray[np.intp]) -> Matching:

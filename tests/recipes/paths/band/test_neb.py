@@ -182,7 +182,7 @@ def test_too_few_steps_and_no_barrier_have_a_cause():
     ends = [at(*stationary(MINIMA[name])) for name in "AB"]
     short = find_path(*ends, Surface(mueller_brown), steps=3, interpolation="linear")
     assert not short.converged
-    assert "0.05 was asked for; allow more steps" in short.cause
+    assert "0.05 and 0.25 were asked for; allow more steps" in short.cause
 
     def slope(x, y):
         return 0.5 * x + y**2, np.array([0.5, 2 * y]), np.diag([0.0, 2.0])
@@ -280,7 +280,7 @@ def _bad_ends() -> dict[str, tuple[Atoms, Atoms, tuple[str, ...]]]:
     ocu, cuo = Atoms("CuOCu", positions=np.eye(3) * 2), Atoms("CuCuO", positions=np.eye(3) * 2)
     return {
         "count": (cu, moved[1:], ("ends-differ", "4 atoms", "product 3")),
-        "permuted": (ocu, cuo, ("ends-differ", "atom 1", "O in the reactant", "Cu in the product", "reorder")),
+        "permuted": (ocu, cuo, ("ends-order", "atom 1", "O in the reactant", "Cu in the product", "match_atoms")),
         "species": (
             cu,
             Atoms("CuCuCuO", positions=moved.positions, cell=cu.cell, pbc=True),
@@ -384,3 +384,46 @@ def test_a_first_path_that_cannot_be_evaluated_names_the_image():
     failing = Failing(Surface(mueller_brown), lambda number, atoms: number == 6)
     with refused("evaluation-failed", "first path", "image", WORDS):
         find_path(start, end, failing, images=7, relax_ends=False, interpolation="linear")
+
+
+def test_a_straight_path_through_an_atom_is_refused(xtb):
+    """The hydrogen of HCN would run through carbon and nitrogen: 42 029 eV/Angstrom, said an earlier version."""
+    hcn = Atoms("HCN", positions=[[0, 0, -1.07], [0, 0, 0], [0, 0, 1.15]])
+    hnc = Atoms("HCN", positions=[[0, 0, 2.15], [0, 0, 0], [0, 0, 1.17]])
+    with refused("path-through-atoms", "idpp"):
+        find_path(hcn, hnc, xtb, interpolation="linear")
+
+
+def test_string_and_springs_find_the_same_saddle():
+    start, end = at(*stationary(MINIMA["C"])), at(*stationary(MINIMA["B"]))
+    saddle, minimum = mueller_brown(*stationary(SADDLES["BC"]))[0], mueller_brown(*stationary(MINIMA["C"]))[0]
+    for method in ("springs", "string"):
+        path = find_path(start, end, Surface(mueller_brown), images=9, fmax=0.01, interpolation="linear", method=method)
+        assert path.converged, (method, path.cause)
+        assert path.barrier_eV == pytest.approx(saddle - minimum, abs=1e-3)
+
+
+def test_every_evaluation_is_counted():
+    start, end = at(*stationary(MINIMA["C"])), at(*stationary(MINIMA["B"]))
+    surface = Surface(mueller_brown)
+    path = find_path(start, end, surface, images=9, interpolation="linear")
+    # Two ends are looked at, superposed and evaluated again for the band; all others are counted.
+    counted = path.evaluations["ends"] + path.evaluations["band"]
+    assert counted <= surface.evaluations <= counted + 8
+
+
+class Noisy(Surface):
+    """Forces that do not follow the energy."""
+
+    def calculate(self, *arguments, **keywords):
+        super().calculate(*arguments, **keywords)
+        rng = np.random.default_rng(self.evaluations)
+        self.results["forces"][0] += 0.3 * rng.normal(size=3)
+
+
+def test_noise_is_named_as_the_cause():
+    start, end = at(*stationary(MINIMA["C"])), at(*stationary(MINIMA["B"]))
+    path = find_path(start, end, Noisy(mueller_brown), images=5, interpolation="linear", relax_ends=False, fmax=0.02)
+    assert not path.converged
+    assert "allow more steps" not in path.cause
+    assert "noisy" in path.cause

@@ -1,0 +1,124 @@
+"""A band, as `find_path` returns it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from ase import Atoms
+from ase.utils.forcecurve import fit_images
+from typing_extensions import override
+
+from dp_sim.files import write_text
+from dp_sim.recipes.paths.band.stalls import dips_of
+from dp_sim.recipes.paths.barriers import BarrierResult
+from dp_sim.recipes.results.figures import COLOURS, new_figure
+from dp_sim.recipes.results.frames import evaluated_copy, write_frames
+from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.recipes.results.tables import csv_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathResult(BarrierResult):
+    """A band, converged or at its last step.
+
+    Attributes
+    ----------
+    images
+        The path from reactant to product, each image with its energy and forces.
+    energies
+        (n_images,) potential energy of each image, eV.
+    path_length_A
+        (n_images,) distance along the path from the reactant, Angstrom in 3N-dimensional space.
+    largest_force
+        Largest force on an atom of the highest image (the whole force) and of those beside it (across the path),
+        eV/Angstrom.
+    band_force
+        Largest force on an atom of the other images, across the path, eV/Angstrom.
+    steps
+        Optimiser steps of this session; rejected trial steps do not count.
+    evaluations, seconds
+        Energies with forces of one structure in this session, and the time that they took: "ends" and "band".
+    """
+
+    recipe: ClassVar[str] = "neb"
+    title: ClassVar[str] = "Reaction path (climbing-image nudged elastic band)"
+
+    images: tuple[Atoms, ...]
+    energies: np.ndarray
+    path_length_A: np.ndarray
+    largest_force: float
+    band_force: float
+    steps: int
+    evaluations: dict[str, int]
+    seconds: dict[str, float]
+
+    @property
+    def highest_index(self) -> int:
+        """Index of the highest image, which is the climbing one where `converged`."""
+        return int(np.argmax(self.energies))
+
+    @property
+    def highest(self) -> Atoms:
+        """A copy of the highest image: the saddle point, to within `fmax`, where `converged`."""
+        return evaluated_copy(self.images[self.highest_index])
+
+    @override
+    def levels_eV(self) -> tuple[float, float, float]:
+        return float(self.energies[0]), float(self.energies.max()), float(self.energies[-1])
+
+    @property
+    def intermediates(self) -> tuple[int, ...]:
+        """Images at the bottom of a dip between two maxima: the reaction has more than one step."""
+        return dips_of(self.energies)
+
+    @property
+    def saddles(self) -> tuple[Atoms, ...]:
+        """Copies of the highest image between each two minima of the path, in order: a guess of each step's saddle."""
+        cuts = [0, *self.intermediates, len(self.energies) - 1]
+        tops = [first + int(np.argmax(self.energies[first : last + 1])) for first, last in pairwise(cuts)]
+        return tuple(evaluated_copy(self.images[k]) for k in tops)
+
+    @override
+    def quantities(self) -> dict[str, Quantity | Estimate]:
+        return {
+            **self.barrier_quantities(),
+            "highest_image": Quantity(self.highest_index),
+            "intermediate_images": Quantity(list(self.intermediates)),
+            "largest_force": Quantity(self.largest_force, "eV/Angstrom"),
+            "band_force": Quantity(self.band_force, "eV/Angstrom"),
+            "path_length": Quantity(float(self.path_length_A[-1]), "Angstrom"),
+            "energies": Quantity(self.energies - self.energies[0], "eV"),
+            "steps": Quantity(self.steps),
+            **{f"evaluations_{stage}": Quantity(count) for stage, count in self.evaluations.items()},
+            **{f"time_{stage}": Quantity(round(seconds, 3), "s") for stage, seconds in self.seconds.items()},
+        }
+
+    @override
+    def figures(self) -> dict[str, Figure]:
+        """Draw the profile: the images, and the cubic through their energies and the forces along the path."""
+        fit = fit_images(self.images)
+        figure, axes = new_figure("distance along the path (Å)", "energy (eV)")
+        axes.plot(fit.fit_path, fit.fit_energies, color=COLOURS[0])
+        axes.plot(fit.path, fit.energies, "o", color=COLOURS[0])
+        top = self.highest_index
+        axes.plot(fit.path[top], fit.energies[top], "o", color=COLOURS[1])
+        axes.set_title(self.barrier_title(), fontsize="medium")
+        return {"profile": figure}
+
+    @override
+    def write_data(self, path: Callable[[str], Path]) -> None:
+        write_frames(path("path.extxyz"), self.images)
+        write_frames(path("highest.extxyz"), self.images[self.highest_index])
+        rows = [
+            (image, f"{distance:.6f}", f"{energy:.9f}", f"{energy - self.energies[0]:.9f}")
+            for image, (distance, energy) in enumerate(zip(self.path_length_A, self.energies, strict=True))
+        ]
+        write_text(path("profile.csv"), csv_text(["image", "path_A", "energy_eV", "relative_eV"], rows))
