@@ -253,11 +253,22 @@ def _changed_words(before: Atoms, after: Atoms) -> str:
     return ", ".join(parts)
 
 
+def is_one_minimum(pair: tuple[Atoms, Atoms], *, rotate: bool) -> bool:
+    """Tell whether two relaxed structures, each with its calculator, are one minimum, atom for atom."""
+    first, second = pair
+    laid = second.copy()
+    if rotate:
+        minimize_rotation_and_translation(first, laid)
+    moved = float(np.linalg.norm(displacement(first, laid), axis=1).max())
+    difference = abs(float(second.get_potential_energy()) - float(first.get_potential_energy()))
+    return moved < SAME_MINIMUM_A and difference < SAME_MINIMUM_EV
+
+
 def _refuse_one_minimum(ends: tuple[Atoms, Atoms]) -> None:
-    reactant, product = ends
-    moved = float(np.linalg.norm(displacement(reactant, product), axis=1).max())
-    difference = abs(product.get_potential_energy() - reactant.get_potential_energy())
-    if moved < SAME_MINIMUM_A and difference < SAME_MINIMUM_EV:
+    if is_one_minimum(ends, rotate=False):
+        reactant, product = ends
+        moved = float(np.linalg.norm(displacement(reactant, product), axis=1).max())
+        difference = abs(product.get_potential_energy() - reactant.get_potential_energy())
         raise InputError(
             "ends-equal",
             f"reactant and product relax into one minimum (no atom lies more than {moved:.2g} Angstrom apart, and the "

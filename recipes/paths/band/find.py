@@ -22,9 +22,10 @@ from dp_sim.recipes.paths.band.ends import (
     relaxed_ends,
 )
 from dp_sim.recipes.paths.band.first_path import check_interpolation, chosen_interpolation, first_path
-from dp_sim.recipes.paths.band.relaxation import Relaxation, optimize_band
+from dp_sim.recipes.paths.band.relaxation import Relaxation
 from dp_sim.recipes.paths.band.result import PathResult
 from dp_sim.recipes.paths.band.settings import NEBSettings
+from dp_sim.recipes.paths.band.steps import StepSearch
 from dp_sim.recipes.run.directory import RunDirectory
 
 __all__ = ["PathResult", "find_path"]
@@ -101,18 +102,30 @@ def find_path(
         else:
             if settings.relax_ends:
                 found = relaxed_ends(ends, min(settings.fmax, END_FMAX), run, rotate=rotate)
-            path = _first_path(found.ends, settings, run, rotate=rotate)
+            path = _first_path(found.ends, settings, run, rotate=rotate, images=settings.images)
             band, climbing = make_band(path, calculator, settings.method, bounds), False
-        ended = optimize_band(band, climbing, settings.steps, run, progress)
-        return run.finish(_result(band, settings, ended, found))
+        search = StepSearch(
+            interpolated=lambda pair, images: _first_path(
+                pair, settings, run, rotate=rotate, images=None if settings.images is None else images
+            ),
+            refine=settings.images is None,
+            rotate=rotate,
+            fmax=settings.fmax,
+            steps=settings.steps,
+            run=run,
+            progress=progress,
+        )
+        search.search(band, climbing)
+        return run.finish(_result(search, settings, found))
 
 
-def _first_path(ends: tuple[Atoms, Atoms], settings: NEBSettings, run: RunDirectory, *, rotate: bool) -> list[Atoms]:
+def _first_path(
+    ends: tuple[Atoms, Atoms], settings: NEBSettings, run: RunDirectory, *, rotate: bool, images: int | None
+) -> list[Atoms]:
     """Interpolate, with as many images as are asked for, or as the length of the way between the ends calls for."""
     interpolation, note = chosen_interpolation(settings.interpolation, ends[0])
     if note:
         run.note(note)
-    images = settings.images
     if images is None:
         way = float(np.linalg.norm(displacement(*ends)))
         images = int(np.clip(round(way / WAY_A) + 3, LEAST_IMAGES, MOST_IMAGES))
@@ -120,43 +133,48 @@ def _first_path(ends: tuple[Atoms, Atoms], settings: NEBSettings, run: RunDirect
     return first_path(*ends, images=images, interpolation=interpolation, rotate=rotate, seed=settings.seed)
 
 
-def _result(band: Band, settings: NEBSettings, ended: Relaxation, found: RelaxedEnds) -> PathResult:
-    moved = [np.linalg.norm(displacement(*pair)) for pair in itertools.pairwise(band.images)]
-    causes = [*found.causes, *_causes(band, settings, ended)]
+def _result(search: StepSearch, settings: NEBSettings, found: RelaxedEnds) -> PathResult:
+    images, bands = search.images(), search.bands
+    moved = [np.linalg.norm(displacement(*pair)) for pair in itertools.pairwise(images)]
+    causes = list(found.causes)
+    for number, (band, ended) in enumerate(zip(bands, search.endings, strict=True), 1):
+        step = f"step {number} of {len(bands)}: " if len(bands) > 1 else ""
+        causes += [step + cause for cause in _causes(band, ended, search.taken)]
+    for name, end in (("reactant", images[0]), ("product", images[-1])):
+        if largest_force(end) > 2 * settings.fmax:
+            causes.append(
+                f"the {name} is not relaxed (largest force {largest_force(end):.3f} eV/Angstrom), so it is no end of a "
+                "path; relax it first"
+            )
     return PathResult(
         converged=not causes,
         cause="; ".join(causes),
-        images=tuple(band.images),
-        energies=np.array(band.energies),
+        images=tuple(images),
+        energies=np.array([image.get_potential_energy() for image in images]),
         path_length_A=np.concatenate([[0.0], np.cumsum(moved)]),
-        largest_force=band.left.top,
-        band_force=band.left.others,
-        steps=ended.steps,
-        evaluations={"ends": found.evaluations, "band": band.evaluations},
-        seconds={"ends": found.seconds, "band": band.seconds},
+        cuts=tuple(int(k) for k in np.cumsum([band.nimages - 1 for band in bands])[:-1]),
+        largest_force=max(band.left.top for band in bands),
+        band_force=max(band.left.others for band in bands),
+        steps=search.taken,
+        evaluations={"ends": found.evaluations, "band": search.evaluations + sum(band.evaluations for band in bands)},
+        seconds={"ends": found.seconds, "band": search.seconds + sum(band.seconds for band in bands)},
     )
 
 
-def _causes(band: Band, settings: NEBSettings, ended: Relaxation) -> list[str]:
-    """Say why the band is no path with a saddle point, as sentences."""
+def _causes(band: Band, ended: Relaxation, steps: int) -> list[str]:
+    """Say why a band is no path with a saddle point, as sentences."""
     causes, left, bounds = [], band.left, band.bounds
     forces = f"the largest force is {left.top:.3f} eV/Angstrom on the highest image and {left.others:.3f} on the others"
     asked = f"{bounds.top:g} and {bounds.others:g} were asked for"
     if ended.failure:
         causes.append(f"{ended.failure}; {forces}; the best band so far is kept")
     elif ended.stall and not left.within(bounds):
-        causes.append(f"{forces}, {asked}, and it stopped falling after {ended.steps} steps: {ended.stall}")
+        causes.append(f"{forces}, {asked}, and it stopped falling after {steps} steps: {ended.stall}")
     elif not left.within(bounds):
-        causes.append(f"{forces} after {ended.steps} steps, {asked}; allow more steps (resume=True goes on)")
+        causes.append(f"{forces} after {steps} steps, {asked}; allow more steps (resume=True goes on)")
     elif not band.has_barrier():
         causes.append(
             "no image lies above both ends, so there is no saddle point between them at this resolution; "
             "try more images, or accept that the energy rises or falls without a barrier"
         )
-    for name, end in (("reactant", band.images[0]), ("product", band.images[-1])):
-        if largest_force(end) > 2 * settings.fmax:
-            causes.append(
-                f"the {name} is not relaxed (largest force {largest_force(end):.3f} eV/Angstrom), so it is no end of a "
-                "path; relax it first"
-            )
     return causes

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from ase.mep.neb import NEBOptimizer, get_neb_method
 
 from dp_sim.recipes.inputs.failed_evaluations import WayBack
-from dp_sim.recipes.paths.band.chain import BAND, METHODS, Band, BandState, write_band
-from dp_sim.recipes.paths.band.stalls import why_stalled
+from dp_sim.recipes.paths.band.chain import METHODS, Band, BandState, write_band
+from dp_sim.recipes.paths.band.stalls import KINK_DEG, bends, dips_of, why_stalled
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import Advance, progress_bar
 
@@ -34,14 +35,19 @@ class Relaxation(NamedTuple):
         Why the calculator ended it, as a sentence; empty where it did not.
     stall
         Why the forces did not fall any more, as a clause; empty where they did.
+    dip
+        An image in a dip between two maxima, where the band was left to be cut; None: there is none.
     """
 
     steps: int
     failure: str
     stall: str
+    dip: int | None = None
 
 
-def optimize_band(band: Band, climbing: bool, steps: int, run: RunDirectory, progress: bool) -> Relaxation:
+def optimize_band(
+    band: Band, climbing: bool, steps: int, run: RunDirectory, progress: bool, *, file: str | None, cut_eV: float
+) -> Relaxation:
     """Relax the whole band loosely, then let the highest image climb.
 
     While it climbs, only it and its neighbours move, which saves the evaluations of all others, until that no longer
@@ -56,13 +62,21 @@ def optimize_band(band: Band, climbing: bool, steps: int, run: RunDirectory, pro
     steps
         Limit on the steps, all stages together.
     run, progress
-        Where the band is saved, and whether the progress is shown.
+        For the log, and whether the progress is shown.
+    file
+        Name of the file in which the band is saved; None: none.
+    cut_eV
+        A dip this deep on both sides, once the whole band is near the path, ends it.
     """
     with progress_bar("neb", total=steps, show=progress) as advance:
-        path = _Relaxing(band, steps, run, advance)
+        path = _Relaxing(band, steps, run, advance, run.path(file) if file else None)
         run.on_interrupt(path.save)
         if not climbing:
             path.stage(band.bounds.others, climb=False)
+            if not path.failure and (dips := dips_of(np.array(band.energies), cut_eV)):
+                path.save()
+                deepest = min(dips, key=lambda k: float(band.energies[k]))
+                return Relaxation(path.taken, "", "", deepest)
             if not (band.has_barrier() or path.failure):
                 path.stage(band.bounds.top, climb=False)
         if climbing or (band.has_barrier() and not path.failure):
@@ -95,11 +109,12 @@ class _Optimizer(NEBOptimizer):
 class _Relaxing:
     """A band on its way: the last state that the solver accepted, and how many steps were taken."""
 
-    def __init__(self, band: Band, steps: int, run: RunDirectory, advance: Advance) -> None:
-        self._band, self._steps, self._run, self._advance = band, steps, run, advance
+    def __init__(self, band: Band, steps: int, run: RunDirectory, advance: Advance, file: Path | None) -> None:
+        self._band, self._steps, self._run, self._advance, self._file = band, steps, run, advance, file
         self._accepted = BandState(band.get_positions(), [])
         self._way_back = WayBack(band, run.log, "the first path")
         self._moving, self._lowest, self._patience = band, list[float](), STALL
+        self._best = (np.inf, self._accepted)  # of a stage: the least force, and where
         self.taken = 0
 
     @property
@@ -109,11 +124,13 @@ class _Relaxing:
 
     def save(self) -> None:
         """Save the band in its file."""
-        write_band(self._band, self._accepted.positions, self._run.path(BAND))
+        write_band(self._band, self._accepted.positions, self._file)
 
     def _good(self) -> None:
         self._accepted = self._band.state()
         self._way_back.evaluated()
+        if (force := self._moving.get_residual()) < self._best[0]:
+            self._best = (force, self._accepted)
 
     def _follow(self) -> None:
         self.taken += 1
@@ -132,8 +149,14 @@ class _Relaxing:
         for _ in range(MOST_WINDOWS):
             if band.evaluated is None or self.failure or band.nimages < 6:
                 break
-            before = band.top
-            if not self.stage(band.bounds.top, climb=True, window=band.window()) or band.top == before:
+            top, before = band.top, self._accepted
+            reached = self.stage(band.bounds.top, climb=True, window=band.window())
+            if bends(np.array([image.positions for image in band.images])).max() > KINK_DEG:
+                self._accepted = before  # images have run past each other
+                band.restore(before)
+                self._run.log("the highest image ran past its neighbours: back, and with the whole band")
+                break
+            if not reached or band.top == top:
                 break
         if not self.failure:
             self.stage(band.bounds.top, climb=True)
@@ -147,7 +170,8 @@ class _Relaxing:
             Whether it got there.
         """
         band = self._moving = self._band if window is None else window
-        self._lowest, self._patience = [], STALL if window is None else WINDOW_STALL
+        self._lowest, self._best = [], (np.inf, self._accepted)
+        self._patience = STALL if window is None else WINDOW_STALL
         band.climb = self._band.climb = climb
         # A string spreads its images evenly, which a climbing image does not stand.
         band.neb_method = get_neb_method(band, METHODS["springs" if climb else band.method_name])
@@ -166,6 +190,8 @@ class _Relaxing:
             break
         self._band.evaluations += 0 if window is None else window.evaluations
         self._band.seconds += 0.0 if window is None else window.seconds
+        if np.isfinite(self._best[0]) and not self.failure and self.taken < self._steps:
+            self._accepted = self._best[1]  # which a stage that got nowhere has left behind
         self._band.restore(self._accepted)  # the solver may end on a trial step that it did not take
         name = "plain" if not climb else "climbing" if window is None else "climbing, neighbours alone,"
         left = self._band.left

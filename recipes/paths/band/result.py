@@ -37,6 +37,8 @@ class PathResult(BarrierResult):
         (n_images,) potential energy of each image, eV.
     path_length_A
         (n_images,) distance along the path from the reactant, Angstrom in 3N-dimensional space.
+    cuts
+        Images at which the path was cut into steps: intermediates that were relaxed to minima.
     largest_force
         Largest force on an atom of the highest image (the whole force) and of those beside it (across the path),
         eV/Angstrom.
@@ -54,6 +56,7 @@ class PathResult(BarrierResult):
     images: tuple[Atoms, ...]
     energies: np.ndarray
     path_length_A: np.ndarray
+    cuts: tuple[int, ...]
     largest_force: float
     band_force: float
     steps: int
@@ -81,10 +84,18 @@ class PathResult(BarrierResult):
 
     @property
     def saddles(self) -> tuple[Atoms, ...]:
-        """Copies of the highest image between each two minima of the path, in order: a guess of each step's saddle."""
-        cuts = [0, *self.intermediates, len(self.energies) - 1]
-        tops = [first + int(np.argmax(self.energies[first : last + 1])) for first, last in pairwise(cuts)]
-        return tuple(evaluated_copy(self.images[k]) for k in tops)
+        """Copies of the highest image of each step of the path, in order: its saddle point, to within `fmax`."""
+        return tuple(evaluated_copy(self.images[k]) for k in self._tops())
+
+    def _tops(self) -> list[int]:
+        ends = [0, *self.cuts, len(self.energies) - 1]
+        return [first + int(np.argmax(self.energies[first : last + 1])) for first, last in pairwise(ends)]
+
+    @property
+    def step_barriers_eV(self) -> tuple[float, ...]:
+        """Barrier of each step, above the minimum before it."""
+        starts = [0, *self.cuts]
+        return tuple(float(self.energies[top] - self.energies[k]) for k, top in zip(starts, self._tops(), strict=True))
 
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
@@ -92,6 +103,7 @@ class PathResult(BarrierResult):
             **self.barrier_quantities(),
             "highest_image": Quantity(self.highest_index),
             "intermediate_images": Quantity(list(self.intermediates)),
+            **({"step_barriers": Quantity(list(self.step_barriers_eV), "eV")} if self.cuts else {}),
             "largest_force": Quantity(self.largest_force, "eV/Angstrom"),
             "band_force": Quantity(self.band_force, "eV/Angstrom"),
             "path_length": Quantity(float(self.path_length_A[-1]), "Angstrom"),
@@ -117,6 +129,8 @@ class PathResult(BarrierResult):
     def write_data(self, path: Callable[[str], Path]) -> None:
         write_frames(path("path.extxyz"), self.images)
         write_frames(path("highest.extxyz"), self.images[self.highest_index])
+        if self.cuts:
+            write_frames(path("saddles.extxyz"), self.saddles)
         rows = [
             (image, f"{distance:.6f}", f"{energy:.9f}", f"{energy - self.energies[0]:.9f}")
             for image, (distance, energy) in enumerate(zip(self.path_length_A, self.energies, strict=True))
