@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from dp_sim.files import write_text
 from dp_sim.recipes.paths.band.stalls import dips_of
+from dp_sim.recipes.paths.band.tangent import TANGENT, tangent_at
 from dp_sim.recipes.paths.barriers import BarrierResult
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
@@ -70,8 +71,16 @@ class PathResult(BarrierResult):
 
     @property
     def highest(self) -> Atoms:
-        """A copy of the highest image: the saddle point, to within `fmax`, where `converged`."""
-        return evaluated_copy(self.images[self.highest_index])
+        """A copy of the highest image: the saddle point, to within `fmax`, where `converged`.
+
+        Its array `tangent` (N, 3) is the direction of the path there, which `refine_ts` follows.
+        """
+        return self._with_tangent(self.highest_index)
+
+    def _with_tangent(self, index: int) -> Atoms:
+        image = evaluated_copy(self.images[index])
+        image.arrays[TANGENT] = tangent_at(self.images, index)
+        return image
 
     @override
     def levels_eV(self) -> tuple[float, float, float]:
@@ -85,7 +94,7 @@ class PathResult(BarrierResult):
     @property
     def saddles(self) -> tuple[Atoms, ...]:
         """Copies of the highest image of each step of the path, in order: its saddle point, to within `fmax`."""
-        return tuple(evaluated_copy(self.images[k]) for k in self._tops())
+        return tuple(self._with_tangent(k) for k in self._tops())
 
     def _tops(self) -> list[int]:
         ends = [0, *self.cuts, len(self.energies) - 1]
@@ -128,7 +137,7 @@ class PathResult(BarrierResult):
     @override
     def write_data(self, path: Callable[[str], Path]) -> None:
         write_frames(path("path.extxyz"), self.images)
-        write_frames(path("highest.extxyz"), self.images[self.highest_index])
+        write_frames(path("highest.extxyz"), self.highest)
         if self.cuts:
             write_frames(path("saddles.extxyz"), self.saddles)
         rows = [
