@@ -209,7 +209,9 @@ class RateConstantResult(Result):
             numbers["equilibrium_constant"] = with_spread(equilibrium, None, ratio, 0, logarithmic=True)
         if self.heavy is not None:
             numbers["isotopes"] = Quantity(", ".join(self.isotopes))
-            numbers["kinetic_isotope_effect"] = Quantity(self.kinetic_isotope_effect, "", "beyond the range of numbers")
+            numbers["kinetic_isotope_effect"] = with_spread(
+                self._at(self.table.log10_forward - self.heavy.log10_forward), None, "", 0, logarithmic=True
+            )
         gas = self.conditions.method != "harmonic"
         standard = (
             f"ideal gas at {self.conditions.pressure_bar:g} bar" if gas else "harmonic vibrations; no volume changes"

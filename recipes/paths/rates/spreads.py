@@ -23,7 +23,10 @@ def with_spread(
     The interval is that of Student's t for one more member.
     """
     if logarithmic and (not spread or abs(value) + 10 * spread >= LARGEST_LOG10):
-        return Quantity(power_of_ten(value), unit, f"it is 10^{value:.1f}, beyond the range of numbers")
+        number = power_of_ten(value)
+        return Quantity(
+            number, unit, "" if number is not None else f"it is 10^{value:.1f}, beyond the range of numbers"
+        )
     if not spread:  # unknown, or members that are one model
         return Quantity(value, unit)
     from scipy.stats import t  # noqa: PLC0415 - only with a committee
@@ -33,5 +36,5 @@ def with_spread(
     if not logarithmic:
         return Estimate(value, spread, (low, high), float(members), unit)
     limits = (float(10.0 ** max(low, -LARGEST_LOG10)), float(10.0 ** min(high, LARGEST_LOG10)))
-    number = float(10.0**value)
-    return Estimate(number, number * float(np.log(10)) * spread, limits, float(members), unit)
+    middle = float(10.0**value)
+    return Estimate(middle, middle * float(np.log(10)) * spread, limits, float(members), unit)

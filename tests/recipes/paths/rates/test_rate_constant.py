@@ -31,7 +31,9 @@ def test_a_sound_reaction_passes_with_the_product_from_its_path(forward, isomers
     energies = [one.get_potential_energy() for one in (isomers.hcn, isomers.hnc, isomers.saddle)]
     assert forward.barrier_eV == pytest.approx(energies[2] - energies[0], abs=1e-4)
     assert forward.products[0].energy_eV == pytest.approx(energies[1], abs=1e-3)
-    assert forward.to_dict()["values"]["verdict"]["value"] == "PASS"
+    values = forward.to_dict()["values"]
+    assert values["verdict"]["value"] == "PASS"
+    assert all((one["value"] is None) == bool(one["cause"]) for one in values.values())
     assert (forward.directory / "report.html").read_text().count("PASS") >= 2
 
 
