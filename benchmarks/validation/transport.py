@@ -38,7 +38,10 @@ def infinite(diffusion: float, particles: int) -> float:
 
 
 def checks(scale: float) -> Iterator[Check]:
-    """Check viscosity and diffusion, and that Einstein's and Green and Kubo's diffusion agree."""
+    """Check viscosity and diffusion, and that Einstein's and Green and Kubo's diffusion agree.
+
+    The integral of the velocities still falls by 6 % between 1.7 and 4.5 ps, behind the cage: 60 ps show no plateau.
+    """
     settings = {**SETTINGS, "temperature_K": kelvin(TEMPERATURE)}
     start = melted(liquid(DENSITY), TEMPERATURE)
     with tempfile.TemporaryDirectory() as folder:
@@ -48,7 +51,7 @@ def checks(scale: float) -> Iterator[Check]:
             **settings,
         )  # fmt: skip
         run_nvt(
-            run.atoms, LennardJones(), steps=whole_steps(8_000, scale), sample_every=4, frame_every=4, out=dense,
+            run.atoms, LennardJones(), steps=whole_steps(24_000, scale), sample_every=8, frame_every=8, out=dense,
             velocities=True, **settings,
         )  # fmt: skip
         found = analyse(
