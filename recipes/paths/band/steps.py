@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from dp_sim.recipes.paths.band.chain import BAND, Band, make_band
-from dp_sim.recipes.paths.band.ends import END_FMAX, is_one_minimum, relax, superpose
+from dp_sim.recipes.paths.band.ends import END_FMAX, displacement, is_one_minimum, relax, superpose
 from dp_sim.recipes.paths.band.relaxation import Relaxation, optimize_band
 from dp_sim.recipes.paths.band.stalls import bends
 from dp_sim.recipes.run.directory import RunDirectory
@@ -19,6 +19,10 @@ from dp_sim.recipes.run.directory import RunDirectory
 CUT_EV = 0.05
 #: Steps that a path is cut into, at most.
 MOST_STEPS = 6
+#: An image that moves farther than this as it relaxes, Angstrom, leads off the path: there is no cut.
+ON_PATH_A = 0.4
+#: A path that was cut is worse than the one in one piece where it is higher by this, eV: other bonds broke.
+HIGHER_EV = 0.2
 #: Images of a step, at least.
 LEAST_IMAGES = 5
 
@@ -66,8 +70,17 @@ class StepSearch:
         ending = self._relaxed(band, climbing, file, CUT_EV if len(self.bands) + 1 < MOST_STEPS else np.inf)
         if ending.dip is not None:
             if (middle := self._intermediate(band, ending.dip)) is not None:
+                before, top = len(self.bands), float(max(band.energies))
                 self._cut(band, ending.dip, middle)
-                return
+                higher = max(float(max(one.energies)) for one in self.bands[before:]) - top
+                if higher < HIGHER_EV:
+                    return
+                self.run.note(f"cut there, the path is {higher:.2f} eV higher than in one piece: it stays in one piece")
+                for one in self.bands[before:]:
+                    self._forget(one)
+                del self.bands[before:], self.endings[before:]
+                self.evaluations -= band.evaluations  # which `_cut` has counted, and the band goes on
+                self.seconds -= band.seconds
             ending = self._relaxed(band, climbing, file, np.inf)
         if ending.stall and self.refine:
             self._forget(band)
@@ -88,11 +101,15 @@ class StepSearch:
         self.seconds += band.seconds
 
     def _intermediate(self, band: Band, dip: int) -> Atoms | None:
-        """Relax the image in a dip; None where it runs into one of the ends."""
+        """Relax the image in a dip; None where it runs off the path or into one of the ends."""
         atoms = band.images[dip].copy()
         atoms.calc = band.calculator
         found = relax(atoms, min(self.fmax, END_FMAX), self.run, f"image {dip}, in a dip between two maxima,")
         self.evaluations += found.evaluations
+        moved = float(np.linalg.norm(displacement(band.images[dip], found.atoms), axis=1).max())
+        if moved > ON_PATH_A:
+            self.run.log(f"it moved by {moved:.2f} Angstrom, off the path: no cut there")
+            return None
         for end in (band.images[0], band.images[-1]):
             there = end.copy()
             there.calc = band.calculator
