@@ -427,3 +427,17 @@ def test_noise_is_named_as_the_cause():
     assert not path.converged
     assert "allow more steps" not in path.cause
     assert "noisy" in path.cause
+
+
+def test_gold_hops_on_aluminium_as_in_the_tutorial_of_ase():
+    """0.3745 eV: ASE's tutorial on this hop with EMT and a fixed lower layer."""
+    start = fcc100("Al", size=(2, 2, 3))
+    add_adsorbate(start, "Au", 1.7, "hollow")
+    start.center(axis=2, vacuum=4.0)
+    start.info.clear()
+    start.set_constraint(FixAtoms(mask=start.get_tags() > 1))
+    end = start.copy()
+    end.positions[-1, 0] += start.cell[0, 0] / 2
+    path = find_path(start, end, EMT(), images=5, fmax=0.02)
+    assert path.converged, path.cause
+    assert path.barrier_eV == pytest.approx(0.3745, abs=1e-3)
