@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from numpy.typing import NDArray
 
+from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.temperatures import even_temperatures
 from dp_sim.recipes.paths.band.find import find_path
 from dp_sim.recipes.paths.irc.follow import IrcResult, follow_irc
@@ -83,8 +84,14 @@ class Work:
         conditions, made = self._conditions(reactants, saddle, products), None
         reasons += self._held_reasons(conditions, [reactants, saddle, *([] if products is None else [products])])
         if not no_rate:
-            made = self._rates(reactants, saddle, products, conditions)
-            self._note_low_barrier(made.table)
+            try:
+                made = self._rates(reactants, saddle, products, conditions)
+                self._note_low_barrier(made.table)
+            except InputError as error:
+                if error.code != "symmetry-not-found":
+                    raise
+                no_rate = f"no path degeneracy is known: {error}"
+                reasons.append(no_rate)
         members = None
         if made is not None and settings.members != "none":
             members = self._stage("committee", lambda: self._members(reactants, saddle, products, conditions))

@@ -8,6 +8,7 @@ from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms
 from refusals import refused
 
+from dp_sim.errors import InputError
 from dp_sim.recipes import load_result, rate_constant
 from dp_sim.recipes.static.opt import optimize
 from dp_sim.recipes.static.vib import vibrations
@@ -138,6 +139,16 @@ def test_a_molecule_that_noise_keeps_from_turning_fails(isomers, xtb, monkeypatc
     assert "does not turn freely" in found.reasons[0]
     asked = rate_constant(isomers.hcn, isomers.saddle, xtb, irc=isomers.irc, thermo="harmonic", **RANGE)
     assert asked.verdict == "PASS"
+
+
+def test_a_symmetry_that_cannot_be_found_fails_with_the_reason(isomers, xtb, monkeypatch):
+    def lost(vib):
+        raise InputError("symmetry-not-found", "the point group cannot be found")
+
+    monkeypatch.setattr(VibResult, "symmetry", property(lost))
+    found = rate_constant(isomers.hcn, isomers.saddle, xtb, irc=isomers.irc, **RANGE)
+    assert (found.verdict, found.rate) == ("FAIL", None)
+    assert "point group" in found.reasons[-1]
 
 
 def test_an_end_that_is_no_minimum_fails(isomers, xtb):
