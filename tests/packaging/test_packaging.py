@@ -37,6 +37,15 @@ def test_every_template_is_listed() -> None:
     assert listed == {file for file in (results / "templates").iterdir() if file.is_file()}
 
 
+def test_what_the_lammps_plugin_is_compiled_of_is_listed() -> None:
+    """It is compiled where dp-sim is installed, from the wheel."""
+    data = SETTINGS["tool"]["setuptools"]["package-data"]
+    sources = ROOT / "plugins" / "lammps" / "pair_style"
+    listed = {file for pattern in data["dp_sim.plugins.lammps"] for file in (ROOT / "plugins" / "lammps").glob(pattern)}
+    assert listed == {file for file in sources.iterdir() if file.is_file()}
+    assert all((ROOT / "dp_sim" / "compiled" / header).is_file() for header in data["dp_sim.compiled"])
+
+
 def test_mapped_folders_are_found_without_an_installed_copy() -> None:
     """Links in dp_sim/ show type checkers and editors what setuptools maps there."""
     for name, folder in SETTINGS["tool"]["setuptools"]["package-dir"].items():
