@@ -64,8 +64,9 @@ def displacement(displacements: Sequence[Displacements]) -> Figure:
         moved = one.msd_A2 > 0
         axes.plot(one.time_ps[moved], one.msd_A2[moved], color=colour, linewidth=1.0, label=one.species)
         if one.error_A2 is not None:
-            low = (one.msd_A2 - 2 * one.error_A2).clip(min=1e-3 * one.msd_A2)
-            axes.fill_between(one.time_ps, low, one.msd_A2 + 2 * one.error_A2, color=colour, alpha=0.25, linewidth=0)
+            low = (one.msd_A2 - 2 * one.error_A2).clip(min=1e-3 * one.msd_A2)[moved]
+            high = (one.msd_A2 + 2 * one.error_A2)[moved]
+            axes.fill_between(one.time_ps[moved], low, high, color=colour, alpha=0.25, linewidth=0)
         if one.window_ps is not None:
             axes.axvspan(*one.window_ps, color=colour, alpha=0.08, linewidth=0)
     axes.legend(frameon=False, fontsize="small")

@@ -19,6 +19,7 @@ from dp_sim.recipes.analysis.transport.displacements import Displacements, displ
 from dp_sim.recipes.analysis.transport.finite_size import corrected, edge_of_cube
 from dp_sim.recipes.analysis.transport.velocities import (
     MISMATCH,
+    AtomSteps,
     DensityOfStates,
     density_of_states,
     mismatch,
@@ -47,6 +48,7 @@ class MovingParts:
     recorder: PathRecorder
     velocities: Array | None
     notes: list[str] = field(default_factory=list)
+    _steps: AtomSteps = field(default_factory=AtomSteps)
     _edges: list[float | None] = field(default_factory=list)
     _reacted: int | None = None
 
@@ -104,6 +106,7 @@ class MovingParts:
             masses = atoms.get_masses()
             drift = 0.0 if atoms.constraints else masses @ velocities / masses.sum()
             self.velocities[number] = velocities - drift
+            self._steps.add(atoms, velocities)
         self.recorder.add(atoms, velocities)
         self._edges.append(edge_of_cube(atoms))
         if self._reacted is None and not self.carriers.are_atoms and self.carriers.have_reacted(atoms):
@@ -130,19 +133,23 @@ class MovingParts:
         return parts | (self._of_velocities(paths, why_not) if self.velocities is not None else {})
 
     def _of_velocities(self, paths: Paths, why_not: str) -> dict[str, Any]:
-        """Correlate the velocities, unless the frames are too far apart for it."""
+        """Correlate the velocities of the carriers and of the atoms, unless the frames are too far apart for it."""
+        assert self.velocities is not None
+        if not self.velocities.any():
+            return {"velocity_cause": "every velocity in the frames is zero"}
+        parts: dict[str, Any] = {}
+        off = self._steps.mismatch(paths.frame_ps)
+        if off > MISMATCH:
+            parts["states_cause"] = _too_far_apart("atoms", off, paths.frame_ps)
+        else:
+            parts["density_of_states"] = self._density_of_states(paths.frame_ps)
         off = mismatch(paths)
         if off > MISMATCH:
-            cause = (
-                f"the velocities do not account for the steps between frames {paths.frame_ps * 1000:g} fs apart (they "
-                f"miss {off:.0%} of the mean square): the frames are too far apart for vibrations, or the velocities "
-                "are not theirs; write a frame every 2 fs (4 fs without hydrogen)"
-            )
-            return {"velocity_cause": cause}
+            return parts | {"velocity_cause": _too_far_apart("carriers", off, paths.frame_ps)}
         found = [velocity_correlation(paths, name) for name in dict.fromkeys(paths.species.tolist())]
         if why_not:
             found = [without_diffusion(one, why_not) for one in found]
-        return {"velocity_correlations": tuple(found), "density_of_states": self._density_of_states(paths.frame_ps)}
+        return parts | {"velocity_correlations": tuple(found)}
 
     def _density_of_states(self, frame_ps: float) -> DensityOfStates:
         first = self.frames.first_frame
@@ -174,3 +181,12 @@ class MovingParts:
         edges = [edge for edge in self._edges if edge is not None]
         edge = float(np.mean(edges)) if len(edges) == len(self._edges) else None
         return corrected(found.diffusion, viscosity, self.source.temperature_K, edge)
+
+
+def _too_far_apart(what: str, off: float, frame_ps: float) -> str:
+    """Say that velocities do not account for steps, of which they miss a share `off` of the mean square."""
+    return (
+        f"the velocities of the {what} do not account for the steps between frames {frame_ps * 1000:g} fs apart (they "
+        f"miss {off:.0%} of the mean square): the frames are too far apart for vibrations, or the velocities are not "
+        "theirs; write a frame every 2 fs (4 fs without hydrogen)"
+    )

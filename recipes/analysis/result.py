@@ -57,6 +57,8 @@ class AnalysisResult(Result):
         Why there are none though the frames carry velocities, as a sentence; else empty.
     density_of_states
         Vibrational density of states; None without velocities.
+    states_cause
+        Why there is none though the frames carry velocities, as a sentence; else empty.
     viscosity
         Shear viscosity by Green and Kubo, mPa s; None where the source has no table, or it is not asked for.
     heat_capacity
@@ -77,6 +79,7 @@ class AnalysisResult(Result):
     velocity_correlations: tuple[VelocityCorrelation, ...] = field(default=(), repr=False)
     velocity_cause: str = ""
     density_of_states: DensityOfStates | None = field(default=None, repr=False)
+    states_cause: str = ""
     viscosity: GreenKubo | None = field(default=None, repr=False)
     heat_capacity: HeatCapacityCorrections | None = None
 
@@ -104,6 +107,8 @@ class AnalysisResult(Result):
             found[f"diffusion_{moving.species}_by_green_kubo"] = moving.green_kubo.value
         if self.velocity_cause:
             found["velocity_correlation"] = Quantity(None, "", self.velocity_cause)
+        if self.states_cause:
+            found["density_of_states"] = Quantity(None, "", self.states_cause)
         if self.density_of_states is not None:
             found["degrees_of_freedom"] = Quantity(self.density_of_states.degrees_of_freedom)
             found["resolution_of_density_of_states"] = Quantity(self.density_of_states.resolution_cm1, "cm^-1")
@@ -127,7 +132,7 @@ class AnalysisResult(Result):
             found["rdf"] = figures.radial(self.distributions)
         if self.structure_factors:
             found["structure_factor"] = figures.scattering(self.structure_factors)
-        if self.displacements:
+        if any(one.msd_A2.any() for one in self.displacements):  # a logarithm of nothing has no axis
             found["displacement"] = figures.displacement(self.displacements)
         if self.velocity_correlations:
             found["velocity_correlation"] = figures.velocities(self.velocity_correlations)

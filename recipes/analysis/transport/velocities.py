@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from ase import Atoms
 from numpy.typing import NDArray
 from scipy.fft import next_fast_len, rfft
 from scipy.signal.windows import hann
 
+from dp_sim.recipes.analysis.trajectory.carriers import nearest_image
 from dp_sim.recipes.analysis.trajectory.unwrapping import Paths
 from dp_sim.recipes.analysis.transport.displacements import PER_A2_PS, UNIT
 from dp_sim.recipes.analysis.transport.green_kubo import GreenKubo, integrate
@@ -19,6 +21,8 @@ Array = NDArray[np.float64]
 PER_PS_IN_CM1 = 33.35640952
 #: Share of <v^2> by which steps may differ from what the velocities say, where frames are dense enough.
 MISMATCH = 0.05
+#: Angstrom/ps; what moves less rests: thermal velocities are of order one.
+RESTS = 1e-9
 #: Parts of a run whose densities of states are kept apart, at most.
 MOST_PARTS = 32
 #: Points of a correlation function that are kept.
@@ -36,7 +40,7 @@ class VelocityCorrelation:
     time_ps
         (K,) ps.
     correlation
-        (K,) <v(0) v(t)> / <v^2>.
+        (K,) <v(0) v(t)> / <v^2>; empty, as are the times, of what rests.
     green_kubo
         D = int_0^inf <v(0) v(t)> dt / 3, 10^-9 m^2/s.
     """
@@ -85,10 +89,47 @@ def mismatch(paths: Paths) -> float:
     """
     assert paths.velocities is not None
     n_frames = min(len(paths.positions), 1 + 200_000 // paths.positions[0].size + 50)
-    steps = np.diff(paths.positions[:n_frames], axis=0) / paths.frame_ps
     velocities = paths.velocities[:n_frames]
+    steps = np.diff(paths.positions[:n_frames], axis=0)
     average = (velocities[1:] + velocities[:-1]) / 2
-    return float(((steps - average) ** 2).mean() / (velocities**2).mean())
+    return _share(((steps / paths.frame_ps - average) ** 2).mean(), (velocities**2).mean())
+
+
+@dataclass
+class AtomSteps:
+    """Compares the steps of the atoms with their velocities, as `mismatch` does those of the carriers.
+
+    A centre of mass moves slowly, and one that rests tells nothing of the atoms.
+    """
+
+    _last: tuple[Array, Array] | None = None
+    _steps: list[Array] = field(default_factory=list)
+    _averages: list[Array] = field(default_factory=list)
+    _squares: list[float] = field(default_factory=list)
+
+    def add(self, atoms: Atoms, velocities: Array) -> None:
+        """Take in one frame, with velocities (N, 3) in Angstrom/ps; enough frames are enough."""
+        if len(self._steps) > 50 + 200_000 // velocities.size:
+            return
+        positions: Array = atoms.get_positions()
+        if self._last is not None:
+            step = positions - self._last[0]
+            self._steps.append(nearest_image(step, atoms.cell.array, atoms.pbc))
+            self._averages.append((velocities + self._last[1]) / 2)
+            self._squares.append(float((velocities**2).mean()))
+        self._last = positions, velocities
+
+    def mismatch(self, frame_ps: float) -> float:
+        """Return the share of the mean square of velocities by which steps differ from them."""
+        missed = np.asarray(self._steps) / frame_ps - np.asarray(self._averages)
+        return _share(float((missed**2).mean()), float(np.mean(self._squares)))
+
+
+def _share(missed: float, square: float) -> float:
+    """Return a part of a mean square; none of what rests."""
+    if max(missed, square) < RESTS**2:
+        return 0.0
+    return float(missed / max(square, RESTS**2))
 
 
 def velocity_correlation(paths: Paths, species: str) -> VelocityCorrelation:
@@ -96,6 +137,11 @@ def velocity_correlation(paths: Paths, species: str) -> VelocityCorrelation:
     assert paths.velocities is not None
     velocities = paths.velocities[:, paths.species == species]
     n_frames = len(velocities)
+    if (velocities**2).mean() < RESTS**2:
+        cause = f"{species} rests (fixed atoms, or all there is, with its centre of mass at rest): no correlation"
+        empty = np.array([])
+        rests = GreenKubo(time_ps=empty, integral=empty, error=None, cut_ps=None, value=Estimate.withheld(UNIT, cause))
+        return VelocityCorrelation(species=species, time_ps=empty, correlation=empty, green_kubo=rests)
     shown = max(2, int(n_frames * SHOWN))
     correlation = _autocorrelation(velocities, shown)
 

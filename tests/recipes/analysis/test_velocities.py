@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from ase import Atoms, units
+from ase.constraints import FixAtoms
 from synthetic_trajectories import langevin_gas, thermal_velocity
 
 from dp_sim.recipes import analyse
@@ -97,3 +98,63 @@ def test_frames_without_velocities_are_told_which_run_to_make():
     result = analyse(frames, frame_fs=2.0, only=["velocities"], progress=False)
     assert result.density_of_states is None
     assert any("run with velocities" in note for note in result.provenance["notes"])
+
+
+def swinging_molecule(frame_ps, n_molecules=1):
+    """Nitrogen molecules at rest whose bonds swing at 1500 1/cm."""
+    omega = 2 * np.pi * 1500 / 33.35640952
+    angle = omega * frame_ps * np.arange(1500)[:, None]
+    half = np.stack([0.55 + 0.02 * np.cos(angle), np.zeros_like(angle), np.zeros_like(angle)], axis=-1)
+    speed = np.stack([-0.02 * omega * np.sin(angle), np.zeros_like(angle), np.zeros_like(angle)], axis=-1)
+    shift = np.array([[5.0 * one + 2, 5, 5] for one in range(n_molecules)]).repeat(2, axis=0)
+    sign = np.array([1, -1] * n_molecules)[:, None]
+    return moving(shift + sign * half, sign * speed, f"N{2 * n_molecules}", 20.0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_centre_of_mass_of_one_molecule_has_no_correlation(tmp_path):
+    """It is all that moves, and rests: a sentence in place of 0 / 0. Its atoms swing."""
+    result = analyse(
+        swinging_molecule(0.002), frame_fs=2.0, only=["velocities", "diffusion"], out=tmp_path / "out", progress=False
+    )
+    (found,) = result.velocity_correlations
+    assert found.green_kubo.value.value is None
+    assert "rest" in found.green_kubo.value.cause
+    assert len(found.correlation) == 0
+    density = result.density_of_states
+    assert density.frequency_cm1[np.argmax(density.total)] == pytest.approx(1500, abs=density.resolution_cm1)
+    table = (tmp_path / "out" / "velocity_correlation_N2.csv").read_text().splitlines()
+    assert table == ["time_ps,velocity_autocorrelation"]
+
+
+@pytest.mark.parametrize("n_molecules", [1, 2])
+def test_vibrations_within_resting_molecules_decide_on_the_density_of_states(n_molecules):
+    """At 12 fs a bond swings half a turn between frames, which no centre of mass shows."""
+    frames = swinging_molecule(0.012, n_molecules)
+    result = analyse(frames, frame_fs=12.0, only=["velocities"], progress=False)
+    assert result.density_of_states is None
+    assert "12 fs" in result.states_cause
+    assert result.velocity_cause == ""
+    assert "density_of_states" in result.quantities()
+
+
+def test_fixed_atoms_have_no_correlation_and_others_have():
+    frames = oscillators(0.002)
+    for frame in frames:
+        momenta = frame.get_momenta()
+        momenta[0], frame.positions[0] = 0, frames[0].positions[0]
+        frame.set_momenta(momenta)
+        frame.set_constraint(FixAtoms([0]))
+    result = analyse(frames, frame_fs=2.0, only=["velocities"], carriers="atoms", progress=False)
+    still, moves = result.velocity_correlations
+    assert (still.species, len(still.correlation)) == ("C", 0)
+    assert moves.correlation[0] == pytest.approx(1)
+
+
+def test_velocities_that_are_all_zero_are_named():
+    frames = oscillators(0.002, n_frames=30)
+    for frame in frames:
+        frame.set_momenta(np.zeros((8, 3)))
+    result = analyse(frames, frame_fs=2.0, only=["velocities"], progress=False)
+    assert "zero" in result.velocity_cause
+    assert result.density_of_states is None
