@@ -160,7 +160,7 @@ def test_config_yaml_repeats_the_run_from_any_directory(dp_sim, water, models, t
     assert second["provenance"]["settings"] == first["provenance"]["settings"]
     assert second["values"].keys() == first["values"].keys()
     for name, value in first["values"].items():
-        if isinstance(value["value"], float):
+        if isinstance(value["value"], float) and value["unit"] != "s":  # what it took is another time
             assert second["values"][name]["value"] == pytest.approx(value["value"], rel=1e-4, abs=1e-5)
 
 
