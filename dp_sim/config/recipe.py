@@ -163,7 +163,11 @@ class RecipeSettings(Section):
         """
         used = self.model_dump(mode="json", exclude={"seed"})
         for name, info in type(self).model_fields.items():
-            if described(info)["is_path"] and used[name] is not None and os.path.exists(used[name]):
+            if not described(info)["is_path"] or used[name] is None:
+                continue
+            if isinstance(used[name], list):
+                used[name] = [os.path.abspath(one) if os.path.exists(one) else one for one in used[name]]
+            elif os.path.exists(used[name]):
                 used[name] = os.path.abspath(used[name])
         return used
 

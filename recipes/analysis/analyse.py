@@ -45,6 +45,7 @@ def analyse(
     neighbour: str | os.PathLike[str] | None = None,
     energy_noise_meV: float | None = None,
     test_results: str | os.PathLike[str] | None = None,
+    members: Sequence[str] = (),
     topology: str | None = None,
     frame_fs: float | None = None,
     types: Sequence[str] = (),

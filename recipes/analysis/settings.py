@@ -83,6 +83,16 @@ class AnalyseSettings(RecipeSettings):
         detail="Of frames of the same composition or its proportions; the variance is taken as proportional to their "
         "number of atoms.",
     )
+    members: tuple[str, ...] = setting(
+        (),
+        "Models trained alike, whose spread on the frames tells that error; those of the run's own committee if not "
+        "given",
+        metavar="FILE",
+        is_path=True,
+        panel=HEAT,
+        detail="The run must have been driven by one of them, by their mean, or by models like them. What all of them "
+        "get wrong alike is not seen.",
+    )
     topology: str | None = setting(
         None, "Structure with the atoms of a DCD, XTC, TRR or NetCDF file", panel=FILE, is_path=True
     )
@@ -109,12 +119,11 @@ class AnalyseSettings(RecipeSettings):
 
     @model_validator(mode="after")
     def _one_noise(self) -> Self:
-        if self.energy_noise_meV is not None and self.test_results is not None:
-            raise InputError(
-                "options-exclude",
-                f"energy_noise_meV ({self.energy_noise_meV:g}) and test_results ({self.test_results}) both tell the "
-                "model's error; give one",
-            )
+        given = {name: getattr(self, name) for name in ("energy_noise_meV", "test_results", "members")}
+        given = {name: value for name, value in given.items() if value not in (None, ())}
+        if len(given) > 1:
+            words = " and ".join(f"{name} ({value})" for name, value in given.items())
+            raise InputError("options-exclude", f"{words} each tell the model's error; give one")
         return self
 
     @model_validator(mode="after")

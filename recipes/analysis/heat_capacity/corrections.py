@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dp_sim.errors import InputError
-from dp_sim.recipes.analysis.heat_capacity.noise import given_noise, heat_capacity_of_noise, noise_of_test
+from dp_sim.recipes.analysis.heat_capacity.committee import noise_of_members, noise_of_own_members
+from dp_sim.recipes.analysis.heat_capacity.noise import Noise, given_noise, heat_capacity_of_noise, noise_of_test
 from dp_sim.recipes.analysis.heat_capacity.quantum import ASSUMED, quantum_correction
 from dp_sim.recipes.analysis.heat_capacity.slope import combined, estimate_of, slope_between
 from dp_sim.recipes.analysis.settings import AnalyseSettings
@@ -17,7 +18,7 @@ from dp_sim.recipes.analysis.transport.velocities import DensityOfStates
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 
 #: Settings that need one of our runs.
-OF_RUNS = ("neighbour", "energy_noise_meV", "test_results")
+OF_RUNS = ("neighbour", "energy_noise_meV", "test_results", "members")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +49,10 @@ def asked_corrections(source: Source, settings: AnalyseSettings) -> HeatCapacity
     InputError
         A setting for a source that is no run of ours, runs that cannot be compared, or results of no test.
     """
-    asked = [name for name in OF_RUNS if getattr(settings, name) is not None]
-    if not asked:
-        return HeatCapacityCorrections()
+    asked = [name for name in OF_RUNS if getattr(settings, name) not in (None, ())]
     if "heat_capacity" not in source.values:
+        if not asked:
+            return HeatCapacityCorrections()
         raise InputError(
             "option-not-for-source",
             f"{' and '.join(asked)} need the heat capacity of a run of nve, nvt or npt, which {source.name} has not; "
@@ -63,17 +64,26 @@ def asked_corrections(source: Source, settings: AnalyseSettings) -> HeatCapacity
         slope = slope_between(source, read_run(Path(settings.neighbour)))
         numbers |= {"heat_capacity_of_neighbour": slope.other_kB, "heat_capacity_from_slope": slope.heat_capacity_kB}
         words["heat_capacity_compared"] = slope.words
-    noise = None
-    if settings.energy_noise_meV is not None:
-        noise = given_noise(settings.energy_noise_meV)
-    elif settings.test_results is not None:
-        noise = noise_of_test(settings.test_results, dict(Counter(source.frames[0].get_chemical_symbols())))
+    noise = _noise(source, settings)
+    if noise is None and not asked:
+        return HeatCapacityCorrections()
     if noise is not None:
         assert source.temperature_K is not None
         part = heat_capacity_of_noise(noise, source.temperature_K)
         numbers |= {"heat_capacity_of_noise": part, "heat_capacity_without_noise": combined(raw, part, 1, -1, "k_B")}
         words["noise_source"] = noise.words
     return HeatCapacityCorrections(numbers=numbers, words=words)
+
+
+def _noise(source: Source, settings: AnalyseSettings) -> Noise | None:
+    """Find the model's noise as the settings say, else of the run's own committee; None where nothing tells it."""
+    if settings.energy_noise_meV is not None:
+        return given_noise(settings.energy_noise_meV)
+    if settings.test_results is not None:
+        return noise_of_test(settings.test_results, dict(Counter(source.frames[0].get_chemical_symbols())))
+    if settings.members:
+        return noise_of_members(source, settings, settings.members)
+    return None if settings.only else noise_of_own_members(source, settings)
 
 
 def with_quantum(

@@ -68,6 +68,7 @@ def read_run(directory: Path) -> Source:
         table={name: column[table["time_ps"] >= start_ps - 1e-9] for name, column in table.items()},
         values=values,
         settings=settings,
+        models=result.get("provenance", {}).get("model_sha256", ()),
         notes=notes,
     )
 

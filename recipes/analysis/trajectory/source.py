@@ -41,6 +41,8 @@ class Source:
         Column of thermo.csv -> its values from the equilibrated part on; empty without such a table.
     values, settings
         What result.json and config.yaml of the run say; empty for other sources.
+    models
+        SHA-256 of the models of ours whose mean drove the run; empty where it was another calculator.
     notes
         What was decided while it was read, as sentences.
     """
@@ -56,6 +58,7 @@ class Source:
     table: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    models: Sequence[str] = ()
     notes: Sequence[str] = ()
 
 

@@ -140,7 +140,7 @@ def elastic_constants(
     if np.linalg.matrix_rank(strains - strains.mean(axis=0)) < len(PAIRS):  # a cell may stay for some samples
         withheld = Estimate.withheld("GPa", "the run is too short: the cell had too few shapes for a covariance")
         return FluctuationConstants(reference, dict.fromkeys(_allowed(basis), withheld), withheld)
-    found = _Compliance(strains, reference, temperature_K, basis)
+    found = Compliance(strains, reference, temperature_K, basis)
     slowest = max(range(6), key=lambda one: statistical_inefficiency(strains[:, one]))
     needed = Requirement(f"the strain {STRAIN_NAMES[slowest]}", strains[:, slowest], NEEDED_OF_FLUCTUATING)
 
@@ -182,11 +182,13 @@ def _allowed(basis: Array) -> dict[str, tuple[int, int]]:
     return {name_of(a, b): (a, b) for a, b in places}
 
 
-class _Compliance:
+class Compliance:
     """S and its inverse, GPa, with the influence values of both.
 
     Attributes
     ----------
+    compliance
+        (6, 6) S in Mandel's form.
     corrected
         (6, 6) C in Mandel's form, without the bias that an inverse has.
     largest_correction
@@ -204,8 +206,8 @@ class _Compliance:
         # Deviations from the mean strain lack the covariance of that mean.
         of_mean = _slowest(centred).T @ _slowest(centred) / (FEWEST_COSINES * len(strains) * kT_GPa)
         coefficients = products.mean(axis=0) + np.einsum("ab,kab->k", of_mean, self._basis)
-        self._compliance = np.einsum("k,kab->ab", coefficients, self._basis)
-        self._raw = np.linalg.inv(self._compliance)
+        self.compliance = np.einsum("k,kab->ab", coefficients, self._basis)
+        self._raw = np.linalg.inv(self.compliance)
         self.corrected, self.largest_correction = self._unbiased()
 
     def _unbiased(self) -> tuple[Array, float]:
@@ -217,7 +219,7 @@ class _Compliance:
         have for <delta delta> the mean square of the slowest cosines of delta, over the number of samples: each
         strain's own correlation time counts.
         """
-        values, vectors = np.linalg.eigh(self._compliance)
+        values, vectors = np.linalg.eigh(self.compliance)
         root = vectors / np.sqrt(values) @ vectors.T  # W^-1
         whitened = root @ self._basis @ root
         delta = np.einsum("ck,kab->cab", _slowest(self._influence), whitened)
@@ -232,7 +234,7 @@ class _Compliance:
 
     def bulk_modulus(self) -> Statistic:
         """Return the inverse of what all strains of one pressure make of the volume."""
-        value = 1 / float(_TRACE @ self._compliance @ _TRACE)
+        value = 1 / float(_TRACE @ self.compliance @ _TRACE)
         slopes = -(value**2) * np.einsum("i,kij,j->k", _TRACE, self._basis, _TRACE)
         return Statistic(value, self._influence @ slopes)
 

@@ -17,6 +17,7 @@ from dp_sim.recipes.crystals.elastic_tensor import independent_constants, invari
 from dp_sim.recipes.dynamics import estimators, npt
 from dp_sim.recipes.dynamics.elasticity.constants import StrainFluctuations
 from dp_sim.recipes.dynamics.elasticity.symmetry import symmetry_of_run
+from dp_sim.recipes.dynamics.estimators import elasticity
 from dp_sim.recipes.dynamics.estimators.elasticity import lagrangian_strains
 from dp_sim.recipes.dynamics.loop import Recorded
 from dp_sim.recipes.dynamics.plan import make_plan
@@ -25,6 +26,8 @@ from dp_sim.recipes.dynamics.settings import NPTSettings
 from dp_sim.recipes.results.quantities import Estimate
 
 TEMPERATURE_K = 300.0
+#: From Voigt's form to Mandel's.
+ROOT = np.sqrt([1.0, 1.0, 1.0, 2.0, 2.0, 2.0])
 #: Order in which the tests name constants, and their exact values.
 EXACT = {"C11": CUBIC_GPA[0, 0], "C12": CUBIC_GPA[0, 1], "C44": CUBIC_GPA[3, 3]}
 
@@ -76,6 +79,28 @@ def test_intervals_cover(symmetric: bool):
         assert values.mean() == pytest.approx(exact, abs=off)
         if name == "C44" and not symmetric:  # nu = 180: what is taken away would be seen
             assert off < 7 / 180 * exact
+
+
+def test_neither_the_compliance_nor_its_inverse_is_biased():
+    """tr(S C) / 6 and tr(C S) / 6 with the exact other one are 1: short correlated runs, and white strains.
+
+    Without what the mean strain takes, S of 200 samples at a correlation time of 4 is 4 % too small; the inverse of 200
+    white ones is nu / (nu - 7), 4 % too large, and twice the correction is as much too small.
+    """
+    exact = CUBIC_GPA * np.outer(ROOT, ROOT)
+    compliances, inverses = [], []
+    for one in range(300):
+        rng = np.random.default_rng([11, one])
+        slow, white = (strained_cells(rng, 200, (tau,) * 6) for tau in (4.0, 0.01))
+        compliances.append(np.trace(_made(slow).compliance @ exact) / 6)
+        inverses.append(np.trace(_made(white).corrected @ np.linalg.inv(exact)) / 6)
+    assert np.mean(compliances) == pytest.approx(1, abs=0.02)
+    assert np.mean(inverses) == pytest.approx(1, abs=0.012)
+
+
+def _made(cells: np.ndarray) -> elasticity.Compliance:
+    reference, strains = lagrangian_strains(cells)
+    return elasticity.Compliance(strains, reference, TEMPERATURE_K, estimators.no_symmetry())
 
 
 def test_bulk_modulus_is_that_of_the_volume():
