@@ -10,6 +10,11 @@ Beside a bias. Either force is one of several of a System. A `CustomCVForce` goe
 `setForceGroup` on each `getState` tells them apart. A PlumedForce would go beside it likewise, but its package,
 openmm-plumed, is on conda-forge and not on PyPI, and was not tried.
 
+Failures. The message of a PythonForce is our sentence alone. That of a TorchForce begins with TorchScript's trace, and
+our sentence, after "dp-sim: ", is its last line: TorchScript's interpreter puts the trace before every error that is
+raised in it, so a module cannot change that. `dp-sim nvt` and the other recipes show the sentence alone with either; a
+script takes it with `str(error).rpartition("dp-sim: ")[2].strip()`.
+
 Systems in XML. Both forces carry the whole model in the XML, not its path: the file needs no other file. To read it,
 
 * TorchForce: first call `import_torch_plugin()`. Without it OpenMM says "There is no serialization proxy registered for
@@ -65,7 +70,8 @@ def create_force(
     """Make the force of a model, for `system.addForce`.
 
     Energies and forces are those of `Model.evaluate` in kJ/mol and kJ/mol/nm. A NaN position or energy, and a System
-    with another number of particles, end the run with an OpenMMException.
+    with another number of particles, end the run with an OpenMMException; a TorchForce's has the sentence that says why
+    in its last line, below TorchScript's trace (see the module's docstring).
 
     Parameters
     ----------

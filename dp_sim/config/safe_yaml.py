@@ -1,4 +1,4 @@
-"""YAML from files of others: no tags, no deep nesting, and no aliases that unpack to any size."""
+"""YAML from files of others: no tags, no key twice, no deep nesting, and no aliases that unpack to any size."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def load_yaml(text: str) -> Any:
     Raises
     ------
     yaml.YAMLError
-        No valid YAML, a tag, nesting too deep, or aliases that unpack to far more than is written.
+        No valid YAML, a tag, a key twice, nesting too deep, or aliases that unpack to far more than is written.
     """
     try:
-        content = yaml.load(text, _Loader)
+        content = _parsed(text)
         sizes: dict[int, tuple[int, int]] = {}
         unpacked = _unpacked_size(content, sizes)
     except RecursionError:
@@ -33,6 +33,43 @@ def load_yaml(text: str) -> Any:
     if unpacked > max(SMALL, LARGEST_RATIO * written):
         raise yaml.YAMLError(f"its aliases unpack {written} values to {unpacked}; write them out")
     return content
+
+
+def _parsed(text: str) -> Any:
+    """Parse safely, as yaml.load does, with a look at the nodes between."""
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _refuse_repeated_keys(node)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _refuse_repeated_keys(document: yaml.Node) -> None:
+    """Refuse a key that a mapping has twice: YAML would take the last value and drop the others in silence.
+
+    Keys that begin with an underscore are comments, as in inputs of DeePMD-kit, and may be repeated.
+    """
+    left, seen = [document], {id(document)}
+    while left:
+        node = left.pop()
+        inner = list(node.value) if isinstance(node, yaml.SequenceNode) else []
+        lines: dict[tuple[str, str], int] = {}
+        for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+            inner += [key, value]
+            if not isinstance(key, yaml.ScalarNode) or key.value.startswith("_"):
+                continue
+            line, name = key.start_mark.line + 1, (key.tag, key.value)
+            if (first := lines.get(name)) is not None:
+                raise yaml.YAMLError(f"'{key.value}' stands in line {first} and again in line {line}; keep one of them")
+            lines[name] = line
+        for one in inner:
+            if id(one) not in seen and not isinstance(one, yaml.ScalarNode):
+                seen.add(id(one))
+                left.append(one)
 
 
 def _unpacked_size(node: Any, sizes: dict[int, tuple[int, int]]) -> int:

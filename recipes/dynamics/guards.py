@@ -295,5 +295,7 @@ def _nearest_words(atoms: Atoms) -> str:
         return ""
     closest = fused[np.argmin(distance[fused])]
     i, j = int(first[closest]), int(second[closest])
-    names = f"{i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]})"
-    return f", with atoms {names} only {distance[closest]:.2f} Angstrom apart"
+    apart = f"only {distance[closest]:.2f} Angstrom apart"
+    if i == j:
+        return f", with atom {i} ({atoms.symbols[i]}) and its own image {apart}, in so short a cell"
+    return f", with atoms {i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]}) {apart}"

@@ -188,6 +188,7 @@ def test_file(tmp_path: Path) -> None:
         (b"data: [", ("file-unreadable", "YAML")),
         (b"\xff\xfe\x00", ("file-unreadable", "YAML")),
         (b"", ("config-malformed",)),
+        (b"data: {train: [a]}\nseed: 1\nseed: 2\n", ("file-unreadable", "input.yaml", "'seed'", "line 2", "line 3")),
         (b"data: {train: [a]}\nmodel: {cutof: 5}\n", ("setting-invalid", "model.cutof", "cutoff", "input.yaml")),
     ],
 )

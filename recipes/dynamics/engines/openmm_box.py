@@ -1,20 +1,24 @@
-"""A structure's cell, positions and topology in OpenMM's form."""
+"""A structure in OpenMM's form (cell, positions, topology), and the structure that a state of OpenMM shows."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ase import Atoms
+from ase import Atoms, units
 from ase.cell import Cell
 from numpy.typing import NDArray
 
 from dp_sim.errors import import_optional
+from dp_sim.recipes.dynamics.engines.cell_modes import upright
 from dp_sim.units import ANGSTROM_IN_NM
 
 if TYPE_CHECKING:
     import openmm
     import openmm.app
+
+#: ASE's unit of velocity (Angstrom sqrt(eV/amu)) in nm/ps.
+VELOCITY_IN_NM_PER_PS = ANGSTROM_IN_NM * 1000.0 * units.fs
 
 
 class Box:
@@ -37,6 +41,63 @@ class Box:
         vectors, basis = reduced(lower)
         self.vectors_nm = vectors * ANGSTROM_IN_NM
         self.basis: NDArray[np.int_] = sign * basis
+
+
+class View:
+    """States of an OpenMM Context as structures: in the orientation and with the lattice vectors of the first one.
+
+    Parameters
+    ----------
+    start
+        The structure that was put into the Context.
+    box
+        Its cell in OpenMM's form; None: not periodic.
+    changes_shape
+        Whether the cell may change its shape. It is shown upright then (`cell_modes.upright`).
+    """
+
+    def __init__(self, start: Atoms, box: Box | None, *, changes_shape: bool) -> None:
+        self._start = start
+        self._box = box
+        self._changes_shape = changes_shape
+
+    def lattice(self, state: Any, basis: NDArray[np.int_] | None = None) -> NDArray[np.float64]:
+        """Give the lattice vectors of the structure (3, 3), Angstrom, in OpenMM's axes.
+
+        Parameters
+        ----------
+        state
+            An OpenMM State.
+        basis
+            (3, 3) integers: basis @ lattice are the vectors of its box; None: as at the start.
+        """
+        assert self._box is not None
+        vectors = state.getPeriodicBoxVectors(asNumpy=True)._value / ANGSTROM_IN_NM
+        return np.linalg.inv(self._box.basis if basis is None else basis).round() @ np.asarray(vectors)
+
+    def rotation(self, lattice: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give the rotation (3, 3) from OpenMM's axes to those of the structure: positions @ rotation."""
+        assert self._box is not None
+        return upright(lattice, self._start.cell.array) if self._changes_shape else self._box.rotation.T
+
+    def structure(self, state: Any, basis: NDArray[np.int_] | None = None) -> Atoms:
+        """Return the structure of a State with positions and velocities; without constraints, which would move it."""
+        positions = state.getPositions(asNumpy=True)._value / ANGSTROM_IN_NM
+        velocities = state.getVelocities(asNumpy=True)._value / VELOCITY_IN_NM_PER_PS
+        atoms = self._start.copy()
+        atoms.set_constraint()
+        if self._box is not None:
+            lattice = self.lattice(state, basis)
+            turn = self.rotation(lattice)
+            positions, velocities = positions @ turn, velocities @ turn
+            if self._changes_shape:
+                atoms.set_cell(lattice @ turn)
+            else:  # to the digit the cell that was given, but for its size
+                stretch = (np.linalg.det(lattice) / np.linalg.det(self._start.cell.array)) ** (1 / 3)
+                atoms.set_cell(self._start.cell.array * stretch)
+        atoms.set_positions(positions)
+        atoms.set_velocities(velocities)
+        return atoms
 
 
 def lower_triangular(cell: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

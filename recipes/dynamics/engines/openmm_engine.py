@@ -25,11 +25,17 @@ from numpy.typing import NDArray
 
 from dp_sim.errors import InputError, import_optional
 from dp_sim.plugins.openmm_module import model_message
-from dp_sim.recipes.dynamics.engines.cell_modes import cell_modes, check_heights, upright
+from dp_sim.recipes.dynamics.engines.cell_modes import cell_modes, check_heights
 from dp_sim.recipes.dynamics.engines.ensembles import CELL_CHANGES
 from dp_sim.recipes.dynamics.engines.held_bonds import check_held
 from dp_sim.recipes.dynamics.engines.openmm_barostat import Barostat
-from dp_sim.recipes.dynamics.engines.openmm_box import Box, topology_of, vectors_and_positions_nm
+from dp_sim.recipes.dynamics.engines.openmm_box import (
+    VELOCITY_IN_NM_PER_PS,
+    Box,
+    View,
+    topology_of,
+    vectors_and_positions_nm,
+)
 from dp_sim.recipes.dynamics.engines.openmm_integrators import count_freedom, heat_bath_eV, make_integrator
 from dp_sim.recipes.dynamics.engines.openmm_platform import find_platform, slow_samples
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Sample, State, UnstableError
@@ -48,8 +54,6 @@ if TYPE_CHECKING:
 #: Energies of OpenMM's force and of the calculator that differ by more (eV per atom) are not those of one potential:
 #: positions rounded to float32 and another order of summation change less.
 SAME_ENERGY_EV = 1e-3
-#: ASE's unit of velocity (Angstrom sqrt(eV/amu)) in nm/ps.
-_VELOCITY_IN_NM_PER_PS = ANGSTROM_IN_NM * 1000.0 * units.fs
 
 
 class OpenMMEngine:
@@ -144,6 +148,7 @@ class OpenMMEngine:
         rng = np.random.default_rng(conditions.seed)
         self.degrees_of_freedom, self.notes = start_motion(moving, conditions, rng, rigid_bonds)
         self._atoms.set_momenta(moving.get_momenta())
+        self._view = View(self._atoms, self._box, changes_shape=conditions.changes_shape)
         self._platform = find_platform(mm, platform)
         system = self._make_system(mm, make_force, conditions)
         self._context = mm.Context(system, make_integrator(mm, conditions), self._platform)
@@ -202,11 +207,12 @@ class OpenMMEngine:
         bonds, whole = find_molecules(now)
         barostat.bonds = self._with_rigid(bonds)
         state = self._context.getState(positions=True)
-        shifts = (whole - now.positions) @ self._turn(self._cell(state)).T * ANGSTROM_IN_NM
+        turn = self._view.rotation(self._view.lattice(state, self._basis))
+        shifts = (whole - now.positions) @ turn.T * ANGSTROM_IN_NM
         self._context.setPositions(state.getPositions(asNumpy=True)._value + shifts)
 
     def _set_start(self) -> None:
-        velocities = self._atoms.get_velocities() * _VELOCITY_IN_NM_PER_PS
+        velocities = self._atoms.get_velocities() * VELOCITY_IN_NM_PER_PS
         self._context.setPositions(vectors_and_positions_nm(self._atoms)[1])
         self._context.setVelocities(velocities if self._box is None else velocities @ self._box.rotation)
 
@@ -225,7 +231,7 @@ class OpenMMEngine:
             else:
                 self._run_under_pressure(self._barostat, steps)
         if self._conditions.changes_shape:
-            check_heights(self._cell(self._context.getState()), self._atoms.cell.array)
+            check_heights(self._view.lattice(self._context.getState(), self._basis), self._atoms.cell.array)
 
     def _run_under_pressure(self, barostat: Barostat, steps: int) -> None:
         while steps:
@@ -345,38 +351,16 @@ class OpenMMEngine:
 
     def structure(self) -> Atoms:
         """Return a copy of the structure, in the orientation and with the lattice vectors of the one that was given."""
-        state = self._context.getState(positions=True, velocities=True)
-        positions = state.getPositions(asNumpy=True)._value / ANGSTROM_IN_NM
-        velocities = state.getVelocities(asNumpy=True)._value / _VELOCITY_IN_NM_PER_PS
-        atoms = self._atoms.copy()
-        atoms.set_constraint()
-        if self._box is not None:
-            cell = self._cell(state)
-            turn = self._turn(cell)
-            positions, velocities = positions @ turn, velocities @ turn
-            if self._conditions.changes_shape:
-                atoms.set_cell(cell @ turn)
-            else:  # to the digit the cell that was given, but for its size
-                stretch = (np.linalg.det(cell) / np.linalg.det(self._atoms.cell.array)) ** (1 / 3)
-                atoms.set_cell(self._atoms.cell.array * stretch)
-        atoms.set_positions(positions)
-        atoms.set_velocities(velocities)
-        if self._rigid is not None and np.isfinite(positions).all():
+        atoms = self._view.structure(self._context.getState(positions=True, velocities=True), self._basis)
+        if self._rigid is not None and np.isfinite(atoms.positions).all():
             take_stretch_away(atoms, self._rigid)
         atoms.set_constraint(self._atoms.constraints)
         return atoms
 
-    def _cell(self, state: Any) -> NDArray[np.float64]:
-        """Give the lattice vectors of the structure (3, 3), Angstrom, in OpenMM's axes."""
-        assert self._box is not None
-        basis = self._box.basis if self._barostat is None else self._barostat.basis
-        vectors = state.getPeriodicBoxVectors(asNumpy=True)._value / ANGSTROM_IN_NM
-        return np.linalg.inv(basis).round() @ np.asarray(vectors)
-
-    def _turn(self, cell: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give the rotation from OpenMM's axes to those of the structure; a cell that changes its shape is upright."""
-        assert self._box is not None
-        return upright(cell, self._atoms.cell.array) if self._conditions.changes_shape else self._box.rotation.T
+    @property
+    def _basis(self) -> NDArray[np.int_] | None:
+        """What the vectors of OpenMM's box are made of; the barostat may choose others on the way."""
+        return None if self._barostat is None else self._barostat.basis
 
     def state(self) -> State:
         """Return OpenMM's checkpoint, and the barostat."""

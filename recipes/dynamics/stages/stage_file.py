@@ -161,7 +161,7 @@ def _taken(run: DynamicsSettings, kind: type[DynamicsSettings], names: Iterable[
 
 def _ensemble(entry: Mapping[str, Any]) -> type[DynamicsSettings]:
     given = entry.get("ensemble")
-    if given not in ENSEMBLES:
+    if not isinstance(given, str) or given not in ENSEMBLES:
         got = "is missing" if given is None else f"is '{given}'{nearest_name(str(given), ENSEMBLES)}"
         raise InputError("choice-unknown", f"ensemble {got}; it must be one of {', '.join(ENSEMBLES)}")
     return ENSEMBLES[given]

@@ -177,6 +177,17 @@ def test_no_equilibrium_is_hot(freedom):
     assert guards.temperature_K(kinetic.max()) < bound
 
 
+def test_an_atom_in_too_short_a_cell_meets_itself():
+    """Not two atoms of one number: the cell is named."""
+    atoms = Atoms("O", cell=[0.4, 8, 8], pbc=True)
+    guards = Guards(3)
+    guards.begin(Sample(0.0, 0.04, 25.6, 0.0), atoms)
+    hot = Sample(0.0, 10.0, 25.6, 0.0)
+    words = guards.cause_to_stop(hot, atoms, Conditions(timestep_fs=1, temperature_K=300))
+    assert "atom 0 (O) and its own image only 0.40 Angstrom" in words
+    assert "cell" in words
+
+
 def test_the_work_of_a_barostat_is_no_energy_from_nowhere():
     """A hot gas, compressed: E rises by p dV."""
     atoms = bulk("Cu", cubic=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.linalg
 from ase import Atoms, units
 from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
@@ -202,6 +203,30 @@ def test_a_flexible_cell_is_shown_upright_whatever_basis_openmm_has():
     again.restore(engine.state())
     np.testing.assert_array_equal(again.structure().cell.array, now)
     assert 1e-3 < np.abs(shown.cell.angles() - atoms.cell.angles()).max() < 20
+
+
+def test_velocities_turn_with_a_flexible_cell_and_are_not_strained():
+    """h' = h g R, with g the strain and R a rotation, makes v' = v R of velocities, and R^T K R of the pressure's part.
+
+    R is found in the cells alone, by polar decomposition. It must show in every move: in a frame that does not turn,
+    the velocities are those before it.
+    """
+    held = Conditions(timestep_fs=4.0, temperature_K=300, pressure_bar=100.0, cell_change="flexible", seed=1)
+    engine = OpenMMEngine(copper("flexible"), no_force, held, platform="Reference")
+    before, largest, bases = engine.structure(), 0.0, set()
+    for _ in range(8):  # many more, and the shape, which nothing holds, is too flat for these digits
+        engine._barostat.attempt(engine._context, held, rests=False)
+        after = engine.structure()
+        turn, strain = scipy.linalg.polar(np.linalg.inv(before.cell.array) @ after.cell.array, side="left")
+        np.testing.assert_allclose(after.get_velocities(), before.get_velocities() @ turn, atol=1e-12)
+        kinetic = [one.get_momenta().T @ one.get_velocities() for one in (before, after)]
+        np.testing.assert_allclose(turn @ kinetic[1] @ turn.T, kinetic[0], atol=1e-12)
+        assert after.get_kinetic_energy() == pytest.approx(before.get_kinetic_energy(), rel=1e-12)
+        largest = max(largest, np.abs(turn - np.eye(3)).max() * (not np.allclose(strain, np.eye(3))))
+        bases.add(engine._barostat.basis.tobytes())
+        before = after
+    assert largest > 0.01
+    assert len(bases) > 1
 
 
 @pytest.mark.parametrize(("change", "free"), [("isotropic", 1), ("membrane", 2), ("anisotropic", 3)])

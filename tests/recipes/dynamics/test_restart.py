@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
-from ase.build import bulk
+from ase import Atoms
+from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
+from ase.constraints import FixAtoms
+from random_model import write_random_model
 from refusals import refused
 from systems_dynamics import EinsteinCrystal, VolumeSpring, einstein_crystal
 
@@ -130,6 +134,76 @@ def test_another_run_is_not_continued(tmp_path):
     run_springs(run_nvt, tmp_path / "run", 40)
     with refused("run-differs", "friction_per_ps"):
         run_springs(run_nvt, tmp_path / "run", 60, resume=True, friction_per_ps=1.0)
+
+
+def deuterated(atoms: Atoms) -> None:
+    atoms.set_masses(
+        [2.014 if number == 1 else mass for number, mass in zip(atoms.numbers, atoms.get_masses(), strict=True)]
+    )
+
+
+def with_momenta(atoms: Atoms) -> None:
+    atoms.set_momenta(np.full((3, 3), 0.1))
+
+
+@pytest.fixture(scope="module", params=["ase", "openmm"])
+def run_of_water(request, tmp_path_factory):
+    """A function that continues a finished run of a water molecule on this engine, with what is changed in it."""
+    folder = tmp_path_factory.mktemp(request.param)
+    settings = {"temperature_K": 300, "engine": request.param, "sample_every": 5, "frame_every": 5, "progress": False}
+    if request.param == "openmm":
+        pytest.importorskip("openmm", reason="the extra 'openmm' is not installed")
+        settings |= {"platform": "Reference", "backend": "python"}
+    models = [write_random_model(folder / f"{seed}.pt", seed=seed) for seed in (1, 2)]
+
+    def run(change=None, *, other_model: bool = False, steps: int = 20, **changed) -> None:
+        water = molecule("H2O")
+        if change is not None:
+            change(water)
+        run_nvt(water, models[other_model], steps=steps, out=folder / "run", **{**settings, **changed})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(NVTResult, "figures", lambda self: {})
+        run(steps=10)
+    return functools.partial(run, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (deuterated, "masses"),
+        (lambda atoms: atoms.set_initial_charges([0.4, -0.2, -0.2]), "charges on atoms"),
+        (lambda atoms: atoms.set_initial_magnetic_moments([1, 0, 0]), "magnetic moments"),
+        (lambda atoms: atoms.info.update(charge=0), "total charge or spin"),
+        (lambda atoms: atoms.set_constraint(FixAtoms([0])), "constraints"),
+        (with_momenta, "momenta"),
+    ],
+)
+def test_another_structure_is_not_continued(run_of_water, change, named):
+    """Each part of it that the motion may feel, by its name: masses decide over every vibration."""
+    with refused("run-differs", f"its {named} differ"):
+        run_of_water(change)
+
+
+def test_another_model_or_another_setting_of_the_masses_is_not_continued(run_of_water):
+    """By its own name, not that of the time step which follows from the masses."""
+    with refused("run-differs", "model"):
+        run_of_water(other_model=True)
+    with refused("run-differs", "hydrogen_mass_amu", "3.0"):
+        run_of_water(hydrogen_mass_amu=3.0)
+    run_of_water()  # unchanged, it goes on
+
+
+def test_another_parameter_of_the_calculator_is_not_continued(tmp_path):
+    def run(**options):
+        copper = bulk("Cu") * (2, 1, 1)
+        calculator = EMT(asap_cutoff=options.pop("asap_cutoff", False))
+        run_nvt(copper, calculator, temperature_K=300, steps=20, out=tmp_path / "run", progress=False, **options)
+
+    run()
+    with refused("run-differs", "asap_cutoff", "True"):
+        run(asap_cutoff=True, resume=True)
+    run(resume=True)
 
 
 def test_another_thermostat_or_change_of_the_cell_is_not_continued(tmp_path):

@@ -199,6 +199,7 @@ def test_a_stage_that_ends_early_says_so(tmp_path, stages):
     [
         ([{"ensemble": "nvt", "step": 10}], "setting-unknown", ("stage 1", "step", "did you mean 'steps'")),
         ([{"ensemble": "ntv", "steps": 10}], "choice-unknown", ("ntv", "did you mean 'nvt'", "nve, nvt, npt")),
+        ([{"ensemble": ["nvt"], "steps": 10}], "choice-unknown", ("ensemble", "['nvt']", "nve, nvt, npt")),
         ([{"steps": 10}], "choice-unknown", ("ensemble", "missing")),
         ([{"ensemble": "nvt"}], "setting-missing", ("steps", "time_ps")),
         ([{"ensemble": "nvt", "steps": 10, "time_ps": 1}], "setting-missing", ("steps", "time_ps")),
@@ -221,6 +222,16 @@ def test_a_stage_that_ends_early_says_so(tmp_path, stages):
 def test_a_file_with_a_mistake_is_refused_before_anything_runs(tmp_path, stages, content, code, named):
     with refused(code, *named):
         run_springs(run_nvt, tmp_path / "run", stages({"stages": content}), sample_every=2)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path):
+    """YAML takes the last, and is silent about the others."""
+    file = tmp_path / "twice.yaml"
+    lines = ["stages:", "  - ensemble: nvt", "    steps: 10", "    temperature_K: [20, 600]", "    steps: 20"]
+    file.write_text("\n".join(lines))
+    with refused("file-unreadable", "twice.yaml", "'steps'", "line 3", "line 5"):
+        run_springs(run_nvt, tmp_path / "run", str(file), sample_every=2)
     assert not (tmp_path / "run").exists()
 
 
