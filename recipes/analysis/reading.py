@@ -158,11 +158,34 @@ def _template(file: Path, settings: AnalyseSettings) -> tuple[Atoms, list[str]]:
     path = Path(settings.topology)
     if not path.is_file():
         raise InputError("file-missing", f"there is no topology {path}; give a structure file with the same atoms")
+    atoms = _read_topology(path)
+    if file.suffix.lower() in (".h5", ".hdf5"):
+        _refuse_other_elements(file, path, atoms)
+    return atoms, []
+
+
+def _refuse_other_elements(file: Path, topology: Path, atoms: Atoms) -> None:
+    """Refuse a topology that contradicts the elements in the trajectory itself; HDF5 may go without them."""
+    try:
+        own = _by_mdtraj(file)
+    except InputError:
+        return
+    differ = [i for i, pair in enumerate(zip(own.symbols, atoms.symbols, strict=False)) if pair[0] != pair[1]]
+    if len(own) == len(atoms) and differ:  # another number is refused with the frames
+        raise InputError(
+            "topology-mismatch",
+            f"atom {differ[0]} is {own.symbols[differ[0]]} in {file} and {atoms.symbols[differ[0]]} in the topology "
+            f"{topology} ({len(differ)} of {len(own)} differ); leave topology out, or give that of this trajectory",
+        )
+
+
+def _read_topology(path: Path) -> Atoms:
+    """Read elements, masses and constraints of a structure file."""
     if path.suffix.lower() in _MDTRAJ_TOPOLOGIES:
-        return _by_mdtraj(path), []
+        return _by_mdtraj(path)
     atoms = read_file(path, LAST_TWO)[-1]
     atoms.calc = None
-    return Atoms(atoms.get_chemical_symbols(), masses=atoms.get_masses(), constraint=atoms.constraints), []
+    return Atoms(atoms.get_chemical_symbols(), masses=atoms.get_masses(), constraint=atoms.constraints)
 
 
 def _by_mdtraj(file: Path) -> Atoms:

@@ -91,6 +91,22 @@ def test_files_that_mdtraj_writes(name, frames, topology, tmp_path):
             source_of(tmp_path / name, topology=str(short), frame_fs=50.0)
 
 
+def test_elements_of_the_trajectory_itself_are_not_overruled(tmp_path):
+    """An HDF5 trajectory names its atoms; another topology of as many atoms is none of this run."""
+    mdtraj = pytest.importorskip("mdtraj")
+    topology = mdtraj.Topology()
+    residue = topology.add_residue("HOH", topology.add_chain())
+    for symbol in "OHH":
+        topology.add_atom(symbol, mdtraj.element.Element.getBySymbol(symbol), residue)
+    positions = np.arange(27.0).reshape(3, 3, 3) / 10
+    mdtraj.Trajectory(positions, topology, time=np.arange(3.0)).save_hdf5(str(tmp_path / "run.h5"))
+    for symbols in ("OHH", "HHO"):
+        write(tmp_path / f"{symbols}.xyz", Atoms(symbols, positions[0]))
+    source_of(tmp_path / "run.h5", topology=str(tmp_path / "OHH.xyz"))
+    with refused("topology-mismatch", "atom 0 is O", "H in the topology", "2 of 3"):
+        source_of(tmp_path / "run.h5", topology=str(tmp_path / "HHO.xyz"))
+
+
 def test_the_trr_of_a_gromacs_run_with_its_velocities(tmp_path):
     """physical_validation ships trajectories that GROMACS wrote."""
     mdtraj = pytest.importorskip("mdtraj")
