@@ -62,7 +62,9 @@ def test_model_describes_structures_it_was_not_trained_on(system: str) -> None:
     assert result.total.forces.mae < FORCE_MAE_LIMIT[system]
 
 
-@pytest.mark.parametrize("file", ["ethanol/train.yaml", "water/train.yaml", "water/demo.yaml"])
+@pytest.mark.parametrize(
+    "file", ["ethanol/train.yaml", "hydrogen_cyanide/train.yaml", "water/train.yaml", "water/demo.yaml"]
+)
 def test_training_settings_are_valid(file: str) -> None:
     config = read_config(EXAMPLES / file)
     assert all(Path(name).is_file() for name in (*config.data.train, *config.data.valid))

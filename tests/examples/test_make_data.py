@@ -14,7 +14,7 @@ import pytest
 from ase import Atoms
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "example_systems"
-METHODS = {"ethanol": "GFN2-xTB", "water": "GFN1-xTB"}
+METHODS = {"ethanol": "GFN2-xTB", "hydrogen_cyanide": "GFN2-xTB", "water": "GFN1-xTB"}
 
 
 @pytest.fixture(scope="module", params=sorted(METHODS))
@@ -67,6 +67,7 @@ def test_only_the_data_are_left(made: tuple[str, Path]) -> None:
     name, out = made
     extra = {
         "ethanol": {"ethanol.extxyz", "ethanol_gauche.extxyz"},
+        "hydrogen_cyanide": {"hcn.extxyz", "hnc.extxyz"},
         "water": {"classical.extxyz", "water_molecule.extxyz"},
     }[name]
     expected = {"train.extxyz.gz", "valid.extxyz.gz", "test.extxyz.gz", *extra}
