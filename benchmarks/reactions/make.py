@@ -15,7 +15,7 @@ import numpy as np
 from ase import Atoms
 from ase.build import minimize_rotation_and_translation
 from ase.io import write
-from starts import SMILES, positions
+from starts import EXCHANGED, SMILES, positions
 
 from dp_sim.recipes import optimize
 from dp_sim.recipes.inputs.calculators import calculator_from_spec
@@ -120,6 +120,8 @@ def _relaxed(start: Atoms, calculator: Any) -> Any:
 def make(name: str) -> None:
     """Make one reaction and write its two files."""
     starts = _grown(SMILES[name]) if name in SMILES else positions()[name]
+    if name in EXCHANGED:
+        starts[1].positions[list(EXCHANGED[name])] = starts[1].positions[list(EXCHANGED[name][::-1])]
     calculator = calculator_from_spec("tblite:GFN2-xTB")
     reactant, product = (_relaxed(start, calculator) for start in starts)
     minimize_rotation_and_translation(reactant.atoms, product.atoms)

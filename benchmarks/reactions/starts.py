@@ -31,6 +31,11 @@ SMILES = {
     "cyclopentadiene": ("[C:1]1([H:6])[C:2]=[C:3][C:4]=[C:5]1", "[C:1]1=[C:2][C:3]=[C:4][C:5]1[H:6]"),
 }
 
+#: Like atoms that change places in the product: SMILES do not say which hydrogen of a CH2 goes which way. Cyclobutene
+#: opens conrotatory (R. B. Woodward, R. Hoffmann, J. Am. Chem. Soc. 87, 395 (1965)): of two hydrogens on one face one
+#: turns inwards and one outwards.
+EXCHANGED = {"cyclobutene": (6, 7)}
+
 
 def positions() -> dict[str, tuple[Atoms, Atoms]]:
     """Make the reactants and products that no SMILES tells apart, or leads to."""

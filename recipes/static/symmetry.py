@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ase import Atoms
 
@@ -12,6 +12,9 @@ from dp_sim.errors import InputError, import_optional
 #: How far a relaxed structure may be from a symmetry that it is then said to have, relative to its size: an
 #: optimisation to 0.01 eV/Angstrom leaves a few thousandths, other shapes of a molecule differ by more than tenths.
 TOLERANCE = 0.02
+#: Where the operations found within it make no group, as of fragments of which one alone has a high symmetry, there is
+#: none that wide: it is looked for within these shares of it, down to what an optimisation leaves.
+SHARES = (1.0, 0.5, 0.25)
 #: libmsym's words for a molecule without any symmetry.
 _NONE_FOUND = "no primary"
 #: Its names of the groups of linear molecules.
@@ -54,21 +57,31 @@ def molecular_symmetry(atoms: Atoms) -> Symmetry:
         pymsym.Element(name=symbol, coordinates=place, mass=float(mass))
         for symbol, place, mass in zip(atoms.symbols, atoms.positions, atoms.get_masses(), strict=True)
     ]
-    names = ("zero", "geometry", "angle", "equivalence", "permutation", "eigfact")
-    try:
-        with pymsym.Context(elements=elements) as context:
-            context.set_thresholds(**dict.fromkeys(names, TOLERANCE))
-            group = context.find_symmetry()
-    except pymsym.Error as error:
-        if _NONE_FOUND in str(error):
-            return Symmetry("C1", 1)
+    failure: Exception | None = None
+    for share in SHARES:
+        try:
+            group = _point_group(pymsym, elements, share * TOLERANCE)
+            break
+        except pymsym.Error as error:
+            if _NONE_FOUND in str(error):
+                return Symmetry("C1", 1)
+            failure = error
+    else:
         raise InputError(
             "symmetry-not-found",
-            f"the point group of {atoms.get_chemical_formula()} cannot be found (libmsym: {error}); "
+            f"the point group of {atoms.get_chemical_formula()} cannot be found (libmsym: {failure}); "
             "give symmetry_number by hand",
-        ) from error
+        ) from failure
     group = _LINEAR.get(group, group)
     return Symmetry(group, rotations_of(group))
+
+
+def _point_group(pymsym: Any, elements: list[Any], tolerance: float) -> str:
+    """Ask libmsym for the point group within a tolerance, in its own name."""
+    names = ("zero", "geometry", "angle", "equivalence", "permutation", "eigfact")
+    with pymsym.Context(elements=elements) as context:
+        context.set_thresholds(**dict.fromkeys(names, tolerance))
+        return str(context.find_symmetry())
 
 
 def rotations_of(point_group: str) -> int:

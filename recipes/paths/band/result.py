@@ -25,6 +25,9 @@ from dp_sim.recipes.results.tables import csv_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+#: Each minimum at which a path was cut is in a file of this name, counted from 1.
+INTERMEDIATE = "intermediate-{}.extxyz"
+
 
 @dataclass(frozen=True, kw_only=True)
 class PathResult(BarrierResult):
@@ -140,6 +143,8 @@ class PathResult(BarrierResult):
         write_frames(path("highest.extxyz"), self.highest)
         if self.cuts:
             write_frames(path("saddles.extxyz"), self.saddles)
+        for number, cut in enumerate(self.cuts, 1):
+            write_frames(path(INTERMEDIATE.format(number)), self.images[cut])
         rows = [
             (image, f"{distance:.6f}", f"{energy:.9f}", f"{energy - self.energies[0]:.9f}")
             for image, (distance, energy) in enumerate(zip(self.path_length_A, self.energies, strict=True))

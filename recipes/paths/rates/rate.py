@@ -21,6 +21,7 @@ from dp_sim.recipes.paths.rates.rate_constant import rate_constant
 from dp_sim.recipes.paths.rates.reacting import check_same_matter, reacting_molecules
 from dp_sim.recipes.paths.rates.result import RateConstantResult
 from dp_sim.recipes.paths.rates.settings import RateSettings, TheorySettings
+from dp_sim.recipes.paths.rates.several_steps import several_steps
 from dp_sim.recipes.paths.saddle.ts import refine_ts
 from dp_sim.recipes.results.loading import load_result
 from dp_sim.recipes.results.result import Result
@@ -128,7 +129,9 @@ def _result(stages: _Stages, reactant: Atoms, product: Atoms, settings: RateSett
         again=True,
     )
     values = {one.name: getattr(rate, one.name) for one in fields(rate)}
-    reasons = (*rate.reasons, *(sentence for sentence in remarks if rate.reasons))
+    reasons = rate.reasons
+    if reasons:
+        reasons += (*remarks, *filter(None, [several_steps(band, irc, stages.run.directory)]))
     return RateResult(
         **{
             **values,

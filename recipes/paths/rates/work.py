@@ -26,6 +26,7 @@ from dp_sim.recipes.paths.rates.members import (
 )
 from dp_sim.recipes.paths.rates.result import RateConstantResult
 from dp_sim.recipes.paths.rates.settings import RateConstantSettings
+from dp_sim.recipes.paths.rates.settled import AT_REST_EV_A, can_settle, reasons_at_rest
 from dp_sim.recipes.paths.rates.theory.eyring import Conditions, Degeneracy, Rates, degeneracy, rates
 from dp_sim.recipes.paths.rates.theory.states import State
 from dp_sim.recipes.paths.rates.verdict import committee_reasons, end_reasons, path_reasons, saddle_reasons
@@ -173,12 +174,29 @@ class Work:
             return irc, products, [words]
         start = _evaluated(reactants)
         reasons = path_reasons(irc, start, None if products is None else _evaluated(products))
+        if reasons and products is not None and irc.converged:
+            reasons = self._reasons_at_rest(irc, start, _evaluated(products), reasons)
         if products is None and not reasons:
             end = irc.reactant if mismatch(irc.reactant, start, "reactant") else irc.product
             calc, fmax = self.saddle.calc, self.settings.fmax
             products = self._with_spin(self._stage("product", lambda: stationary_state([end], calc, fmax, relax=True)))
             reasons = end_reasons(products, "product")
         return irc, products, reasons
+
+    def _reasons_at_rest(
+        self, irc: IrcResult, reactants: Sequence[Atoms], products: Sequence[Atoms], reasons: list[str]
+    ) -> list[str]:
+        """Compare the ends again with soft motions at rest, where that may show them to be the same."""
+        if not len(reactants) == len(products) == 1 or not can_settle(irc, reactants[0], products[0]):
+            return reasons
+        calc = self.saddle.calc
+        again = self._stage("ends at rest", lambda: reasons_at_rest(irc, reactants[0], products[0], calc))
+        if again == []:
+            self.run.note(
+                f"the ends of the reaction coordinate are those given once all are relaxed to {AT_REST_EV_A:g} "
+                f"eV/Angstrom; before, soft motions set them apart: {reasons[0]}"
+            )
+        return reasons if again is None else again
 
     def _conditions(self, reactants: State, saddle: State, products: State | None) -> Conditions:
         settings = self.settings

@@ -97,9 +97,11 @@ class Follower:
         self.cause = ""
         if self.hessian is None and not self._renew(point):
             return point
+        taken = True
         while True:
             step = self._step(point)
-            if point.largest_force <= self.fmax and self._left(point) <= LEFT_A:
+            # A step that was not taken tells of the curvature there, not here: what that leaves to go means nothing.
+            if taken and point.largest_force <= self.fmax and self._left(point) <= LEFT_A:
                 return point
             if self.steps >= steps:
                 self.cause = self._too_few(point, steps)
@@ -109,7 +111,8 @@ class Follower:
                 return point
             self._learn(point, new)
             self.steps += 1
-            if not self.climbs and new.energy > point.energy + RISE_EV:
+            taken = self.climbs or new.energy <= point.energy + RISE_EV
+            if not taken:
                 continue
             point = new
             self.follow(point)

@@ -1,9 +1,12 @@
 """Point groups and symmetry numbers that textbooks give."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import molecule
+from ase.io import read
 from refusals import refused
 
 from dp_sim.recipes import vibrations
@@ -64,3 +67,24 @@ def test_molecules_relaxed_at_gfn2_have_their_symmetry_numbers(name):
     assert found.is_minimum
     assert found.symmetry == KNOWN[name]
     assert found.thermochemistry([298.15]).symmetry_number == KNOWN[name][1]
+
+
+def test_a_complex_of_which_one_part_alone_has_a_high_symmetry():
+    """Hydrogen beside benzene: within the usual tolerance libmsym finds C6v, which the hydrogen does not obey."""
+    pytest.importorskip("pymsym", reason="pymsym is an optional package")
+    complexed = read(Path(__file__).parents[3] / "benchmarks/reactions/h2_elimination/product.extxyz")
+    assert molecular_symmetry(complexed) == ("Cs", 1)
+
+
+def test_a_molecule_without_any_group_that_libmsym_can_tell(monkeypatch):
+    pymsym = pytest.importorskip("pymsym", reason="pymsym is an optional package")
+    asked = []
+
+    def lost(context):
+        asked.append(context)
+        raise pymsym.Error("no permutation")
+
+    monkeypatch.setattr(pymsym.Context, "find_symmetry", lost)
+    with refused("symmetry-not-found", "H2O", "no permutation"):
+        molecular_symmetry(molecule("H2O"))
+    assert len(asked) == 3

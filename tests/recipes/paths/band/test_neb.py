@@ -153,9 +153,10 @@ def test_adatom_hop_matches_a_scan_with_the_adatom_held(tmp_path):
         assert np.abs(kept[fixed]).max() > 0.1
 
 
-def test_mueller_brown_saddle_and_intermediate():
+def test_mueller_brown_saddle_and_intermediate(tmp_path):
     start, end = (stationary(MINIMA[name]) for name in "AB")
-    path = find_path(at(*start), at(*end), Surface(mueller_brown), images=15, fmax=0.01, interpolation="linear")
+    options = {"images": 15, "fmax": 0.01, "interpolation": "linear", "out": tmp_path, "overwrite": True}
+    path = find_path(at(*start), at(*end), Surface(mueller_brown), **options)
     saddle = stationary(SADDLES["AC"])
     assert path.converged, path.cause
     np.testing.assert_allclose(path.highest.positions[0], [*saddle, 0], atol=2e-3)
@@ -163,6 +164,7 @@ def test_mueller_brown_saddle_and_intermediate():
     assert path.reverse_barrier_eV == pytest.approx(mueller_brown(*saddle)[0] - mueller_brown(*end)[0], abs=1e-4)
     dip = stationary(MINIMA["C"])
     assert [np.linalg.norm(path.images[i].positions[0, :2] - dip) < 0.2 for i in path.intermediates] == [True]
+    np.testing.assert_allclose(read(tmp_path / "intermediate-1.extxyz").positions[0], [*dip, 0], atol=0.02)
 
 
 def test_ends_are_relaxed_first_or_the_cause_names_them():

@@ -1,15 +1,19 @@
 """Rate constants and their verdict: HCN to HNC at GFN2-xTB, failures planted, and laws that hold for any reaction."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase import Atoms, units
 from ase.build import add_adsorbate, fcc100, molecule
 from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
 from refusals import refused
 
 from dp_sim.errors import InputError
 from dp_sim.recipes import load_result, rate_constant
+from dp_sim.recipes.paths.rates.settled import reasons_at_rest
 from dp_sim.recipes.static.opt import optimize
 from dp_sim.recipes.static.vib import vibrations
 from dp_sim.recipes.static.vib_result import VibResult
@@ -139,6 +143,34 @@ def test_a_molecule_that_noise_keeps_from_turning_fails(isomers, xtb, monkeypatc
     assert "does not turn freely" in found.reasons[0]
     asked = rate_constant(isomers.hcn, isomers.saddle, xtb, irc=isomers.irc, thermo="harmonic", **RANGE)
     assert asked.verdict == "PASS"
+
+
+def test_ends_that_soft_motions_set_apart_are_compared_at_rest(isomers, xtb):
+    """An end bent by 65 degrees has the bonds of HCN, and relaxes to it: it is no other minimum."""
+    bent = isomers.irc.reactant.copy()
+    hydrogen = 0 if bent.symbols[0] == "H" else 2
+    bent.set_angle(*(0, 1, 2) if hydrogen == 0 else (2, 1, 0), 115, indices=[hydrogen])
+    bent.calc = SinglePointCalculator(bent, energy=float(isomers.irc.reactant.get_potential_energy()) + 0.01)
+    found = rate_constant(isomers.hcn, isomers.saddle, xtb, product=isomers.hnc, irc=isomers.irc, **RANGE)
+    assert "ends at rest" not in [cost.stage for cost in found.costs]
+    loose = replace(isomers.irc, reactant=bent)
+    found = rate_constant(isomers.hcn, isomers.saddle, xtb, product=isomers.hnc, irc=loose, **RANGE)
+    assert found.verdict == "PASS", found.reasons
+    assert "ends at rest" in [cost.stage for cost in found.costs]
+
+
+def test_other_ends_stay_others_at_rest(isomers, xtb):
+    found = rate_constant(isomers.hcn, isomers.saddle, xtb, product=isomers.hcn, irc=isomers.irc, **RANGE)
+    assert found.verdict == "FAIL"
+    words = reasons_at_rest(isomers.irc, evaluated(isomers.hcn, xtb), evaluated(isomers.hcn, xtb), xtb)
+    assert "other bonds" in words[0]
+
+
+def evaluated(atoms, calc):
+    copied = atoms.copy()
+    copied.calc = calc
+    copied.calc = SinglePointCalculator(copied, energy=copied.get_potential_energy())
+    return copied
 
 
 def test_a_symmetry_that_cannot_be_found_fails_with_the_reason(isomers, xtb, monkeypatch):
