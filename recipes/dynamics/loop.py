@@ -180,10 +180,10 @@ class _Recorder:
         try:
             while self.step < before + block and not self.stopped:
                 reached = self.step
+                steps = min(LOOK_EVERY - self.step % LOOK_EVERY, before + block - self.step)
                 if self._course.changes:  # after a restart too, in the same stairs
                     self._conditions = self._course.at(reached)
                     self._engine.retarget(self._conditions)
-                steps = min(LOOK_EVERY - self.step % LOOK_EVERY, before + block - self.step)
                 self._engine.run(steps)
                 self._consistent = False
                 self.step += steps

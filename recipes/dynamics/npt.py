@@ -28,6 +28,9 @@ from dp_sim.units import EV_PER_A3_IN_BAR, KB_EV_PER_K
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+#: Relative range of a density that is drawn as one bar.
+STILL_DENSITY = 1e-6
+
 
 @dataclass(frozen=True, kw_only=True)
 class NPTResult(DynamicsResult):
@@ -126,7 +129,11 @@ class NPTResult(DynamicsResult):
 
     def _density_histogram(self) -> Figure:
         figure, axes = new_figure("density (g/cm³)", "probability density")
-        axes.hist(self.series("density_g_cm3")[self.production_start :], bins=40, density=True, color=COLOURS[0])
+        values = self.series("density_g_cm3")[self.production_start :]
+        # Where the barostat has accepted nothing, rounding is all that differs: too little for forty bins.
+        pad = STILL_DENSITY * values.mean() if np.ptp(values) < STILL_DENSITY * values.mean() else 0.0
+        bounds = (values.min() - pad, values.max() + pad)
+        axes.hist(values, bins=40, range=bounds, density=True, color=COLOURS[0])
         return figure
 
 

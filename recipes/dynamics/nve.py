@@ -15,7 +15,7 @@ from dp_sim.recipes.dynamics import estimators
 from dp_sim.recipes.dynamics.loop import Recorded
 from dp_sim.recipes.dynamics.plan import Plan, run_dynamics
 from dp_sim.recipes.dynamics.production import Production
-from dp_sim.recipes.dynamics.remarks import drift_words
+from dp_sim.recipes.dynamics.remarks import drift_words, turns_freely
 from dp_sim.recipes.dynamics.result import DynamicsResult
 from dp_sim.recipes.dynamics.settings import NVESettings
 from dp_sim.recipes.results.quantities import Estimate, Quantity
@@ -141,7 +141,7 @@ def analyse(recorded: Recorded, plan: Plan) -> NVEResult:
 
 def _heat_capacity(recorded: Recorded, plan: Plan, unit: str, divide_by: int) -> Estimate:
     """Estimate C_V from the equilibrated part of the run."""
-    if not (recorded.atoms.pbc.any() or recorded.atoms.constraints):
+    if turns_freely(recorded.atoms):
         return Estimate.withheld(
             unit, "a free molecule conserves its angular momentum too, and its motions do not share their energy: nvt"
         )

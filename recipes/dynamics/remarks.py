@@ -112,9 +112,7 @@ def gas_remark(atoms: Atoms, temperature_K: float, pressure_bar: float) -> str:
     temperature_K, pressure_bar
         What is held constant.
     """
-    radii = vdw_radii[atoms.numbers]
-    spheres = float((4 / 3 * np.pi * np.where(np.isfinite(radii), radii, ORDINARY_RADIUS_A) ** 3).sum())
-    volume = float(atoms.get_volume())
+    spheres, volume = _volume_of_spheres(atoms), float(atoms.get_volume())
     if spheres > FILLED * volume:
         return ""
     bonds, _ = find_molecules(atoms)
@@ -126,6 +124,23 @@ def gas_remark(atoms: Atoms, temperature_K: float, pressure_bar: float) -> str:
         f"{_expansion(volume / number, temperature_K, pressure_bar)}; for a molecule in vacuum take constant "
         "volume (nvt), for a liquid start near its density"
     )
+
+
+def turns_freely(atoms: Atoms) -> bool:
+    """Tell whether a structure is one free molecule, in no cell or in one that is mostly empty."""
+    if atoms.constraints:
+        return False
+    if not atoms.pbc.any():
+        return True
+    if not atoms.pbc.all() or _volume_of_spheres(atoms) > FILLED * atoms.get_volume():
+        return False
+    return len(find_molecules(atoms)[0]) == len(atoms) - 1
+
+
+def _volume_of_spheres(atoms: Atoms) -> float:
+    """Sum the spheres of the van der Waals radii, Angstrom^3."""
+    radii = vdw_radii[atoms.numbers]
+    return float((4 / 3 * np.pi * np.where(np.isfinite(radii), radii, ORDINARY_RADIUS_A) ** 3).sum())
 
 
 def _expansion(volume_A3: float, temperature_K: float, pressure_bar: float) -> str:

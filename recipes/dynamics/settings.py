@@ -61,7 +61,12 @@ class DynamicsSettings(RecipeSettings):
         detail="Of extxyz, dcd (for VMD, with topology.pdb) and h5 (MDTraj's HDF5), as a list or separated by commas. "
         "extxyz is always there: a resumed run needs it.",
     )
-    velocities: bool = setting(False, "Keep velocities in the frames", detail="In extxyz as momenta, in h5 in nm/ps.")
+    velocities: bool = setting(
+        False,
+        "Keep velocities in the frames",
+        detail="In extxyz as momenta, in h5 in nm/ps. "
+        "Those of engine openmm at constant energy are half a step earlier than the positions.",
+    )
     backend: str | None = setting(
         None,
         "OpenMM: how the model enters",

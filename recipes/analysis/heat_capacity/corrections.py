@@ -80,7 +80,8 @@ def _noise(source: Source, settings: AnalyseSettings) -> Noise | None:
     if settings.energy_noise_meV is not None:
         return given_noise(settings.energy_noise_meV)
     if settings.test_results is not None:
-        return noise_of_test(settings.test_results, dict(Counter(source.frames[0].get_chemical_symbols())))
+        counts = dict(Counter(source.frames[0].get_chemical_symbols()))
+        return noise_of_test(settings.test_results, counts, source.models)
     if settings.members:
         return noise_of_members(source, settings, settings.members)
     return None if settings.only else noise_of_own_members(source, settings)
@@ -93,6 +94,12 @@ def with_quantum(
     if states is None or source.temperature_K is None:
         return found if found.numbers else None
     part = quantum_correction(states, source.temperature_K)
+    if (mass := source.settings.get("hydrogen_mass_amu")) is not None:
+        part = Estimate.withheld(
+            "k_B",
+            f"the hydrogens of the run weigh {mass:g} amu, and oscillators of other masses have another quantum "
+            "correction: run without hydrogen_mass_amu for the density of states",
+        )
     numbers, words = {"quantum_correction": part}, {"quantum_assumption": ASSUMED}
     if "heat_capacity" in source.values:
         raw = estimate_of(source.values, "heat_capacity")

@@ -8,6 +8,7 @@ corrects for it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,7 +48,7 @@ def given_noise(deviation_meV: float) -> Noise:
     return Noise(known, f"{deviation_meV:g} meV as given; assumed independent of the energy")
 
 
-def noise_of_test(directory: str, counts: dict[str, int]) -> Noise:
+def noise_of_test(directory: str, counts: dict[str, int], model_sha256: Sequence[str]) -> Noise:
     """Take the scatter of the errors of energy in the results of `dp-sim test`.
 
     Parameters
@@ -56,15 +57,23 @@ def noise_of_test(directory: str, counts: dict[str, int]) -> Noise:
         Where it wrote.
     counts
         Element -> number of atoms of the run.
+    model_sha256
+        Hashes of the model files of the run.
 
     Raises
     ------
     InputError
-        No such results, or none of frames with these elements in these proportions.
+        No such results, those of another model, or none of frames with these elements in these proportions.
     """
     result: Any = load_result(directory)
     if result.recipe != "test":
         raise InputError("run-of-another-recipe", f"{directory} holds a run of '{result.recipe}'; give one of 'test'")
+    if (tested := list(result.provenance.get("model_sha256", []))) != list(model_sha256):
+        raise InputError(
+            "model-differs",
+            f"{directory} tells the error of a model with SHA-256 {_shown(tested)}, but the run is of "
+            f"{_shown(model_sha256)}; test the model of the run",
+        )
     n_atoms = sum(counts.values())
     for parity in result.parities:
         found = Formula(parity.system).count()
@@ -80,6 +89,10 @@ def noise_of_test(directory: str, counts: dict[str, int]) -> Noise:
         f"{directory} holds no frames with the elements of the run in its proportions (it has: "
         f"{', '.join(one.system for one in result.parities)}); test the model on frames of this system",
     )
+
+
+def _shown(hashes: Sequence[str]) -> str:
+    return ", ".join(one[:12] for one in hashes) or "none"
 
 
 def _of_frames(energy_eV: np.ndarray, times: float, source: str) -> Noise:

@@ -12,8 +12,8 @@ from dp_sim.recipes.analysis.trajectory.source import Source
 from dp_sim.recipes.results.quantities import Estimate
 from dp_sim.units import KB_EV_PER_K
 
-#: Relative difference of volumes that counts as none.
-SAME_VOLUME = 1e-6
+#: Relative difference of lengths and angles of cells that counts as none.
+SAME_CELL = 1e-6
 
 
 class Slope(NamedTuple):
@@ -43,7 +43,7 @@ def slope_between(run: Source, other: Source) -> Slope:
     Raises
     ------
     InputError
-        Runs of other ensembles, systems, volumes, pressures or degrees of freedom, or of one temperature.
+        Runs of other ensembles, models, systems, cells, pressures or degrees of freedom, or of one temperature.
     """
     _check_comparable(run, other)
     name = "potential_energy" if run.settings["recipe"] == "nvt" else "enthalpy"
@@ -114,10 +114,12 @@ def _check_comparable(run: Source, other: Source) -> None:
     first, second = run.frames[0], other.frames[0]
     pairs["formula"] = (first.get_chemical_formula(), second.get_chemical_formula())
     pairs["degrees of freedom"] = (run.degrees_of_freedom, other.degrees_of_freedom)
-    if run.settings["recipe"] == "nvt" and first.pbc.all() and second.pbc.all():
-        volumes = first.get_volume(), second.get_volume()
-        if abs(volumes[0] - volumes[1]) > SAME_VOLUME * volumes[0]:
-            pairs["volume in A^3"] = volumes
+    pairs |= {name: (run.settings.get(name), other.settings.get(name)) for name in ("calculator", "calculator_arg")}
+    pairs["model (SHA-256)"] = (list(run.models), list(other.models))
+    if run.settings["recipe"] == "nvt" and (first.pbc.any() or second.pbc.any()):
+        lengths = first.cell.cellpar(), second.cell.cellpar()
+        if not np.allclose(*lengths, rtol=SAME_CELL, atol=0.0):
+            pairs["cell in A and degrees"] = (lengths[0].round(6).tolist(), lengths[1].round(6).tolist())
     for name, (one, two) in pairs.items():
         if one != two:
             raise InputError(

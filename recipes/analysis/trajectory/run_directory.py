@@ -55,6 +55,10 @@ def read_run(directory: Path) -> Source:
         )
     if not result["converged"] and result["cause"]:
         notes.append(f"the run itself ended with: {result['cause']}")
+    if (mass := settings.get("hydrogen_mass_amu")) is not None:
+        notes.append(
+            f"hydrogens weigh {mass:g} amu in this run: its vibrations and its transport are those of such hydrogens"
+        )
     table = read_table(directory / TABLE)
     return Source(
         name=str(directory),

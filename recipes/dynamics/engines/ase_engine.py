@@ -70,6 +70,7 @@ class ASEEngine:
         "bussi": (),
         "nose-hoover": CELL_CHANGES,
     }
+    without_ramps: ClassVar[frozenset[str]] = frozenset()
     forms: ClassVar[tuple[str, ...]] = ()
 
     @classmethod

@@ -115,6 +115,8 @@ class Engine(Protocol):
     ensembles
         Each thermostat that the engine has -> the changes of the cell that it has with it at constant pressure; none:
         at constant volume only. Names as in `ensembles.py`.
+    without_ramps
+        Thermostats whose targets cannot change during a run.
     forms
         Forms of the trajectory that its users expect, asked for or not (`frame_formats/writing.py`).
     degrees_of_freedom
@@ -125,6 +127,7 @@ class Engine(Protocol):
 
     options: ClassVar[frozenset[str]]
     ensembles: ClassVar[Mapping[str, tuple[str, ...]]]
+    without_ramps: ClassVar[frozenset[str]]
     forms: ClassVar[tuple[str, ...]]
     degrees_of_freedom: int
     notes: tuple[str, ...]

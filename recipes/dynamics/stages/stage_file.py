@@ -38,8 +38,8 @@ _RAMPED = ("temperature_K", "pressure_bar")
 KEYS = ("name", "ensemble", "steps", "time_ps", *_RAMPED, *_OWN)
 #: What a stage takes from the run where it does not say it; a time constant only with the thermostat it belongs to.
 _SHARED = (
-    "engine", "sample_every", "frame_every", "velocities", "backend", "platform", "hydrogen_mass_amu", "rigid_bonds",
-    "seed",
+    "engine", "sample_every", "frame_every", "velocities", "backend", "platform", "ranks", "hydrogen_mass_amu",
+    "rigid_bonds", "seed",
 )  # fmt: skip
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from ase import Atoms
 from refusals import refused
 from scipy.integrate import quad
 from scipy.stats import binom
@@ -14,8 +16,12 @@ from systems_dynamics import einstein_crystal
 
 from dp_sim.recipes import analyse, load_result, run_nvt
 from dp_sim.recipes.analysis.heat_capacity import noise
+from dp_sim.recipes.analysis.heat_capacity.corrections import HeatCapacityCorrections, with_quantum
 from dp_sim.recipes.analysis.heat_capacity.quantum import CM_K, oscillator, quantum_correction
-from dp_sim.recipes.analysis.heat_capacity.slope import combined
+from dp_sim.recipes.analysis.heat_capacity.slope import combined, slope_between
+from dp_sim.recipes.analysis.trajectory.motion import Motion
+from dp_sim.recipes.analysis.trajectory.run_directory import read_run
+from dp_sim.recipes.analysis.trajectory.source import Source
 from dp_sim.recipes.analysis.transport.velocities import DensityOfStates, density_of_states
 from dp_sim.recipes.models.accuracy import AccuracyResult
 from dp_sim.recipes.results.quantities import Estimate
@@ -115,6 +121,31 @@ def test_given_noise_is_subtracted(runs):
     assert "50 meV" in result.heat_capacity.words["noise_source"]
 
 
+def _periodic(atoms: Atoms, gamma: float) -> Atoms:
+    """Return the atoms in a cell of one volume, whatever its angle."""
+    made = atoms.copy()
+    made.set_cell([10, 10 / np.sin(np.radians(gamma)), 10, 90, 90, gamma])
+    made.pbc = True
+    return made
+
+
+def test_heavy_hydrogens_have_no_quantum_correction():
+    """Frequencies go with the masses; the classical heat capacity does not."""
+    source = replace(read_run_of_nothing(), settings={"hydrogen_mass_amu": 3.0})
+    grid = np.arange(0.0, 1000.0)
+    of_light, of_heavy = (
+        with_quantum(HeatCapacityCorrections(), one, states(grid, np.ones(1000), 30)).numbers["quantum_correction"]
+        for one in (read_run_of_nothing(), source)
+    )
+    assert of_light.value < -1
+    assert of_heavy.value is None
+    assert "3 amu" in of_heavy.cause
+
+
+def read_run_of_nothing() -> Source:
+    return Source(name="run", frames=[], frame_ps=0.001, motion=Motion(thermostat="none"), temperature_K=300.0)
+
+
 def test_runs_that_cannot_be_compared(runs, tmp_path):
     with refused("runs-not-comparable", "300"):
         analyse(runs / "300", neighbour=runs / "300", progress=False)
@@ -123,18 +154,31 @@ def test_runs_that_cannot_be_compared(runs, tmp_path):
     with refused("runs-not-comparable", "formula"):
         analyse(runs / "300", neighbour=tmp_path / "other", out=tmp_path / "out", progress=False)
     assert not (tmp_path / "out").exists()
+    atoms, calculator = einstein_crystal(20)
+    with refused("runs-not-comparable", "model", "b2"):
+        slope_between(read_run(runs / "300"), replace(read_run(runs / "450"), models=["b2"]))
+    other = read_run(runs / "450")
+    other.settings["calculator_arg"] = {"k": 7}
+    with refused("runs-not-comparable", "calculator_arg"):
+        slope_between(read_run(runs / "300"), other)
+    with refused("runs-not-comparable", "cell", "60"):
+        slope_between(
+            replace(read_run(runs / "300"), frames=[_periodic(atoms, 90)]),
+            replace(read_run(runs / "450"), frames=[_periodic(atoms, 60)]),
+        )
     with refused("option-not-for-source", "energy_noise_meV"):
         analyse([atoms, atoms], energy_noise_meV=1.0, progress=False)
     with refused("options-exclude", "energy_noise_meV", "test_results"):
         analyse(runs / "300", energy_noise_meV=1.0, test_results="x", progress=False)
     with refused("run-of-another-recipe", "nvt"):
-        noise.noise_of_test(str(runs / "300"), {"Ar": 20})
+        noise.noise_of_test(str(runs / "300"), {"Ar": 20}, [])
 
 
 def give_errors(monkeypatch, error: np.ndarray, label: np.ndarray) -> None:
     parity = SimpleNamespace(system="Ar10", energy=np.stack([label, label + error], axis=1))
     result = object.__new__(AccuracyResult)
     object.__setattr__(result, "parities", (parity,))
+    object.__setattr__(result, "provenance", {"model_sha256": ["a1"]})
     monkeypatch.setattr(noise, "load_result", lambda directory: result)
 
 
@@ -143,17 +187,19 @@ def test_noise_of_a_test_set(monkeypatch):
     rng = np.random.default_rng(0)
     error, label = 0.3 + 0.02 * rng.standard_normal(400), rng.standard_normal(400)
     give_errors(monkeypatch, error, label)
-    found = noise.noise_of_test("tests", {"Ar": 20})
+    found = noise.noise_of_test("tests", {"Ar": 20}, ["a1"])
     assert found.variance_eV2.value == pytest.approx(2 * error.var(ddof=1))
     assert found.variance_eV2.ci95[0] < 2 * 0.02**2 < found.variance_eV2.ci95[1]
     with refused("composition-differs", "Ar10"):
-        noise.noise_of_test("tests", {"Ne": 20})
+        noise.noise_of_test("tests", {"Ne": 20}, ["a1"])
+    with refused("model-differs", "tests", "a1", "b2"):
+        noise.noise_of_test("tests", {"Ar": 20}, ["b2"])
 
 
 def test_errors_that_go_with_the_energy_are_no_noise(monkeypatch):
     label = np.random.default_rng(0).standard_normal(100)
     give_errors(monkeypatch, 0.05 * label, label)
-    found = noise.heat_capacity_of_noise(noise.noise_of_test("tests", {"Ar": 10}), 300.0)
+    found = noise.heat_capacity_of_noise(noise.noise_of_test("tests", {"Ar": 10}, ["a1"]), 300.0)
     assert found.value is None
     assert "no noise" in found.cause
 

@@ -6,15 +6,17 @@ import json
 
 import numpy as np
 import pytest
-from ase.build import bulk
+from ase import Atoms
+from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
+from ase.constraints import FixAtoms
 from scipy.stats import binom
 from synthetic_series import autoregressive, coverage
 from systems_dynamics import einstein_crystal
 
 from dp_sim.recipes import run_nve, run_nvt
 from dp_sim.recipes.dynamics import estimators
-from dp_sim.recipes.dynamics.remarks import LARGE_DRIFT_MEV_PER_ATOM_NS, drift_words
+from dp_sim.recipes.dynamics.remarks import LARGE_DRIFT_MEV_PER_ATOM_NS, drift_words, turns_freely
 from dp_sim.recipes.results.quantities import Estimate
 from dp_sim.units import KB_EV_PER_K
 
@@ -61,6 +63,22 @@ def test_a_free_molecule_has_none_at_constant_energy():
     atoms, calculator = einstein_crystal(2)
     result = run_nve(atoms, calculator, temperature_K=300, steps=20, progress=False)
     assert "angular momentum" in result.heat_capacity_kB.cause
+    box = molecule("H2O", cell=[15.0] * 3, pbc=True)  # a vacuum around it, whatever its cell says
+    result = run_nve(box, EMT(), temperature_K=300, steps=20, progress=False)
+    assert "angular momentum" in result.heat_capacity_kB.cause
+
+
+def test_only_a_lone_molecule_in_an_empty_box_turns_freely():
+    assert turns_freely(molecule("H2O"))
+    assert turns_freely(molecule("H2O", cell=[15.0] * 3, pbc=True))
+    assert not turns_freely(molecule("H2O", cell=[4.0] * 3, pbc=True))
+    assert not turns_freely(bulk("Cu"))
+    two = molecule("H2O", cell=[15.0] * 3, pbc=True)
+    two += Atoms("H2", positions=[[7, 7, 7], [7, 7, 7.74]])
+    assert not turns_freely(two)
+    held = molecule("H2O")
+    held.set_constraint(FixAtoms([0]))
+    assert not turns_freely(held)
 
 
 def drift(value: float, error: float) -> Estimate:

@@ -23,6 +23,8 @@ from dp_sim.recipes import run_npt, run_nve, run_nvt
 from dp_sim.recipes.dynamics.engines.ase_engine import ASEEngine
 from dp_sim.recipes.dynamics.engines.lammps.engine import LammpsEngine
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, UnstableError
+from dp_sim.recipes.dynamics.settings import NVTSettings
+from dp_sim.recipes.dynamics.stages.stage_file import read_stages
 
 EXAMPLES = Path(__file__).parents[3] / "example_systems"
 
@@ -145,7 +147,7 @@ def test_unstable_motion_is_told(water: Atoms) -> None:
     assert error.value.code == "motion-unstable"
 
 
-def test_refused(water: Atoms) -> None:
+def test_refused(water: Atoms, tmp_path: Path) -> None:
     model = EXAMPLES / "water" / "water.pt"
     settings = {"steps": 10, "engine": "lammps", "progress": False, "temperature_K": 300}
     with refused("engine-needs-our-model", "lammps", "EMT"):
@@ -160,7 +162,17 @@ def test_refused(water: Atoms) -> None:
         run_npt(water, model, **settings)
     with refused("option-not-for-engine", "ranks", "lammps"):
         run_nve(water, model, steps=10, ranks=2, progress=False)
-    chain = Conditions(timestep_fs=0.5, temperature_K=300, thermostat="nose-hoover")
-    engine = LammpsEngine.make(water, DPCalculator(model), chain)
-    with refused("ramp-not-for-engine", "nose-hoover", "langevin"):
-        engine.retarget(Conditions(timestep_fs=0.5, temperature_K=310, thermostat="nose-hoover"))
+    ramp = tmp_path / "heat.yaml"
+    ramp.write_text(
+        "stages:\n- {ensemble: nvt, steps: 10}\n"
+        "- {name: heat, ensemble: nvt, steps: 10, thermostat: nose-hoover, temperature_K: [100, 300]}\n"
+    )
+    with refused("ramp-not-for-engine", "heat", "nose-hoover", "langevin"):  # before the first stage runs
+        run_nvt(water, model, stages=ramp, out=tmp_path / "run", **settings)
+    assert not (tmp_path / "run").exists()
+
+
+def test_stages_have_the_ranks_of_the_run(water: Atoms, tmp_path: Path) -> None:
+    (tmp_path / "heat.yaml").write_text("stages:\n- {ensemble: nvt, steps: 10}\n- {ensemble: nve, steps: 10}\n")
+    run = NVTSettings(steps=10, temperature_K=300, engine="lammps", ranks=2, timestep_fs=0.5)
+    assert [one.settings.ranks for one in read_stages(str(tmp_path / "heat.yaml"), run)] == [2, 2]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase import Atoms, units
@@ -74,6 +76,14 @@ def test_files(ideal_gas_run):
     assert last.get_volume() == pytest.approx(result.series("volume_A3")[-1], rel=1e-5)
     assert last.cell.cellpar()[3:] == pytest.approx([90, 90, 90])
     assert np.ptp(last.cell.lengths()) < 1e-5
+
+
+def test_a_density_that_only_rounding_changes_is_drawn(ideal_gas_run):
+    """As where the barostat of a short run has accepted no move."""
+    result, _, _ = ideal_gas_run
+    rows = [row._replace(density_g_cm3=1.0) for row in result.rows[:20]]
+    rows[3] = rows[3]._replace(density_g_cm3=np.nextafter(1.0, 2.0))
+    assert {"density_histogram", "density"} <= replace(result, rows=rows, production_start=0).figures().keys()
 
 
 def test_stiff_fluid():

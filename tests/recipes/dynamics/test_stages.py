@@ -21,6 +21,8 @@ from systems_dynamics import EinsteinCrystal, einstein_crystal
 
 from dp_sim.cli.main import status
 from dp_sim.recipes import run_nve, run_nvt
+from dp_sim.recipes.dynamics.engines.ase_engine import ASEEngine
+from dp_sim.recipes.dynamics.engines.protocol import UnstableError
 from dp_sim.recipes.dynamics.nve import NVEResult
 from dp_sim.recipes.dynamics.nvt import NVTResult
 
@@ -64,6 +66,18 @@ def run_springs(recipe, out, stages, *, calculator=None, **options):
     if recipe is not run_nve:
         settings["temperature_K"] = 600
     return recipe(atoms, calculator or springs, stages=stages, out=out, **settings)
+
+
+def test_a_new_target_may_show_that_the_motion_is_unstable(stages, tmp_path, monkeypatch):
+    """LAMMPS looks at the atoms when its thermostat is set anew."""
+
+    def lose(engine, conditions):
+        raise UnstableError("motion-unstable", "atoms left the structure")
+
+    monkeypatch.setattr(ASEEngine, "retarget", lose)
+    result = run_springs(run_nvt, tmp_path / "run", stages())
+    assert not result.converged
+    assert "atoms left the structure between steps 0 and 4" in result.cause
 
 
 def test_a_ramp_heats(stages, tmp_path):

@@ -72,6 +72,7 @@ class LammpsEngine:
 
     options: ClassVar[frozenset[str]] = frozenset({"ranks"})
     ensembles: ClassVar[Mapping[str, tuple[str, ...]]] = {"langevin": (), "bussi": (), "nose-hoover": ("isotropic",)}
+    without_ramps: ClassVar[frozenset[str]] = frozenset({"nose-hoover"})
     forms: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
@@ -168,12 +169,6 @@ class LammpsEngine:
         """Go on under another temperature; random thermostats only, as LAMMPS's chains would begin anew."""
         if conditions == self._conditions:
             return
-        if conditions.thermostat == "nose-hoover":
-            raise InputError(
-                "ramp-not-for-engine",
-                "engine='lammps' has no ramps with thermostat='nose-hoover', whose chains would begin anew at every "
-                "step of the ramp; take thermostat='langevin' or 'bussi' for the stage, or engine='ase'",
-            )
         self._conditions = conditions
         self._do([*self._integrator(int(self._now["step"])), "run 0 post no"])
 
