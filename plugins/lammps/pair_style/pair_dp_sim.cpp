@@ -143,7 +143,7 @@ void PairDPSim::init_style() {
     error->all(FLERR, std::string("Pair style dp_sim needs units metal or real, got units ") + update->unit_style);
   check_exclusions();
   check_masses();
-  reach_checked_ = false;
+  checked_ = false;
   neighbor->add_request(this, NeighConst::REQ_FULL);
   if (comm->me != 0 || told_) return;
   for (size_t m = 0; m < models_.size(); ++m) {
@@ -250,18 +250,29 @@ void PairDPSim::find_pairs() {
   }
 }
 
-// Once a run: LAMMPS sets the reach of ghosts after init_style, and may warn each time that it is asked.
+// LAMMPS sets the reach of ghosts after init_style, and may warn each time that it is asked.
 void PairDPSim::check_reach() {
   const double reach = comm->get_comm_cutoff();
   if (reach < description_.cutoff)
     error->all(FLERR, "Pair style dp_sim: ghost atoms reach " + std::to_string(reach) + " Angstrom, and the model needs " +
                           std::to_string(description_.cutoff) + "; raise comm_modify cutoff");
-  reach_checked_ = true;
+}
+
+// pair_style hybrid takes pairs of types that a later pair_coeff gives to another style, or to none, out of the list.
+void PairDPSim::check_skipped() {
+  if (!list->ijskip) return;
+  for (int i = 1; i <= atom->ntypes; ++i)
+    for (int j = i; j <= atom->ntypes; ++j)
+      if (species_of_type_[i] >= 0 && species_of_type_[j] >= 0 && (list->ijskip[i][j] || list->ijskip[j][i]))
+        error->all(FLERR, "Pair style dp_sim: another pair_coeff takes atom types " + std::to_string(i) + " and " +
+                              std::to_string(j) + " away, which the model must see; name the types of the model in its "
+                              "own pair_coeff only, or use pair_style hybrid/overlay");
 }
 
 void PairDPSim::compute(int eflag, int vflag) {
   ev_init(eflag, vflag);
-  if (!reach_checked_) check_reach();
+  if (!checked_) check_reach(), check_skipped();  // once a run
+  checked_ = true;
   find_pairs();
   for (size_t m = 0; m < models_.size(); ++m) evaluate(m);
   if (models_.size() > 1) measure_spread();

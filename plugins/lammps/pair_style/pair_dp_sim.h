@@ -50,6 +50,7 @@ class PairDPSim : public Pair {
 
   // a step
   void check_reach();
+  void check_skipped();
   void check_centers();
   void find_pairs();
   void evaluate(size_t member);
@@ -64,7 +65,7 @@ class PairDPSim : public Pair {
   std::unique_ptr<dp_sim_pairs, Closing> pairs_;
   std::vector<int> species_of_type_;  // (ntypes + 1,) index into the model's species; -1: NULL
   double unit_ = 1.0;                 // LAMMPS's unit of energy in eV, inverse
-  bool told_ = false, reach_checked_ = false;
+  bool told_ = false, checked_ = false;
 
   // of the atoms of this rank and its ghosts, in eV and Angstrom
   std::vector<int> species_;
