@@ -258,15 +258,19 @@ void PairDPSim::check_reach() {
                           std::to_string(description_.cutoff) + "; raise comm_modify cutoff");
 }
 
-// pair_style hybrid takes pairs of types that a later pair_coeff gives to another style, or to none, out of the list.
+// pair_style hybrid takes pairs of types that a later pair_coeff gives to another style out of this list; those that it
+// gives to none have no cutoff, and so are in no list at all.
 void PairDPSim::check_skipped() {
-  if (!list->ijskip) return;
+  const double needed = description_.cutoff * description_.cutoff;
   for (int i = 1; i <= atom->ntypes; ++i)
-    for (int j = i; j <= atom->ntypes; ++j)
-      if (species_of_type_[i] >= 0 && species_of_type_[j] >= 0 && (list->ijskip[i][j] || list->ijskip[j][i]))
+    for (int j = i; j <= atom->ntypes; ++j) {
+      if (species_of_type_[i] < 0 || species_of_type_[j] < 0) continue;
+      const bool skipped = list->ijskip && (list->ijskip[i][j] || list->ijskip[j][i]);
+      if (skipped || force->pair->cutsq[i][j] < needed)
         error->all(FLERR, "Pair style dp_sim: another pair_coeff takes atom types " + std::to_string(i) + " and " +
                               std::to_string(j) + " away, which the model must see; name the types of the model in its "
                               "own pair_coeff only, or use pair_style hybrid/overlay");
+    }
 }
 
 void PairDPSim::compute(int eflag, int vflag) {

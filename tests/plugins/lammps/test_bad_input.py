@@ -32,6 +32,7 @@ run 0
 """
 NOT_REBUILT = "neigh_modify delay 1000 every 1000 check no\nvariable far atom 1e308*1e308"
 HYBRID = "pair_style hybrid dp_sim model.dpsim lj/cut 3\npair_coeff * * dp_sim Cu H O\n"
+OTHERS = "pair_coeff 1 * lj/cut 0 1\npair_coeff 2 3 none\n"
 OURS = "pair_style dp_sim model.dpsim\npair_coeff * * Cu H O\n"
 EXCLUDED = "group h type 2\nneigh_modify exclude group h all\nrun 0"
 #: What replaces what in the script, and the words that LAMMPS must say.
@@ -53,6 +54,7 @@ CASES = {
     "included group": ("run 0", "group h type 2\natom_modify first h\nneigh_modify include h\nrun 0", ("include",)),
     "one spot": ("run 0", "set atom 2 x 1.0001 y 1 z 1\nrun 0", ("lie on one spot", "atom 1", "atom 2")),
     "hybrid, a pair for another style": (OURS, HYBRID + "pair_coeff 2 2 lj/cut 0 1\n", ("types 2 and 2", "overlay")),
+    "hybrid, a pair for none": (OURS, HYBRID.replace("Cu", "NULL") + OTHERS, ("types 2 and 3",)),
     "not finite": ("run 0", f"run 0\n{NOT_REBUILT}\nset atom 2 x v_far\nrun 1 pre no", ("not finite", "atom 2")),
 }  # fmt: skip
 
