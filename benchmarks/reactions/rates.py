@@ -81,11 +81,12 @@ def row(name: str, folder: Path) -> dict[str, str]:
     atoms = len(read(HERE / name / "reactant.extxyz"))
     cells = {"reaction": name, "atoms": str(atoms), "seconds": f"{outcome['seconds']:.0f}"}
     if outcome["status"] not in (0, 3):
-        return {**cells, "verdict": "none", "reason": f"{outcome['words']} (status {outcome['status']})"}
+        ended = "" if outcome["status"] is None else f" (status {outcome['status']})"
+        return {**cells, "verdict": "none", "reason": outcome["words"] + ended}
     result = json.loads((folder / "result.json").read_text())
     return cells | numbers(result["values"]) | {
         "verdict": "PASS" if outcome["status"] == 0 else "FAIL",
-        "reason": str(result["cause"]).removeprefix("FAIL: ").replace("|", "/"),
+        "reason": str(result["cause"]).removeprefix("FAIL: ").replace("|", "/").replace(f" in {folder}", ""),
     }  # fmt: skip
 
 

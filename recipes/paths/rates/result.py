@@ -162,6 +162,8 @@ class RateConstantResult(Result):
     @property
     @override
     def outcome(self) -> str:
+        if self.reasons:  # `cause` tells them; a result.json must not say beside it that all is well
+            return ""
         number = f"{self.rate:.3g}" if self.rate is not None else "beyond the range of numbers"
         return (
             f"{self.verdict}: k({self.temperature_K:g} K) = {number} {self.rate_unit}; both ends are minima, the "
