@@ -115,7 +115,14 @@ def _writable_folder(lammps: Lammps) -> Path:
 def _compiler(lammps: Lammps) -> list[str]:
     """Choose a compiler: CXX, one of the system's, or the Zig of PyPI."""
     if os.environ.get("CXX"):
-        return shlex.split(os.environ["CXX"])
+        named = shlex.split(os.environ["CXX"])
+        if named and shutil.which(named[0]):
+            return named
+        raise MissingPackageError(
+            "compiler-missing",
+            f"the environment variable CXX names the compiler {os.environ['CXX']!r}, which is not found; install it, "
+            f"name another, or unset CXX",
+        )
     # mpicxx knows where mpi.h is; where that is known already, a wrapper of another MPI must not interfere.
     names = COMPILERS if lammps.mpi_include is None else COMPILERS[1:]
     for name in names:

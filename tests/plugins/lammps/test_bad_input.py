@@ -155,6 +155,9 @@ def test_a_lammps_of_the_users_own(lammps: Lammps, tmp_path: Path) -> None:
 def test_a_compiler_that_fails_is_quoted(lammps: Lammps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with refused("plugin-not-compiled", "mpi.h", "--mpi-include"):
         build_plugin(replace(lammps, mpi_include=tmp_path), tmp_path)
+    monkeypatch.setenv("CXX", "absent++ -O1")
+    with refused("compiler-missing", "absent++", "CXX"):
+        build_plugin(lammps, tmp_path)
     monkeypatch.setenv("CXX", "")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(
