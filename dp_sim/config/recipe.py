@@ -165,16 +165,22 @@ class RecipeSettings(Section):
         for name, info in type(self).model_fields.items():
             if not described(info)["is_path"] or used[name] is None:
                 continue
-            if isinstance(used[name], list):
-                used[name] = [os.path.abspath(one) if os.path.exists(one) else one for one in used[name]]
-            elif os.path.exists(used[name]):
-                used[name] = os.path.abspath(used[name])
+            given = used[name]
+            used[name] = [_absolute(one) for one in given] if isinstance(given, list) else _absolute(given)
         return used
 
     @classmethod
     def may_change(cls) -> tuple[str, ...]:
         """Return the names of the settings that may differ when a run is resumed."""
         return tuple(name for name, info in cls.model_fields.items() if described(info)["may_change"])
+
+
+def _absolute(name: str) -> str:
+    """Make FILE or FILE@INDEX absolute; what is no file that exists stays as it is."""
+    if os.path.exists(name):
+        return os.path.abspath(name)
+    file, at, index = name.rpartition("@")
+    return f"{os.path.abspath(file)}@{index}" if at and os.path.exists(file) else name
 
 
 def _as_input_error(settings: type[RecipeSettings], error: ValidationError) -> InputError:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dp_sim.errors import InputError, first_line
 from dp_sim.recipes.inputs.calculators import only_model
-from dp_sim.recipes.inputs.failed_evaluations import EvaluationError, is_failure
+from dp_sim.recipes.inputs.failed_evaluations import EvaluationError, check_converged, is_failure
 
 
 def energies_and_forces(
@@ -32,13 +32,14 @@ def energies_and_forces(
     Raises
     ------
     EvaluationError
-        The calculator fails at one of them, which is named.
+        The calculator fails at one of them, which is named, or says that its numbers there are not converged.
     """
     model = only_model(calculator)
     if model is None:
         for number, atoms in enumerate(structures):
             try:
                 energy, forces = calculator.get_potential_energy(atoms), calculator.get_forces(atoms)
+                check_converged(calculator)
             except Exception as error:
                 if not is_failure(error):
                     raise

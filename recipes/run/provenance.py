@@ -15,7 +15,7 @@ COMMAND: ContextVar[str] = ContextVar("command", default="")
 ON_START: ContextVar[Callable[[Path], object]] = ContextVar("on_start", default=lambda directory: None)
 
 #: Modules whose version is recorded once a process has loaded them.
-_MODULES = ("numpy", "ase", "torch", "vesin_torch", "openmm", "openmmtorch", "tblite", "sella")
+_MODULES = ("numpy", "ase", "torch", "vesin_torch", "openmm", "openmmtorch", "tblite")
 
 
 def package_versions() -> dict[str, str]:

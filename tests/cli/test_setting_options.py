@@ -89,7 +89,7 @@ def test_the_help_of_every_command_loads_nothing_heavy(dp_sim, commands, monkeyp
     code = (
         "import sys; from dp_sim.cli.main import status; "
         f"codes = [status([name, '--help']) for name in {sorted(commands)!r}]; "
-        "heavy = {'torch', 'ase', 'matplotlib', 'numpy', 'scipy', 'openmm', 'sella', 'yaml'} & set(sys.modules); "
+        "heavy = {'torch', 'ase', 'matplotlib', 'numpy', 'scipy', 'openmm', 'yaml'} & set(sys.modules); "
         "sys.exit(f'{codes} {heavy}' if any(codes) or heavy else 0)"
     )
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

@@ -11,7 +11,6 @@ from ase.calculators.calculator import PropertyNotImplementedError
 from ase.optimize import BFGS
 from finite_difference import finite_difference_forces
 from refusals import refused
-from sella import Sella
 
 import dp_sim
 from dp_sim.plugins.ase_calculator import DPCalculator
@@ -139,6 +138,7 @@ def test_optimiser_goes_downhill(model_file, ethanol):
 
 
 def test_sella_takes_the_exact_hessian(model_file, ethanol):
+    Sella = pytest.importorskip("sella", reason="sella is not installed (extra test)").Sella
     ethanol.calc = DPCalculator(model_file)
     before = ethanol.get_potential_energy()
     Sella(ethanol, order=0, hessian_function=ethanol.calc.get_hessian, logfile=None).run(fmax=1e-3, steps=5)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from dp_sim.cli.support.either_order import looks_like_a_model
 from dp_sim.errors import InputError
+from dp_sim.structures.reading.named import split_name
 
 if TYPE_CHECKING:
     from ase import Atoms
-
-_INDEX = re.compile(r"-?\d+|(-?\d+)?:(-?\d+)?(:-?\d+)?")
 
 
 @contextmanager
@@ -38,7 +36,7 @@ def read_structure(name: str) -> Atoms:
     """
     from dp_sim.structures.reading.read import LAST_TWO
 
-    file, index = _split(name, default="")
+    file, index = split_name(name, default="")
     found = _found(file, index or LAST_TWO, name)
     if not index and len(found) == 2:
         from dp_sim.structures.stated import add_note
@@ -56,13 +54,13 @@ def read_structure(name: str) -> Atoms:
 
 def read_one_or_several(name: str) -> Atoms | list[Atoms]:
     """Read the structure that `name` names, or with a slice as index (FILE@:) a list, unchecked: the recipe reports."""
-    file, index = _split(name, default="")
+    file, index = split_name(name, default="")
     return _found(file, index, name) if ":" in index else read_structure(name)
 
 
 def read_structures(name: str) -> list[Atoms]:
     """Read every structure that `name` names: all in the file unless an index or slice says which."""
-    file, index = _split(name, default=":")
+    file, index = split_name(name, default=":")
     found = _found(file, index, name)
     _check(found, file)
     return found
@@ -92,15 +90,3 @@ def _found(file: Path, index: str, name: str) -> list[Atoms]:
     if not structures:
         raise InputError("structures-missing", f"{name} names no structures; correct the index or the file")
     return structures
-
-
-def _split(name: str, default: str) -> tuple[Path, str]:
-    """Split FILE@INDEX; an '@' that belongs to the file's own name stays there."""
-    file, at, index = name.rpartition("@")
-    if not at or Path(name).is_file():
-        return Path(name), default
-    if not _INDEX.fullmatch(index):
-        raise InputError(
-            "index-malformed", f"'{index}' in {name} is no index; expected a number or start:stop:step, as in {file}@-1"
-        )
-    return Path(file), index

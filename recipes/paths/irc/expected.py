@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ase import Atoms
@@ -12,24 +11,24 @@ from ase import Atoms
 from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.structures import check_structure
 from dp_sim.recipes.paths.matching import Comparison, same_structure
+from dp_sim.structures.reading.named import split_name
 from dp_sim.structures.reading.read import read_file
 
 
 def read_expected(given: Any, name: str, start: Atoms) -> Atoms | None:
-    """Take an expected end: a structure, or a file with one; None where none is given.
+    """Take an expected end: a structure, or FILE or FILE@INDEX with one; None where none is given.
 
     Raises
     ------
     InputError
-        It cannot be read, or holds other atoms than the saddle point.
+        `file-missing`, `index-malformed`, `structures-too-many`, or what `read_file` refuses; `ends-differ`: it holds
+        other atoms than the saddle point.
     """
     if given is None:
         return None
     found = given
     if isinstance(given, (str, os.PathLike)):
-        if not Path(given).is_file():
-            raise InputError("file-missing", f"{name}: there is no structure file {given}; give the path of one")
-        found = read_file(Path(given), "-1")[0]
+        found = _read(os.fspath(given), name)
     atoms = check_structure(found, f"the {name}")
     if sorted(atoms.numbers) != sorted(start.numbers):
         raise InputError(
@@ -39,6 +38,18 @@ def read_expected(given: Any, name: str, start: Atoms) -> Atoms | None:
         )
     atoms.set_constraint(start.constraints)
     return atoms
+
+
+def _read(given: str, name: str) -> Atoms:
+    file, index = split_name(given, "-1")
+    if not file.is_file():
+        raise InputError("file-missing", f"{name}: there is no structure file {file}; give the path of one")
+    found = read_file(file, index)
+    if len(found) != 1:
+        raise InputError(
+            "structures-too-many", f"{name}: {given} names {len(found)} structures; give FILE@INDEX with one number"
+        )
+    return found[0]
 
 
 @dataclass(frozen=True)

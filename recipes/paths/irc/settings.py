@@ -33,10 +33,10 @@ class IRCSettings(RecipeSettings):
         "Structure that one end should be",
         is_path=True,
         may_change=True,
-        metavar="FILE",
-        detail="A file, or in Python a structure. Compared by bonds and distances, with the best relabelling of like "
-        "atoms; the other end is then called the product.",
+        metavar="FILE[@INDEX]",
+        detail="A file (its last structure, or that of the index), or in Python a structure. Compared by bonds and "
+        "distances, with the best relabelling of like atoms; the other end is then called the product.",
     )
     product: str | None = setting(
-        None, "Structure that the other end should be", is_path=True, may_change=True, metavar="FILE"
+        None, "Structure that the other end should be", is_path=True, may_change=True, metavar="FILE[@INDEX]"
     )

@@ -1,6 +1,16 @@
-"""Which atom of one structure is which of another: superposition, bonds, relabelling of like atoms."""
+"""Which atom of one structure is which of another: superposition, bonds, relabelling, and what differs."""
 
+from dp_sim.recipes.paths.matching.bond_graph import same_bonds
 from dp_sim.recipes.paths.matching.comparison import Comparison, same_structure
+from dp_sim.recipes.paths.matching.distances import SAME_DISTANCES_A, difference
 from dp_sim.recipes.paths.matching.relabelling import Matching, best_matching
 
-__all__ = ["Comparison", "Matching", "best_matching", "same_structure"]
+__all__ = [
+    "SAME_DISTANCES_A",
+    "Comparison",
+    "Matching",
+    "best_matching",
+    "difference",
+    "same_bonds",
+    "same_structure",
+]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 
 from dp_sim.recipes.dynamics.molecules import find_bonds
 
@@ -63,6 +65,13 @@ def equal_graphs(numbers: tuple[NDArray[np.int_], NDArray[np.int_]], bonds: tupl
         hashes = [networkx.weisfeiler_lehman_graph_hash(graph, node_attr="element") for graph in graphs]
         return bool(hashes[0] == hashes[1])
     return bool(networkx.vf2pp_is_isomorphic(*graphs, node_label="element"))
+
+
+def same_bonds(found: Atoms, given: Sequence[Atoms]) -> bool:
+    """Tell whether a structure has the bonds of those given, taken together, whichever like atoms they join."""
+    numbers = np.concatenate([atoms.numbers for atoms in given])
+    together = block_diag(*(bond_matrix(atoms) for atoms in given)).astype(bool)
+    return equal_graphs((found.numbers, numbers), (bond_matrix(found), together))
 
 
 def isomorphisms(

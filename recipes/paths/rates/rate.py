@@ -14,7 +14,6 @@ from ase import Atoms
 from dp_sim.config.recipe import documented
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.paths.band.find import find_path
-from dp_sim.recipes.paths.band.settings import NEBSettings
 from dp_sim.recipes.paths.irc.follow import IrcResult, follow_irc
 from dp_sim.recipes.paths.rates.costs import Cost, counted
 from dp_sim.recipes.paths.rates.rate_constant import rate_constant
@@ -64,6 +63,7 @@ def reaction_rate(
     trust_log10: float = 1.0,
     fmax: float = 0.02,
     images: int | None = None,
+    match_atoms: bool = False,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -78,7 +78,7 @@ def reaction_rate(
     Parameters
     ----------
     reactant, product : ase.Atoms
-        The ends: the same atoms in the same order and cell.
+        The ends: the same atoms in the same cell, and in the same order unless `match_atoms` finds it.
     calc : Calculator, path or sequence of paths
         An ASE calculator, a model file, or a list of model files (a committee: error bars).
 
@@ -100,7 +100,7 @@ def reaction_rate(
     for end, name in ((reactant, "the reactant"), (product, "the product")):
         reacting_molecules(end, settings.molecularity if end is reactant else "auto", name)
     start = prepare_atoms(reactant, calc, "the reactant")
-    check_same_matter([reactant], prepare_atoms(product, start.calc, "the product"), None)
+    check_same_matter([reactant], prepare_atoms(product, start.calc, "the product"), None, "the product")
     with RunDirectory.of(
         settings, out, structures=[reactant, product], calculator=start.calc, overwrite=overwrite, resume=resume
     ) as run:
@@ -110,8 +110,10 @@ def reaction_rate(
 
 def _result(stages: _Stages, reactant: Atoms, product: Atoms, settings: RateSettings) -> RateResult:
     calc = stages.calculator
-    images = NEBSettings.model_fields["images"].default if settings.images is None else settings.images
-    band = stages.do("neb", lambda **keywords: find_path(reactant, product, calc, images=images, **keywords))
+    images, match = settings.images, settings.match_atoms
+    band = stages.do(
+        "neb", lambda **keywords: find_path(reactant, product, calc, images=images, match_atoms=match, **keywords)
+    )
     remarks = [] if band.converged else [f"the band did not converge ({band.cause}); its highest image was taken"]
     saddle = stages.do("ts", lambda **keywords: refine_ts(band.highest, calc, **keywords))
     irc: IrcResult | None = None

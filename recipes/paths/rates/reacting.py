@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from dp_sim.errors import InputError
-from dp_sim.recipes.paths.rates.joined import CONTACT, fragments, gap_between
+from dp_sim.recipes.paths.fragments import fragments, gap_words, molecules
 from dp_sim.structures.stated import stated_charge
 
 
@@ -64,7 +64,7 @@ def reacting_molecules(given: Any, molecularity: str, name: str = "the reactant"
 
 
 def _of_one_structure(atoms: Atoms, molecularity: str, name: str) -> Molecules:
-    parts = fragments(atoms)
+    parts = molecules(atoms)
     formulas = " and ".join(atoms[part].get_chemical_formula() for part in parts)
     if molecularity == "bimolecular":
         if len(parts) != 2:
@@ -85,12 +85,11 @@ def _of_one_structure(atoms: Atoms, molecularity: str, name: str) -> Molecules:
             f"molecularity='unimolecular' was asked for, and {name} consists of {len(parts)} fragments ({formulas}); "
             "give one molecule, or leave it at 'auto' to take a complex as it is",
         )
-    if (gap := gap_between(atoms, parts)) > CONTACT:
+    if len(apart := fragments(atoms)) > 1:
         raise InputError(
             "reactant-fragments",
-            f"{name} consists of {len(parts)} fragments that are apart ({formulas}; {gap:.1f} times the sum of their "
-            "van der Waals radii): together they are no minimum with vibrations of its own; give each by itself, as a "
-            "list, or molecularity='bimolecular'",
+            f"{name} consists of {len(apart)} fragments that do not touch ({gap_words(atoms, apart)}): together they "
+            "are no minimum with vibrations of its own; give each by itself, as a list, or molecularity='bimolecular'",
         )
     return Molecules(
         (atoms,),
@@ -110,8 +109,22 @@ def _refuse_charged(atoms: Atoms, name: str) -> None:
         )
 
 
-def check_same_matter(reactants: Sequence[Atoms], saddle: Atoms, products: Sequence[Atoms] | None) -> None:
+def check_same_matter(
+    reactants: Sequence[Atoms],
+    saddle: Atoms,
+    products: Sequence[Atoms] | None,
+    saddle_name: str = "the transition state",
+) -> None:
     """Refuse sides of a reaction that are not the same atoms, cell and charge as the transition state.
+
+    Parameters
+    ----------
+    reactants, products
+        The molecules of each side; None: not known.
+    saddle
+        What they are compared with.
+    saddle_name
+        What messages call it.
 
     Raises
     ------
@@ -126,28 +139,28 @@ def check_same_matter(reactants: Sequence[Atoms], saddle: Atoms, products: Seque
             theirs = Atoms(numbers).get_chemical_formula()
             raise InputError(
                 "ends-differ",
-                f"{name} is {theirs} and the transition state {saddle.get_chemical_formula()}; give the same atoms",
+                f"{name} is {theirs} and {saddle_name} {saddle.get_chemical_formula()}; give the same atoms",
             )
         for atoms in structures:
-            _check_cell(atoms, saddle, name)
+            _check_cell(atoms, saddle, (name, saddle_name))
         charges = [sum(stated_charge(one) or 0.0 for one in side) for side in (structures, [saddle])]
         if charges[0] != charges[1]:
             raise InputError(
                 "charge-differs",
-                f"{name} states a charge of {charges[0]:g} and the transition state {charges[1]:g}; give all the same",
+                f"{name} states a charge of {charges[0]:g} and {saddle_name} {charges[1]:g}; give all the same",
             )
 
 
-def _check_cell(atoms: Atoms, saddle: Atoms, name: str) -> None:
+def _check_cell(atoms: Atoms, saddle: Atoms, names: tuple[str, str]) -> None:
     if (atoms.pbc != saddle.pbc).any():
         raise InputError(
             "ends-differ",
-            f"{name} is periodic along {atoms.pbc} and the transition state along {saddle.pbc}; make them the same",
+            f"{names[0]} is periodic along {atoms.pbc} and {names[1]} along {saddle.pbc}; make them the same",
         )
     for axis in np.flatnonzero(saddle.pbc):
         if not np.allclose(atoms.cell[axis], saddle.cell[axis], atol=1e-6):
             raise InputError(
                 "ends-differ",
-                f"cell vector {axis} is {atoms.cell[axis]} in {name} and {saddle.cell[axis]} in the transition state; "
+                f"cell vector {axis} is {atoms.cell[axis]} in {names[0]} and {saddle.cell[axis]} in {names[1]}; "
                 "a rate constant needs one cell",
             )

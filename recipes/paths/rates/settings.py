@@ -134,3 +134,8 @@ class RateSettings(TheorySettings):
     images: int | None = setting(
         None, "Structures on the path, both ends included; as dp-sim neb takes them if not given", ge=3
     )
+    match_atoms: bool = setting(
+        False,
+        "Relabel like atoms of the product, so that the fewest bonds change and atoms move least",
+        detail="As dp-sim neb does.",
+    )

@@ -14,7 +14,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from dp_sim.recipes.paths.irc.follow import IrcResult
-from dp_sim.recipes.paths.rates.joined import same_bonds
+from dp_sim.recipes.paths.matching import same_bonds
 from dp_sim.recipes.paths.rates.verdict import path_reasons
 from dp_sim.recipes.static.opt import optimize
 

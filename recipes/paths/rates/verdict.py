@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from ase import Atoms
 
 from dp_sim.recipes.paths.irc.follow import IrcResult
-from dp_sim.recipes.paths.rates.joined import SAME_A, difference, mismatch
+from dp_sim.recipes.paths.matching import SAME_DISTANCES_A, difference
+from dp_sim.recipes.paths.rates.joined import mismatch
 from dp_sim.recipes.paths.rates.members import MemberRates
 from dp_sim.recipes.paths.rates.theory.states import State
 from dp_sim.recipes.static.verdict import MINIMUM, NOT_RELAXED, imaginary
@@ -61,7 +62,7 @@ def path_reasons(irc: IrcResult, reactants: Sequence[Atoms], products: Sequence[
         ]
         if not clauses and len(reactants) == len(products) == 1:
             apart = difference([one, two], [reactants[0], products[0]])
-            if apart > SAME_A:
+            if apart > SAME_DISTANCES_A:
                 clauses = [
                     f"its ends are like those given, but other atoms move between them (distances differ by up to "
                     f"{apart:.2f} Angstrom): it is another rearrangement"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from dp_sim.recipes.inputs.failed_evaluations import ADVICE, failure_words, is_failure
+from dp_sim.recipes.paths.fragments import DRIFT, SOFT_CM1, drift, fragments, gap_words
 from dp_sim.recipes.paths.saddle.curvature import StationaryModes, stationary_modes
 from dp_sim.recipes.paths.saddle.dimer import Dimer
 from dp_sim.recipes.paths.saddle.follower import LEFT_A, Follower, newton_distance
-from dp_sim.recipes.paths.saddle.fragments import DRIFT, SOFT_CM1, drift, fragments, gap_words
 from dp_sim.recipes.paths.saddle.result import TransitionStateResult
 from dp_sim.recipes.paths.saddle.settings import TSSettings
 from dp_sim.recipes.paths.saddle.state import State, read_state, write_state

@@ -4,11 +4,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from ase.build import bulk, molecule
+from ase import Atoms
+from ase.build import bulk, fcc111, molecule
 from ase.calculators.emt import EMT
+from ase.constraints import FixAtoms
 from refusals import refused
 
-from dp_sim.recipes import optimize, run_nve
+from dp_sim.recipes import find_path, optimize, run_nve, vibrations
 from dp_sim.recipes.inputs.failed_evaluations import EvaluationError, check_converged
 
 
@@ -72,3 +74,33 @@ def test_dynamics_end_with_the_cause():
     result = run_nve(bulk("Cu", cubic=True), Doubtful(lambda number: number > 20), steps=100, temperature_K=300.0)
     assert not result.converged
     assert "did not converge" in result.cause
+
+
+class DoubtfulHalfway(EMT):
+    """EMT that says so wherever the last atom is above x = 1 Angstrom and below 1.5."""
+
+    def calculate(self, *arguments, **keywords):
+        super().calculate(*arguments, **keywords)
+        self.converged = not 1.0 < self.atoms.positions[-1, 0] < 1.5
+
+
+def test_every_image_of_a_band_is_heard():
+    """The middle one of three is neither the first that is evaluated nor the last."""
+    start = fcc111("Cu", size=(2, 2, 1), vacuum=6.0)
+    start += Atoms("Cu", positions=[[0.0, 0.0, start.positions[0, 2] + 2.0]])
+    start.set_constraint(FixAtoms(range(4)))
+    end = start.copy()
+    end.positions[-1, 0] += 2.4
+    keywords = {"images": 5, "relax_ends": False, "interpolation": "linear", "align": False, "progress": False}
+    with pytest.raises(EvaluationError) as error:
+        find_path(start, end, DoubtfulHalfway(), **keywords)
+    assert error.value.code == "evaluation-failed"
+    assert "image 2" in str(error.value)
+    assert "did not converge" in str(error.value)
+
+
+def test_every_displacement_of_a_hessian_is_heard():
+    atoms = optimize(molecule("CO"), EMT(), fmax=1e-3, progress=False).atoms
+    with pytest.raises(EvaluationError) as error:
+        vibrations(atoms, Doubtful(lambda number: number == 4), relax=False)
+    assert "did not converge" in str(error.value)

@@ -234,10 +234,10 @@ def test_ends_are_compared_with_those_expected(xtb, tmp_path):
     planar.positions[:, 2] = planar.positions[1, 2]
     ts = refine_ts(planar, xtb, fmax=1e-3)
     known = follow_irc(ts, xtb)
-    write(tmp_path / "up.extxyz", known.product)
+    write(tmp_path / "up.extxyz", [known.product, planar])
     broken = known.reactant.copy()
     broken.positions[1] += 2 * (broken.positions[1] - broken.positions[0])
-    irc = follow_irc(ts, xtb, reactant=tmp_path / "up.extxyz", product=broken)
+    irc = follow_irc(ts, xtb, reactant=f"{tmp_path / 'up.extxyz'}@0", product=broken)
     assert irc.reactant_comparison.same
     assert not irc.product_comparison.same
     assert not irc.product_comparison.same_bonds
@@ -247,7 +247,9 @@ def test_ends_are_compared_with_those_expected(xtb, tmp_path):
     with refused("ends-differ", "CH4", "H3N"):
         follow_irc(ts, xtb, product=molecule("CH4"))
     with refused("file-missing", "nowhere.xyz"):
-        follow_irc(ts, xtb, product="nowhere.xyz")
+        follow_irc(ts, xtb, product="nowhere.xyz@0")
+    with refused("structures-too-many", "up.extxyz@:", "2 structures"):
+        follow_irc(ts, xtb, product=f"{tmp_path / 'up.extxyz'}@:")
 
 
 def test_the_hessian_of_the_search_is_not_computed_again(xtb):

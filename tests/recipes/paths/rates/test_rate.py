@@ -9,7 +9,7 @@ from ase.constraints import FixAtoms
 from dp_sim.cli.main import status
 from dp_sim.recipes.results.html import rebuild_report
 
-EMT = ["--calculator", "emt", "-q"]
+EMT = ["--calculator", "emt", "--match-atoms", "-q"]
 
 
 def adatom(offset: tuple[float, float]):
@@ -23,10 +23,11 @@ def adatom(offset: tuple[float, float]):
 
 @pytest.fixture(scope="module")
 def hopped(tmp_path_factory):
-    """The directory of `dp-sim rate`, and its exit status."""
+    """The directory of `dp-sim rate`, and its exit status; atoms of the product stand in another order."""
     folder = tmp_path_factory.mktemp("hop")
     for name, offset in (("reactant", (0, 0)), ("product", (1, 0))):
-        adatom(offset).write(folder / f"{name}.extxyz")
+        slab = adatom(offset)
+        (slab if name == "reactant" else slab[[1, 0, 2, 4, 3, 5, 7, 6, 8]]).write(folder / f"{name}.extxyz")
     ends = [str(folder / "reactant.extxyz"), str(folder / "product.extxyz")]
     return folder, ends, status(["rate", *ends, *EMT, "-T", "300", "--images", "5", "-o", str(folder / "rate")])
 
@@ -92,6 +93,13 @@ def test_bad_input_is_status_2_and_leaves_nothing(hopped, capsys):
     folder, ends, _ = hopped
     assert status(["rate", *ends, *EMT, "-T", "-5", "-o", str(folder / "cold")]) == 2
     assert "temperature_K" in capsys.readouterr().err
+    wider = adatom((1, 0))
+    wider.cell[0] *= 1.1
+    wider.write(folder / "wider.extxyz")
+    assert status(["rate", ends[0], str(folder / "wider.extxyz"), *EMT, "-o", str(folder / "cold")]) == 2
+    message = capsys.readouterr().err
+    assert "in the reactant and" in message
+    assert "in the product" in message
     assert status(["rate", ends[0], ends[0], *EMT, "-o", str(folder / "same")]) == 2
     assert "are the same structure" in capsys.readouterr().err
     assert not (folder / "cold").exists()

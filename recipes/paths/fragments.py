@@ -1,4 +1,7 @@
-"""Parts of a structure that do not touch: they drift, and a soft mode that moves them is no reaction's."""
+"""Parts of a structure: molecules, which bonds hold together, and fragments, which touch.
+
+Fragments that do not touch drift, and a soft mode that moves them is no reaction's.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from dp_sim.recipes.dynamics.molecules import components, find_bonds
+
 Array = NDArray[np.float64]
 
 #: Atoms touch up to this times the sum of their van der Waals radii.
@@ -22,6 +27,12 @@ BEYOND_COVALENT_A = 0.8
 #: A mode is the drift of fragments where they move as rigid bodies with more than this share of it, and it is softer
 #: than this, cm^-1: what holds apart things more stiffly is a field, or a calculator with long arms.
 DRIFT, SOFT_CM1 = 0.5, 100.0
+
+
+def molecules(atoms: Atoms) -> list[NDArray[np.intp]]:
+    """Find the groups of atoms that bonds hold together, in the order of their first atoms."""
+    labels = components(len(atoms), find_bonds(atoms))
+    return [np.flatnonzero(labels == number) for number in range(labels.max() + 1)]
 
 
 def fragments(atoms: Atoms) -> list[NDArray[np.intp]]:
