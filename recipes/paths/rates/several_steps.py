@@ -37,9 +37,10 @@ def several_steps(band: PathResult, irc: IrcResult | None, folder: Path | None) 
     given = {"reactant": band.images[0], "product": band.images[-1]}
     found = {"reactant": irc.reactant, "product": irc.product}
     same = [(one, two) for one in found for two in given if not mismatch(found[one], [given[two]], two)]
-    if len(same) != 1:
+    if len({one for one, _ in same}) != 1:
         return ""
-    (end, known), other = same[0], {"reactant": "product", "product": "reactant"}
+    # An end that is both, of a molecule that rearranges to itself, counts as the one whose name it has.
+    (end, known), other = max(same, key=lambda pair: pair[0] == pair[1]), {"reactant": "product", "product": "reactant"}
     place = f"irc/{other[end]}.extxyz in {folder}" if folder is not None else f"irc.{other[end]}"
     return (
         f"one end of the reaction coordinate is the {known} given, and the other is another minimum, {place}: from "

@@ -43,6 +43,12 @@ def test_one_end_as_given_and_the_other_a_minimum_between(isomers, known):
     assert f"irc.{other}:" in words
 
 
+def test_a_molecule_that_rearranges_to_itself_by_way_of_another(isomers):
+    words = several_steps(band(isomers.irc.product, isomers.irc.product), isomers.irc, None)
+    assert "the product given" in words
+    assert "irc.reactant:" in words
+
+
 def test_nothing_is_said_where_no_end_or_both_are_found_or_none_was_followed(isomers):
     irc = isomers.irc
     assert several_steps(band(irc.reactant, irc.product), irc, None) == ""
