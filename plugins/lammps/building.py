@@ -9,7 +9,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -113,7 +112,7 @@ def _writable_folder(lammps: Lammps) -> Path:
 
 
 def _compiler(lammps: Lammps) -> list[str]:
-    """Choose a compiler: CXX, one of the system's, or the Zig of PyPI."""
+    """Choose a compiler: CXX, or one of the system's. Zig's C++ library is not the one that LAMMPS was built with."""
     if os.environ.get("CXX"):
         named = shlex.split(os.environ["CXX"])
         if named and shutil.which(named[0]):
@@ -128,12 +127,10 @@ def _compiler(lammps: Lammps) -> list[str]:
     for name in names:
         if shutil.which(name):
             return [name]
-    if find_spec("ziglang") is not None:
-        return [sys.executable, "-m", "ziglang", "c++"]
     raise MissingPackageError(
         "compiler-missing",
         f"the plugin needs a C++ compiler, and there is none of {', '.join(names)}; install one (Debian: apt-get "
-        f"install g++; or: pip install ziglang), or name it in the environment variable CXX",
+        f"install g++), or name it in the environment variable CXX",
     )
 
 
