@@ -9,7 +9,13 @@ import numpy as np
 
 
 def format_estimate(value: float, error: float) -> str:
-    """Write a value and its error as `1.234 ± 0.056`: two significant digits of the error, as many decimals in both."""
+    """Write a value and its error as `1.234 ± 0.056`: two significant digits of the error, as many decimals in both.
+
+    Where the larger of them is below 1e-4 or from 1e7 on, with a common power of ten: `(4.80 ± 0.67)e-33`.
+    """
+    power = math.floor(math.log10(max(abs(value), error))) if value or error else 0
+    if not -4 <= power < 7:
+        return f"({format_estimate(value / 10.0**power, error / 10.0**power)})e{power}"
     digits = 2 if error == 0 else max(0, 1 - math.floor(math.log10(error)))
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 

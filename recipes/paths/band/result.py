@@ -90,6 +90,11 @@ class PathResult(BarrierResult):
         return float(self.energies[0]), float(self.energies.max()), float(self.energies[-1])
 
     @property
+    @override
+    def outcome(self) -> str:
+        return self.barrier_title()
+
+    @property
     def intermediates(self) -> tuple[int, ...]:
         """Images at the bottom of a dip between two maxima: the reaction has more than one step."""
         return dips_of(self.energies)

@@ -40,7 +40,12 @@ def profile_figure(
             [place - width / 2, place + width / 2], [ground, ground], color=COLOURS[2], linewidth=1.5, linestyle="--"
         )
         axes.annotate(
-            f"{name} {above:.3f}", (place, above), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8
+            f"{name} {round(above, 3) + 0.0:.3f}",
+            (place, above),
+            xytext=(0, 5),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
         )
     axes.margins(y=0.15)
     axes.plot([], [], color=COLOURS[1], label="potential energy")

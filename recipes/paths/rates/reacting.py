@@ -89,7 +89,7 @@ def _of_one_structure(atoms: Atoms, molecularity: str, name: str) -> Molecules:
         raise InputError(
             "reactant-fragments",
             f"{name} consists of {len(apart)} fragments that do not touch ({gap_words(atoms, apart)}): together they "
-            "are no minimum with vibrations of its own; give each by itself, as a list, or molecularity='bimolecular'",
+            f"are no minimum with vibrations of its own; {_apart_advice(name)}",
         )
     return Molecules(
         (atoms,),
@@ -98,6 +98,13 @@ def _of_one_structure(atoms: Atoms, molecularity: str, name: str) -> Molecules:
             "molecularity='bimolecular' gives that of its molecules",
         ),
     )
+
+
+def _apart_advice(name: str) -> str:
+    """Say what to do about fragments; `molecularity` is that of the reactant."""
+    if name == "the reactant":
+        return "give each by itself, as a list, or molecularity='bimolecular'"
+    return "give each by itself, as a list (rate_constant in Python), or the complex in which they touch"
 
 
 def _refuse_charged(atoms: Atoms, name: str) -> None:

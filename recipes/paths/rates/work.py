@@ -96,8 +96,8 @@ class Work:
         members = None
         if made is not None and settings.members != "none":
             members = self._stage("committee", lambda: self._members(reactants, saddle, products, conditions))
+            own = self._costs.pop()
             if members is not None:  # they have calculators of their own
-                own = self._costs.pop()
                 calls = own.force_calls + members.force_calls, own.hessian_calls + members.hessian_calls
                 self._costs.append(own._replace(force_calls=calls[0], hessian_calls=calls[1]))
         spread = self._force_spread(irc, reactants, products)

@@ -26,7 +26,8 @@ def saddle_verdict(frequencies_cm1: NDArray[np.float64]) -> str:
     if imaginary == 1:
         return ""
     if imaginary == 0:
-        return f"it has no imaginary frequency (lowest: {lowest} cm^-1): it is a minimum, not a saddle point"
+        shown = f" (lowest: {lowest} cm^-1)" if lowest else ""
+        return f"it has no imaginary frequency{shown}: it is a minimum, not a saddle point"
     return (
         f"it has {imaginary} imaginary frequencies (lowest: {lowest} cm^-1, negative for imaginary): it is a saddle "
         "point of higher order"
