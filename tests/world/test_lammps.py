@@ -6,16 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
+from lammps_here import lammps_or_skip
 from refusals import refused
 
-from dp_sim.compiled.library import register_operators
 from dp_sim.deepmd.importing import import_model
-from dp_sim.errors import MissingPackageError
 from dp_sim.model.compression import compress_file
 from dp_sim.model.kernel_export import export_for_kernels
 from dp_sim.plugins.lammps.building import build_plugin
 from dp_sim.plugins.lammps.evaluation import evaluate_in_lammps
-from dp_sim.plugins.lammps.installed import Lammps, find_lammps
+from dp_sim.plugins.lammps.installed import Lammps
 
 TRAINED = Path(__file__).parents[1] / "deepmd_references" / "trained"
 #: Largest deviation: of energies an atom (eV), of forces and virials relative to the largest.
@@ -24,12 +23,7 @@ TOLERANCE = {"float64": 1e-10, "float32": 1e-5}
 
 @pytest.fixture(scope="module")
 def lammps() -> Lammps:
-    if register_operators():
-        pytest.skip(register_operators())
-    try:
-        return find_lammps()
-    except MissingPackageError as error:
-        pytest.skip(str(error))
+    return lammps_or_skip()
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from ase import Atoms
 from dp_sim.errors import InputError
 from dp_sim.recipes.paths.matching.comparison import SAME_A
 from dp_sim.recipes.paths.matching.relabelling import MOST_ATOMS, Matching, best_matching, given_matching
+from dp_sim.recipes.paths.same_cell import check_same_cell
 
 #: A relabelling is worth a word where it saves a bond, or this share of the way at least.
 WORTH = 0.8
@@ -35,18 +36,8 @@ def check_same_atoms(reactant: Atoms, product: Atoms) -> None:
             f"{first} is {reactant.symbols[first]} in the reactant and {product.symbols[first]} in the product); "
             "give the same atoms",
         )
-    if (reactant.pbc != product.pbc).any():
-        raise InputError(
-            "ends-differ",
-            f"the reactant is periodic along {reactant.pbc} and the product along {product.pbc}; make them the same",
-        )
-    for axis in np.flatnonzero(reactant.pbc):
-        if not np.allclose(reactant.cell[axis], product.cell[axis], atol=1e-6):
-            raise InputError(
-                "ends-differ",
-                f"cell vector {axis} is {reactant.cell[axis]} in the reactant and {product.cell[axis]} in the product; "
-                "a path needs one cell: relax both ends in the same one",
-            )
+    need = "a path needs one cell: relax both ends in the same one"
+    check_same_cell(reactant, product, ("the reactant", "the product"), need)
 
 
 def ordered_product(reactant: Atoms, product: Atoms, *, match: bool) -> tuple[Atoms, str]:

@@ -10,6 +10,7 @@ from ase import Atoms
 
 from dp_sim.errors import InputError
 from dp_sim.recipes.paths.fragments import fragments, gap_words, molecules
+from dp_sim.recipes.paths.same_cell import check_same_cell
 from dp_sim.structures.stated import stated_charge
 
 
@@ -149,25 +150,10 @@ def check_same_matter(
                 f"{name} is {theirs} and {saddle_name} {saddle.get_chemical_formula()}; give the same atoms",
             )
         for atoms in structures:
-            _check_cell(atoms, saddle, (name, saddle_name))
+            check_same_cell(atoms, saddle, (name, saddle_name), "a rate constant needs one cell")
         charges = [sum(stated_charge(one) or 0.0 for one in side) for side in (structures, [saddle])]
         if charges[0] != charges[1]:
             raise InputError(
                 "charge-differs",
                 f"{name} states a charge of {charges[0]:g} and {saddle_name} {charges[1]:g}; give all the same",
-            )
-
-
-def _check_cell(atoms: Atoms, saddle: Atoms, names: tuple[str, str]) -> None:
-    if (atoms.pbc != saddle.pbc).any():
-        raise InputError(
-            "ends-differ",
-            f"{names[0]} is periodic along {atoms.pbc} and {names[1]} along {saddle.pbc}; make them the same",
-        )
-    for axis in np.flatnonzero(saddle.pbc):
-        if not np.allclose(atoms.cell[axis], saddle.cell[axis], atol=1e-6):
-            raise InputError(
-                "ends-differ",
-                f"cell vector {axis} is {atoms.cell[axis]} in {names[0]} and {saddle.cell[axis]} in {names[1]}; "
-                "a rate constant needs one cell",
             )

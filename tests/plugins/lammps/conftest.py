@@ -3,24 +3,18 @@
 from pathlib import Path
 
 import pytest
+from lammps_here import lammps_or_skip
 from systems import random_config, random_model
 
-from dp_sim.compiled.library import register_operators
-from dp_sim.errors import MissingPackageError
 from dp_sim.model.kernel_export import export_for_kernels
 from dp_sim.model.model_file import save_model
 from dp_sim.plugins.lammps.building import build_plugin
-from dp_sim.plugins.lammps.installed import Lammps, find_lammps
+from dp_sim.plugins.lammps.installed import Lammps
 
 
 @pytest.fixture(scope="session")
 def lammps() -> Lammps:
-    if register_operators():
-        pytest.skip(register_operators())
-    try:
-        return find_lammps()
-    except MissingPackageError as error:
-        pytest.skip(str(error))
+    return lammps_or_skip()
 
 
 @pytest.fixture(scope="session")

@@ -10,15 +10,13 @@ from ase import Atoms
 from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms
 from ase.io import read
+from lammps_here import lammps_or_skip
 from model_contract import assert_same
 from refusals import refused
 from systems import crystal, random_config, random_model
 
-from dp_sim.compiled.library import register_operators
-from dp_sim.errors import MissingPackageError
 from dp_sim.model.model_file import save_model
 from dp_sim.plugins.ase_calculator import DPCalculator
-from dp_sim.plugins.lammps.installed import find_lammps
 from dp_sim.recipes import run_npt, run_nve, run_nvt
 from dp_sim.recipes.dynamics.engines.ase_engine import ASEEngine
 from dp_sim.recipes.dynamics.engines.lammps.engine import LammpsEngine
@@ -31,12 +29,7 @@ EXAMPLES = Path(__file__).parents[3] / "example_systems"
 
 @pytest.fixture(scope="module", autouse=True)
 def lammps() -> None:
-    if register_operators():
-        pytest.skip(register_operators())
-    try:
-        find_lammps()
-    except MissingPackageError as error:
-        pytest.skip(str(error))
+    lammps_or_skip()
 
 
 @pytest.fixture(scope="module")
