@@ -57,5 +57,5 @@ def distance_figure(arc: NDArray[np.float64], changing: Changing, symbols: Seque
     for number, (i, j) in enumerate(changing.pairs):
         colour = COLOURS[number % len(COLOURS)]
         axes.plot(arc, changing.distances[1:-1, number], ".-", color=colour, label=f"{symbols[i]}{i}–{symbols[j]}{j}")
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
