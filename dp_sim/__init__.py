@@ -5,13 +5,18 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dp_sim.model.committee_writing import write_committee as write_committee
     from dp_sim.model.model_file import load_model as load_model
     from dp_sim.recipes.models.train import train as train  # noqa: TID251 (the front door; types only)
 
 __version__ = version("dp-sim")
-__all__ = ["__version__", "load_model", "train"]
+__all__ = ["__version__", "load_model", "train", "write_committee"]
 
-_HOMES = {"load_model": "dp_sim.model.model_file", "train": "dp_sim.recipes.models.train"}
+_HOMES = {
+    "load_model": "dp_sim.model.model_file",
+    "train": "dp_sim.recipes.models.train",
+    "write_committee": "dp_sim.model.committee_writing",
+}
 
 
 def __dir__() -> list[str]:

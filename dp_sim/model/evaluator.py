@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import functools
 import io
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from dp_sim.compiled.evaluation import compile_potential, evaluate_compiled
 from dp_sim.compiled.library import register_operators
 from dp_sim.descriptors.descriptor import compiled_layout
 from dp_sim.errors import InputError
-from dp_sim.model import committee
+from dp_sim.model.committee.combining import combine
 from dp_sim.model.crowding import warn_if_crowded
 from dp_sim.model.derivatives import EnergyFunction, evaluate
 from dp_sim.model.metadata import ModelMetadata, summary
@@ -56,6 +58,8 @@ class Model:
         Compiled paths of the members (dp_sim.compiled.evaluation), None where a member has none.
     files
         Paths that it was opened from; empty for a model that was never in a file.
+    folder
+        Folder of the committee (dp_sim.model.committee.folder), None where there is none.
     """
 
     def __init__(
@@ -64,10 +68,12 @@ class Model:
         members: Sequence[ModelMetadata],
         device: str,
         files: Sequence[str] = (),
+        folder: str | os.PathLike[str] | None = None,
     ) -> None:
         self.modules = list(modules)
         self.members = tuple(members)
         self.files = tuple(files)
+        self.folder = None if folder is None else Path(folder)
         self.metadata = self.members[0]
         self.device = torch.device(device)
         self.compiled = self._compiled()
@@ -76,6 +82,11 @@ class Model:
     def __repr__(self) -> str:
         kind = "Model" if len(self.modules) == 1 else f"Committee of {len(self.modules)} models"
         return f"<{kind}: {summary(self.metadata, self.n_parameters)}>"
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What `load_model` opens it from again: the folder of a committee, else the files."""
+        return self.files if self.folder is None else (str(self.folder),)
 
     @property
     def n_parameters(self) -> int:
@@ -187,7 +198,7 @@ class Model:
             yield from separate(output, [len(structure.numbers) for structure in members])
 
     def _evaluate(self, batch: AtomicBatch, pairs: NeighborList, forces: bool, virial: bool) -> ModelOutput:
-        return committee.combine(
+        return combine(
             [
                 evaluate(_energy_function(module), batch, pairs, forces=forces, virial=virial)
                 if compiled is None or not (forces or virial)

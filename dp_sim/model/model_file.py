@@ -19,6 +19,7 @@ import vesin_torch  # noqa: F401 (registers the neighbour search that model file
 from dp_sim.config.model import ModelConfig
 from dp_sim.errors import InputError, ModelFileError, choose, first_line
 from dp_sim.files import atomic_path
+from dp_sim.model.committee.folder import CommitteeFolder, read_committee
 from dp_sim.model.evaluator import Model
 from dp_sim.model.integrity import METADATA, verified_metadata, with_checksums
 from dp_sim.model.metadata import CHECKSUM_KEY, FORMAT, ModelMetadata, parse_metadata
@@ -31,7 +32,7 @@ from dp_sim.structures.devices import usable_device
 DAMAGED = (RuntimeError, ValueError, IndexError, MemoryError)
 #: Suffixes of DeePMD-kit's models.
 DEEPMD_SUFFIXES = (".dp", ".pth", ".pb", ".yaml", ".yml")
-#: What stands for a model in every function: a file, a list of files (a committee), or a loaded model.
+#: What stands for a model in every function: a file, the folder or the list of files of a committee, a loaded model.
 ModelSource = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Model
 
 
@@ -93,14 +94,14 @@ def load_model(
     device: str | torch.device = "cpu",
     dtype: str | None = None,
 ) -> Model:
-    """Open a model file, or several as a committee.
+    """Open a model file, or several as a committee: a list of them, or the folder that holds them.
 
     Checksums and metadata are verified before torch loads the network.
 
     Parameters
     ----------
     path
-        Model file, or a list of them.
+        Model file, a list of them, or the folder of a committee (`dp-sim train --members`, `write_committee`).
     device
         Of torch, as "cpu" or "cuda:0".
     dtype
@@ -109,8 +110,8 @@ def load_model(
     Raises
     ------
     ModelFileError
-        The file is missing, damaged, edited, no dp-sim model, or of a newer version; or the members of a committee
-        differ in their species or cutoff.
+        The file is missing, damaged, edited, no dp-sim model, or of a newer version; the members of a committee
+        differ in their species or cutoff; or a folder holds none.
     InputError
         The device does not exist here, `dtype` is another, or `path` is no path.
 
@@ -119,7 +120,7 @@ def load_model(
     UserWarning
         A file of an early version, without checksums.
     """
-    paths = _model_files(path)
+    paths, committee = _model_files(path)
     if dtype is not None:
         choose("dtype", dtype, tuple(DTYPES))
     where = usable_device(device)
@@ -133,16 +134,17 @@ def load_model(
                 f"cutoff {metadata.cutoff}, expected {', '.join(members[0].species)} and {members[0].cutoff}; "
                 "give members that were trained with the same species and cutoff",
             )
-    return Model([module for module, _ in opened], members, str(device), [str(path) for path in paths])
+    folder = None if committee is None else committee.path
+    return Model([module for module, _ in opened], members, str(device), [str(path) for path in paths], folder)
 
 
 def as_model(model: ModelSource, *, device: str | None = None, dtype: str | None = None) -> Model:
-    """Open a model file or a list of them; return a loaded model as it is.
+    """Open a model file or a committee; return a loaded model as it is.
 
     Parameters
     ----------
     model
-        File, list of files, or loaded model.
+        File, list of files, folder of a committee, or loaded model.
     device, dtype
         For `load_model`; by default the CPU and the precision of the file.
 
@@ -161,11 +163,13 @@ def as_model(model: ModelSource, *, device: str | None = None, dtype: str | None
     return model
 
 
-def _model_files(path: Any) -> list[Path]:
+def _model_files(path: Any) -> tuple[list[Path], CommitteeFolder | None]:
+    """List the files to open; and the committee, where they are named by its folder."""
     paths = [path] if isinstance(path, (str, os.PathLike)) else path
     if not isinstance(paths, Sequence) or isinstance(paths, bytes):
         raise InputError(
-            "model-invalid", f"a model must be a model file or a list of model files, got {path!r}; give the path"
+            "model-invalid",
+            f"a model must be a model file, a list of them or the folder of a committee, got {path!r}; give the path",
         )
     if not paths:
         raise ModelFileError("model-missing", "no model file given; expected one, or several for a committee")
@@ -174,7 +178,18 @@ def _model_files(path: Any) -> list[Path]:
             raise InputError(
                 "model-invalid", f"the members of a committee must be model files, got {one!r}; give the path of each"
             )
-    return [Path(one) for one in paths]
+    given = [Path(one) for one in paths]
+    folders = [one for one in given if one.is_dir()]
+    if not folders:
+        return given, None
+    if len(given) > 1:
+        raise ModelFileError(
+            "committee-among-files",
+            f"{folders[0]} is the folder of a whole committee, and stands beside {len(given) - 1} more; give it alone, "
+            "or the model files of all members",
+        )
+    committee = read_committee(folders[0])
+    return list(committee.members), committee
 
 
 def read_metadata(path: Path) -> ModelMetadata:

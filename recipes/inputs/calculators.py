@@ -35,7 +35,8 @@ def as_calculator(calc: Any, *, device: str | None = None, dtype: str | None = N
     Parameters
     ----------
     calc
-        An ASE calculator (returned as it is), a model file, a list of model files (a committee), or a loaded model.
+        An ASE calculator (returned as it is), a model file, a committee (a list of model files, or its folder), or a
+        loaded model.
     device, dtype
         For model files only: as in `DPCalculator`.
 
@@ -76,8 +77,8 @@ def _model_calculator(source: Model | Sequence[str | os.PathLike[str]], device: 
 
     calculator = DPCalculator(source, device=device, dtype=dtype)
     used = {"device": str(calculator.model.device), "dtype": calculator.model.metadata.dtype}
-    files = list(calculator.model.files)
-    _settings_of[calculator] = {"model": files, **used} if files else used
+    sources = list(calculator.model.sources)
+    _settings_of[calculator] = {"model": sources, **used} if sources else used
     return calculator
 
 
@@ -199,8 +200,8 @@ def calculator_settings(calculator: Any) -> dict[str, Any]:
     if _is_referable(calculator):
         return dict(_settings_of[calculator])
     if loaded_model(calculator) is not None:
-        files = list(calculator.model.files)
-        return {**({"model": files} if files else {}), "dtype": calculator.model.metadata.dtype}
+        sources = list(calculator.model.sources)
+        return {**({"model": sources} if sources else {}), "dtype": calculator.model.metadata.dtype}
     kind = type(calculator)
     defaults = getattr(kind, "default_parameters", {})
     changed = {

@@ -20,7 +20,7 @@ from dp_sim.config.recipe import documented
 from dp_sim.errors import InputError
 from dp_sim.files import write_text
 from dp_sim.model.evaluator import Model
-from dp_sim.recipes.inputs.calculators import calculator_settings, loaded_model
+from dp_sim.recipes.inputs.calculators import loaded_model
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import write_frames
@@ -213,7 +213,7 @@ def measure_speed(
         progress_bar("bench", total=len(sizes) * (settings.rounds + WARM_UP), show=progress) as advance,
         ExitStack() as stack,
     ):  # fmt: skip
-        programs, deepmd_version = _start_programs(stack, atoms.calc, model, settings, sizes)
+        programs, deepmd_version = _start_programs(stack, model, settings, sizes)
         timings, gflops = time_programs(
             programs, [len(one) for one in sizes], settings.rounds, settings.seed, model, advance
         )
@@ -258,7 +258,7 @@ def _sizes(atoms: Atoms, repeat: Sequence[int]) -> list[Atoms]:
 
 
 def _start_programs(
-    stack: ExitStack, calculator: Any, model: Model, settings: BenchSettings, sizes: Sequence[Atoms]
+    stack: ExitStack, model: Model, settings: BenchSettings, sizes: Sequence[Atoms]
 ) -> tuple[list[Program], Quantity]:
     """Start the programs to be timed; they and their files end with `stack`.
 
@@ -272,7 +272,7 @@ def _start_programs(
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     structures = folder / "sizes.extxyz"
     write_frames(structures, sizes)
-    other, cause = _deepmd_program(calculator, model, settings, structures, folder)
+    other, cause = _deepmd_program(model, settings, structures, folder)
     programs = [stack.enter_context(own_program(model, structures, folder))]
     if other is None:
         return programs, Quantity(None, cause=cause)
@@ -281,7 +281,6 @@ def _start_programs(
 
 
 def _deepmd_program(
-    calculator: Any,
     model: Model,
     settings: BenchSettings,
     structures: Path,
@@ -296,7 +295,7 @@ def _deepmd_program(
                 "deepmd-not-installed",
                 "deepmd-kit is not installed here; name an interpreter that has it (--deepmd PYTHON)",
             )
-        files = [deepmd_model] if deepmd_model is not None else calculator_settings(calculator).get("model", [])
+        files = [deepmd_model] if deepmd_model is not None else list(model.files)
         if len(files) != 1:
             raise InputError(
                 "deepmd-models-too-many",

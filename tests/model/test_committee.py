@@ -8,7 +8,7 @@ import torch
 from refusals import refused
 from systems import crystal, random_config, random_model, structures
 
-from dp_sim.model.committee import combine
+from dp_sim.model.committee.combining import combine
 from dp_sim.model.model_file import load_model, save_model
 from dp_sim.structures.batch import ModelOutput
 

@@ -10,12 +10,16 @@ import typer
 
 from dp_sim.errors import InputError
 from dp_sim.files import is_archive
+from dp_sim.model.committee.folder import is_committee
 
 #: Ends of the names of model files, ours and DeePMD-kit's.
 MODEL_SUFFIXES = (".pt", ".pth", ".dp", ".pb")
 
 ModelFirst = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Model file; may be given with -m instead.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="MODEL", help="Model file, or folder of a committee; may be given with -m instead.", show_default=False
+    ),
 ]
 
 
@@ -54,5 +58,5 @@ def tell_model(names: Sequence[str], *, chosen_by_option: bool, needed: str) -> 
 
 
 def looks_like_a_model(path: Path) -> bool:
-    """Tell by its name or content whether a file is a model."""
-    return path.suffix in MODEL_SUFFIXES or is_archive(path)
+    """Tell by its name or content whether a path is a model, or the folder of a committee."""
+    return path.suffix in MODEL_SUFFIXES or is_archive(path) or is_committee(path)

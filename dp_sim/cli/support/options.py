@@ -29,7 +29,11 @@ def structure_argument(metavar: str, meaning: str) -> Any:
 ModelOption = Annotated[
     list[Path] | None,
     typer.Option(
-        "-m", "--model", metavar="FILE", help="Model file; repeat it for a committee.", rich_help_panel=SELECTION
+        "-m",
+        "--model",
+        metavar="FILE",
+        help="Model file, or folder of a committee; repeat a file for more members.",
+        rich_help_panel=SELECTION,
     ),
 ]
 CalculatorOption = Annotated[

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
 from dp_sim.errors import DPSimError, InputError
+from dp_sim.model.committee.folder import member_files
 from dp_sim.model.model_file import load_model
 from dp_sim.recipes.analysis.frame_range import FrameRange
 from dp_sim.recipes.analysis.heat_capacity.noise import Noise
@@ -45,10 +46,10 @@ def noise_of_own_members(source: Source, settings: AnalyseSettings) -> Noise | N
     """
     if len(source.models) < 2:
         return None
-    files = source.settings.get("model")
     try:
-        if not files:
-            raise InputError("model-missing", "the models were in no files")
+        files = list(map(str, member_files(source.settings.get("model") or ())))
+        if len(files) != len(source.models):
+            raise InputError("model-missing", f"of its {len(source.models)} models {len(files)} are in files")
         for file, expected in zip(files, source.models, strict=True):
             if load_model(file).members[0].sha256 != expected:
                 raise InputError("model-changed", f"{file} is another model than that of the run")
@@ -72,6 +73,7 @@ def noise_of_members(source: Source, settings: AnalyseSettings, files: Sequence[
             f"members tell the error of a model, and the energies of {source.name} are of the calculator "
             f"{source.settings.get('calculator', 'of another kind')}; leave them out",
         )
+    files = list(map(str, member_files(files)))
     members = [load_model(file, dtype="float64") for file in files]  # without rounding of single precision
     hashes = [one.members[0].sha256 for one in members]
     if len(set(hashes)) < max(2, len(hashes)):
