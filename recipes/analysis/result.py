@@ -125,6 +125,23 @@ class AnalysisResult(Result):
             "time_between_frames": Quantity(self.frame_ps, "ps", "" if self.frame_ps else "the source does not say"),
         }
 
+    @property
+    @override
+    def basis(self) -> str:
+        apart = "" if self.frame_ps is None else f", {self.frame_ps:g} ps apart"
+        return f"{self.n_frames} frames{apart}, of {self.source}"
+
+    @override
+    def captions(self) -> dict[str, str]:
+        return {
+            "rdf": "How much likelier a neighbour at that distance is than in a gas; bands: 95 %.",
+            "structure_factor": "What a scattering experiment sees, at the wave vectors of the cell.",
+            "displacement": "Mean square displacement, both axes logarithmic: diffusion is where the slope is 1.",
+            "velocity_correlation": "How long velocities persist; the integral is the diffusion coefficient.",
+            "density_of_states": "Frequencies at which atoms move, by element.",
+            "viscosity": "The integral of the correlation of stresses: its plateau is the viscosity.",
+        }
+
     @override
     def figures(self) -> dict[str, Figure]:
         found = {}

@@ -165,6 +165,18 @@ class ElasticResult(Result):
         return Estimate(float(value), float(error), (float(value - wide), float(value + wide)), None, unit)
 
     @override
+    def headline(self) -> tuple[str, ...]:
+        return ("bulk_modulus", "shear_modulus", "young_modulus")
+
+    @override
+    def captions(self) -> dict[str, str]:
+        return {"stresses": "Stress over strain: computed points, and lines whose slopes are the constants."}
+
+    @override
+    def animation(self) -> dict[str, Any] | None:
+        return self.start.picture()
+
+    @override
     def figures(self) -> dict[str, Figure]:
         figure, axes = new_figure("strain", "stress (GPa), curved parts taken out")
         line = np.array([self.amplitudes.min(), self.amplitudes.max()])

@@ -121,6 +121,24 @@ class EosResult(Result):
             if self.members
         }
 
+    @property
+    @override
+    def outcome(self) -> str:
+        return "the volumes bracket the minimum, and the fit holds" if self.converged else ""
+
+    @override
+    def headline(self) -> tuple[str, ...]:
+        return ("bulk_modulus", "equilibrium_volume", "bulk_modulus_derivative")
+
+    @override
+    def captions(self) -> dict[str, str]:
+        words = "Computed points and the fitted curve; right, its slope beside pressures from the stress, a check."
+        return {"equation_of_state": words}
+
+    @override
+    def animation(self) -> dict[str, Any] | None:
+        return self.start.picture()
+
     @override
     def figures(self) -> dict[str, Figure]:
         figure, (energy, pressure) = new_panels(

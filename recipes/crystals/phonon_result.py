@@ -188,6 +188,23 @@ class PhononResult(Result):
         return numbers
 
     @override
+    def headline(self) -> tuple[str, ...]:
+        capacity = next((name for name in self._thermal_quantities() if name.startswith("heat_capacity")), "")
+        return ("lowest_frequency", "highest_frequency", capacity)
+
+    @override
+    def captions(self) -> dict[str, str]:
+        return {
+            "bands": "Frequencies along the path, and how many there are of each; below zero is unstable.",
+            "thermal": "Harmonic free energy, entropy and heat capacity at constant volume.",
+            "gruneisen": "How much each mode softens when the crystal expands, and the mean that drives the expansion.",
+        }
+
+    @override
+    def animation(self) -> dict[str, Any] | None:
+        return self.start.picture()
+
+    @override
     def figures(self) -> dict[str, Figure]:
         drawn = {"bands": self._bands_figure()}
         if self.thermal is not None:

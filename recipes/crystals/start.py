@@ -13,6 +13,7 @@ from dp_sim.recipes.crystals.relaxation import RELAX_TO, check_relaxed, check_st
 from dp_sim.recipes.crystals.settings import CrystalSettings
 from dp_sim.recipes.inputs.isotopes import with_isotopes
 from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.results.page.scene import movie
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 
 NO_STRESS = "the calculator has no stress"
@@ -37,6 +38,11 @@ class Start(NamedTuple):
     primitive: Atoms
     fmax_eV_A: float
     pressure_GPa: float | None
+
+    def picture(self) -> dict[str, Any] | None:
+        """Return the conventional cell for the viewer of a page."""
+        cell = self.crystal.conventional
+        return movie([cell], [f"conventional cell of {self.crystal.symbol}, {atoms_words(cell)}"])
 
     def quantities(self) -> dict[str, Quantity | Estimate]:
         """Return what the page of every recipe on a crystal says of it."""

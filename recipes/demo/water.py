@@ -21,8 +21,8 @@ from dp_sim.recipes.demo.settings import DemoSettings
 from dp_sim.recipes.dynamics.npt import NPTResult, run_npt
 from dp_sim.recipes.dynamics.nvt import NVTResult, run_nvt
 from dp_sim.recipes.models.train import TrainResult, train
-from dp_sim.recipes.results.html import collected_html
 from dp_sim.recipes.results.loading import load_result
+from dp_sim.recipes.results.page.html import collected_html
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.directory import RunDirectory

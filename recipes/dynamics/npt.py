@@ -102,6 +102,15 @@ class NPTResult(DynamicsResult):
         }
 
     @override
+    def headline(self) -> tuple[str, ...]:
+        return ("density", "compressibility", "heat_capacity_per_atom")
+
+    @override
+    def captions(self) -> dict[str, str]:
+        words = "Densities of the part after equilibration: one hump, as of a system in one phase."
+        return super().captions() | {"density_histogram": words}
+
+    @override
     def labels(self) -> dict[str, str]:
         return {
             "heat_capacity": "heat capacity C_p",

@@ -64,6 +64,10 @@ class NVEResult(DynamicsResult):
         }
 
     @override
+    def headline(self) -> tuple[str, ...]:
+        return ("drift", "energy_fluctuation", "heat_capacity_per_atom")
+
+    @override
     def labels(self) -> dict[str, str]:
         return {"heat_capacity": "heat capacity C_V", "heat_capacity_per_atom": "heat capacity C_V per atom"}
 

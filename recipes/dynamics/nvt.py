@@ -58,6 +58,10 @@ class NVTResult(DynamicsResult):
         }
 
     @override
+    def headline(self) -> tuple[str, ...]:
+        return ("heat_capacity_per_atom", "potential_energy", "pressure")
+
+    @override
     def labels(self) -> dict[str, str]:
         return {"heat_capacity": "heat capacity C_V", "heat_capacity_per_atom": "heat capacity C_V per atom"}
 

@@ -28,6 +28,7 @@ from dp_sim.recipes.dynamics.run_files import (
 )
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import write_frames
+from dp_sim.recipes.results.page.scene import chosen_frames, movie
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.results.trajectory import ExtxyzFrames
@@ -181,6 +182,48 @@ class DynamicsResult(Result):
                 f"{name}_agreement_p": Quantity(one.probability),
             }
         return numbers
+
+    @property
+    @override
+    def outcome(self) -> str:
+        numbers = [one for one in self.quantities().values() if isinstance(one, Estimate)]
+        given = sum(one.value is not None for one in numbers)
+        return f"equilibrated, {given} of {len(numbers)} numbers given" if self.converged else ""
+
+    @property
+    @override
+    def basis(self) -> str:
+        if not self.rows:
+            return ""
+        length = self.rows[-1].time_ps - self.rows[self.production_start].time_ps
+        each = f" of {self.replica_count} replicas together" if self.replica_count > 1 else ""
+        return (
+            f"{length:.4g} ps{each} after equilibration, in steps of {self.timestep_fs:g} fs; {len(self.atoms)} atoms "
+            f"({self.atoms.get_chemical_formula()}), engine {self.engine}"
+        )
+
+    @override
+    def captions(self) -> dict[str, str]:
+        words = "The light line is what was recorded, the dark one its running average, which should have become flat."
+        return dict.fromkeys(("temperature", "energy", "total_energy", "pressure", "density", "volume"), words) | {
+            "stages": "Temperature (and density) through the stages before the run; none of it enters the estimates."
+        }
+
+    @override
+    def animation(self) -> dict[str, Any] | None:
+        frames = self.trajectory if self._has_frames() else []
+        chosen = chosen_frames(len(frames), len(self.atoms))
+        if len(chosen) < 2:
+            return movie([self.atoms], ["the last structure"])
+        labels = [f"frame {number + 1} of {len(frames)}" for number in chosen]
+        note = "" if len(chosen) == len(frames) else f"{len(chosen)} of {len(frames)} frames play here."
+        return movie([frames[number] for number in chosen], labels, note=note)
+
+    def _has_frames(self) -> bool:
+        """Whether the run kept frames that can be read again."""
+        if self.directory is None or self.replica_count > 1:
+            return False
+        return any((self.directory / name).is_file() for name in (PACKED_TRAJECTORY, TRAJECTORY))
 
     @classmethod
     @override

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 #: More points than this only make a plot slow.
 PLOTTED_POINTS = 20_000
+PARITY_CAPTION = "Predictions over labels: points on the line are right, their distance from it is the error."
+#: Error of the forces over the forces (both root mean squares) above which a model is called not yet useful.
+USEFUL_SHARE = 0.2
 UNITS = {"energy": "eV/atom", "forces": "eV/Angstrom", "virial": "eV/atom"}
 
 
@@ -66,9 +69,42 @@ class AccuracyResult(Result):
             quantities.update(error_quantities(errors, prefix))
         return quantities
 
+    @property
+    @override
+    def outcome(self) -> str:
+        return error_words(self.total, self.parities, "labelled frames")
+
+    @override
+    def headline(self) -> tuple[str, ...]:
+        return ("forces_rmse", "energy_rmse", "virial_rmse")
+
+    @override
+    def captions(self) -> dict[str, str]:
+        return {"parity": PARITY_CAPTION}
+
     @override
     def figures(self) -> dict[str, Figure]:
         return {"parity": parity_figure(self.parities)}
+
+
+def error_words(errors: SystemErrors, parities: Sequence[Parity], frames: str) -> str:
+    """Say how large the error is: of forces, beside the forces themselves; of energies where frames have no forces.
+
+    Parameters
+    ----------
+    errors, parities
+        Of all frames, and their labels and predictions.
+    frames
+        What the frames are, in words.
+    """
+    if errors.forces.rmse is None:
+        energy = errors.energy.rmse
+        words = "no errors" if energy is None else f"energy error {1000 * energy:.3g} meV/atom"
+        return f"{words} on {errors.frames} {frames}"
+    labels = np.concatenate([one.forces[:, 0] for one in parities if len(one.forces)])
+    share = errors.forces.rmse / max(float(np.sqrt(np.mean(labels**2))), 1e-12)
+    words = f"force error {1000 * errors.forces.rmse:.3g} meV/Å ({100 * share:.2g} % of the forces)"
+    return f"{words} on {errors.frames} {frames}" + (": not yet a useful model" if share > USEFUL_SHARE else "")
 
 
 def error_quantities(errors: SystemErrors, prefix: str = "") -> dict[str, Quantity | Estimate]:

@@ -17,7 +17,7 @@ from dp_sim.errors import InputError
 from dp_sim.files import write_text
 from dp_sim.model.evaluator import Model
 from dp_sim.model.model_file import load_model, save_model
-from dp_sim.recipes.models.accuracy import UNITS, error_quantities, parity_figure
+from dp_sim.recipes.models.accuracy import PARITY_CAPTION, UNITS, error_quantities, error_words, parity_figure
 from dp_sim.recipes.models.data_remarks import report_remarks
 from dp_sim.recipes.models.training_data import prepare
 from dp_sim.recipes.results.figures import COLOURS, new_panels
@@ -93,6 +93,28 @@ class TrainResult(Result):
             quantities["held_out_frames"] = Quantity(self.held_out.frames)
             quantities.update(error_quantities(self.held_out, "held_out_"))
         return quantities
+
+    @property
+    @override
+    def outcome(self) -> str:
+        if self.held_out is None:
+            return "trained; no held-out frames tell how well"
+        return error_words(self.held_out, self.parities, "held-out frames")
+
+    @property
+    @override
+    def basis(self) -> str:
+        return f"fitted to {self.frames} frames in {self.curve[-1].step} steps"
+
+    @override
+    def headline(self) -> tuple[str, ...]:
+        of = "training" if self.held_out is None else "held_out"
+        return (f"{of}_forces_rmse", f"{of}_energy_rmse", f"{of}_virial_rmse")
+
+    @override
+    def captions(self) -> dict[str, str]:
+        words = "Errors while it was trained; held-out frames that stay behind the training batches mean overfitting."
+        return {"learning_curve": words, "parity": PARITY_CAPTION}
 
     @override
     def figures(self) -> dict[str, Figure]:

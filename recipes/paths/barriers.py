@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 
@@ -44,6 +46,10 @@ class BarrierResult(Result):
             "reverse_barrier": Quantity(self.reverse_barrier_eV, "eV"),
             "reaction_energy": Quantity(self.reaction_energy_eV, "eV"),
         }
+
+    @override
+    def headline(self) -> tuple[str, ...]:
+        return ("barrier", "reverse_barrier", "reaction_energy")
 
     def barrier_title(self) -> str:
         """Write both barriers as the title of a figure."""

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+#: Decimals that people who use a unit are used to: energies to 0.1 meV, frequencies to 0.1 cm^-1.
+DECIMALS = {"eV": 4, "cm^-1": 1, "Angstrom": 4, "Angstrom^3": 2, "THz": 3}
+
 
 def format_estimate(value: float, error: float) -> str:
     """Write a value and its error as `1.234 ± 0.056`: two significant digits of the error, as many decimals in both.
@@ -18,6 +21,29 @@ def format_estimate(value: float, error: float) -> str:
         return f"({format_estimate(value / 10.0**power, error / 10.0**power)})e{power}"
     digits = 2 if error == 0 else max(0, 1 - math.floor(math.log10(error)))
     return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def format_interval(low: float, high: float, error: float) -> str:
+    """Write the bounds of an interval with the decimals of its estimate, `1.12 to 1.34`, or powers of ten."""
+    power = math.floor(math.log10(max(abs(low), abs(high), error))) if low or high or error else 0
+    if not -4 <= power < 7 or error == 0:
+        return f"{low:.3g} to {high:.3g}"
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def format_quantity(value: Any, unit: str) -> str:
+    """Write a value of `plain` that has a unit for people.
+
+    A number has four significant digits, and no fewer decimals than are usual for its unit (`DECIMALS`); anything else
+    is written as `format_value` does.
+    """
+    if not isinstance(value, float) or value.is_integer() or not math.isfinite(value):
+        return format_value(value)
+    power = math.floor(math.log10(abs(value)))
+    if not -5 <= power < 7:
+        return f"{value:.3e}"
+    return f"{value:.{max(DECIMALS.get(unit, 0), 3 - power)}f}"
 
 
 def format_value(value: Any) -> str:

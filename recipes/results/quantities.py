@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dp_sim.recipes.results.formatting import format_estimate, format_value, plain
+from dp_sim.recipes.results.formatting import format_estimate, format_quantity, plain
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Quantity:
         """Return the value with its unit, or why there is none."""
         if self.value is None:
             return f"not given: {self.cause}"
-        return f"{format_value(plain(self.value))} {self.unit}".rstrip()
+        return f"{format_quantity(plain(self.value), self.unit)} {self.unit}".rstrip()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry of result.json."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dp_sim.recipes.results.formatting import typeset_unit
+from dp_sim.recipes.results.formatting import readable, typeset_unit
 
 #: Rows of a longer table that a terminal shows, at its start and at its end.
 FIRST, LAST = 24, 6
@@ -77,6 +77,25 @@ def values_apart(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the entries of a result.json's values that are not a column of a table."""
     columns = {name for entry in content.get("tables", {}).values() for name in entry["columns"]}
     return {name: entry for name, entry in content["values"].items() if not (name in columns and _is_list(entry))}
+
+
+def rows_of(content: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the rows of the list of numbers: what each is called, and its entry.
+
+    Numbers withheld for the same cause share a row, so that it is read once.
+    """
+    labels = content.get("labels", {})
+    rows: list[tuple[list[str], Mapping[str, Any]]] = []
+    withheld: dict[str, list[str]] = {}
+    for name, entry in values_apart(content).items():
+        words = labels.get(name, readable(name))
+        if entry["value"] is None and entry["cause"] in withheld:
+            withheld[entry["cause"]].append(words)
+            continue
+        rows.append(([words], entry))
+        if entry["value"] is None:
+            withheld[entry["cause"]] = rows[-1][0]
+    return [(", ".join(names), entry) for names, entry in rows]
 
 
 def _filled(name: str, entry: Mapping[str, Any], values: Mapping[str, Any]) -> Cells:

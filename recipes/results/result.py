@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from dp_sim.errors import InputError, import_optional, nearest_name
 from dp_sim.files import atomic_path, write_text
 from dp_sim.recipes.results.formatting import plain
-from dp_sim.recipes.results.html import ANIMATION, report_html, result_fragment
 from dp_sim.recipes.results.manifest import Manifest, claim_directory
+from dp_sim.recipes.results.page.html import ANIMATION, report_html, result_fragment
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.quantity_table import QuantityTable, tables_of, values_apart
 from dp_sim.recipes.results.result_file import SCHEMA_VERSION
@@ -59,12 +59,25 @@ class Result:
         """Return what pages call a quantity, by its name, where that is not the name in words."""
         return {}
 
+    def headline(self) -> tuple[str, ...]:
+        """Return the names of the numbers that were asked for, three at most: pages show them first and large."""
+        return ()
+
+    @property
+    def basis(self) -> str:
+        """What the numbers rest on, as one line: atoms, length of a run, ...; empty where nothing is to be said."""
+        return ""
+
+    def captions(self) -> dict[str, str]:
+        """Return what is to be seen in a figure, as a sentence, by its name."""
+        return {}
+
     def tables(self) -> dict[str, QuantityTable]:
         """Return which of the quantities are shown side by side, by the name of the table."""
         return {}
 
     def animation(self) -> dict[str, Any] | None:
-        """Return what the page animates, as the viewer in `templates/modes.js` reads it; None: nothing moves."""
+        """Return what the page animates, as the viewer in `templates/viewer.js` reads it; None: nothing moves."""
         return None
 
     def figures(self) -> dict[str, Figure]:
@@ -208,7 +221,8 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of result.json: numbers only where they are known, no NaN."""
-        tables, labels = self.tables(), self.labels()
+        tables, labels, values = self.tables(), self.labels(), self.quantities()
+        headline = [name for name in self.headline() if name in values]
         return {
             "schema": SCHEMA_VERSION,
             "recipe": self.recipe,
@@ -216,7 +230,10 @@ class Result:
             "converged": self.converged,
             "cause": self.cause,
             **({"outcome": self.outcome} if self.outcome else {}),
-            "values": {name: quantity.to_dict() for name, quantity in self.quantities().items()},
+            **({"basis": self.basis} if self.basis else {}),
+            **({"headline": headline} if headline else {}),
+            **({"captions": captions} if (captions := self.captions()) else {}),
+            "values": {name: quantity.to_dict() for name, quantity in values.items()},
             **({"tables": {name: table.to_dict() for name, table in tables.items()}} if tables else {}),
             **({"labels": labels} if labels else {}),
             "provenance": plain(self.provenance),

@@ -127,6 +127,29 @@ class SpeedResult(Result):
             quantities[f"{name}_energy_difference"] = Quantity(difference, "eV")
         return quantities
 
+    @property
+    @override
+    def outcome(self) -> str:
+        last = self.timings[-1]
+        return f"{last.microseconds_per_atom:.3g} µs per atom and step at {last.atoms} atoms"
+
+    @property
+    @override
+    def basis(self) -> str:
+        return f"medians over {len(self.timings[-1].steps)} rounds, {self.threads} threads, {self.dtype}, {self.path}"
+
+    @override
+    def headline(self) -> tuple[str, ...]:
+        last = f"{self.timings[-1].atoms}_atoms"
+        return (f"{last}_time_per_atom_and_step", f"{last}_ns_per_day", f"{last}_deepmd_time_ratio")
+
+    @override
+    def captions(self) -> dict[str, str]:
+        return {
+            "speed": "Time for an atom and a step over the size of the system: flat where nothing is wasted.",
+            "shares": "What a step spends its time on.",
+        }
+
     @override
     def figures(self) -> dict[str, Figure]:
         speed, axes = new_figure("atoms", "µs per atom and step")

@@ -16,6 +16,7 @@ from typing_extensions import override
 from dp_sim.config.recipe import documented
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
+from dp_sim.recipes.results.page.scene import movie
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.directory import RunDirectory
@@ -64,6 +65,19 @@ class EvalResult(Result):
             quantities["energy_spread"] = Quantity(self.energy_std_eV, "eV")
             quantities["largest_force_spread"] = Quantity(float(self.forces_std_eV_A.max()), "eV/Angstrom")
         return quantities
+
+    @property
+    @override
+    def outcome(self) -> str:
+        return "evaluated"
+
+    @override
+    def headline(self) -> tuple[str, ...]:
+        return ("energy", "largest_force", "largest_force_spread")
+
+    @override
+    def animation(self) -> dict[str, Any] | None:
+        return movie([self.atoms], [self.atoms.get_chemical_formula()])
 
     @override
     def write_data(self, path: Callable[[str], Path]) -> None:

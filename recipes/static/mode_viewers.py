@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms, units
-from ase.data import atomic_numbers, covalent_radii
-from ase.data.colors import jmol_colors
-from ase.neighborlist import natural_cutoffs, neighbor_list
 from numpy.typing import NDArray
 
 from dp_sim.recipes.results.figures import COLOURS, new_figure
+from dp_sim.recipes.results.page.scene import bonds_of, cell_origin, drawn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,14 +25,10 @@ MOST_BYTES = 1_500_000
 MOST_LINES = 200_000
 #: Frames of a period in `modes.xyz`, and how far the atom that goes farthest is displaced there, Angstrom.
 FRAMES, AMPLITUDE_A = 16, 0.3
-#: Angles, about x and y of the screen, by which the view is aslant: along a mirror plane atoms would hide each other.
-ASLANT = np.radians([20.0, 15.0])
-#: Share of the covalent radius that is drawn, and how much longer than the sum of radii a drawn bond may be.
-DRAWN_RADIUS, BOND_FACTOR = 0.55, 1.15
 
 
 def animation(atoms: Atoms, positions: Array, frequencies_cm1: Array, modes: Array) -> dict[str, Any]:
-    """Make the data of the viewer, `results/templates/modes.js`.
+    """Make the data of the viewer, `results/page/templates/viewer.js`.
 
     Parameters
     ----------
@@ -56,16 +50,12 @@ def animation(atoms: Atoms, positions: Array, frequencies_cm1: Array, modes: Arr
     shown = _shown(len(modes), max(2, MOST_BYTES // (3 * len(atoms))))
     largest = np.linalg.norm(modes[shown], axis=2).max(axis=1)[:, None, None]
     steps = np.round(127 * modes[shown] / largest).astype(np.int8)
-    whole = Atoms(atoms.numbers, positions)
-    near = neighbor_list("ij", whole, natural_cutoffs(whole, mult=BOND_FACTOR))
     return {
-        "elements": list(atoms.symbols),
-        "looks": {element: _look(element) for element in sorted(set(atoms.symbols))},
+        **drawn(atoms, positions),
         "positions": np.round(positions, 4).tolist(),
-        "bonds": [[int(i), int(j)] for i, j in zip(*near, strict=True) if i < j],
+        "bonds": bonds_of(atoms, positions).tolist(),
         "cell": np.round(atoms.cell.array, 4).tolist() if atoms.pbc.all() else None,
-        "origin": _origin(atoms, positions).tolist(),
-        "view": _view(positions),
+        "origin": cell_origin(atoms, positions).tolist(),
         "numbers": (shown + 1).tolist(),
         "frequencies": np.round(frequencies_cm1[shown], 2).tolist(),
         "displacements": b64encode(steps.tobytes()).decode("ascii"),
@@ -86,28 +76,6 @@ def _note(shown: NDArray[np.intp], n_modes: int) -> str:
     return (
         f"Modes 1 to {low} and {n_modes - len(shown) // 2 + 1} to {n_modes} move here; modes.molden holds all of them."
     )
-
-
-def _look(element: str) -> list[Any]:
-    number = atomic_numbers[element]
-    red, green, blue = (round(255 * float(share)) for share in jmol_colors[number])
-    return [round(DRAWN_RADIUS * float(covalent_radii[number]), 3), f"#{red:02x}{green:02x}{blue:02x}"]
-
-
-def _origin(atoms: Atoms, positions: Array) -> Array:
-    """Place the drawn cell: its middle in that of the atoms, as a molecule that its faces cut is whole here."""
-    middle = (positions.max(axis=0) + positions.min(axis=0)) / 2
-    return np.round(middle - atoms.cell.array.sum(axis=0) / 2, 4)
-
-
-def _view(positions: Array) -> list[list[float]]:
-    """Turn the structure so that it is widest along the screen, and a little aslant: rows of a rotation (3, 3)."""
-    axes = np.linalg.svd(positions - positions.mean(axis=0), full_matrices=True)[2]
-    axes[2] *= np.sign(np.linalg.det(axes))
-    (a, b), (c, d) = np.cos(ASLANT), np.sin(ASLANT)
-    about_x, about_y = np.array([[1, 0, 0], [0, a, -c], [0, c, a]]), np.array([[b, 0, d], [0, 1, 0], [-d, 0, b]])
-    view: list[list[float]] = np.round(about_y @ about_x @ axes, 6).tolist()
-    return view
 
 
 def molden_text(atoms: Atoms, frequencies_cm1: NDArray[np.float64], modes: NDArray[np.float64]) -> str:
@@ -159,7 +127,7 @@ def trajectories_xyz(atoms: Atoms, positions: Array, frequencies_cm1: Array, mod
 def line_figure(frequencies_cm1: Array, std_cm1: Array | None) -> Figure:
     """Draw a line for each frequency (M,), imaginary ones in another colour, with bars of a committee's spread."""
     figure, axes = new_figure("wavenumber (cm⁻¹), negative: imaginary", "")
-    figure.set_size_inches(6.0, 2.2)
+    figure.set_size_inches(8.8, 2.2)
     for colour, shown in ((COLOURS[0], frequencies_cm1 >= 0), (COLOURS[1], frequencies_cm1 < 0)):
         axes.vlines(frequencies_cm1[shown], 0, 1, color=colour, linewidth=1.4)
     if std_cm1 is not None:

@@ -314,6 +314,17 @@ class VibResult(Result):
         }
 
     @override
+    def headline(self) -> tuple[str, ...]:
+        return ("zero_point_energy", "imaginary_frequencies", "highest_frequency")
+
+    @override
+    def captions(self) -> dict[str, str]:
+        return {
+            "spectrum": "A line for each normal mode; with infrared intensities, as broad as lines are drawn for eyes.",
+            "thermochemistry": "Enthalpy and free energy above the potential energy, and the entropy.",
+        }
+
+    @override
     def tables(self) -> dict[str, QuantityTable]:
         shown = {}
         if len(self.frequencies_cm1):

@@ -21,7 +21,7 @@ from dp_sim.config.training_input import read_config
 from dp_sim.datasets.reading import read_frames
 from dp_sim.deepmd.importing import read_deepmd
 from dp_sim.model.model_file import load_model
-from dp_sim.recipes.results.html import report_html
+from dp_sim.recipes.results.page.html import report_html
 from dp_sim.training.checkpoint import load_checkpoint
 
 # ---- pickles ----

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -19,6 +19,7 @@ from dp_sim.recipes.paths.band.tangent import TANGENT, tangent_at
 from dp_sim.recipes.paths.barriers import BarrierResult
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
+from dp_sim.recipes.results.page.scene import chosen_frames, movie
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.tables import csv_text
 
@@ -141,6 +142,17 @@ class PathResult(BarrierResult):
         axes.plot(fit.path[top], fit.energies[top], "o", color=COLOURS[1])
         axes.set_title(self.barrier_title(), fontsize="medium")
         return {"profile": figure}
+
+    @override
+    def captions(self) -> dict[str, str]:
+        return {"profile": "Energies of the images, and the curve through them; orange: the highest image."}
+
+    @override
+    def animation(self) -> dict[str, Any] | None:
+        relative = self.energies - self.energies[0]
+        labels = [f"image {k} of {len(relative) - 1}, {energy:.3f} eV" for k, energy in enumerate(relative)]
+        chosen = chosen_frames(len(labels), len(self.images[0]))
+        return movie([self.images[k] for k in chosen], [labels[k] for k in chosen], back=True)
 
     @override
     def write_data(self, path: Callable[[str], Path]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -18,6 +18,7 @@ from dp_sim.recipes.paths.irc.expected import EndComparison
 from dp_sim.recipes.paths.saddle.surface import Cost
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import write_frames
+from dp_sim.recipes.results.page.scene import chosen_frames, movie
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.tables import csv_text
 from dp_sim.recipes.static.normal_modes import ZERO_CM1
@@ -126,6 +127,22 @@ class IrcResult(BarrierResult):
             "hessian_evaluations": Quantity(self.cost.hessians),
             "calculator_time": Quantity(round(self.cost.seconds, 3), "s"),
         }
+
+    @override
+    def captions(self) -> dict[str, str]:
+        return {
+            "profile": "Energy downhill from the transition state (orange); dashed: the minima at the ends.",
+            "distances": "The distances between atoms that change most: bonds that break and form.",
+        }
+
+    @override
+    def animation(self) -> dict[str, Any] | None:
+        frames = (self.reactant, *self.images, self.product)
+        words = ["reactant", *(f"s = {arc:.2f} √amu Å" for arc in self.arc_length), "product"]
+        top = self.levels_eV()[0]
+        labels = [f"{word}, {one.get_potential_energy() - top:.3f} eV" for word, one in zip(words, frames, strict=True)]
+        chosen = chosen_frames(len(frames), len(self.reactant))
+        return movie([frames[k] for k in chosen], [labels[k] for k in chosen], back=True)
 
     @property
     def changing(self) -> Changing:

@@ -342,6 +342,21 @@ class RateConstantResult(Result):
         return self._at(std) if np.ndim(std) else float(std)
 
     @override
+    def headline(self) -> tuple[str, ...]:
+        return ("rate_constant", "barrier", "imaginary_frequency")
+
+    @override
+    def captions(self) -> dict[str, str]:
+        return {
+            "profile": "Energies of the ends and the transition state, joined by the reaction coordinate.",
+            "arrhenius": "The rate constant over 1/T: where it bends away from the straight line, atoms tunnel.",
+        }
+
+    @override
+    def animation(self) -> dict[str, Any] | None:
+        return None if self.irc is None else self.irc.animation()
+
+    @override
     def figures(self) -> dict[str, Figure]:
         drawn = {"profile": profile_figure(self.irc, self.reactants, self.saddle, self.products)}
         if self.table is not None and len(self.table.temperatures_K) > 1:

@@ -114,6 +114,14 @@ class TransitionStateResult(Result):
         }
 
     @override
+    def headline(self) -> tuple[str, ...]:
+        return ("lowest_frequency", "energy", "largest_force")
+
+    @override
+    def captions(self) -> dict[str, str]:
+        return {"spectrum": "A line for each normal mode: one below zero, along the reaction, at a transition state."}
+
+    @override
     def tables(self) -> dict[str, QuantityTable]:
         if self.frequencies_cm1 is None or not len(self.frequencies_cm1):
             return {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from dp_sim.recipes.results.figures import COLOURS, new_panels
 from dp_sim.recipes.results.frames import write_frames
+from dp_sim.recipes.results.page.scene import movie
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.static.relaxation.saddle_points import unchecked_words
@@ -145,6 +146,18 @@ class OptResult(Result):
             if np.all(values):  # a symmetry may make every force zero
                 panel.set_yscale("log")
         return {"convergence": figure}
+
+    @override
+    def headline(self) -> tuple[str, ...]:
+        return ("energy", "energy_change", "fmax" if self.volume_A3 is None else "volume")
+
+    @override
+    def captions(self) -> dict[str, str]:
+        return {"convergence": "The energy settles at the minimum while the largest force falls to what was asked for."}
+
+    @override
+    def animation(self) -> dict[str, Any] | None:
+        return movie([self.atoms], [f"{self.atoms.get_chemical_formula()}, the last structure"])
 
     @override
     def write_data(self, path: Callable[[str], Path]) -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from dp_sim.recipes.results.html import rebuild_report
+from dp_sim.recipes.results.page.html import rebuild_report
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.quantity_table import FIRST, LAST, QuantityTable, tables_of, values_apart
 from dp_sim.recipes.results.result import Result
@@ -49,7 +49,7 @@ def test_columns_that_are_there_stand_side_by_side():
 
 def test_text_has_the_table_once():
     text = Rows(converged=True).summary()
-    assert text.splitlines()[1] == "  energy: -3.25 eV"
+    assert text.splitlines()[1] == "  energy: -3.2500 eV"
     assert "frequencies" not in text
     assert re.search(r"3 +90\.00 +1\.000 +-3\.2500$", text)
 
@@ -74,5 +74,5 @@ def test_the_page_is_made_again_with_its_table_and_what_moves(tmp_path):
     assert rebuild_report(tmp_path / "rows").read_text() == first
     assert "alert(1)" in first
     assert "</script><script>alert" not in first  # a text ends no script
-    data = first[first.index('id="animation-data">') + len('id="animation-data">') :]
+    data = first[first.index('id="view-data">') + len('id="view-data">') :]
     assert json.loads(data[: data.index("</script>")]) == result.animation()

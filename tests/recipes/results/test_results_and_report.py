@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from refusals import refused
 
-from dp_sim.recipes.results.formatting import format_value, typeset_unit
-from dp_sim.recipes.results.html import collected_html, rebuild_report, report_html
+from dp_sim.recipes.results.formatting import format_interval, format_quantity, format_value, typeset_unit
+from dp_sim.recipes.results.page.html import collected_html, rebuild_report, report_html
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 
@@ -67,6 +67,70 @@ def test_values_for_people(value, text):
     assert format_value(value) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (3.17537, "eV", "3.1754"),
+        (-309.98804, "eV", "-309.9880"),
+        (3560.5354, "cm^-1", "3560.5"),
+        (-1425.8044, "cm^-1", "-1425.8"),
+        (0.0237857, "eV/Angstrom", "0.02379"),
+        (0.000588644, "eV/atom", "0.0005886"),
+        (6.05497e-36, "1/s", "6.055e-36"),
+        (52.1135, "", "52.11"),
+        (123456.78, "us", "123457"),
+        (330.0, "K", "330"),
+        (7, "", "7"),
+        ("minimum", "", "minimum"),
+    ],
+)
+def test_a_number_has_the_digits_that_its_unit_is_used_with(value, unit, text):
+    assert format_quantity(value, unit) == text
+
+
+def test_bounds_have_the_decimals_of_their_estimate():
+    assert format_interval(1.28751, 1.31468, 0.0059) == "1.2875 to 1.3147"
+    assert format_interval(1e-36, 3e-34, 1e-35) == "1e-36 to 3e-34"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Withheld(Example):
+    def headline(self):
+        return ("mean_energy", "expansion", "not_there")
+
+    @property
+    def basis(self):
+        return "12 <samples>"
+
+    @property
+    def outcome(self):
+        return "half of it is known" if self.converged else ""
+
+    def captions(self):
+        return {"first": "What to see & where."}
+
+    def quantities(self):
+        cause = "too short by far"
+        return super().quantities() | {name: Estimate.withheld("", cause) for name in ("expansion", "difference")}
+
+
+def test_the_page_begins_with_the_outcome_and_the_numbers_asked_for():
+    page = report_html(Withheld(converged=True).to_dict(), {"first": b"\x89PNG", "second": b"\x89PNG"})
+    places = [page.index(text) for text in ("✓ Half of it is known", 'class="card"', "12 &lt;samples&gt;", "<figure",
+              "All numbers")]  # fmt: skip
+    assert places == sorted(places)
+    assert page.count('class="card"') == 2  # a name that the result has no number for is left out
+    assert page.count('class="big withheld">not given') == 1
+    assert "What to see &amp; where.</figcaption>" in page
+    assert "<figcaption>second</figcaption>" in page
+
+
+def test_a_cause_that_several_numbers_share_is_read_once():
+    page = report_html(Withheld(converged=True).to_dict(), {})
+    assert page.count("too short by far") == 1
+    assert "<th>expansion, difference</th>" in page
+
+
 def test_plot_gives_the_named_figure():
     result = Example(converged=True)
     assert result.plot().axes[0].get_xlabel() == "x"
@@ -80,7 +144,7 @@ def test_the_report_is_one_file_without_network():
     assert "An &lt;example&gt;" in page
     assert "Not converged: a &lt; b" in page
     assert "-1.235 ± 0.012 eV" in page
-    assert "95 % interval -1.26 to -1.21, 42 independent samples" in page
+    assert "95 % interval -1.260 to -1.210, 42 independent samples" in page
     assert "not given: the run holds 3 independent samples &amp; 50 are needed" in page
     assert "1500.13 cm⁻¹" in page
     assert not re.search(r"(src|href)=\"(?!data:)", page)

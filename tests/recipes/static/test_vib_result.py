@@ -96,7 +96,7 @@ def test_planar_ammonia_is_a_transition_state_in_words_and_first_on_the_page(tmp
     assert not result.is_minimum
     assert result.verdict == "transition state"
     page = (tmp_path / "vib" / "report.html").read_text()
-    assert page.index("transition state") < page.index("<table")
+    assert page.index("Transition state") < page.index("<table")
     content = json.loads((tmp_path / "vib" / "result.json").read_text())
     assert next(iter(content["values"])) == "verdict"
     assert content["outcome"].startswith("transition state")

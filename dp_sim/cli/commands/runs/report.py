@@ -23,7 +23,7 @@ def report(
 ) -> None:
     """Write report.html of a run again."""
     set_up(verbose, quiet)
-    from dp_sim.recipes.results.html import rebuild_report
+    from dp_sim.recipes.results.page.html import rebuild_report
 
     page = rebuild_report(directory)
     if not quiet:

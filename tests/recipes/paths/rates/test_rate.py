@@ -7,7 +7,7 @@ from ase.build import add_adsorbate, fcc100
 from ase.constraints import FixAtoms
 
 from dp_sim.cli.main import status
-from dp_sim.recipes.results.html import rebuild_report
+from dp_sim.recipes.results.page.html import rebuild_report
 
 EMT = ["--calculator", "emt", "--match-atoms", "-q"]
 

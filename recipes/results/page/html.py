@@ -17,9 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dp_sim.files import write_text
-from dp_sim.recipes.results.formatting import format_estimate, format_value, readable, typeset_unit
+from dp_sim.recipes.results.formatting import (
+    format_estimate,
+    format_interval,
+    format_quantity,
+    format_value,
+    readable,
+    typeset_unit,
+)
 from dp_sim.recipes.results.quantities import Estimate, Quantity
-from dp_sim.recipes.results.quantity_table import tables_of, values_apart
+from dp_sim.recipes.results.quantity_table import rows_of, tables_of
 from dp_sim.recipes.results.result_file import read_result_json
 
 if TYPE_CHECKING:
@@ -47,6 +54,9 @@ class Shown(Protocol):
     def figures(self) -> dict[str, Figure]:
         """Draw the figures by name."""
 
+    def captions(self) -> dict[str, str]:
+        """Return their captions."""
+
     def to_dict(self) -> dict[str, Any]:
         """Return the content of result.json."""
 
@@ -58,13 +68,16 @@ class Image:
     Parameters
     ----------
     name
-        Name of the figure, which becomes the caption.
+        Name of the figure.
     png
         Content of the PNG file.
+    caption
+        What is to be seen in it, as a sentence; empty: its name is the caption.
     """
 
     name: str
     png: bytes
+    caption: str = ""
 
     @property
     def base64(self) -> str:
@@ -73,12 +86,13 @@ class Image:
 
     @property
     def width(self) -> int:
-        """Width on the page, pixels.
-
-        Bytes 16 to 19 of a PNG are its own width. At 1.5 of its pixels to one of the page, the letters of figures with
-        one and with two panels have the same size.
-        """
+        """Width where no style says another, as in a notebook, pixels: 2/3 of its own, bytes 16 to 19 of a PNG."""
         return int.from_bytes(self.png[16:20], "big") * 2 // 3
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it is wider than one panel (`new_panels`), and takes the whole width of a page."""
+        return self.width > 700
 
 
 @cache
@@ -87,7 +101,7 @@ def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("dp_sim.recipes.results"),
+        loader=PackageLoader("dp_sim.recipes.results.page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -95,7 +109,13 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {"value": format_value, "unit": typeset_unit, "readable": readable}
-    environment.globals |= {"estimate": format_estimate, "tables_of": tables_of, "values_apart": values_apart}
+    environment.globals |= {
+        "estimate": format_estimate,
+        "interval": format_interval,
+        "quantity": format_quantity,
+        "tables_of": tables_of,
+        "rows_of": rows_of,
+    }
     return environment
 
 
@@ -115,15 +135,29 @@ def report_html(
     plots
         Name -> content of a PNG file.
     animation
-        What moves on the page: the data of `templates/modes.js`.
+        What moves on the page: the data of `templates/viewer.js`.
     """
     settings = {name: value for name, value in content["provenance"].get("settings", {}).items() if name != "recipe"}
-    images = [Image(name, png) for name, png in plots.items()]
-    # "</script>" in a text must not end the script that holds the data.
-    moving = None if animation is None else json.dumps(animation, separators=(",", ":")).replace("<", "\\u003c")
-    note = "" if animation is None else animation["note"]
+    captions = content.get("captions", {})
+    images = [Image(name, png, captions.get(name, "")) for name, png in plots.items()]
     texts = _setting_texts(settings)
-    return _render("report.html", images=images, settings=texts, moving=moving, note=note, **_frame(content))
+    return _render("report.html", images=images, settings=texts, moving=_moving(animation), **_frame(content))
+
+
+def _moving(animation: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Collect what the template of the viewer takes."""
+    if animation is None:
+        return None
+    return {
+        "modes": "displacements" in animation,
+        "frames": len(animation.get("labels", [])),
+        "note": animation["note"],
+        "still": animation.get("still", ""),
+        # "</script>" in a text must not end the script that holds the data.
+        "data": json.dumps({k: v for k, v in animation.items() if k != "still"}, separators=(",", ":")).replace(
+            "<", "\\u003c"
+        ),
+    }
 
 
 def collected_html(content: Mapping[str, Any], parts: Mapping[str, tuple[str, Shown]]) -> str:
@@ -198,7 +232,8 @@ def _setting_texts(settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _images(result: Shown) -> list[Image]:
-    return [Image(name, _png(figure)) for name, figure in result.figures().items()]
+    captions = result.captions()
+    return [Image(name, _png(figure), captions.get(name, "")) for name, figure in result.figures().items()]
 
 
 def _png(figure: Figure) -> bytes:
