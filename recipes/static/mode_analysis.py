@@ -48,12 +48,13 @@ def analyse_modes(
         processes=processes,
     )
 
-    def forces(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    def evaluate(positions: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         moved = atoms.copy()
         moved.positions[mobile] = positions
-        return next(energies_and_forces([moved], atoms.calc, ["the structure moved as a whole"]))[1][mobile]
+        energy, forces = next(energies_and_forces([moved], atoms.calc, ["the structure moved as a whole"]))
+        return energy, forces[mobile]
 
     # An exact Hessian is exact for rotations too: nothing needs to be asked again.
-    rigid = find_rigid_motions(atoms, second.hessian, gradient, mobile, None if second.exact else forces)
+    rigid = find_rigid_motions(atoms, second.hessian, gradient, mobile, None if second.exact else evaluate)
     log(rigid.words)
     return ModeAnalysis(second, rigid, normal_modes(second.hessian, atoms.get_masses()[mobile], rigid.columns))

@@ -10,6 +10,14 @@ For a molecule in free space that is zero in any structure, relaxed or not; with
 an optimisation would make a rotation of it an oscillation of some 10 cm^-1. What costs nothing is taken out; what a
 cell, a surface or a field holds is a vibration and stays. No distance decides, so a molecule alone in a periodic cell,
 a chain that is periodic along one axis, and a molecule with one or two fixed atoms need no case of their own.
+
+Where the Hessian is made of differences, a doubtful cost is measured by moving the whole to both sides, twice:
+
+    from the slopes    (s(+d) - s(-d)) / 2d,        from the energies    (E(+d) - 2 E(0) + E(-d)) / d^2.
+
+An SCF that stops early is wrong by first order in its density in the forces, and by second order in the energy: 1e-4
+eV/Angstrom, which make a rotation of a hydrogen one of 20 cm^-1, go with 1e-8 eV. Numbers of single precision are the
+other way round. What holds a molecule shows in both; so the smaller cost of the two is the one with less noise.
 """
 
 from __future__ import annotations
@@ -31,8 +39,8 @@ DOUBTFUL_CM1 = 80.0
 MOVE_A = 0.1
 #: Fixed atoms, or a rotation, whose extent is below this share of the largest one, have none: rounding.
 ROUNDING = 1e-6
-#: Forces (3n,) eV/Angstrom on the atoms that may move, at these positions (n, 3) of theirs.
-Forces = Callable[[Array], Array]
+#: Energy (eV), and forces (n, 3) eV/Angstrom on the atoms that may move, at these positions (n, 3) of theirs.
+Evaluate = Callable[[Array], tuple[float, Array]]
 
 
 class RigidMotions(NamedTuple):
@@ -81,7 +89,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def find_rigid_motions(
-    atoms: Atoms, hessian: Array, gradient: Array, mobile: NDArray[np.intp], forces: Forces | None = None
+    atoms: Atoms, hessian: Array, gradient: Array, mobile: NDArray[np.intp], evaluate: Evaluate | None = None
 ) -> RigidMotions:
     """Find the translations and rotations that cost less than `ZERO_CM1`.
 
@@ -95,7 +103,7 @@ def find_rigid_motions(
         (n, 3) first derivatives on them, minus the forces, eV/Angstrom.
     mobile
         (n,) indices of the atoms that may move; no more than two fixed places leave any rigid motion.
-    forces
+    evaluate
         For a Hessian by differences: a motion with a doubtful cost is then measured again by moving the atoms along
         it. A difference of 0.005 Angstrom bends a bond of hydrogen by more than the rotation that is asked about.
     """
@@ -112,8 +120,8 @@ def find_rigid_motions(
     # What the forces add to the cost of a path that bends; see the head of this module.
     bending = [[np.vdot(_centripetal(a, b, arms), gradient) for b in axes] for a in axes]
     measures: list[_Measure | None] = [None, None]
-    if forces is not None:
-        measures = [_Measure(forces, positions[mobile], center, turning) for turning in (None, axes)]
+    if evaluate is not None:
+        measures = [_Measure(evaluate, positions[mobile], center, turning) for turning in (None, axes)]
     shifting, held = _free_ones(shifts, shifts @ hessian @ shifts.T, masses, measures[0])
     turning, kept = _free_ones(turns, turns @ hessian @ turns.T + np.array(bending), masses, measures[1])
     columns = np.linalg.qr(np.concatenate([shifting, turning], axis=1))[0]
@@ -195,12 +203,12 @@ def _centripetal(a: Array, b: Array, arms: Array) -> Array:
 
 @dataclass
 class _Measure:
-    """Asks the forces what a motion costs: the atoms are moved along it, rotations along their arcs.
+    """Asks energy and forces what a motion costs: the atoms are moved along it, rotations along their arcs.
 
     Attributes
     ----------
-    forces
-        Gives the forces on the atoms that may move.
+    evaluate
+        Gives the energy, and the forces on the atoms that may move.
     positions, center
         (n, 3) of these atoms, and (3,) what rotations leave in place.
     axes
@@ -209,7 +217,7 @@ class _Measure:
         What the calculator said where it failed; else empty.
     """
 
-    forces: Forces
+    evaluate: Evaluate
     positions: Array
     center: Array
     axes: Array | None
@@ -221,20 +229,25 @@ class _Measure:
         None where the calculator fails: that a motion is asked again must not cost the Hessian that there is.
         """
         step = MOVE_A / np.linalg.norm(motion.reshape(-1, 3), axis=1).max()
-        slopes = []
-        for size in (step, -step):
-            if self.axes is not None:
-                axis = mix @ self.axes
-                moved = self.center + _rotated(self.positions - self.center, size * axis)
-                tangent = np.cross(axis, moved - self.center)
-            else:
-                moved, tangent = self.positions + size * motion.reshape(-1, 3), motion
-            try:
-                slopes.append(-np.sum(self.forces(moved).ravel() * tangent.ravel()))
-            except EvaluationError as error:
-                self.failure = str(error)
-                return None
-        return float(slopes[0] - slopes[1]) / (2 * step)
+        try:
+            here = self.evaluate(self.positions)[0]
+            (ahead, rising), (behind, falling) = (self._moved(mix, motion, size) for size in (step, -step))
+        except EvaluationError as error:
+            self.failure = str(error)
+            return None
+        costs = (rising - falling) / (2 * step), (ahead - 2 * here + behind) / step**2
+        return min(costs, key=abs)
+
+    def _moved(self, mix: Array, motion: Array, size: float) -> tuple[float, float]:
+        """Energy, and its slope along the motion, where the atoms have been moved by `size` times it."""
+        if self.axes is not None:
+            axis = mix @ self.axes
+            moved = self.center + _rotated(self.positions - self.center, size * axis)
+            tangent = np.cross(axis, moved - self.center)
+        else:
+            moved, tangent = self.positions + size * motion.reshape(-1, 3), motion
+        energy, forces = self.evaluate(moved)
+        return energy, -float(np.sum(forces.ravel() * tangent.ravel()))
 
 
 def _rotated(arms: Array, vector: Array) -> Array:

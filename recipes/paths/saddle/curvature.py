@@ -17,7 +17,7 @@ from dp_sim.files import atomic_path
 from dp_sim.recipes.inputs.failed_evaluations import is_failure
 from dp_sim.recipes.paths.saddle.surface import Array, Surface
 from dp_sim.recipes.static.normal_modes import NormalModes, normal_modes
-from dp_sim.recipes.static.rigid_motions import RigidMotions, find_rigid_motions
+from dp_sim.recipes.static.rigid_motions import Evaluate, RigidMotions, find_rigid_motions
 
 #: Displacement of the differences, Angstrom, of the atom that goes farthest.
 DELTA_A = 5e-3
@@ -97,9 +97,7 @@ def modes_of(
     surface: Surface, x: Array, gradient: Array, hessian: Array, source: str, log: Callable[[str], object]
 ) -> StationaryModes:
     """Find the normal modes of a Hessian (3n, 3n) that is known, at x with this gradient (3n,)."""
-    measured = None
-    if source != "exact" and not (surface.translations or surface.rotations):
-        measured = lambda positions: -surface.evaluate(positions.ravel())[1].reshape(-1, 3)  # noqa: E731
+    measured = None if source == "exact" or surface.translations or surface.rotations else _evaluate_on(surface)
     surface.place(x)
     atoms, mobile = surface.atoms, surface.mobile
     rigid = find_rigid_motions(atoms, hessian, gradient.reshape(-1, 3), mobile, measured)
@@ -109,6 +107,16 @@ def modes_of(
     displacements = np.zeros((len(modes.frequencies_cm1), len(atoms), 3))
     displacements[:, mobile] = modes.displacements
     return StationaryModes(hessian, source, rigid, modes, displacements)
+
+
+def _evaluate_on(surface: Surface) -> Evaluate:
+    """Give energies and forces on the atoms that may move, by their positions (n, 3)."""
+
+    def evaluate(positions: Array) -> tuple[float, Array]:
+        energy, gradient = surface.evaluate(positions.ravel())
+        return energy, -gradient.reshape(-1, 3)
+
+    return evaluate
 
 
 def _central_hessian(surface: Surface, x: Array, gradient: Array, partial: Path | None) -> Array:

@@ -124,6 +124,38 @@ def test_the_forces_that_are_left_do_not_make_a_vibration_of_a_rotation():
     assert np.abs(normal_modes(hessian, water.get_masses(), rigid.columns).rigid_frequencies_cm1).max() > 80
 
 
+@pytest.mark.parametrize("noise", ["forces", "energies"])
+def test_noise_of_forces_or_of_energies_holds_no_molecule_and_a_trap_does(noise):
+    """Forces of an SCF that stops early, or energies in single precision: the other of the two tells.
+
+    A trap of 0.06 eV/Å^2 holds the 18 amu of water's centre at 30 cm^-1, and its rotations at nothing.
+    """
+    water = molecule("H2O")
+    rest = {(i, j, 0): water.get_distance(i, j) for i, j in ((0, 1), (0, 2), (1, 2))}
+    rng = np.random.default_rng(1)
+    disturbed = rng.normal(size=(9, 9)) * 1.5e-3
+
+    def free(trap: float):
+        water.calc = Bonds(rest, trap=trap)
+        hessian = difference_hessian(water, delta=1e-4, mobile=np.arange(3), partial=None, progress=False)
+
+        def evaluate(positions):
+            moved = Atoms(water.numbers, positions)
+            moved.calc = water.calc
+            energy, forces = moved.get_potential_energy(), moved.get_forces()
+            sizes = (0.0, 1e-3) if noise == "forces" else (3e-5, 0.0)
+            return energy + sizes[0] * rng.normal(), forces + sizes[1] * rng.normal(size=forces.shape)
+
+        hessian += disturbed + disturbed.T
+        return find_rigid_motions(water, hessian, -water.get_forces(), np.arange(3), evaluate)
+
+    water.positions -= water.get_center_of_mass()
+    assert (free(0.0).translations, free(0.0).rotations) == (3, 3)
+    held = free(0.06)
+    assert (held.translations, held.rotations) == (0, 3)
+    np.testing.assert_allclose(held.held_cm1, 30, atol=6)
+
+
 def test_whole_positions_keep_every_distance_in_a_molecule():
     distances = molecule("CH3CH2OH").get_all_distances()
     for axes in ([True, True, True], [True, False, True]):
