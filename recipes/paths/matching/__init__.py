@@ -1,6 +1,6 @@
 """Which atom of one structure is which of another: superposition, bonds, relabelling, and what differs."""
 
-from dp_sim.recipes.paths.matching.bond_graph import same_bonds
+from dp_sim.recipes.paths.matching.bond_graph import same_bonds, same_change
 from dp_sim.recipes.paths.matching.comparison import Comparison, same_structure
 from dp_sim.recipes.paths.matching.distances import SAME_DISTANCES_A, difference
 from dp_sim.recipes.paths.matching.relabelling import Matching, best_matching
@@ -12,5 +12,6 @@ __all__ = [
     "best_matching",
     "difference",
     "same_bonds",
+    "same_change",
     "same_structure",
 ]

@@ -74,6 +74,37 @@ def same_bonds(found: Atoms, given: Sequence[Atoms]) -> bool:
     return equal_graphs((found.numbers, numbers), (bond_matrix(found), together))
 
 
+def same_change(found: Sequence[Atoms], given: Sequence[Atoms]) -> bool:
+    """Tell whether the same bonds change from the first to the second of two molecules as in those given.
+
+    Atom k of the one is atom k of the other; one relabelling of like atoms must bring the bonds of both onto those
+    given. False where no bond changes: then it is not bonds that tell one motion from another, as where a molecule
+    turns inside out or a group turns; and in a crystal, where bonds are a matter of taste.
+    """
+    if any(atoms.pbc.any() for atoms in (*found, *given)):
+        return False
+    pairs = [tuple(bond_matrix(atoms) for atoms in pair) for pair in (found, given)]
+    if not (pairs[1][0] != pairs[1][1]).any():
+        return False
+    # A bond becomes a node of its own between its atoms, whose label tells in which of the two structures it is.
+    spread = [_with_bonds_as_nodes(pair[0].numbers, *bonds) for pair, bonds in zip((found, given), pairs, strict=True)]
+    numbers, joined = zip(*spread, strict=True)
+    return bool(len(numbers[0]) == len(numbers[1]) and equal_graphs((numbers[0], numbers[1]), joined))
+
+
+def _with_bonds_as_nodes(
+    numbers: NDArray[np.int_], first: NDArray[np.bool_], second: NDArray[np.bool_]
+) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
+    """Label atoms by their elements and bonds by -1, -2, -3: only in the first structure, only in the second, both."""
+    ends = np.argwhere(np.triu(first | second))
+    labels = -(first[*ends.T] + 2 * second[*ends.T].astype(int))
+    n = len(numbers)
+    joined = np.zeros((n + len(ends), n + len(ends)), dtype=bool)
+    for node, atoms in enumerate(ends, n):
+        joined[node, atoms] = joined[atoms, node] = True
+    return np.concatenate([numbers, labels]), joined
+
+
 def isomorphisms(
     numbers: tuple[NDArray[np.int_], NDArray[np.int_]], bonds: tuple[NDArray[np.bool_], ...], most: int
 ) -> list[NDArray[np.intp]]:

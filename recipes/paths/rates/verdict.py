@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ase import Atoms
 
 from dp_sim.recipes.paths.irc.follow import IrcResult
-from dp_sim.recipes.paths.matching import SAME_DISTANCES_A, difference
+from dp_sim.recipes.paths.matching import SAME_DISTANCES_A, difference, same_change
 from dp_sim.recipes.paths.rates.joined import mismatch
 from dp_sim.recipes.paths.rates.members import MemberRates
 from dp_sim.recipes.paths.rates.theory.states import State
@@ -61,8 +61,11 @@ def path_reasons(irc: IrcResult, reactants: Sequence[Atoms], products: Sequence[
             f"the end at the {name} {words}" for end, given, name in pairs if (words := mismatch(end, given, name))
         ]
         if not clauses and len(reactants) == len(products) == 1:
-            apart = difference([one, two], [reactants[0], products[0]])
-            if apart > SAME_DISTANCES_A:
+            given = [reactants[0], products[0]]
+            apart = difference([one, two], given)
+            # Each end is the one given. Where bonds change and these are the same, what differs is which like atom of
+            # a methyl group or a water lies where in an end, which says nothing about the way there.
+            if apart > SAME_DISTANCES_A and not same_change([one, two], given):
                 clauses = [
                     f"its ends are like those given, but other atoms move between them (distances differ by up to "
                     f"{apart:.2f} Angstrom): it is another rearrangement"

@@ -7,7 +7,7 @@ from ase.build import bulk, molecule
 from refusals import refused
 from scipy.spatial.transform import Rotation
 
-from dp_sim.recipes.paths.matching import best_matching, same_structure
+from dp_sim.recipes.paths.matching import best_matching, difference, same_change, same_structure
 
 
 def scrambled(atoms: Atoms, seed: int) -> tuple[Atoms, np.ndarray]:
@@ -104,3 +104,25 @@ def test_a_crystal_is_matched_through_its_boundaries():
 def test_other_atoms_cannot_be_matched():
     with refused("composition-differs", "H2O", "CO2"):
         same_structure(molecule("H2O"), molecule("CO2"))
+
+
+def water_and_hydrogen_chloride(order: list[int]) -> Atoms:
+    """OClH3: the first two hydrogens of the order are the water's, near and far from the chlorine, the last is its."""
+    atoms = Atoms("OClH3", np.zeros((5, 3)))
+    atoms.positions[1] = [0, -3.2, 0]
+    atoms.positions[2 + np.array(order)] = [[0.96, -0.1, 0], [-0.4, 0.87, 0], [0, -1.9, 0]]
+    return atoms
+
+
+def test_the_same_bonds_change_where_like_atoms_of_an_end_lie_otherwise():
+    """A hydrogen goes from chlorine to water and another one back; which place it takes in the water is no matter."""
+    given = [water_and_hydrogen_chloride([0, 1, 2]), water_and_hydrogen_chloride([2, 1, 0])]
+    turned = [given[0], water_and_hydrogen_chloride([1, 2, 0])]
+    other = [water_and_hydrogen_chloride([1, 0, 2]), water_and_hydrogen_chloride([2, 0, 1])]
+    assert difference(turned, given) > 0.3
+    assert same_change(turned, given)
+    assert same_change(other, given)  # the other one of two like atoms goes
+    assert not same_change([given[0], given[0]], given)  # nothing is exchanged
+    assert not same_change([given[0], water_and_hydrogen_chloride([1, 0, 2])], given)  # water turns, no bond changes
+    assert not same_change([given[0], given[0]], [given[0], given[0]])
+    assert not same_change(turned[::-1], [Atoms("OClH3", one.positions, cell=[9, 9, 9], pbc=True) for one in given])
