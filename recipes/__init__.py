@@ -35,7 +35,13 @@ _EXPORTS = {
 }
 
 #: Modules of results that no public function returns.
-_OTHER_RESULTS = ("models.train", "models.accuracy", "speed.measurement", "demo.water")
+_OTHER_RESULTS = (
+    "models.training_run",
+    "models.committee.result",
+    "models.accuracy",
+    "speed.measurement",
+    "demo.water",
+)
 
 __all__ = sorted(_EXPORTS)
 

@@ -44,6 +44,12 @@ def refuse_keys_of_others(section: Section, choice: str, own: Mapping[str, tuple
             )
 
 
+def without_defaults(section: Section, settings: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """Drop keys that stand at their defaults, so that runs from before there were these keys go on."""
+    fields = type(section).model_fields
+    return {key: value for key, value in settings.items() if key not in keys or value != fields[key].default}
+
+
 def without_keys_of_others(settings: dict[str, Any], chosen: str, own: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     """Drop keys that belong to other choices than `chosen`."""
     others = {key for keys in own.values() for key in keys} - set(own[chosen])

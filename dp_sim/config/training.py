@@ -16,7 +16,7 @@ from pydantic import (
 
 from dp_sim.config.label_keys import LabelKeys
 from dp_sim.config.model import ModelConfig
-from dp_sim.config.section import Section, refuse_keys_of_others, without_keys_of_others
+from dp_sim.config.section import Section, refuse_keys_of_others, without_defaults, without_keys_of_others
 
 _DESCENT_KEYS = ("learning_rate", "learning_rate_end", "weight_decay", "gradient_norm")
 #: Keys of TrainingConfig that only some optimisers have.
@@ -44,11 +44,33 @@ class DataConfig(Section):
         "with one atom alone (open, or with config_type IsolatedAtom)",
     )
     keys: LabelKeys = Field(LabelKeys(), description="names of the labels, where they are not found by themselves")
+    bootstrap: bool = Field(
+        False, description="train on as many frames, drawn with replacement: each member of a committee on others"
+    )
+    split_seed: int | None = Field(
+        None,
+        ge=0,
+        description="of the choice of the held-out share; by default training.seed, and for all members of a committee "
+        "that of the first, so that they hold out the same frames",
+    )
+    own_splits: bool = Field(False, description="each member of a committee holds out a share of its own")
 
     @field_validator("train", "valid", mode="before")
     @classmethod
     def _one_or_several(cls, sources: Any) -> Any:
         return (sources,) if isinstance(sources, str) else sources
+
+    @model_validator(mode="after")
+    def _one_split(self) -> DataConfig:
+        if self.own_splits and self.split_seed is not None:
+            raise ValueError("own_splits takes a seed for each member; leave split_seed or own_splits out")
+        if self.own_splits and (self.valid or self.valid_fraction == 0):
+            raise ValueError("own_splits divides a share of the training frames: it needs valid_fraction, and no valid")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _later_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_defaults(self, handler(self), ("bootstrap", "split_seed", "own_splits"))
 
 
 class LossConfig(Section):
@@ -96,7 +118,9 @@ class TrainingConfig(Section):
     knots: PositiveInt = Field(
         120, ge=8, description="per unit of s (1/Angstrom), in the spline that carries the embedding nets in training"
     )
-    cache_gb: float = Field(6.0, ge=0, description="memory for geometry that is kept between steps")
+    cache_gb: float = Field(
+        6.0, ge=0, description="memory for geometry that is kept between steps, of all members together"
+    )
     device: str = Field("cpu", description="cpu, cuda, cuda:1, ...")
 
     @model_validator(mode="after")
@@ -124,6 +148,35 @@ class TrainConfig(Section):
     data: DataConfig
     loss: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()
+    members: int | None = Field(
+        None, ge=2, description="train a committee of so many, with the seeds training.seed, training.seed + 1, ..."
+    )
+    start_from: str | None = Field(
+        None,
+        description="begin with the weights of this model file, or of the members of the committee in this folder, in "
+        "place of random ones; the keys of `model` that are left out are taken from it",
+    )
+
+    @model_serializer(mode="wrap")
+    def _later_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_defaults(self, handler(self), ("members", "start_from"))
+
+    @model_validator(mode="after")
+    def _splits_of_members(self) -> TrainConfig:
+        if self.data.own_splits and self.members is None:
+            raise ValueError("data.own_splits is of a committee; give members, or leave it out")
+        return self
+
+    def of_member(self, number: int) -> TrainConfig:
+        """Return the settings with which a member of the committee trains alone."""
+        seed = self.training.seed + number
+        split = seed if self.data.own_splits else self.data.split_seed
+        if split is None and self.data.valid_fraction > 0 and not self.data.valid:
+            split = self.training.seed
+        data = self.data.model_copy(update={"split_seed": split, "own_splits": False})
+        share = self.training.cache_gb / (self.members or 1)
+        training = self.training.model_copy(update={"seed": seed, "cache_gb": share})
+        return self.model_copy(update={"members": None, "data": data, "training": training})
 
     @model_validator(mode="after")
     def _trainable(self) -> TrainConfig:

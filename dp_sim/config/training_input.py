@@ -75,7 +75,8 @@ def read_config(path: str | os.PathLike[str]) -> TrainConfig:
     config = parse_config(settings, str(path))
     folder = path.absolute().parent  # absolute, because the run keeps these settings in a folder of its own
     absolute = {key: tuple(_absolute(folder, name) for name in getattr(config.data, key)) for key in ("train", "valid")}
-    return config.model_copy(update={"data": config.data.model_copy(update=absolute)})
+    start = None if config.start_from is None else str(folder / config.start_from)
+    return config.model_copy(update={"data": config.data.model_copy(update=absolute), "start_from": start})
 
 
 def _absolute(folder: Path, name: str) -> str:

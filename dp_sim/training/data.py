@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from dp_sim.config.training import TrainConfig
 from dp_sim.datasets.frames import Frame, split
 from dp_sim.datasets.reading import read_all
 from dp_sim.datasets.remarks import Remarks, frames_text
 from dp_sim.errors import InputError
+from dp_sim.structures.species import find_species
+
+#: Tells the bootstrap's random numbers from those of the split and of the order of frames, which have the same seed.
+_BOOTSTRAP = 0xB007
 
 
 @dataclass(frozen=True)
@@ -19,13 +25,16 @@ class Datasets:
     Attributes
     ----------
     train, valid
-        The frames.
+        The frames; with data.bootstrap a training frame may be there several times.
+    species
+        Elements of all training frames, drawn or not.
     remarks
         What the readers decided.
     """
 
     train: list[Frame]
     valid: list[Frame]
+    species: tuple[str, ...] = ()
     remarks: Remarks = field(default_factory=Remarks)
 
 
@@ -51,11 +60,7 @@ def read_datasets(config: TrainConfig, on_frame: Callable[[], object] = lambda: 
         valid = read_all(config.data.valid, keys=keys, remarks=remarks, on_frame=on_frame)
         train = frames
     else:
-        # isolated atoms that fix the zero of energy are never held out
-        kept = [f for f in frames if f.isolated] if config.data.energy_bias == "isolated-atoms" else []
-        others = [f for f in frames if not f.isolated] if kept else frames
-        train, valid = split(others, config.data.valid_fraction, config.training.seed)
-        train = [*train, *kept]
+        train, valid = _divided(frames, config)
         if config.data.valid_fraction > 0 and not valid:
             remarks.state(
                 f"data.valid_fraction = {config.data.valid_fraction:g} of {frames_text(len(frames))} holds out none: "
@@ -69,4 +74,52 @@ def read_datasets(config: TrainConfig, on_frame: Callable[[], object] = lambda: 
             if frames
             else f"no frame of {', '.join(config.data.train)} has a label to train on; check weights and labels",
         )
-    return Datasets(train, valid, remarks)
+    species = find_species(train)
+    return Datasets(_drawn(train, config) if config.data.bootstrap else train, valid, species, remarks)
+
+
+def _divided(frames: Sequence[Frame], config: TrainConfig) -> tuple[list[Frame], list[Frame]]:
+    """Hold out a share of the frames; isolated atoms that fix the zero of energy stay."""
+    kept, others = _fixed(frames, config)
+    seed = config.training.seed if config.data.split_seed is None else config.data.split_seed
+    train, valid = split(others, config.data.valid_fraction, seed)
+    return [*train, *kept], valid
+
+
+def _drawn(frames: Sequence[Frame], config: TrainConfig) -> list[Frame]:
+    """Draw as many frames with replacement (Efron's bootstrap); isolated atoms that fix the zero of energy stay."""
+    kept, others = _fixed(frames, config)
+    if not others:
+        return kept
+    random = np.random.default_rng([config.training.seed, _BOOTSTRAP])
+    return [*(others[i] for i in np.sort(random.integers(len(others), size=len(others)))), *kept]
+
+
+def _fixed(frames: Sequence[Frame], config: TrainConfig) -> tuple[list[Frame], list[Frame]]:
+    """Tell isolated atoms that fix the zero of energy from all other frames."""
+    if config.data.energy_bias != "isolated-atoms":
+        return [], list(frames)
+    return [f for f in frames if f.isolated], [f for f in frames if not f.isolated]
+
+
+def held_out_by_all(config: TrainConfig, on_frame: Callable[[], object] = lambda: None) -> list[Frame]:
+    """Read the frames that no member of a committee is trained on.
+
+    Parameters
+    ----------
+    config
+        Settings of the committee.
+    on_frame
+        Called after each frame.
+
+    Raises
+    ------
+    InputError
+        As `read_datasets`, of any member.
+    """
+    first = read_datasets(config.of_member(0), on_frame)
+    if not config.data.own_splits:
+        return first.valid
+    frames = read_all(config.data.train, keys=config.data.keys, remarks=Remarks(), on_frame=on_frame)
+    shares = [{id(f) for f in _divided(frames, config.of_member(k))[1]} for k in range(config.members or 1)]
+    return [f for f in frames if all(id(f) in share for share in shares)]

@@ -34,6 +34,8 @@ class Trainer:
         Settings of the run; without species, those of the training data are taken.
     data
         Training and held-out frames.
+    start
+        Network to begin with, of the same settings: weights, statistics and energy bias. None: random weights.
 
     Attributes
     ----------
@@ -48,9 +50,9 @@ class Trainer:
         Data that the settings cannot be trained on.
     """
 
-    def __init__(self, config: TrainConfig, data: Datasets) -> None:
+    def __init__(self, config: TrainConfig, data: Datasets, start: DeepPotential | None = None) -> None:
         if not config.model.species:
-            found = find_species(data.train)
+            found = data.species or find_species(data.train)
             config = config.model_copy(update={"model": config.model.model_copy(update={"species": found})})
         self.config = config
         self.trained_species = find_species(data.train)
@@ -62,7 +64,10 @@ class Trainer:
         pairs = {name: self._pairs(getattr(data, name), search) for name in ("train", "valid")}
         torch.manual_seed(config.training.seed)
         self.model = DeepPotential(config.model)
-        initialise(self.model, data.train, pairs["train"], config)
+        if start is None:
+            initialise(self.model, data.train, pairs["train"], config)
+        else:
+            self.model.load_state_dict(start.state_dict())
         features = training_features(self.model.descriptor, [*pairs["train"], *pairs["valid"]], config.training)
         self.predictor = Predictor(features, self.model.fitting.bias.clone(), device, DTYPES[config.model.precision])
         cache = config.training.cache_gb * 1e9

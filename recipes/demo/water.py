@@ -180,6 +180,7 @@ def run_demo(
         shared = _Shared(overwrite=overwrite or resume, progress=progress, seed=settings.seed)
         on_part("1/5  training a Deep Potential on GFN1-xTB water")
         training = train(folder / "demo.yaml", out=directory / "train", **shared)
+        assert isinstance(training, TrainResult)
         model = str(training.model_path)
         on_part("2/5  relaxing the molecule in ASE")
         relaxed = optimize(molecule, model, out=directory / "opt", fmax=0.001, **shared)

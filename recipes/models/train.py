@@ -1,164 +1,24 @@
-"""Training as a recipe: from a YAML file to a run directory with the model, its learning curve and a report."""
+"""Training as a recipe: from a YAML file to the run directory of a model, or of a committee."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from typing_extensions import override
+from typing import Any
 
 from dp_sim.config.training import TrainConfig
 from dp_sim.config.training_input import parse_config, read_config
-from dp_sim.datasets.radial_distribution import radial_distribution
 from dp_sim.errors import InputError
-from dp_sim.files import write_text
-from dp_sim.model.evaluator import Model
-from dp_sim.model.model_file import load_model, save_model
-from dp_sim.recipes.models.accuracy import PARITY_CAPTION, UNITS, error_quantities, error_words, parity_figure
-from dp_sim.recipes.models.data_remarks import report_remarks
-from dp_sim.recipes.models.training_data import prepare
-from dp_sim.recipes.results.figures import COLOURS, new_panels
+from dp_sim.recipes.models.committee.result import CommitteeResult
+from dp_sim.recipes.models.committee.training import train_committee
+from dp_sim.recipes.models.training_run import TrainResult, run_training
 from dp_sim.recipes.results.manifest import check_directory
-from dp_sim.recipes.results.quantities import Estimate, Quantity
-from dp_sim.recipes.results.result import Result
-from dp_sim.recipes.results.tables import csv_text
-from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
 from dp_sim.structures.devices import usable_device
-from dp_sim.training.accuracy import Parity, SystemErrors, compare, pool, system_errors
-from dp_sim.training.loop import CurvePoint, fit
-from dp_sim.training.trainer import Trainer
+from dp_sim.training.warm_start import members_of
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-MODEL, CHECKPOINT, CURVE = "model.pt", "checkpoint.pt", "learning_curve.csv"
-#: Advice where a run is resumed with another number of steps.
-OTHER_STEPS = (
-    "the learning rate falls over all the steps of a run, so one of another length differs from its first step on: "
-    "train it in another directory (-o), or start over with --overwrite"
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainResult(Result):
-    """A trained model.
-
-    Attributes
-    ----------
-    model
-        The opened model file.
-    model_path
-        Where it is.
-    curve
-        The learning curve (`dp_sim.training.loop.CurvePoint`: eV/atom, eV/Angstrom, seconds).
-    frames
-        Number of frames that the model was fitted to.
-    held_out
-        Errors on all held-out frames, evaluated with the model file; None without such frames.
-    parities
-        Their labels and predictions, for each composition.
-    remarks
-        What was decided while the data were read, and what is odd in them.
-    """
-
-    recipe: ClassVar[str] = "train"
-    title: ClassVar[str] = "Training of a Deep Potential"
-
-    model: Model
-    model_path: Path
-    curve: tuple[CurvePoint, ...]
-    frames: int
-    held_out: SystemErrors | None
-    parities: tuple[Parity, ...]
-    remarks: tuple[str, ...] = ()
-
-    @override
-    def quantities(self) -> dict[str, Quantity | Estimate]:
-        last = self.curve[-1]
-        quantities: dict[str, Quantity | Estimate] = {
-            "species": Quantity(" ".join(self.model.metadata.species)),
-            "training_frames": Quantity(self.frames),
-            "steps": Quantity(last.step),
-            "training_time": Quantity(last.seconds, "s"),
-        }
-        for label, unit in UNITS.items():
-            value = getattr(last, f"train_{label}")
-            if value is not None:
-                quantities[f"training_{label}_rmse"] = Quantity(value, unit)
-        if self.held_out is not None:
-            quantities["held_out_frames"] = Quantity(self.held_out.frames)
-            quantities.update(error_quantities(self.held_out, "held_out_"))
-        return quantities
-
-    @property
-    @override
-    def outcome(self) -> str:
-        if self.held_out is None:
-            return "trained; no held-out frames tell how well"
-        return error_words(self.held_out, self.parities, "held-out frames")
-
-    @property
-    @override
-    def basis(self) -> str:
-        return f"fitted to {self.frames} frames in {self.curve[-1].step} steps"
-
-    @override
-    def headline(self) -> tuple[str, ...]:
-        of = "training" if self.held_out is None else "held_out"
-        return (f"{of}_forces_rmse", f"{of}_energy_rmse", f"{of}_virial_rmse")
-
-    @override
-    def captions(self) -> dict[str, str]:
-        words = "Errors while it was trained; held-out frames that stay behind the training batches mean overfitting."
-        return {"learning_curve": words, "parity": PARITY_CAPTION}
-
-    @override
-    def figures(self) -> dict[str, Figure]:
-        figures = {"learning_curve": learning_curve_figure(self.curve)}
-        if self.parities:
-            figures["parity"] = parity_figure(self.parities)
-        return figures
-
-    @classmethod
-    @override
-    def read_from_directory(cls) -> Mapping[str, Callable[[Path], Any]]:
-        return {
-            "model": lambda directory: load_model(directory / MODEL),
-            "model_path": lambda directory: directory / MODEL,
-        }
-
-    @override
-    def write_data(self, path: Callable[[str], Path]) -> None:
-        write_text(path(CURVE), curve_csv(self.curve))
-
-
-def curve_csv(curve: Sequence[CurvePoint]) -> str:
-    """Write the learning curve as CSV, units in the header."""
-    names = [
-        f"{name} ({UNITS[name.split('_')[1]]})" if "_" in name and name.split("_")[1] in UNITS else name
-        for name in CurvePoint._fields
-    ]
-    header = [f"{name} (s)" if name == "seconds" else name for name in names]
-    return csv_text(header, [[None if value is None else f"{value:.6g}" for value in point] for point in curve])
-
-
-def learning_curve_figure(curve: tuple[CurvePoint, ...]) -> Figure:
-    """Plot the errors of energy and forces against the training step, on training batches and on held-out frames."""
-    figure, (energy, forces) = new_panels([("step", "energy RMSE (meV/atom)"), ("step", "force RMSE (meV/Å)")])
-    steps = [point.step for point in curve]
-    for panel, label in ((energy, "energy"), (forces, "forces")):
-        for number, part in enumerate(("train", "valid")):
-            values = [getattr(point, f"{part}_{label}") for point in curve]
-            if None in values:
-                continue
-            name = "training batches" if part == "train" else "held out"
-            panel.semilogy(steps, [1000 * v for v in values], color=COLOURS[number], label=name)
-        panel.legend(fontsize=8)
-    return figure
+__all__ = ["CommitteeResult", "TrainResult", "train"]
 
 
 def train(
@@ -170,11 +30,14 @@ def train(
     progress: bool = True,
     seed: int | None = None,
     device: str | None = None,
+    members: int | None = None,
     strict: bool = False,
-) -> TrainResult:
-    """Train a Deep Potential.
+) -> TrainResult | CommitteeResult:
+    """Train a Deep Potential, or a committee of them.
 
-    Writes model.pt, checkpoint.pt, learning_curve.csv and .png, result.json and report.html.
+    Writes model.pt, checkpoint.pt, learning_curve.csv and .png, result.json and report.html; for a committee into a
+    folder for each member, `member-0` and so on, with committee.json, result.json and report.html beside them. Members
+    are trained side by side in processes of their own, as many at a time as there are processors.
 
     Parameters
     ----------
@@ -193,14 +56,16 @@ def train(
         In place of `training.seed`.
     device : str or None, default None
         In place of `training.device`.
+    members : int or None, default None
+        In place of `members`: train a committee of so many, whose seeds follow one another.
     strict : bool, default False
         Refuse data in which anything odd is found (`dp_sim.datasets.findings`), before the first step.
 
     Returns
     -------
-    TrainResult
+    TrainResult or CommitteeResult
         The model, its learning curve, and errors on held-out frames: energy and virial in eV/atom, forces in
-        eV/Angstrom.
+        eV/Angstrom. Of a committee the same for each member and for their mean.
 
     Raises
     ------
@@ -208,31 +73,18 @@ def train(
         Bad settings, unreadable data, a directory that holds another run, or training that diverges.
     """
     config, out = _config(settings, out)
-    config = _with_training(config, seed=seed, device=device)
+    config = _with_settings(config, {"members": members}, {"seed": seed, "device": device})
     usable_device(config.training.device)
     check_directory(out, overwrite=overwrite, resume=resume)  # before the data are read, and nothing of it removed yet
-    trainer, data = prepare(config, strict=strict, progress=progress)
-    with _run_directory(config, out, overwrite=overwrite, resume=resume) as run:
-        remarks = report_remarks(data.remarks, run)
-        run.log(
-            f"{len(data.train)} frames to train on, {len(data.valid)} held out, species {trainer.config.model.species}"
-        )
-        curve = _fit(trainer, run, progress)
-        model_path = _save(trainer, run, curve)
-        model = load_model(model_path)
-        parities = tuple(compare(model, data.valid))
-        return run.finish(
-            TrainResult(
-                converged=True,
-                model=model,
-                model_path=model_path,
-                curve=tuple(curve),
-                frames=len(data.train),
-                held_out=system_errors(pool(parities)) if parities else None,
-                parities=parities,
-                remarks=remarks,
-            )
-        )
+    alone = members_of(config)
+    how: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "strict": strict}
+    if config.members is not None:
+        return train_committee(config, alone, out, progress=progress, **how)
+    return run_training(alone[0], out, bar=partial(_bar, progress), **how)
+
+
+def _bar(show: bool, name: str, total: int | None) -> Any:
+    return progress_bar(name, total=total, show=show)
 
 
 def _config(settings: Any, out: Any) -> tuple[TrainConfig, Path]:
@@ -244,85 +96,10 @@ def _config(settings: Any, out: Any) -> tuple[TrainConfig, Path]:
     return settings if isinstance(settings, TrainConfig) else parse_config(settings), Path(out)
 
 
-def _with_training(config: TrainConfig, **changed: Any) -> TrainConfig:
-    """Return the settings with others under `training`, those that are not None."""
-    changed = {key: value for key, value in changed.items() if value is not None}
-    if not changed:
+def _with_settings(config: TrainConfig, changed: dict[str, Any], training: dict[str, Any]) -> TrainConfig:
+    """Return the settings with others, at the top and under `training`: those that are not None."""
+    changed, training = ({key: value for key, value in one.items() if value is not None} for one in (changed, training))
+    if not (changed or training):
         return config
-    sections = config.model_dump()
-    return parse_config({**sections, "training": {**sections["training"], **changed}})
-
-
-def _run_directory(config: TrainConfig, out: Path, *, overwrite: bool, resume: bool) -> RunDirectory:
-    """Make the directory of a training, which another number of steps does not continue."""
-    sources = (*config.data.train, *config.data.valid)
-    return RunDirectory(
-        "train",
-        out,
-        settings=config.model_dump(mode="json"),
-        structures=[],
-        calculator=None,
-        seed=config.training.seed,
-        overwrite=overwrite,
-        resume=resume,
-        advice={"training.steps": OTHER_STEPS},
-        data=sources,
-        repeated_by="dp-sim train config.yaml -o ANOTHER" if all(map(os.path.isabs, sources)) else "",
-    )
-
-
-def _save(trainer: Trainer, run: RunDirectory, curve: list[CurvePoint]) -> Path:
-    """Write the trained model into the directory of the run; return its path."""
-    path = run.path(MODEL)
-    assert path is not None
-    save_model(path, trainer.result, trainer.config.model, _summary(trainer, curve))
-    return path
-
-
-def _fit(trainer: Trainer, run: RunDirectory, progress: bool) -> list[CurvePoint]:
-    """Run the loop with a progress bar, a line in the log for each point of the curve, and a checkpoint on Ctrl-C."""
-    total = trainer.config.training.steps
-    done, text = 0, ""
-    with progress_bar("train", total=total, show=progress) as advance:
-
-        def on_step(step: int) -> None:
-            nonlocal done
-            advance(step - done, text)
-            done = step
-
-        def on_point(curve: Sequence[CurvePoint]) -> None:
-            nonlocal text
-            text = _errors_text(curve[-1])
-            target = run.path(CURVE)
-            assert target is not None
-            write_text(target, curve_csv(curve))
-            run.log(f"step {curve[-1].step}: {text}")
-
-        return fit(
-            trainer, checkpoint=run.path(CHECKPOINT), on_step=on_step, on_point=on_point, whole_steps=run.whole_steps
-        )
-
-
-def _errors_text(point: CurvePoint) -> str:
-    """Write the errors that have labels: `force RMSE 83, held out 91 meV/Å, energy RMSE 1.2 meV/atom, lr 1.0e-03`."""
-    parts = []
-    for label, name, unit in (("forces", "force", "meV/Å"), ("energy", "energy", "meV/atom")):
-        values = [("", getattr(point, f"train_{label}")), (", held out", getattr(point, f"valid_{label}"))]
-        shown = [f"{prefix} {1000 * value:.3g}" for prefix, value in values if value is not None]
-        if shown:
-            parts.append(f"{name} RMSE{''.join(shown)} {unit}")
-    if point.learning_rate is not None:
-        parts.append(f"lr {point.learning_rate:.1e}")
-    return ", ".join(parts)
-
-
-def _summary(trainer: Trainer, curve: list[CurvePoint]) -> dict[str, Any]:
-    """Collect what the model file keeps of its training: settings, sizes, last errors, g(r) for `info --plot`."""
-    return {
-        "settings": trainer.config.model_dump(mode="json", exclude={"data", "model"}),
-        "training_frames": len(trainer.train.frames),
-        "trained_species": trainer.trained_species,
-        "lonely_species": trainer.lonely_species,
-        "last": curve[-1]._asdict(),
-        "radial_distribution": radial_distribution(trainer.train.pairs, trainer.config.model),
-    }
+    sections = config.model_dump(exclude_unset=True)
+    return parse_config({**sections, **changed, "training": {**sections.get("training", {}), **training}})

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 from dp_sim.config.training import TrainConfig
 from dp_sim.datasets.findings import FindingCollector, bond_share, refuse, trained_on_too
-from dp_sim.recipes.run.progress import progress_bar
+from dp_sim.recipes.run.progress import Bar
 from dp_sim.training.data import Datasets, read_datasets
 from dp_sim.training.trainer import Trainer
+from dp_sim.training.warm_start import start_network
 
 
-def prepare(config: TrainConfig, *, strict: bool, progress: bool) -> tuple[Trainer, Datasets]:
+def prepare(config: TrainConfig, *, strict: bool, bar: Bar) -> tuple[Trainer, Datasets]:
     """Read the data, make the trainer, and add to the remarks on the data what is odd in them.
 
     Parameters
     ----------
     strict
         Refuse data with anything odd in them.
+    bar
+        Shows how far it is.
 
     Raises
     ------
     InputError
         Data that cannot be read or trained on, or, with `strict`, anything odd in them.
     """
-    with progress_bar("read", total=None, show=progress) as advance:
+    with bar("read", None) as advance:
         data = read_datasets(config, on_frame=advance)
-    trainer = Trainer(config, data)
+    trainer = Trainer(config, data, start_network(config))
     collector = FindingCollector()
-    for frame, pairs in zip(data.train, trainer.train.pairs, strict=True):
+    once = {id(frame): (frame, pairs) for frame, pairs in zip(data.train, trainer.train.pairs, strict=True)}
+    for frame, pairs in once.values():
         collector.add(frame, bond_share(pairs, trainer.config.model.species))
     findings = [*trained_on_too(collector, data.valid), *collector.findings()]
     for finding in findings:

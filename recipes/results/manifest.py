@@ -24,6 +24,8 @@ class Manifest:
         Name of the recipe.
     files
         Paths relative to the directory, in the order of writing.
+    parts
+        Directories in it of runs that are parts of this one.
     input_sha256
         Hash of the input structures or data files.
     model_sha256
@@ -46,11 +48,19 @@ class Manifest:
     calculator: dict[str, Any] = field(default_factory=dict)
     wall_s: float = 0.0
     files: list[str] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
 
     def add(self, directory: Path, name: str) -> Path:
         """Record the file `name`, before it is written, and return its path."""
         if name not in self.files:
             self.files.append(name)
+            self.save(directory)
+        return directory / name
+
+    def add_part(self, directory: Path, name: str) -> Path:
+        """Record the directory `name` of a run that is a part of this one, and return its path."""
+        if name not in self.parts:
+            self.parts.append(name)
             self.save(directory)
         return directory / name
 
@@ -66,15 +76,19 @@ def read_manifest(directory: Path) -> Manifest | None:
     except (OSError, ValueError, TypeError):
         return None
     # A path that leaves the directory is not from us; with it, removing a run could remove something else.
-    inside = all(not Path(name).is_absolute() and ".." not in Path(name).parts for name in manifest.files)
+    inside = all(
+        not Path(name).is_absolute() and ".." not in Path(name).parts for name in (*manifest.files, *manifest.parts)
+    )
     return manifest if inside else None
 
 
 def remove_run(directory: Path) -> None:
-    """Remove what the manifest lists, then the directory itself if nothing else is in it."""
+    """Remove what the manifest lists, runs that are parts of it too, then the directory if nothing else is in it."""
     manifest = read_manifest(directory)
     if manifest is None:
         return
+    for name in manifest.parts:
+        remove_run(directory / name)
     for name in [*manifest.files, MANIFEST]:
         (directory / name).unlink(missing_ok=True)
     if not any(directory.iterdir()):

@@ -233,6 +233,11 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         """Give the place of a file; None for a run without files. Every file of a run gets its name from here."""
         return None if self.directory is None else self._file(name)
 
+    def part(self, name: str) -> Path:
+        """Give the directory of a run that is a part of this one, and is removed with it."""
+        assert self.directory is not None
+        return self._manifest.add_part(self.directory, name)
+
     def log(self, message: str) -> None:
         """Write one line, with the time (UTC), in log.txt; on the screen too with -v."""
         logger.info(message)

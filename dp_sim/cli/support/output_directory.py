@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from dp_sim.errors import InputError
+from dp_sim.model.committee.folder import is_committee
 
 
 def output_directory(out: Path | None, source: str, command: str, *, again: bool) -> Path:
@@ -93,6 +94,8 @@ def naming_output(out: Path | None, directory: Path, *, resumable: bool, quiet: 
 def print_paths(directory: Path) -> None:
     """Name the directory, the page and, where there is one, the model of a run that has ended."""
     typer.echo(f"files: {directory}")
+    if is_committee(directory):
+        typer.echo(f"committee: -m {directory}")
     for what, name in (("model", "model.pt"), ("page", "report.html")):
         if (directory / name).is_file():
             typer.echo(f"{what}: {directory / name}")

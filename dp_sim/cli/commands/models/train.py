@@ -35,6 +35,10 @@ def train(
     device: DeviceOption = None,
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
+    members: Annotated[
+        int | None,
+        typer.Option(min=2, metavar="M", help="Train a committee of so many, side by side, with consecutive seeds."),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse data in which anything odd is found, before the first step.")
     ] = False,
@@ -42,7 +46,7 @@ def train(
     verbose: VerboseOption = 0,
     quiet: QuietOption = False,
 ) -> None:
-    """Train a Deep Potential on labelled structures (into a directory named like INPUT, without -o)."""
+    """Train a Deep Potential, or a committee, on labelled structures (without -o into a directory named like INPUT)."""
     set_up(verbose, quiet, threads)
     from dp_sim.cli.support.ending import end
     from dp_sim.cli.support.output_directory import check_output, naming_output
@@ -53,5 +57,5 @@ def train(
 
     shared = {"overwrite": overwrite, "resume": resume, "progress": not quiet, "strict": strict}
     with naming_output(out, directory, resumable=True, quiet=quiet):
-        result = train_model(settings, out=directory, seed=seed, device=device, **shared)
+        result = train_model(settings, out=directory, seed=seed, device=device, members=members, **shared)
     end(result, directory, quiet=quiet)
