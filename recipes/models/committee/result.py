@@ -123,8 +123,8 @@ class CommitteeResult(Result):
     @override
     def captions(self) -> dict[str, str]:
         return {
-            "learning_curves": "Errors of each member while it was trained: faint on training batches, full on held-out "
-            "frames. A member that stays behind the others spoils the mean.",
+            "learning_curves": "Errors of each member while it was trained: faint on training batches, full on held-out"
+            " frames. A member that stays behind the others spoils the mean.",
             "parity": PARITY_CAPTION,
         }
 
