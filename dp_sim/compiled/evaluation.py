@@ -4,10 +4,10 @@
 
 For every pair, G(s) comes from an embedding net or, in a compressed model (dp_sim.descriptors.tabulated), from a table.
 An outer product and a sum over neighbours give T (eq. 10), and a contraction gives the features D (eq. 11). dG/ds is
-computed forward through the embedding net, dE/dD backward through the fitting net. A descriptor may have several parts,
-each with its own cutoff; their features are concatenated. Each thread processes a few atoms of one species from start
-to end (kernels/evaluation.cpp): memory stays bounded, intermediate results stay in the cache, and threads synchronise
-twice a step.
+computed forward through the embedding net, together with G; both are kept while dE/dD comes backward through the
+fitting net. A descriptor may have several parts, each with its own cutoff; their features are concatenated. Each thread
+processes a few atoms of one species from start to end (kernels/evaluation.cpp): memory stays bounded, intermediate
+results stay in the cache, and threads synchronise twice a step.
 
 A descriptor gives its compiled form by `compiled_layout`, a PartLayout for each part. se_e3, a hybrid with such a part
 and a local frame have none: those models run in TorchScript.

@@ -2,10 +2,12 @@
 // derivative of the energy with respect to r_ij. G comes from embedding nets or from tables: `Rows` has, for the
 // neighbours of one atom,
 //
-//   prepare(pairs, i, near, derivatives)   called once the distances are known; how many derivatives are asked for
-//   value(n, c)                            vector c of G of neighbour n
-//   value_and_slope(n, c, g, slope)        the same and dG/ds
-//   curvature(n, c)                        d2G/ds2
+//   for_sum(pairs, i, near)           called once the distances are known; then
+//     value(n, c)                       vector c of G of neighbour n
+//   for_gradient(pairs, i, near)      the same for the gradient, of the atoms of a block in the same order; then also
+//     value_and_slope(n, c, g, slope)   G and dG/ds
+//   for_jets(pairs, i, near)          the same for any atom; then also
+//     curvature(n, c)                   d2G/ds2
 //
 // Lanes are columns of G. M below is its width, padded with zeros to whole vectors.
 #pragma once
@@ -41,6 +43,18 @@ struct Sum {
 struct Block {
   const int64_t* atoms;
   int64_t count, stride;
+};
+
+// What `describe` has for `add_gradient` of the same block: rows of numbers, one atom's behind another's.
+template <typename Real>
+struct Kept {
+  std::vector<Real> numbers;
+  int64_t used = 0;
+
+  Real* next(int64_t count) {
+    grow(numbers, used + count);
+    return numbers.data() + (used += count) - count;
+  }
 };
 
 // R~_ij, eq. 8, shifted and scaled.
@@ -111,7 +125,7 @@ INLINE void describe_block(const Pairs& pairs, const Sum<Real>& t, Rows& rows, c
   for (int64_t b = 0; b < block.count; ++b) {
     const int64_t i = block.atoms[b], species = pairs.species[i];
     find_near(near, pairs, t.sw, t.exclusion, i);
-    rows.prepare(pairs, i, near, 0);
+    rows.for_sum(pairs, i, near);
     grow(x, 4 * near.n);
     for (int64_t n = 0; n < near.n; ++n)
       environment_row(near, t.scale + 4 * species, t.offset[species], n, x.data() + 4 * n);
@@ -164,7 +178,7 @@ INLINE void gradient_block(const Pairs& pairs, const Sum<Real>& t, Rows& rows, c
     const int64_t i = block.atoms[b], species = pairs.species[i];
     const double *scale = t.scale + 4 * species, offset = t.offset[species];
     find_near(near, pairs, t.sw, t.exclusion, i);
-    rows.prepare(pairs, i, near, 1);
+    rows.for_gradient(pairs, i, near);
     contract_gradient(total + b * 4 * t.width, t.width, t.contraction, slope + b * block.stride, d.data());
     for (int64_t n = 0; n < near.n; ++n) {
       Real x[4], a[4], through_g;
@@ -187,7 +201,7 @@ INLINE void find_jets_in(const Pairs& pairs, const Sum<double>& t, Rows& rows, i
   const int64_t columns = t.width / Vector<double>::lanes, species = pairs.species[i];
   find_near(out.near, pairs, t.sw, t.exclusion, i);
   add_curvatures(out.near, t.sw);
-  rows.prepare(pairs, i, out.near, 2);
+  rows.for_jets(pairs, i, out.near);
   grow(out.x, 4 * out.near.n), grow(out.g, 3 * t.width * out.near.n);
   for (int64_t n = 0; n < out.near.n; ++n) {
     environment_row(out.near, t.scale + 4 * species, t.offset[species], n, out.x.data() + 4 * n);
@@ -199,24 +213,27 @@ INLINE void find_jets_in(const Pairs& pairs, const Sum<double>& t, Rows& rows, i
   }
 }
 
-// Declares the functions of a kind of part for a precision: T and features, and the derivative; and jets in double.
+// Declares the functions of a kind of part for a precision: T and features, and the derivative; and jets in double. What
+// is null is not kept, where no derivative follows.
 #define DECLARE_JETS(Part) void find_jets(const Pairs&, const Part<double>&, int64_t i, Jets&);
-#define DECLARE_PART(Part, Real)                                                              \
-  void describe(const Pairs&, const Part<Real>&, const Block&, Real* total, Real* features);  \
-  void add_gradient(const Pairs&, const Part<Real>&, const Block&, const Real* total, const Real* slope, Real* out);
+#define DECLARE_PART(Part, Real)                                                                            \
+  void describe(const Pairs&, const Part<Real>&, const Block&, Kept<Real>*, Real* total, Real* features); \
+  void add_gradient(const Pairs&, const Part<Real>&, const Block&, Kept<Real>*, const Real* total,        \
+                    const Real* slope, Real* out);
 
 // Defines them, once for each instruction set; a template cannot be compiled so by every compiler.
 #define DEFINE_JETS(Part)                                                                        \
   EACH_PROCESSOR void find_jets(const Pairs& p, const Part<double>& t, int64_t i, Jets& out) { \
-    find_jets_in(p, t, rows_of(t), i, out);                                                    \
+    find_jets_in(p, t, rows_of(t, static_cast<Kept<double>*>(nullptr)), i, out);              \
   }
 #define DEFINE_PART(Part, Real)                                                                                  \
-  EACH_PROCESSOR void describe(const Pairs& p, const Part<Real>& t, const Block& b, Real* total, Real* features) { \
-    describe_block(p, t, rows_of(t), b, total, features);                                                        \
+  EACH_PROCESSOR void describe(const Pairs& p, const Part<Real>& t, const Block& b, Kept<Real>* kept,            \
+                               Real* total, Real* features) {                                                    \
+    describe_block(p, t, rows_of(t, kept), b, total, features);                                                  \
   }                                                                                                              \
-  EACH_PROCESSOR void add_gradient(const Pairs& p, const Part<Real>& t, const Block& b, const Real* total,       \
-                                   const Real* slope, Real* out) {                                               \
-    gradient_block(p, t, rows_of(t), b, total, slope, out);                                                      \
+  EACH_PROCESSOR void add_gradient(const Pairs& p, const Part<Real>& t, const Block& b, Kept<Real>* kept,        \
+                                   const Real* total, const Real* slope, Real* out) {                            \
+    gradient_block(p, t, rows_of(t, kept), b, total, slope, out);                                                \
   }
 
 }  // namespace dp_sim

@@ -29,17 +29,17 @@ struct Piece {
   int64_t count;
 };
 
-// visit(part, T of the part (count, 4, M), where its features begin in a row)
+// visit(part, T of the part (count, 4, M), where its features begin in a row, what it keeps)
 template <typename Real, typename Visit>
-void each_part(const Model<Real>& model, int64_t count, Real* total, const Visit& visit) {
+void each_part(const Model<Real>& model, int64_t count, Real* total, std::vector<Kept<Real>>& kept, const Visit& visit) {
   int64_t feature = 0;
-  for (const Part<Real>& part : model.parts)
+  for (size_t k = 0; k < model.parts.size(); ++k)
     std::visit(
         [&](const auto& p) {
-          visit(p, total, feature);
+          visit(p, total, feature, &kept[k]);
           total += count * 4 * p.width, feature += p.contraction.features();
         },
-        part);
+        model.parts[k]);
 }
 
 // Energies of the atoms, eV, and dE/dr_ij of their pairs (P, 3)
@@ -48,14 +48,15 @@ void evaluate_piece(const Pairs& pairs, const Model<Real>& model, const Piece& p
                     Clock& clock) {
   thread_local FittingRoom<Real> room;
   thread_local std::vector<Real> total;
+  thread_local std::vector<Kept<Real>> kept;
   thread_local std::vector<double> own;
   const FittingNet<Real>& net = model.fitting.net;
   const int64_t count = piece.count, stride = whole_panels<Real>(model.n_features);
-  grow(total, count * 4 * model.total_width), grow(own, count);
+  grow(total, count * 4 * model.total_width), grow(own, count), grow(kept, model.parts.size());
   int64_t start = clock.now();
   Real* features = room.open(net, count);
-  each_part(model, count, total.data(), [&](const auto& part, Real* t, int64_t feature) {
-    describe(pairs, part, Block{piece.atoms, count, model.n_features}, t, features + feature);
+  each_part(model, count, total.data(), kept, [&](const auto& part, Real* t, int64_t feature, Kept<Real>* keeps) {
+    describe(pairs, part, Block{piece.atoms, count, model.n_features}, keeps, t, features + feature);
   });
   start = clock.lap(Clock::descriptor, start);
   const Real* slope = fit(net, model.fitting.numbers + piece.species * net.size, count, room, own.data());
@@ -65,8 +66,8 @@ void evaluate_piece(const Pairs& pairs, const Model<Real>& model, const Piece& p
     energies[i] = model.fitting.bias[piece.species] + own[k];
     std::fill(gradient + 3 * pairs.first[i], gradient + 3 * pairs.first[i + 1], Real(0));
   }
-  each_part(model, count, total.data(), [&](const auto& part, const Real* t, int64_t feature) {
-    add_gradient(pairs, part, Block{piece.atoms, count, stride}, t, slope + feature, gradient);
+  each_part(model, count, total.data(), kept, [&](const auto& part, const Real* t, int64_t feature, Kept<Real>* keeps) {
+    add_gradient(pairs, part, Block{piece.atoms, count, stride}, keeps, t, slope + feature, gradient);
   });
   clock.lap(Clock::derivative, start);
 }

@@ -5,38 +5,46 @@
 namespace dp_sim {
 namespace {
 
-// G of the neighbours of an atom, and its derivatives: evaluated together for all that share a net, then kept.
+// G of the neighbours of an atom, and its derivatives: evaluated together for all that share a net. dG/ds comes with G
+// where a gradient follows: together they cost less than G twice.
 template <typename Real>
 class NetRows {
   using V = typename Vector<Real>::type;
 
  public:
-  void open(const Nets<Real>& nets) {
-    nets_ = &nets;
+  void open(const Nets<Real>& nets, Kept<Real>* kept) {
+    nets_ = &nets, slopes_ = kept ? 1 : 0, kept_ = kept ? kept : &own_;
+    kept_->used = 0;
     grow(first_, nets.count + 1);
   }
+
+  INLINE void for_sum(const Pairs& pairs, int64_t i, const Neighborhood& near) { prepare(pairs, i, near, slopes_); }
+  INLINE void for_gradient(const Pairs&, int64_t, const Neighborhood& near) {
+    stride_ = 2 * nets_->width, values_ = kept_->next(near.n * stride_);
+  }
+  INLINE void for_jets(const Pairs& pairs, int64_t i, const Neighborhood& near) { prepare(pairs, i, near, 2); }
 
   INLINE void prepare(const Pairs& pairs, int64_t i, const Neighborhood& near, int derivatives) {
     const Nets<Real>& t = *nets_;
     stride_ = (1 + derivatives) * t.width;
-    grow(values_, near.n * stride_);
+    values_ = kept_->next(near.n * stride_);
     sort(pairs, i, near);
     const double* input = t.inputs + 2 * pairs.species[i];
     for (int64_t net = 0, begin = 0; net < t.count; begin = first_[net++]) {
       const Inputs inputs{near.s.data(), order_.data() + begin, first_[net] - begin, input[0], input[1]};
-      evaluate(t.architecture, t.numbers + net * t.architecture.size, inputs, derivatives, values_.data());
+      evaluate(t.architecture, t.numbers + net * t.architecture.size, inputs, derivatives, values_);
     }
   }
 
-  INLINE V value(int64_t n, int64_t c) const { return vectors(values_.data() + n * stride_)[c]; }
+  INLINE V value(int64_t n, int64_t c) const { return vectors(values_ + n * stride_)[c]; }
 
   INLINE void value_and_slope(int64_t n, int64_t c, V& g, V& slope) const {
-    const V* row = vectors(values_.data() + n * stride_) + c;
+    const V* row = vectors(values_ + n * stride_) + c;
     g = row[0], slope = row[nets_->width / Vector<Real>::lanes];
   }
 
   INLINE V curvature(int64_t n, int64_t c) const {
-    return vectors(values_.data() + n * stride_)[c + 2 * nets_->width / Vector<Real>::lanes];
+    return vectors(values_ + n * stride_)[c + 2 * nets_->width / Vector<Real>::lanes];
   }
 
  private:
@@ -54,15 +62,18 @@ class NetRows {
   }
 
   const Nets<Real>* nets_;
+  int slopes_;      // 1 where a gradient follows
+  Kept<Real>* kept_;
+  Kept<Real> own_;  // where none does
+  Real* values_;    // (n, 1 + derivatives, M), in what is kept
   int64_t stride_;
   std::vector<int64_t> first_, order_, net_;
-  std::vector<Real> values_;  // (n, 1 + derivatives, M)
 };
 
 template <typename Real>
-INLINE NetRows<Real>& rows_of(const Nets<Real>& nets) {
+INLINE NetRows<Real>& rows_of(const Nets<Real>& nets, Kept<Real>* kept) {
   thread_local NetRows<Real> rows;
-  rows.open(nets);
+  rows.open(nets, kept);
   return rows;
 }
 

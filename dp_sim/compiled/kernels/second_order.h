@@ -75,7 +75,7 @@ INLINE void expand_atom(const Pairs& pairs, const Model<double>& model, int64_t 
   grow(out.total, 4 * model.total_width), grow(out.features, model.n_features);
   double *total = out.total.data(), *features = out.features.data();
   for (const Part<double>& part : model.parts) {
-    std::visit([&](const auto& p) { describe(pairs, p, Block{&i, 1, model.n_features}, total, features); }, part);
+    std::visit([&](const auto& p) { describe(pairs, p, Block{&i, 1, model.n_features}, nullptr, total, features); }, part);
     total += 4 * sum_of(part).width, features += sum_of(part).contraction.features();
   }
   const FittingNet<double>& net = model.fitting.net;

@@ -28,6 +28,10 @@ class TableRows {
     columns_ = tables.width / Vector<Real>::lanes;
   }
 
+  INLINE void for_sum(const Pairs& pairs, int64_t i, const Neighborhood& near) { prepare(pairs, i, near, 0); }
+  INLINE void for_gradient(const Pairs& pairs, int64_t i, const Neighborhood& near) { prepare(pairs, i, near, 1); }
+  INLINE void for_jets(const Pairs& pairs, int64_t i, const Neighborhood& near) { prepare(pairs, i, near, 2); }
+
   INLINE void prepare(const Pairs& pairs, int64_t i, const Neighborhood& near, int derivatives) {
     const Tables<Real>& t = *tables_;
     grow(segment_, near.n), grow(row_, near.n), grow(weights_, 8 * near.n), grow(slopes_, 8 * near.n);
@@ -105,8 +109,9 @@ class TableRows {
   std::vector<Real> weights_, slopes_, curvatures_;  // (n, 8): of 2 knots x (G, G', G''), and their derivatives in s
 };
 
+// Nothing is kept: a table is as quickly read again.
 template <typename Real>
-INLINE TableRows<Real>& rows_of(const Tables<Real>& tables) {
+INLINE TableRows<Real>& rows_of(const Tables<Real>& tables, Kept<Real>*) {
   thread_local TableRows<Real> rows;
   rows.open(tables);
   return rows;
