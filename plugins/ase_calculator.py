@@ -22,7 +22,8 @@ class DPCalculator(Calculator):
     Results (ASE's units): energy and free_energy (the same: there is no electronic entropy) in eV, energies (N,) eV,
     forces (N, 3) eV/Angstrom, and stress (6,) eV/Angstrom^3, Voigt order, where all three axes are periodic. With a
     committee these are means, and `results["energy_std"]` eV and `results["forces_std"]` (N, 3) eV/Angstrom are the
-    standard deviations over its members (ddof=1).
+    standard deviations over its members (ddof=1); of a calibrated committee they are standard uncertainties, which hold
+    68 % of the errors (`model.calibration`).
 
     Parameters
     ----------

@@ -28,6 +28,7 @@ _EXPORTS = {
     "reaction_rate": "paths.rates.rate",
     "evaluate": "static.evaluation",
     "label_structures": "models.label",
+    "calibrate": "models.calibration.calibrate",
     "load_result": "results.loading",
     "Estimate": "results.quantities",
     "Quantity": "results.quantities",
@@ -39,6 +40,7 @@ _OTHER_RESULTS = (
     "models.training_run",
     "models.committee.result",
     "models.accuracy",
+    "models.calibration.result",
     "speed.measurement",
     "demo.water",
 )

@@ -31,6 +31,7 @@ COMMANDS = (
     "runs.demo",
     "models.train",
     "models.test",
+    "models.calibrate",
     "models.eval",
     "models.info",
     "exchange.import_",

@@ -1,16 +1,18 @@
-"""`write_committee`: one folder from the model files of several members."""
+"""`write_committee`: one folder from the model files of several members; and a calibration into it."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dp_sim.errors import InputError
 from dp_sim.files import atomic_path
-from dp_sim.model.committee.folder import member_file, write_committee_file
+from dp_sim.model.committee.folder import COMMITTEE, member_file, read_committee, write_committee_file
+from dp_sim.model.evaluator import Model
 from dp_sim.model.model_file import load_model
+from dp_sim.uncertainty.calibration import CALIBRATION, Calibration
 
 
 def write_committee(folder: str | os.PathLike[str], files: Sequence[str | os.PathLike[str]]) -> Path:
@@ -41,6 +43,14 @@ def write_committee(folder: str | os.PathLike[str], files: Sequence[str | os.Pat
     """
     folder = Path(folder)
     model = load_model(files)
+    check_members(model)
+    _claim(folder)
+    copy_members(model, lambda name: folder / name)
+    return folder
+
+
+def check_members(model: Model) -> None:
+    """Refuse a single model, and the same one twice."""
     if len(model.members) < 2:
         raise InputError("members-too-few", f"a committee has two or more members, got {', '.join(model.files)}")
     hashes = [member.sha256 for member in model.members]
@@ -52,14 +62,37 @@ def write_committee(folder: str | os.PathLike[str], files: Sequence[str | os.Pat
                 f"{first} and {model.files[number]} are the same model; give models that were trained from other "
                 "random numbers",
             )
-    _claim(folder)
-    names = [member_file(number) for number in range(len(hashes))]
+
+
+def copy_members(model: Model, path: Callable[[str], Path], calibration: Calibration | None = None) -> None:
+    """Copy the files of the members, and write committee.json.
+
+    Parameters
+    ----------
+    model
+        The committee, which was opened from files.
+    path
+        Gives the place of a file in the folder by its name.
+    calibration
+        What their spread is worth, if it is known.
+    """
+    names = [member_file(number) for number in range(len(model.files))]
     for name, file in zip(names, model.files, strict=True):
-        (folder / name).parent.mkdir()
-        with atomic_path(folder / name) as temporary:
+        path(name).parent.mkdir()
+        with atomic_path(path(name)) as temporary:
             shutil.copyfile(file, temporary)
-    write_committee_file(folder, names)  # last: without it the folder is none
-    return folder
+    if calibration is not None:
+        calibration.write(path(CALIBRATION))
+    named = None if calibration is None else CALIBRATION
+    write_committee_file(path(COMMITTEE).parent, names, named)  # last: without it the folder is none
+
+
+def attach_calibration(folder: Path, calibration: Calibration) -> None:
+    """Write a calibration into the folder of a committee, in place of an earlier one."""
+    committee = read_committee(folder)
+    calibration.write(folder / CALIBRATION)
+    names = [member.relative_to(folder).as_posix() for member in committee.members]
+    write_committee_file(folder, names, CALIBRATION)
 
 
 def _claim(folder: Path) -> None:

@@ -19,7 +19,7 @@ from dp_sim.compiled.evaluation import compile_potential, evaluate_compiled
 from dp_sim.compiled.library import register_operators
 from dp_sim.descriptors.descriptor import compiled_layout
 from dp_sim.errors import InputError
-from dp_sim.model.committee.combining import combine
+from dp_sim.model.committee.combining import calibrated, combine
 from dp_sim.model.crowding import warn_if_crowded
 from dp_sim.model.derivatives import EnergyFunction, evaluate
 from dp_sim.model.metadata import ModelMetadata, summary
@@ -33,6 +33,7 @@ from dp_sim.neighbors.search import NeighborSearch
 from dp_sim.structures.batch import AtomicBatch, ModelOutput, NeighborList, separate
 from dp_sim.structures.checks import COINCIDENT_ANGSTROM, Structure, check_density, check_distances, check_structures
 from dp_sim.structures.species import check_trained, species_index
+from dp_sim.uncertainty.calibration import Calibration
 
 #: Atoms that `Model.evaluate_each` puts into one batch; larger batches take memory and gain nothing.
 ATOMS_AT_ONCE = 1024
@@ -60,6 +61,9 @@ class Model:
         Paths that it was opened from; empty for a model that was never in a file.
     folder
         Folder of the committee (dp_sim.model.committee.folder), None where there is none.
+    calibration
+        What its spread is worth (dp_sim.uncertainty.calibration): energy_std and forces_std of `evaluate` are standard
+        uncertainties then. None: they are the raw spread of the members.
     """
 
     def __init__(
@@ -69,11 +73,13 @@ class Model:
         device: str,
         files: Sequence[str] = (),
         folder: str | os.PathLike[str] | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self.modules = list(modules)
         self.members = tuple(members)
         self.files = tuple(files)
         self.folder = None if folder is None else Path(folder)
+        self.calibration = calibration
         self.metadata = self.members[0]
         self.device = torch.device(device)
         self.compiled = self._compiled()
@@ -149,8 +155,9 @@ class Model:
         -------
         ModelOutput
             Energies (S,) and atomic energies (N,) in eV, forces (N, 3) in eV/Angstrom, virials (S, 3, 3) in eV. A
-            committee gives means, and standard deviations over its members (ddof=1) in energy_std and forces_std.
-            The geometry is float64 whatever the precision of the weights.
+            committee gives means, and in energy_std and forces_std the standard deviations over its members (ddof=1),
+            or standard uncertainties where it is calibrated. The geometry is float64 whatever the precision of the
+            weights.
 
         Raises
         ------
@@ -198,7 +205,7 @@ class Model:
             yield from separate(output, [len(structure.numbers) for structure in members])
 
     def _evaluate(self, batch: AtomicBatch, pairs: NeighborList, forces: bool, virial: bool) -> ModelOutput:
-        return combine(
+        combined = combine(
             [
                 evaluate(_energy_function(module), batch, pairs, forces=forces, virial=virial)
                 if compiled is None or not (forces or virial)
@@ -206,6 +213,7 @@ class Model:
                 for module, compiled in zip(self.modules, self.compiled, strict=True)
             ]
         )
+        return combined if self.calibration is None else calibrated(combined, self.calibration)
 
     def hessian(self, atoms: Structure, indices: Sequence[int] | None = None) -> Tensor:
         """Compute exact second derivatives of the energy of one structure.

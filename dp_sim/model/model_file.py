@@ -27,6 +27,7 @@ from dp_sim.model.potential import DTYPES, DeepPotential, Potential, set_precisi
 from dp_sim.model.rebuilding import rebuilt_network
 from dp_sim.model.upgrade import STATE_VERSION
 from dp_sim.structures.devices import usable_device
+from dp_sim.uncertainty.calibration import read_calibration
 
 #: What torch.jit.load raises for files that are incomplete or of another kind.
 DAMAGED = (RuntimeError, ValueError, IndexError, MemoryError)
@@ -111,7 +112,7 @@ def load_model(
     ------
     ModelFileError
         The file is missing, damaged, edited, no dp-sim model, or of a newer version; the members of a committee
-        differ in their species or cutoff; or a folder holds none.
+        differ in their species or cutoff; or a folder holds none, or a calibration of other members.
     InputError
         The device does not exist here, `dtype` is another, or `path` is no path.
 
@@ -135,7 +136,12 @@ def load_model(
                 "give members that were trained with the same species and cutoff",
             )
     folder = None if committee is None else committee.path
-    return Model([module for module, _ in opened], members, str(device), [str(path) for path in paths], folder)
+    calibration = None
+    if committee is not None and committee.calibration is not None:
+        calibration = read_calibration(committee.calibration, [metadata.sha256 for metadata in members])
+    return Model(
+        [module for module, _ in opened], members, str(device), [str(path) for path in paths], folder, calibration
+    )
 
 
 def as_model(model: ModelSource, *, device: str | None = None, dtype: str | None = None) -> Model:

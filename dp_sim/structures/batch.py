@@ -35,7 +35,7 @@ class NeighborList(NamedTuple):
 
 
 class ModelOutput(NamedTuple):
-    """Energies of a batch and their derivatives; the standard deviations are those of a committee."""
+    """Energies of a batch and their derivatives; energy_std and forces_std are those of a committee (Model)."""
 
     energy: Tensor  # (S,) eV, float64
     atomic_energies: Tensor  # (N,) eV, float64

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from dp_sim.config.label_keys import LabelKeySettings
-from dp_sim.config.recipe import RecipeSettings
+from dp_sim.config.recipe import RecipeSettings, setting
 
 
 class AccuracySettings(LabelKeySettings):
@@ -14,6 +14,21 @@ class AccuracySettings(LabelKeySettings):
     recipe: ClassVar[str] = "test"
     function: ClassVar[str] = "dp_sim.recipes.models.accuracy:measure_accuracy"
     resumable: ClassVar[bool] = False
+
+
+class CalibrateSettings(LabelKeySettings):
+    """Measure on held-out frames what the spread of a committee is worth, and keep it with the members."""
+
+    recipe: ClassVar[str] = "calibrate"
+    function: ClassVar[str] = "dp_sim.recipes.models.calibration.calibrate:calibrate"
+    resumable: ClassVar[bool] = False
+
+    blocks: int = setting(
+        5,
+        "Parts of consecutive frames that a single source is cut into",
+        detail="Each is left out in turn, as neighbouring frames are alike. Of several sources each is a part.",
+        ge=2,
+    )
 
 
 class LabelSettings(RecipeSettings):

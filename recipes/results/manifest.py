@@ -91,6 +91,9 @@ def remove_run(directory: Path) -> None:
         remove_run(directory / name)
     for name in [*manifest.files, MANIFEST]:
         (directory / name).unlink(missing_ok=True)
+        for folder in list((directory / name).parents)[: len(Path(name).parts) - 1]:  # of files in folders of ours
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
     if not any(directory.iterdir()):
         directory.rmdir()
 

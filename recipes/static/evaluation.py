@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from dp_sim.config.recipe import documented
+from dp_sim.recipes.inputs.calculators import loaded_model
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.results.page.scene import movie
@@ -37,7 +38,12 @@ class EvalResult(Result):
     stress_GPa
         (6,) in Voigt order; None unless all directions are periodic.
     energy_std_eV, forces_std_eV_A
-        Standard deviation over the members of a committee, the forces' (N, 3); None without a committee.
+        Standard deviation over the members of a committee, the forces' (N, 3); of a calibrated committee standard
+        uncertainties. None without a committee.
+    calibrated
+        Whether the committee is (`dp-sim calibrate`).
+    energy_interval_eV
+        Half width of the interval that holds 95 % of the energy's errors, of a calibrated committee.
     """
 
     recipe: ClassVar[str] = "eval"
@@ -49,6 +55,13 @@ class EvalResult(Result):
     stress_GPa: NDArray[np.float64] | None = None
     energy_std_eV: float | None = None
     forces_std_eV_A: NDArray[np.float64] | None = None
+    calibrated: bool = False
+    energy_interval_eV: float | None = None
+
+    @property
+    def _kind(self) -> str:
+        """What the disagreement of the members is called."""
+        return "uncertainty" if self.calibrated else "spread"
 
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
@@ -62,8 +75,10 @@ class EvalResult(Result):
         if self.stress_GPa is not None:
             quantities["stress"] = Quantity(self.stress_GPa, "GPa")
         if self.energy_std_eV is not None and self.forces_std_eV_A is not None:
-            quantities["energy_spread"] = Quantity(self.energy_std_eV, "eV")
-            quantities["largest_force_spread"] = Quantity(float(self.forces_std_eV_A.max()), "eV/Angstrom")
+            quantities[f"energy_{self._kind}"] = Quantity(self.energy_std_eV, "eV")
+            quantities[f"largest_force_{self._kind}"] = Quantity(float(self.forces_std_eV_A.max()), "eV/Angstrom")
+        if self.energy_interval_eV is not None:
+            quantities["energy_within_95"] = Quantity(self.energy_interval_eV, "eV")
         return quantities
 
     @property
@@ -73,7 +88,7 @@ class EvalResult(Result):
 
     @override
     def headline(self) -> tuple[str, ...]:
-        return ("energy", "largest_force", "largest_force_spread")
+        return ("energy", "largest_force", f"largest_force_{self._kind}")
 
     @override
     def animation(self) -> dict[str, Any] | None:
@@ -124,17 +139,24 @@ def evaluate(
     stress = None
     if atoms.pbc.all() and "stress" in atoms.calc.implemented_properties:
         stress = atoms.get_stress() * EV_PER_A3_IN_GPA
+    model = loaded_model(atoms.calc)
+    calibration = None if model is None else model.calibration
     with RunDirectory.of(
         settings, out, structures=[atoms], calculator=atoms.calc, overwrite=overwrite, resume=resume
     ) as run:
+        evaluated = evaluated_copy(atoms)
+        energy_std = atoms.calc.results.get("energy_std")
+        within = None if calibration is None else calibration.energy.interval(95)
         return run.finish(
             EvalResult(
                 converged=True,
-                atoms=evaluated_copy(atoms),
+                atoms=evaluated,
                 energy_eV=atoms.get_potential_energy(),
                 forces_eV_A=atoms.get_forces(apply_constraint=False),
                 stress_GPa=stress,
-                energy_std_eV=atoms.calc.results.get("energy_std"),
+                energy_std_eV=energy_std,
                 forces_std_eV_A=atoms.calc.results.get("forces_std"),
+                calibrated=calibration is not None,
+                energy_interval_eV=None if within is None else within * energy_std,
             )
         )

@@ -19,7 +19,7 @@ from dp_sim.recipes.crystals.settings import ElasticSettings, EosSettings, Phono
 from dp_sim.recipes.demo.settings import DemoSettings
 from dp_sim.recipes.demo.water import run_demo
 from dp_sim.recipes.dynamics.settings import NPTSettings, NVESettings, NVTSettings
-from dp_sim.recipes.models.settings import AccuracySettings, LabelSettings
+from dp_sim.recipes.models.settings import AccuracySettings, CalibrateSettings, LabelSettings
 from dp_sim.recipes.paths.band.settings import NEBSettings
 from dp_sim.recipes.paths.irc.settings import IRCSettings
 from dp_sim.recipes.paths.rates.settings import RateConstantSettings, RateSettings
@@ -28,9 +28,9 @@ from dp_sim.recipes.speed.settings import BenchSettings
 from dp_sim.recipes.static.settings import EvalSettings, OptSettings, VibSettings
 
 ALL = (
-    AccuracySettings, AnalyseSettings, BenchSettings, DemoSettings, ElasticSettings, EosSettings, EvalSettings,
-    IRCSettings, LabelSettings, NEBSettings, NPTSettings, NVESettings, NVTSettings, OptSettings, PhononSettings,
-    RateConstantSettings, RateSettings, TSSettings, VibSettings,
+    AccuracySettings, AnalyseSettings, BenchSettings, CalibrateSettings, DemoSettings, ElasticSettings, EosSettings,
+    EvalSettings, IRCSettings, LabelSettings, NEBSettings, NPTSettings, NVESettings, NVTSettings, OptSettings,
+    PhononSettings, RateConstantSettings, RateSettings, TSSettings, VibSettings,
 )  # fmt: skip
 #: What each of them needs at least.
 NEEDED = {

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dp_sim.structures.batch import ModelOutput
+from dp_sim.uncertainty.calibration import Calibration
 
 
 def _mean(parts: Sequence[Tensor | None]) -> Tensor | None:
@@ -43,4 +44,13 @@ def combine(outputs: Sequence[ModelOutput]) -> ModelOutput:
         _mean([output.virial for output in outputs]),
         energies.std(dim=0, correction=1),
         _spread([output.forces for output in outputs]),
+    )
+
+
+def calibrated(output: ModelOutput, calibration: Calibration) -> ModelOutput:
+    """Put standard uncertainties in place of raw spreads."""
+    forces_std = output.forces_std
+    return output._replace(
+        energy_std=None if output.energy_std is None else calibration.energy.factor * output.energy_std,
+        forces_std=None if forces_std is None else calibration.forces.factor * forces_std,
     )
