@@ -11,6 +11,7 @@ from ase.mep.neb import NEBOptimizer, get_neb_method
 
 from dp_sim.recipes.inputs.failed_evaluations import WayBack
 from dp_sim.recipes.paths.band.chain import METHODS, Band, BandState, write_band
+from dp_sim.recipes.paths.band.resolution import hiding_leg
 from dp_sim.recipes.paths.band.stalls import KINK_DEG, bends, dips_of, why_stalled
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import Advance, progress_bar
@@ -37,16 +38,27 @@ class Relaxation(NamedTuple):
         Why the forces did not fall any more, as a clause; empty where they did.
     dip
         An image in a dip between two maxima, where the band was left to be cut; None: there is none.
+    hidden
+        A leg that hides the highest point, where the band was left to be refined; None: there is none.
     """
 
     steps: int
     failure: str
     stall: str
     dip: int | None = None
+    hidden: int | None = None
 
 
 def optimize_band(
-    band: Band, climbing: bool, steps: int, run: RunDirectory, progress: bool, *, file: str | None, cut_eV: float
+    band: Band,
+    climbing: bool,
+    steps: int,
+    run: RunDirectory,
+    progress: bool,
+    *,
+    file: str | None,
+    cut_eV: float,
+    look_for_hidden: bool,
 ) -> Relaxation:
     """Relax the whole band loosely, then let the highest image climb.
 
@@ -67,6 +79,8 @@ def optimize_band(
         Name of the file in which the band is saved; None: none.
     cut_eV
         A dip this deep on both sides, once the whole band is near the path, ends it.
+    look_for_hidden
+        So does a leg that hides the highest point.
     """
     with progress_bar("neb", total=steps, show=progress) as advance:
         path = _Relaxing(band, steps, run, advance, run.path(file) if file else None)
@@ -77,6 +91,10 @@ def optimize_band(
                 path.save()
                 deepest = min(dips, key=lambda k: float(band.energies[k]))
                 return Relaxation(path.taken, "", "", deepest)
+            goes_on = look_for_hidden and not path.failure and path.taken < steps
+            if goes_on and (leg := hiding_leg(band)) is not None:
+                path.save()
+                return Relaxation(path.taken, "", "", hidden=leg)
             if not (band.has_barrier() or path.failure):
                 path.stage(band.bounds.top, climb=False)
         if climbing or (band.has_barrier() and not path.failure):

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 
 from dp_sim.recipes.paths.band.chain import BAND, Band, make_band
 from dp_sim.recipes.paths.band.ends import END_FMAX, displacement, is_one_minimum, relax, superpose
 from dp_sim.recipes.paths.band.relaxation import Relaxation, optimize_band
-from dp_sim.recipes.paths.band.stalls import bends
+from dp_sim.recipes.paths.band.resolution import bent_legs, refined
 from dp_sim.recipes.run.directory import RunDirectory
 
 #: A path is cut at an image this deep between two maxima, eV: a minimum of its own, not a ripple.
@@ -23,6 +22,8 @@ MOST_STEPS = 6
 ON_PATH_A = 0.4
 #: A path that was cut is worse than the one in one piece where it is higher by this, eV: other bonds broke.
 HIGHER_EV = 0.2
+#: No image is added to a band of so many because its highest point is hidden.
+MOST_REFINED = 15
 #: Images of a step, at least.
 LEAST_IMAGES = 5
 
@@ -67,7 +68,13 @@ class StepSearch:
 
     def search(self, band: Band, climbing: bool, file: str | None = BAND) -> None:
         """Relax a band; where it has an intermediate, relax that, and search a path to it and one from it."""
-        ending = self._relaxed(band, climbing, file, CUT_EV if len(self.bands) + 1 < MOST_STEPS else np.inf)
+        deep = CUT_EV if len(self.bands) + 1 < MOST_STEPS else np.inf
+        ending = self._relaxed(band, climbing, file, deep)
+        while ending.hidden is not None:
+            self._forget(band)
+            band = refined(band, [ending.hidden])
+            self.run.log(f"the highest point lies between two images, far from both: again with {band.nimages} images")
+            ending = self._relaxed(band, False, file, deep)
         if ending.dip is not None:
             if (middle := self._intermediate(band, ending.dip)) is not None:
                 before, top = len(self.bands), float(max(band.energies))
@@ -84,7 +91,7 @@ class StepSearch:
             ending = self._relaxed(band, climbing, file, np.inf)
         if ending.stall and self.refine:
             self._forget(band)
-            band = refined(band)
+            band = refined(band, bent_legs(band))
             self.run.log(f"the band did not get on ({ending.stall}); again with {band.nimages} images")
             ending = self._relaxed(band, False, file, np.inf)
         self.bands.append(band)
@@ -92,7 +99,10 @@ class StepSearch:
 
     def _relaxed(self, band: Band, climbing: bool, file: str | None, cut_eV: float) -> Relaxation:
         left = max(0, self.steps - self.taken)
-        ending = optimize_band(band, climbing, left, self.run, self.progress, file=file, cut_eV=cut_eV)
+        more = self.refine and band.nimages < MOST_REFINED
+        ending = optimize_band(
+            band, climbing, left, self.run, self.progress, file=file, cut_eV=cut_eV, look_for_hidden=more
+        )
         self.taken += ending.steps
         return ending
 
@@ -140,21 +150,3 @@ class StepSearch:
         for band in self.bands[1:]:
             path += band.images[1:]
         return path
-
-
-def refined(band: Band) -> Band:
-    """Add images halfway, on both sides of the sharpest bend and of the highest image."""
-    turns = bends(np.array([image.positions for image in band.images]))
-    spots = {int(np.argmax(turns)) + 1, band.top}
-    legs = sorted({leg for spot in spots for leg in (spot - 1, spot)})
-    path: list[Atoms] = []
-    for k, image in enumerate(band.images):
-        path.append(image)
-        if k in legs:
-            halfway = image.copy()
-            halfway.set_positions((image.positions + band.images[k + 1].positions) / 2, apply_constraint=False)
-            path.append(halfway)
-    for end in (path[0], path[-1]):
-        assert isinstance(end.calc, SinglePointCalculator)  # the ends keep their energies
-    finer = Band(path, band.calculator, band.method_name, band.bounds)
-    return finer

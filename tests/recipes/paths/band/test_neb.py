@@ -16,7 +16,9 @@ from refusals import refused
 from scipy.optimize import minimize_scalar
 from scipy.spatial.transform import Rotation
 
+from dp_sim.recipes.paths.band.chain import Left, make_band
 from dp_sim.recipes.paths.band.find import find_path
+from dp_sim.recipes.paths.band.resolution import hiding_leg
 
 tblite = pytest.importorskip("tblite.ase", reason="the molecular references need tblite")
 
@@ -403,6 +405,42 @@ def test_string_and_springs_find_the_same_saddle():
         path = find_path(start, end, Surface(mueller_brown), images=9, fmax=0.01, interpolation="linear", method=method)
         assert path.converged, (method, path.cause)
         assert path.barrier_eV == pytest.approx(saddle - minimum, abs=1e-3)
+
+
+def ridge(x: float, y: float):
+    """A ridge of 2 eV at x = 3.2 Å, 0.4 Å wide, in a valley along x whose ends at 0 and 6 Å are flat."""
+    over = (x - 3.2) / 0.4
+    height = 2 * np.exp(-(over**2))
+    return height + y**2, np.array([-2 * over / 0.4 * height, 2 * y]), np.diag([0.0, 2.0])
+
+
+def test_a_highest_point_between_two_images_gets_an_image(tmp_path):
+    """Ten legs of 0.6 Å: the ridge lies between two images, where it is 1.1 eV high at most."""
+    path = find_path(at(0, 0), at(6, 0), Surface(ridge), interpolation="linear", relax_ends=False, out=tmp_path / "out")
+    assert path.converged, path.cause
+    assert path.barrier_eV == pytest.approx(2, abs=1e-3)
+    assert path.highest.positions[0, 0] == pytest.approx(3.2, abs=5e-3)
+    assert len(path.images) > 11
+    assert "the highest point lies between two images" in (tmp_path / "out" / "log.txt").read_text()
+    given = find_path(at(0, 0), at(6, 0), Surface(ridge), interpolation="linear", relax_ends=False, images=11)
+    assert len(given.images) == 11  # whose number was asked for
+
+
+def test_the_leg_that_hides_the_top_is_told_by_slopes():
+    """A cubic is known from its ends: x^2 (3 - x) is 4 at 2 Å, and 2 at 1 Å; only from there on a leg may hide it."""
+
+    def cubic(x, y):
+        return x**2 * (3 - x) + y**2, np.array([6 * x - 3 * x**2, 2 * y]), np.diag([0.0, 2.0])
+
+    def leg(*places):
+        band = make_band([at(x, 0) for x in places], Surface(cubic), "springs", Left(0.1, 0.1))
+        band.get_forces()
+        return hiding_leg(band)
+
+    assert leg(0, 1, 3) == 1
+    assert leg(0, 1, 2, 3) is None
+    assert leg(0, 1, 1.9, 3) is None  # 0.03 eV below the top
+    assert leg(0, 1.5, 3) == 1
 
 
 def test_every_evaluation_is_counted():
