@@ -13,6 +13,7 @@ import argparse
 import datetime
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -26,7 +27,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 STAGES = ("neb", "ts", "irc", "stationary points")
 COMMAND = "dp-sim rate reactant.extxyz product.extxyz --calculator tblite:GFN2-xTB"
-COLUMNS = ("reaction", "atoms", "verdict", "barrier (eV)", "imaginary (cm^-1)", "log10 k(300 K)",
+COLUMNS = ("reaction", "atoms", "verdict", "steps", "barrier (eV)", "imaginary (cm^-1)", "log10 k(300 K)",
            *STAGES, "seconds", "reason")  # fmt: skip
 #: How a run ended is kept in its folder under this name.
 OUTCOME = "outcome.json"
@@ -100,14 +101,19 @@ def numbers(quantities: dict[str, Any]) -> dict[str, str]:
     def listed(name: str) -> Sequence[Any]:
         return quantities[name]["value"]
 
-    costs = zip(
+    costs: dict[str, list[float]] = {}
+    for name, *cost in zip(
         listed("stages"), listed("force_calls"), listed("hessian_calls"), listed("stage_times"), strict=True
-    )  # fmt: skip
+    ):  # fmt: skip
+        stage = re.split("/|: ", name)[-1]  # of search-2/neb, and of step-1: stationary points
+        costs[stage] = [sum(pair) for pair in zip(costs.get(stage, (0, 0, 0.0)), cost, strict=True)]
+    one_step = "1" if quantities["verdict"]["value"] == "PASS" else ""
     return {
+        "steps": shown("elementary_steps", 0) or one_step,
         "barrier (eV)": shown("barrier", 4),
         "imaginary (cm^-1)": shown("imaginary_frequency", 0),
         "log10 k(300 K)": shown("log10_rate_constant", 2),
-        **{stage: f"{forces} + {hessians}, {seconds:.1f} s" for stage, forces, hessians, seconds in costs},
+        **{stage: f"{forces} + {hessians}, {seconds:.1f} s" for stage, (forces, hessians, seconds) in costs.items()},
     }
 
 
@@ -120,8 +126,9 @@ def table(rows: Sequence[dict[str, str]], commit: str) -> str:
         f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, commit {commit}: {passed} of {len(rows)} PASS by",
         f"`{COMMAND}`",
         "(settings as they are, OMP_NUM_THREADS=1, a machine that others used too: take the seconds as upper bounds).",
-        "Under each stage: energies with forces + exact Hessians, and its time. Hessians of this calculator are",
-        "differences of forces, which are among the former. Seconds: of the whole command.",
+        "Steps: elementary ones, of which barrier and frequency are those of the step that controls the rate.",
+        "Under each stage, over all searches together: energies with forces + exact Hessians, and its time. Hessians",
+        "of this calculator are differences of forces, which are among the former. Seconds: of the whole command.",
         "",
         "| " + " | ".join(COLUMNS) + " |",
         "|" + "---|" * len(COLUMNS),

@@ -13,6 +13,7 @@ from dp_sim.errors import DPSimError
 from dp_sim.recipes.inputs.calculators import member_calculators
 from dp_sim.recipes.inputs.forces import energies_and_forces
 from dp_sim.recipes.paths.rates.costs import counted
+from dp_sim.recipes.paths.rates.theory.eyring import Rates
 from dp_sim.recipes.paths.rates.theory.states import State
 from dp_sim.recipes.paths.saddle.ts import refine_ts
 from dp_sim.recipes.static.opt import optimize
@@ -38,6 +39,8 @@ class MemberRates(NamedTuple):
         Which members do not have the reaction, and why: a clause each.
     force_calls, hessian_calls
         What all of them were asked together.
+    log10_equilibria
+        (K, T); None without a product.
     """
 
     barriers_eV: Array
@@ -47,6 +50,7 @@ class MemberRates(NamedTuple):
     failures: tuple[str, ...]
     force_calls: int = 0
     hessian_calls: int = 0
+    log10_equilibria: Array | None = None
 
     def std(self, name: str) -> Any:
         """Compute the standard deviation of one of the arrays over the members; None with fewer than two."""
@@ -72,7 +76,7 @@ def member_rates(
     start: Callable[[Any], Start],
     calculator: Any,
     fmax: float,
-    compute: Callable[[State, State, State | None], Array],
+    compute: Callable[[State, State, State | None], Rates],
     log: Callable[[str], object],
 ) -> MemberRates | None:
     """Let each member of a committee find the reaction for itself.
@@ -86,7 +90,7 @@ def member_rates(
     fmax
         Largest force of a stationary point, eV/Angstrom.
     compute
-        log10 of the rate constants (T,) of reactants, transition state and products.
+        The rate constants of reactants, transition state and products.
     log
         Takes a line for each member.
 
@@ -108,17 +112,22 @@ def member_rates(
             if words := _lacking(reactants, saddle, products):
                 failures.append(f"member {number} {words}")
                 continue
-            rate = compute(reactants, saddle, products)
+            table = compute(reactants, saddle, products)
         except DPSimError as error:
             failures.append(f"member {number} fails ({error})")
             continue
         reaction = np.nan if products is None else products.energy_eV - reactants.energy_eV
-        rows.append((saddle.energy_eV - reactants.energy_eV, reaction, saddle.imaginary_cm1, rate))
+        height = saddle.energy_eV - reactants.energy_eV
+        rows.append((height, reaction, saddle.imaginary_cm1, table.log10_forward, table.log10_equilibrium))
         log(f"member {number}: barrier {rows[-1][0]:.4f} eV, imaginary mode {saddle.imaginary_cm1:.1f} cm^-1")
     for sentence in failures:
         log(sentence)
     barriers, reactions, frequencies, logarithms = (np.array([row[column] for row in rows]) for column in range(4))
-    return MemberRates(barriers, reactions, frequencies, logarithms, tuple(failures), int(asked[0]), int(asked[1]))
+    ratios = [row[4] for row in rows if row[4] is not None]
+    return MemberRates(
+        barriers, reactions, frequencies, logarithms, tuple(failures), int(asked[0]), int(asked[1]),
+        np.array(ratios) if rows and len(ratios) == len(rows) else None,
+    )  # fmt: skip
 
 
 def _member_states(start: Start, calculator: Any, fmax: float) -> tuple[State, State, State | None]:

@@ -400,9 +400,8 @@ class RateConstantResult(Result):
             raise InputError("no-mechanism", f"a mechanism for Cantera cannot be written: {lacking}")
         temperatures = self.table.temperatures_K
         return cantera_text(
-            self.reactants,
-            self.products,
-            fit,
+            [self.reactants, self.products],
+            [fit],
             (float(temperatures[0]), float(temperatures[-1])),
             method=self.conditions.method,
             pressure_bar=self.conditions.pressure_bar,

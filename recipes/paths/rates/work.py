@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from numpy.typing import NDArray
 
 from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.temperatures import even_temperatures
@@ -34,7 +33,6 @@ from dp_sim.recipes.paths.saddle.ts import TANGENT
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.static.thermochemistry import electron_multiplicity
 
-Array = NDArray[np.float64]
 Anything = TypeVar("Anything")
 
 
@@ -266,11 +264,11 @@ class Work:
                 return [band.images[0].copy()], band.highest, [band.images[-1].copy()]
             return ends, top, others
 
-        def compute(one: State, top: State, end: State | None) -> Array:
+        def compute(one: State, top: State, end: State | None) -> Rates:
             own = [state and self._with_spin(state) for state in (one, top, end)]
             assert own[0] is not None
             assert own[1] is not None
-            return self._rates(own[0], own[1], own[2], conditions).table.log10_forward
+            return self._rates(own[0], own[1], own[2], conditions).table
 
         return member_rates(start, self.saddle.calc, self.settings.fmax, compute, self.run.log)
 

@@ -83,22 +83,21 @@ def _gibbs_row(temperatures_K: Array) -> Array:
 
 
 def cantera_text(
-    reactants: Sequence[VibResult],
-    products: Sequence[VibResult],
-    fit: ArrheniusFit,
+    sides: Sequence[Sequence[VibResult]],
+    fits: Sequence[ArrheniusFit],
     range_K: tuple[float, float],
     *,
     method: str,
     pressure_bar: float,
 ) -> str:
-    """Write the input file (YAML) of a gas reaction.
+    """Write the input file (YAML) of a gas reaction of one step or several in a row.
 
     Parameters
     ----------
-    reactants, products
-        Their normal modes.
-    fit
-        Modified Arrhenius form of the rate constant forward, in 1/s or cm^3/s.
+    sides
+        Normal modes of the reactants, of what lies between the steps, and of the products.
+    fits
+        Modified Arrhenius form of the rate constant of each step forward, in 1/s or cm^3/s.
     range_K
         Where it was fitted.
     method, pressure_bar
@@ -109,19 +108,15 @@ def cantera_text(
     str
         Enthalpies are zero at 298.15 K for the reactants: they are no heats of formation.
     """
-    names = [_names("reactant", reactants), _names("product", products)]
-    zeros = _zeros(reactants, products, method, pressure_bar)
+    between = [f"intermediate{number}_" for number in range(1, len(sides) - 1)]
+    names = [_names(*pair) for pair in zip(["reactant", *between, "product"], sides, strict=True)]
+    zeros = _zeros(sides, method, pressure_bar)
+    parts = [part for side in sides for part in side]
     species = [
         _species(name, part, zero, method, pressure_bar)
-        for name, part, zero in zip([*names[0], *names[1]], (*reactants, *products), zeros, strict=True)
+        for name, part, zero in zip([name for side in names for name in side], parts, zeros, strict=True)
     ]
-    elements = list(dict.fromkeys(symbol for part in reactants for symbol in part.atoms.symbols))
-    per_mole = units._Nav if len(reactants) == 2 else 1.0
-    rate = {
-        "A": float(fit.prefactor * per_mole),
-        "b": float(fit.exponent),
-        "Ea": float(fit.energy_eV * J_PER_MOL),
-    }
+    elements = list(dict.fromkeys(symbol for part in sides[0] for symbol in part.atoms.symbols))
     content: dict[str, Any] = {
         "description": (
             "Written by dp-sim. Enthalpies count from the reactants at 298.15 K: they are no heats of formation. "
@@ -141,26 +136,35 @@ def cantera_text(
             }
         ],
         "species": species,
-        "reactions": [{"equation": " <=> ".join(" + ".join(side) for side in names), "rate-constant": rate}],
+        "reactions": [_reaction(*step) for step in zip(pairwise(names), fits, strict=True)],
     }
     return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110))
 
 
+def _reaction(names: tuple[list[str], list[str]], fit: ArrheniusFit) -> dict[str, Any]:
+    per_mole = units._Nav if len(names[0]) == 2 else 1.0
+    rate = {"A": float(fit.prefactor * per_mole), "b": float(fit.exponent), "Ea": float(fit.energy_eV * J_PER_MOL)}
+    return {"equation": " <=> ".join(" + ".join(side) for side in names), "rate-constant": rate}
+
+
 def _names(side: str, parts: Sequence[VibResult]) -> list[str]:
     numbers = [""] if len(parts) == 1 else [str(number) for number in range(1, len(parts) + 1)]
-    return [f"{part.atoms.get_chemical_formula()}_{side}{number}" for part, number in zip(parts, numbers, strict=True)]
-
-
-def _zeros(
-    reactants: Sequence[VibResult], products: Sequence[VibResult], method: str, pressure_bar: float
-) -> list[float]:
-    """Energies to take off, eV: those of the reactants at 298.15 K, and as much in all of the products."""
-    heats = [
-        float(_table(part, np.array([STANDARD_K]), method, pressure_bar).enthalpy_eV[0])
-        for part in (*reactants, *products)
+    return [
+        f"{part.atoms.get_chemical_formula()}_{side}{number}".rstrip("_")
+        for part, number in zip(parts, numbers, strict=True)
     ]
-    left, right = heats[: len(reactants)], heats[len(reactants) :]
-    return [*left, sum(left) - sum(right[1:]), *right[1:]]
+
+
+def _zeros(sides: Sequence[Sequence[VibResult]], method: str, pressure_bar: float) -> list[float]:
+    """Energies to take off, eV: those of the reactants at 298.15 K, and as much in all of every other side."""
+    heats = [
+        [float(_table(part, np.array([STANDARD_K]), method, pressure_bar).enthalpy_eV[0]) for part in side]
+        for side in sides
+    ]
+    total, zeros = sum(heats[0]), heats[0]
+    for side in heats[1:]:
+        zeros = [*zeros, total - sum(side[1:]), *side[1:]]
+    return zeros
 
 
 def _table(part: VibResult, temperatures_K: Array, method: str, pressure_bar: float) -> Any:

@@ -1,0 +1,102 @@
+"""The stages of a rate, each a recipe in a folder of the run: run, or taken from an earlier session."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dp_sim.recipes.paths.rates.costs import Cost, counted
+from dp_sim.recipes.results.loading import load_result
+from dp_sim.recipes.results.manifest import remove_run
+from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.run.directory import RunDirectory
+
+#: What the finished stages cost, for a run that is resumed.
+COSTS = "stages.json"
+#: Folders of stages that not every run has.
+SEARCH, STEP = "search-{}", "step-{}"
+AnyResult = TypeVar("AnyResult", bound=Result)
+Anything = TypeVar("Anything")
+
+
+class Stages:
+    """Runs the stages in folders of a run; what an earlier session finished is taken from there.
+
+    Parameters
+    ----------
+    run
+        Of the whole.
+    calculator
+        Of all stages.
+    overwrite, progress, seed
+        As for the recipes.
+
+    Attributes
+    ----------
+    costs
+        Of the stages so far, those of earlier sessions among them.
+    """
+
+    def __init__(self, run: RunDirectory, calculator: Any, *, overwrite: bool, progress: bool, seed: int) -> None:
+        self.run, self.calculator = run, calculator
+        self._keywords = {"progress": progress, "seed": seed}
+        self._overwrite, self._fresh = overwrite, False
+        self.costs: list[Cost] = []
+        file = run.path(COSTS)
+        self._file = file
+        self._earlier = json.loads(file.read_text()) if run.resumed and file is not None and file.is_file() else {}
+        if overwrite and run.directory is not None:
+            _remove_further(run.directory)
+
+    def do(self, name: str, recipe: Callable[..., AnyResult], *, again: bool = False) -> AnyResult:
+        """Run a stage, or take what it gave before.
+
+        Parameters
+        ----------
+        name
+            Its folder.
+        recipe
+            Takes the keywords that all recipes take.
+        again
+            Do it again in any case: its settings may have changed.
+        """
+        folder = None if self.run.directory is None else self.run.directory / name
+        if not (again or self._fresh) and folder is not None and self.run.resumed and _is_finished(folder):
+            self.run.log(f"{name}: taken from {folder}")
+            self.costs.append(Cost(*self._earlier.get(name, (name, 0, 0, 0.0))))
+            return load_result(folder)  # type: ignore[return-value]
+        started = folder is not None and folder.is_dir()
+        goes_on = started and self.run.resumed and not again and not self._fresh
+        keywords: dict[str, Any] = {"out": folder, "resume": goes_on, "overwrite": started and not goes_on}
+        self._fresh = True  # what follows is of another start now
+        result = self.count(name, lambda: recipe(**keywords, **self._keywords))
+        self.run.log(f"{name}: {'converged' if result.converged else result.cause}")
+        return result
+
+    def count(self, name: str, work: Callable[[], Anything]) -> Anything:
+        """Do a part of the work, and note what it costs."""
+        with counted(self.calculator) as counter:
+            done = work()
+        self.costs.append(counter.cost(name))
+        if self._file is not None:
+            self._file.write_text(json.dumps({cost.stage: cost for cost in self.costs}))
+        return done
+
+
+def _is_finished(folder: Path) -> bool:
+    """Tell whether a stage ended with what it was asked for."""
+    if not (folder / "result.json").is_file():
+        return False
+    return bool(json.loads((folder / "result.json").read_text(encoding="utf-8"))["converged"])
+
+
+def _remove_further(directory: Path) -> None:
+    """Remove the stages of an earlier run that this one may not have, so that none of them is taken for its own."""
+    for folder in (*directory.glob(SEARCH.format("*/*")), *directory.glob(STEP.format("*"))):
+        if folder.is_dir():
+            remove_run(folder)
+    for folder in directory.glob(SEARCH.format("*")):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
