@@ -23,6 +23,8 @@ from dp_sim.recipes.run.progress import progress_bar
 SIDES = ("forward", "reverse")
 #: The default step, as a displacement along the imaginary mode, Angstrom.
 STEP_A = 0.1
+#: A side that stops this far above the minimum to which its end relaxes, eV, was left on a plateau: this is said.
+PLATEAU_EV = 0.1
 
 
 class Side(NamedTuple):
@@ -117,10 +119,12 @@ class Course:
             point = point_from(saved)
             source = str(saved["source"])
             modes = modes_of(surface, point.x, point.gradient, saved["hessian"], source, self._run.log)
+            notes += _plateau(name, last.energy - point.energy)
             return Side(walk.points[1:], surface.evaluated(point), modes.frequencies_cm1, causes, notes)
         end = End(surface, self._settings.fmax, self._run.log)
         point = end.relax(last.x, walk.hessian)
         self._run.log(f"{name} end: {point.largest_force:.4f} eV/Angstrom after {end.steps} steps of relaxation")
+        notes += _plateau(name, last.energy - point.energy)
         if end.cause:
             causes.append(f"the {name} end {end.cause}")
         elif end.modes is not None:
@@ -179,6 +183,16 @@ def _comparisons(
 ) -> tuple[EndComparison | None, EndComparison | None]:
     first, second = (None if one is None else compared(end, one) for end, one in zip(ends, expected, strict=True))
     return first, second
+
+
+def _plateau(name: str, fall_eV: float) -> list[str]:
+    """Say that the way from the last point of a side to its end is a relaxation's, not the reaction coordinate's."""
+    if fall_eV < PLATEAU_EV:
+        return []
+    return [
+        f"the {name} side stops where the force is small, {fall_eV:.3f} eV above its minimum, which was reached from "
+        "there by relaxation; a smaller fmax follows it further"
+    ]
 
 
 def _rises(energies: Array, arc: Array) -> list[str]:
