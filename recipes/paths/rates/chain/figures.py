@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ase import Atoms
 
+from dp_sim.recipes.paths.band.ends import is_free
 from dp_sim.recipes.paths.irc.result import IrcResult
+from dp_sim.recipes.paths.matching.superposition import rotation_onto
 from dp_sim.recipes.paths.rates.chain.profile import Profile
 from dp_sim.recipes.results.figures import COLOURS, style_axes
+from dp_sim.recipes.results.page.scene import chosen_frames, movie
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,3 +65,31 @@ def chain_figure(profile: Profile, ircs: Sequence[IrcResult | None], temperature
     axes.margins(y=0.15)
     axes.legend(frameon=False, fontsize="small")
     return figure
+
+
+def chain_movie(ircs: Sequence[IrcResult]) -> dict[str, Any] | None:
+    """Play the reaction coordinates one after the other, each frame with its step and its energy above the first.
+
+    Each one is laid on the end of the one before, as a whole.
+    """
+    frames: list[Atoms] = []
+    labels = []
+    start = float(ircs[0].reactant.get_potential_energy())
+    for number, irc in enumerate(ircs, 1):
+        ours = (irc.reactant, *irc.images, irc.product)
+        labels += [f"step {number}, {atoms.get_potential_energy() - start:.3f} eV" for atoms in ours]
+        frames += _laid_on(frames[-1], ours) if frames else ours
+    chosen = chosen_frames(len(frames), len(frames[0]))
+    return movie([frames[k] for k in chosen], [labels[k] for k in chosen], back=True)
+
+
+def _laid_on(last: Atoms, frames: Sequence[Atoms]) -> list[Atoms]:
+    """Turn and move structures together, so that the first lies on another one; only what is alone in space."""
+    if not is_free(last):
+        return list(frames)
+    first, middle = frames[0].positions.mean(axis=0), last.positions.mean(axis=0)
+    turn = rotation_onto(last.positions - middle, frames[0].positions - first)
+    laid = [atoms.copy() for atoms in frames]
+    for atoms in laid:
+        atoms.positions = (atoms.positions - first) @ turn + middle
+    return laid

@@ -110,13 +110,13 @@ class Network:
             for start, end in permutations(range(len(self.minima)), 2):
                 pair = frozenset((start, end))
                 if pair not in self.steps and self._joins(ends, start, end):
-                    self.steps[pair] = replace(known, start=start, end=end)
+                    self.steps[pair] = self._numbered(replace(known, start=start, end=end))
 
     def _placed(self, irc: IrcResult, saddle: Atoms, place: str) -> Step:
         ends = (irc.reactant, irc.product)
         for start, end in permutations(range(len(self.minima)), 2):
             if self._joins(ends, start, end):
-                return Step(start, end, saddle, irc, place)
+                return self._numbered(Step(start, end, saddle, irc, place))
         for side, index in ((side, index) for side in (0, 1) for index in range(len(self.minima))):
             if (how := self._placement(ends[side], index)) is None:
                 continue
@@ -125,6 +125,16 @@ class Network:
             first, last = (index, other) if side == 0 else (other, index)
             return Step(first, last, top, laid, place)
         return Step(self.add_minimum(ends[0]), self.add_minimum(ends[1]), saddle, irc, place)
+
+    def _numbered(self, step: Step) -> Step:
+        """Give a step the numbers that its two minima have, where one renumbering does so for both."""
+        how = self._placement(step.irc.reactant, step.start)
+        if how is None or self._is_apart(step.end):
+            return step
+        irc = moved_irc(step.irc, how)
+        if not self._labelled(irc.product, step.end):
+            return step
+        return replace(step, irc=irc, saddle=moved(step.saddle, how))
 
     def _joins(self, ends: tuple[Atoms, Atoms], start: int, end: int) -> bool:
         """Tell whether ends are two known minima with one numbering for both."""

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from typing_extensions import override
 
 from dp_sim.errors import InputError
 from dp_sim.recipes.paths.rates.chain.combined import Combined, at_temperature, combined
-from dp_sim.recipes.paths.rates.chain.figures import chain_figure
+from dp_sim.recipes.paths.rates.chain.figures import chain_figure, chain_movie
 from dp_sim.recipes.paths.rates.chain.profile import Profile, profile_of
 from dp_sim.recipes.paths.rates.result import RateConstantResult
 from dp_sim.recipes.paths.rates.spreads import LARGEST_LOG10
@@ -153,6 +153,20 @@ class RateResult(RateConstantResult):
         if (profile := self.energy_profile) is not None:
             drawn["profile"] = chain_figure(profile, [step.irc for step in self.steps], self.temperature_K)
         return drawn
+
+    @override
+    def captions(self) -> dict[str, str]:
+        if not self.steps:
+            return super().captions()
+        return super().captions() | {
+            "profile": "Minima and transition states of all steps, joined by the reaction coordinates; dashed: with "
+            "thermal motion, at the temperature of the rate constant."
+        }
+
+    @override
+    def animation(self) -> dict[str, Any] | None:
+        ircs = [step.irc for step in self.steps if step.irc is not None]
+        return chain_movie(ircs) if ircs else super().animation()
 
     @override
     def write_data(self, path: Callable[[str], Path]) -> None:
