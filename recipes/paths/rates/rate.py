@@ -12,7 +12,7 @@ from ase import Atoms
 from dp_sim.config.recipe import documented
 from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.structures import prepare_atoms
-from dp_sim.recipes.paths.band.find import find_path
+from dp_sim.recipes.paths.band.find import GUIDE_FMAX, find_path
 from dp_sim.recipes.paths.irc.follow import IrcResult, follow_irc
 from dp_sim.recipes.paths.rates.chain.rate import ChainRate, theory
 from dp_sim.recipes.paths.rates.chain.result import RateResult
@@ -58,8 +58,9 @@ def reaction_rate(
 ) -> RateResult:
     """Find path, transition state and reaction coordinate between two minima, and the rate constant.
 
-    `find_path`, `refine_ts`, `follow_irc` and `rate_constant`, each in a folder of `out` and with its own page. A band
-    that does not converge is no failure by itself: the transition state and the reaction coordinate decide.
+    `find_path`, `refine_ts`, `follow_irc` and `rate_constant`, each in a folder of `out` and with its own page. The band
+    only leads to the transition state, so it is relaxed to 0.25 eV/Angstrom, and one that does not converge is no failure
+    by itself: the transition state and the reaction coordinate decide.
 
     Parameters
     ----------
@@ -98,7 +99,10 @@ def _result(stages: Stages, reactant: Atoms, product: Atoms, settings: RateSetti
     calc = stages.calculator
     images, match = settings.images, settings.match_atoms
     band = stages.do(
-        "neb", lambda **keywords: find_path(reactant, product, calc, images=images, match_atoms=match, **keywords)
+        "neb",
+        lambda **keywords: find_path(
+            reactant, product, calc, images=images, match_atoms=match, fmax=GUIDE_FMAX, **keywords
+        ),
     )
     remarks = [] if band.converged else [f"the band did not converge ({band.cause}); its highest image was taken"]
     saddle = stages.do("ts", lambda **keywords: refine_ts(band.highest, calc, **keywords))
