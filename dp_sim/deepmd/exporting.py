@@ -87,7 +87,14 @@ def export_model(
         raise InputError(
             "target-suffix", f"cannot export to {target}: give a name in .dp or .yaml, which dp convert-backend reads"
         )
-    content = to_content(load_model(path), sel, str(path))
+    model = load_model(path)
+    if len(model.members) > 1:
+        raise InputError(
+            "committee-not-exported",
+            f"{path} is a committee of {len(model.members)}, and DeePMD-kit has one model in a file; export its "
+            f"members one by one: {model.files[0]}, ...",
+        )
+    content = to_content(model, sel, str(path))
     with atomic_path(target) as temporary:
         writers[target.suffix](temporary, tree(content, __version__))
     skip = skip_without_tensorflow(content.fitting.nets)

@@ -1,15 +1,19 @@
-"""`write_committee`: one folder from the model files of several members; and a calibration into it."""
+"""`write_committee`: one folder from model files; a calibration into it; a folder whose members are compressed."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from dp_sim.errors import InputError
 from dp_sim.files import atomic_path
 from dp_sim.model.committee.folder import COMMITTEE, member_file, read_committee, write_committee_file
+from dp_sim.model.compression import SPACING, compress_file
 from dp_sim.model.evaluator import Model
 from dp_sim.model.model_file import load_model
 from dp_sim.uncertainty.calibration import CALIBRATION, Calibration
@@ -106,3 +110,36 @@ def _claim(folder: Path) -> None:
         raise InputError(
             "target-not-writable", f"cannot make the folder {folder}: {error.strerror}; choose another"
         ) from error
+
+
+def compress_committee(source: Path, target: Path, spacing: float = SPACING) -> list[dict[str, Any]]:
+    """Compress every member of a committee into a folder of its own; a calibration goes with them.
+
+    Tables give the same forces to far less than a spread, so that what it is worth stays.
+
+    Parameters
+    ----------
+    source, target
+        Folder of the committee, and the folder to make.
+    spacing
+        As for `compress_file`.
+
+    Returns
+    -------
+    list of dict
+        What `compress_file` returns, for each member.
+
+    Raises
+    ------
+    InputError
+        As from `compress_file` and `write_committee`.
+    """
+    members, calibration = read_committee(source).members, load_model(source).calibration
+    with tempfile.TemporaryDirectory(prefix="dp-sim-compress-") as folder:
+        files = [Path(folder) / f"{number}.pt" for number in range(len(members))]
+        done = [compress_file(member, file, spacing) for member, file in zip(members, files, strict=True)]
+        write_committee(target, files)
+    if calibration is not None:
+        compressed = tuple(member.sha256 for member in load_model(target).members)
+        attach_calibration(target, dataclasses.replace(calibration, members=compressed))
+    return done

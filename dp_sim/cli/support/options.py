@@ -100,6 +100,19 @@ def check_target(out: Path, source: Path, overwrite: bool) -> None:
     check_folder(out)
 
 
+def check_new_folder(out: Path, overwrite: bool) -> None:
+    """Refuse to write a committee's folder where something is; folders are not replaced."""
+    from dp_sim.errors import InputError
+
+    if overwrite or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
+        raise InputError(
+            "target-occupied",
+            f"a committee goes into a new folder, and {out} is to be replaced or is not empty; "
+            "choose another name, and leave --overwrite out",
+        )
+    check_folder(out)
+
+
 def check_folder(out: Path) -> None:
     """Refuse a file to write whose folder is not there, before any work."""
     from dp_sim.errors import InputError
@@ -129,4 +142,6 @@ def set_up(verbose: int = 0, quiet: bool = False, threads: int | None = None) ->
             sys.modules["torch"].set_num_threads(threads)
 
 
-ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="Model file.", show_default=False)]
+ModelArgument = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="Model file, or folder of a committee.", show_default=False)
+]

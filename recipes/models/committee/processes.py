@@ -21,7 +21,7 @@ from dp_sim.recipes.run.progress import Advance, progress_bars
 
 def train_members(
     members: Sequence[TrainConfig], directories: Sequence[Path], run: RunDirectory, *, strict: bool, show: bool
-) -> None:
+) -> int:
     """Train all members that have not ended yet; an interruption lets each save where it is.
 
     Parameters
@@ -36,6 +36,11 @@ def train_members(
         Refuse data in which anything odd is found.
     show
         Show a bar for each member.
+
+    Returns
+    -------
+    int
+        How many were trained; the others had ended before.
 
     Raises
     ------
@@ -78,6 +83,7 @@ def train_members(
             raise
     if failed:
         raise type(failed[0])(failed[0].code, f"{failed[0]} ({len(failed)} of {len(left)} members failed)")
+    return len(left)
 
 
 def threads_to_use() -> int:

@@ -57,10 +57,11 @@ def train_committee(
         held_out = held_out_by_all(config, advance)
     with run_directory(config, out, overwrite=overwrite, resume=resume) as run:
         directories = [run.part(str(Path(member_file(number)).parent)) for number in range(len(members))]
-        train_members(members, directories, run, strict=strict, show=progress)
+        trained = train_members(members, directories, run, strict=strict, show=progress)
         committee_file = run.path(COMMITTEE)
         assert committee_file is not None
-        write_committee_file(out, [member_file(number) for number in range(len(members))])
+        if trained or not committee_file.is_file():  # else a calibration of these members stands in it
+            write_committee_file(out, [member_file(number) for number in range(len(members))])
         return run.finish(_result(out, [_trained(directory) for directory in directories], members, held_out, run))
 
 

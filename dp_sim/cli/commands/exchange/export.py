@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from dp_sim.cli.support.options import QuietOption, ReplaceOption, TargetOption, VerboseOption, check_target, set_up
+from dp_sim.cli.support.options import (
+    QuietOption,
+    ReplaceOption,
+    TargetOption,
+    VerboseOption,
+    check_new_folder,
+    check_target,
+    set_up,
+)
 from dp_sim.cli.support.panels import MODELS
 
 
@@ -17,7 +25,14 @@ def register(app: typer.Typer) -> None:
 
 
 def export(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model file of dp-sim.", show_default=False)],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL",
+            help="Model file of dp-sim; with lammps also the folder of a committee.",
+            show_default=False,
+        ),
+    ],
     out: TargetOption,
     form: Annotated[
         str,
@@ -50,17 +65,12 @@ def export(
     from dp_sim.deepmd.exporting import export_model, sel_from_structures
     from dp_sim.errors import InputError, choose
 
-    check_target(out, model, overwrite)
     choose("--format", form, ("deepmd", "lammps"))
     if form == "lammps":
-        from dp_sim.model.kernel_export import export_for_kernels
-
         if sel is not None or data:
             raise InputError("option-not-for-format", "--sel and --data belong to --format deepmd; leave them out")
-        described = export_for_kernels(model, out, dtype=dtype)
-        if not quiet:
-            typer.echo(f"{out}: {described}; pair_style dp_sim {out}")
-        return
+        return _export_for_lammps(model, out, dtype, overwrite, quiet)
+    check_target(out, model, overwrite)
     if dtype is not None:
         raise InputError("option-not-for-format", "--dtype belongs to --format lammps; leave it out")
     if sel is not None and data:
@@ -77,3 +87,23 @@ def export(
     if not quiet:
         listed = " ".join(f"{t} {n}" for t, n in zip(content.types, content.descriptors[0].sel, strict=True))
         typer.echo(f"{out}: at most so many neighbours: {listed}; dp convert-backend {out} model.pth (or .pb) next")
+
+
+def _export_for_lammps(model: Path, out: Path, dtype: str | None, overwrite: bool, quiet: bool) -> None:
+    """Write a model, or each member of a committee into a folder, for pair_style dp_sim."""
+    from dp_sim.model.committee.folder import is_committee, read_committee
+    from dp_sim.model.kernel_export import SUFFIX, export_for_kernels
+    from dp_sim.model.model_file import load_model
+
+    if is_committee(model):
+        check_new_folder(out, overwrite)
+        members = read_committee(model).members
+        load_model(model)  # members that do not belong together are refused before the first is written
+        out.mkdir(exist_ok=True)
+        targets = [out / f"member-{number}{SUFFIX}" for number in range(len(members))]
+    else:
+        check_target(out, model, overwrite)
+        members, targets = (model,), [out]
+    described = [export_for_kernels(one, target, dtype=dtype) for one, target in zip(members, targets, strict=True)]
+    if not quiet:
+        typer.echo(f"{out}: {described[0]}; pair_style dp_sim {' '.join(map(str, targets))}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,9 @@ def lammps(
     export: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="MODEL", help="Also write this model here, as MODEL.dpsim; repeatable.", show_default=False
+            metavar="MODEL",
+            help="Also write this model or committee here, as MODEL.dpsim; repeatable.",
+            show_default=False,
         ),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Run a small box, and compare it with ASE.")] = False,
@@ -46,6 +49,7 @@ def lammps(
 ) -> None:
     """Compile pair_style dp_sim for the LAMMPS of this environment, or for one of your own."""
     set_up(verbose, quiet)
+    from dp_sim.model.committee.folder import member_files
     from dp_sim.model.kernel_export import SUFFIX, export_for_kernels
     from dp_sim.model.model_file import read_metadata
     from dp_sim.plugins.lammps.building import build_plugin
@@ -53,8 +57,9 @@ def lammps(
     from dp_sim.plugins.lammps.installed import find_lammps
 
     say = (lambda _: None) if quiet else typer.echo
-    targets = [Path(f"{model.stem}{SUFFIX}") for model in export or ()]
-    for model, target in zip(export or (), targets, strict=True):
+    models = member_files(export or ())
+    targets = [Path(f"{name}{SUFFIX}") for name in _names(export or ())]
+    for model, target in zip(models, targets, strict=True):
         check_target(target, model, overwrite)
     found = find_lammps(program, include, mpi_include)
     folder = build_plugin(found, out)
@@ -66,8 +71,19 @@ def lammps(
             ranks = f"{row.ranks} rank{'s' * (row.ranks > 1)}"
             say(f"{ranks}: as ASE to {row.energy:.0e} (energy), {row.forces:.0e} (forces), {row.virial:.0e} (virial)")
     species = ["O", "H", "..."]
-    for model, target in zip(export or (), targets, strict=True):
+    for model, target in zip(models, targets, strict=True):
         say(f"{target}: {export_for_kernels(model, target)}")
         species = list(read_metadata(model).species)
     say("In the input of LAMMPS, with the elements of types 1, 2, ... in their order:")
     say(f"pair_style dp_sim {' '.join(map(str, targets)) or 'MODEL.dpsim'}\npair_coeff * * {' '.join(species)}")
+
+
+def _names(exported: Sequence[Path]) -> list[str]:
+    """Name what is written: by the stem of a file; by the folder of a committee and the number of a member."""
+    from dp_sim.model.committee.folder import member_files
+
+    names = []
+    for model in exported:
+        folder = model.resolve().name
+        names += [f"{folder}-{k}" for k in range(len(member_files([model])))] if model.is_dir() else [model.stem]
+    return names

@@ -30,8 +30,8 @@ def info(
         str,
         typer.Argument(
             metavar="MODEL|DATA",
-            help="Model file; or structures, labelled or not: a file that ASE reads (FILE@INDEX for a part) or a "
-            "DeePMD-kit folder.",
+            help="Model file, or folder of a committee; or structures, labelled or not: a file that ASE reads "
+            "(FILE@INDEX for a part) or a DeePMD-kit folder.",
             show_default=False,
         ),
     ],
@@ -60,11 +60,13 @@ def info(
     """Show what is in a model file (species, networks, training) or in data (labels, neighbours, first settings)."""
     set_up(verbose, quiet)
     from dp_sim.files import is_archive
+    from dp_sim.model.committee.folder import is_committee
 
     _check_plot(plot)
     _refuse_deepmd_model(Path(source))
     keys = LabelKeySettings.check(names).label_keys()
-    if not is_archive(Path(source)):
+    committee = is_committee(Path(source))
+    if not (committee or is_archive(Path(source))):
         from dp_sim.cli.commands.models.data_tables import show_data
 
         return show_data(source, 6.0 if cutoff is None else cutoff, plot, keys=keys, strict=strict, progress=not quiet)
@@ -77,6 +79,8 @@ def info(
         raise InputError(
             "option-of-data", f"--strict and names of labels are for data; {source} is a model file: leave them out"
         )
+    if committee:
+        return _show_committee(Path(source), plot)
     _show_model(Path(source), plot)
 
 
@@ -101,6 +105,21 @@ def _refuse_deepmd_model(source: Path) -> None:
             "model-needs-import",
             f"{source} looks like a model of DeePMD-kit; import it first: dp-sim import {source} -o model.pt",
         )
+
+
+def _show_committee(folder: Path, plot: Path | None) -> None:
+    """Show a line for each member; all else is in their own files."""
+    from dp_sim.model.committee.folder import read_committee
+    from dp_sim.model.model_file import load_model
+
+    first = read_committee(folder).members[0]
+    if plot is not None:
+        raise InputError("option-not-for-committees", f"--plot draws one model, and {folder} has several; try {first}")
+    model = load_model(folder)
+    typer.echo(f"{model!r}".strip("<>"))
+    for file in model.files:
+        typer.echo(f"{Path(file).relative_to(folder)}: {load_model(file)!r}".replace("<Model: ", "").removesuffix(">"))
+    typer.echo(f"one member in full: dp-sim info {first}")
 
 
 def _show_model(model: Path, plot: Path | None) -> None:
