@@ -13,6 +13,7 @@ from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine, Sample,
 from dp_sim.recipes.dynamics.guards import ADVICE, LOOK_EVERY, Guards
 from dp_sim.recipes.dynamics.run_files import DynamicsFiles, Row, optional_columns
 from dp_sim.recipes.dynamics.settings import DynamicsSettings
+from dp_sim.recipes.dynamics.uncertainty import UNCERTAIN, UncertaintyWatch
 from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.run.directory import RunDirectory
@@ -67,22 +68,26 @@ def simulate(
     progress: bool,
     course: Course | None = None,
     prefix: str = "",
+    watch: UncertaintyWatch | None = None,
 ) -> Recorded:
     """Run the engine for all steps, or from the last checkpoint on, and write as it goes.
 
     Step 0 is sampled too. A run that becomes unstable stops within `LOOK_EVERY` steps, with the last sound structure,
     the table and the frames up to there; where the calculator fails (an SCF that does not converge), with a checkpoint
     of the last sample too. `course` says how the conditions change, `prefix` begins the names of the files of a stage.
-    `reach_A` is the distance beyond which atoms do not act on each other, None where not known.
+    `reach_A` is the distance beyond which atoms do not act on each other, None where not known. `watch` looks at the
+    uncertainty of each sample.
     """
     guards = Guards(engine.degrees_of_freedom, reach_A)
-    recorder = _Recorder(engine, DynamicsFiles(run, prefix), settings, course or Course.constant(conditions), guards)
+    recorder = _Recorder(
+        engine, DynamicsFiles(run, prefix), settings, course or Course.constant(conditions), guards, watch
+    )
     done = recorder.begin()
     if run.resumed:
         run.log(f"continued from step {done:,}")
     run.on_interrupt(recorder.save)
     saved = begun = time.monotonic()
-    told = ""
+    told, warned = "", False
     with progress_bar(prefix.rstrip("-") or run.recipe, total=settings.steps, show=progress) as advance:
         advance(done)
         while recorder.step < settings.steps and not recorder.ended:
@@ -94,6 +99,9 @@ def simulate(
             if guards.remark != told:
                 told = guards.remark
                 run.note(f"{told} from step {recorder.step:,} on")
+            if recorder.uncertain and not warned:
+                run.note(recorder.uncertain)
+                warned = True
             advance(block, _now_words(recorder, done, time.monotonic() - begun))
     with run.whole_steps():
         recorder.save()
@@ -128,10 +136,13 @@ class _Recorder:
         settings: DynamicsSettings,
         course: Course,
         guards: Guards,
+        watch: UncertaintyWatch | None,
     ) -> None:
         self._engine, self._files, self._settings, self._course = engine, files, settings, course
         self._conditions = course.start
-        self._guards = guards
+        self._guards, self._watch = guards, watch
+        #: The first sample of this session whose uncertainty is above the limit, as a sentence; else empty.
+        self.uncertain = ""
         self.step = 0
         self.rows: list[Row] = []
         self.stopped = self.failed = ""
@@ -155,9 +166,12 @@ class _Recorder:
     def begin(self) -> int:
         """Continue from the checkpoint if there is one, else record step 0; return the step reached."""
         checkpoint = self._files.load_checkpoint()
+        if self._watch is not None:
+            self._watch.begin(0 if checkpoint is None else checkpoint[0])
         if checkpoint is None:
             self._files.begin()
             self._record()
+            self._whole = self._state()  # with what the guards took as the start
         else:
             self.step, state = checkpoint
             self._whole = dict(state)
@@ -178,7 +192,7 @@ class _Recorder:
         block = min(every - self.step % every, self._settings.steps - self.step)
         before = reached = self.step
         try:
-            while self.step < before + block and not self.stopped:
+            while self.step < before + block and not self.ended:
                 reached = self.step
                 steps = min(LOOK_EVERY - self.step % LOOK_EVERY, before + block - self.step)
                 if self._course.changes:  # after a restart too, in the same stairs
@@ -244,12 +258,25 @@ class _Recorder:
             density,
             sample.pressure_bar,
             **optional_columns(sample),
+            force_uncertainty_eV_A=self._uncertainty(structure),
         )
         self.rows.append(row)
         self.last = structure
         self._files.add_row(row)
         if self.step % self._settings.frame_every == 0:
             self._files.add_frame(structure, sample.potential_eV, velocities=self._settings.velocities)
+
+    def _uncertainty(self, structure: Atoms) -> float | None:
+        """Look at the uncertainty, where it is watched; end the run there if that is asked for."""
+        if self._watch is None:
+            return None
+        found = self._watch.look(structure, self.step)
+        if found > self._watch.limit_eV_A:
+            words = self._watch.words(found, self.step)
+            self.uncertain = self.uncertain or words
+            if self._watch.stops:
+                self.failed = f"{words}; label {UNCERTAIN} and train on it, or go on with a larger limit and --resume"
+        return found
 
     def _stop(self, cause: str) -> None:
         self.stopped = cause

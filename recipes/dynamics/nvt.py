@@ -107,6 +107,8 @@ def run_nvt(
     platform: str | None = None,
     ranks: int | None = None,
     rigid_bonds: str | None = None,
+    max_force_uncertainty_eV_A: float | None = None,
+    when_uncertain: str = "save",
     stages: str | os.PathLike[str] | None = None,
     relax: bool = False,
     relax_cell: bool = False,

@@ -38,6 +38,7 @@ from dp_sim.recipes.dynamics.run_files import TRAJECTORY
 from dp_sim.recipes.dynamics.settings import DynamicsSettings, NPTSettings, NVESettings, ThermostatSettings
 from dp_sim.recipes.dynamics.stages.preparation import keep_stages, prepare
 from dp_sim.recipes.dynamics.stages.stage_file import Stage, read_stages
+from dp_sim.recipes.dynamics.uncertainty import UNCERTAIN, UncertaintyWatch, uncertainty_words, watched_model
 from dp_sim.recipes.inputs.calculator_pool import recipe_of
 from dp_sim.recipes.inputs.calculators import as_calculator, loaded_model
 from dp_sim.recipes.inputs.charges import accept_state
@@ -81,6 +82,15 @@ class Plan:
         model = loaded_model(self.calculator)
         return None if model is None else max(member.cutoff for member in model.members)
 
+    def watch(self, run: RunDirectory, prefix: str = "") -> UncertaintyWatch | None:
+        """Set up the watch on the uncertainty, for the run or a stage of it; None where no limit is set."""
+        model, limit = watched_model(self.settings, self.calculator), self.settings.max_force_uncertainty_eV_A
+        if model is None or limit is None:
+            return None
+        keeps = self.settings.when_uncertain != "warn"
+        file = run.path(prefix + UNCERTAIN) if keeps else None
+        return UncertaintyWatch(model, limit, file, self.settings.when_uncertain == "stop")
+
     def make_engine(self) -> Engine:
         """Set up the engine that the settings name."""
         kind = engine_class(self.settings.engine)
@@ -107,6 +117,7 @@ def make_plan(settings: DynamicsSettings, atoms: Any, calc: Any) -> Plan:
     constant_pressure = isinstance(settings, NPTSettings)
     _check_movable(atoms, constant_pressure=constant_pressure)
     _check_engine(settings, atoms, calculator)
+    watched_model(settings, calculator)
     held = None if settings.rigid_bonds is None else find_rigid_bonds(atoms)
     timestep_fs = settings.timestep_fs or default_timestep_fs(atoms, rigid_hydrogens=held is not None)
     settings = settings.model_copy(update={"timestep_fs": timestep_fs})
@@ -194,6 +205,8 @@ def run_dynamics(
         frames = run.path(TRAJECTORY)
         if frames is not None and frames.is_file() and frames.stat().st_size:
             _write_trajectories(run, plan, frames)
+        if (limit := plan.settings.max_force_uncertainty_eV_A) is not None:
+            _tell_uncertainty(recorded, limit, plan, run)
         result = analyse(recorded, plan)
         if result.converged and (words := temperature_remark(result.temperature_K, plan.conditions.temperature_K)):
             run.note(words)
@@ -201,6 +214,15 @@ def run_dynamics(
         if drift is not None and (words := drift_words(drift)).startswith("too large"):
             run.note(f"the drift of the conserved energy, {drift}, is {words}")
         return run.finish(result)
+
+
+def _tell_uncertainty(recorded: Recorded, limit_eV_A: float, plan: Plan, run: RunDirectory) -> None:
+    """Say how much of the run was above the limit, and whether uncertainties are calibrated."""
+    if words := uncertainty_words(recorded.rows, limit_eV_A):
+        run.note(words)
+    model = watched_model(plan.settings, plan.calculator)
+    if model is not None and model.calibration is None:
+        run.note("force uncertainties are the raw spread of the committee, which is not calibrated (dp-sim calibrate)")
 
 
 def _pool(results: Sequence[Any], plan: Plan, analyse: Callable[[Recorded, Plan], AnyResult]) -> AnyResult:
@@ -228,6 +250,7 @@ def _simulate(plan: Plan, run: RunDirectory, *, progress: bool) -> Recorded:
         plan.conditions,
         reach_A=plan.reach_A,
         progress=progress,
+        watch=plan.watch(run),
     )
     return replace(recorded, stages=prepared.tables)
 

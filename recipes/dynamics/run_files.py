@@ -61,6 +61,7 @@ class Row(NamedTuple):
     cell_cz_A: float | None = None
     conserved_eV: float | None = None
     kinetic_pressure_bar: float | None = None
+    force_uncertainty_eV_A: float | None = None
 
 
 #: Columns of the pressure tensor (order of Voigt) and of the lattice vectors: in the table of runs that have them.
@@ -68,6 +69,8 @@ PRESSURE_TENSOR_COLUMNS = tuple(f"pressure_{axes}_bar" for axes in ("xx", "yy", 
 CELL_COLUMNS = tuple(f"cell_{vector}{axis}_A" for vector in "abc" for axis in "xyz")
 #: Single numbers that not every run has.
 SCALAR_COLUMNS = ("conserved_eV", "kinetic_pressure_bar")
+#: In the table of runs that watch it.
+UNCERTAINTY_COLUMN = "force_uncertainty_eV_A"
 
 
 def optional_columns(sample: Sample) -> dict[str, Any]:
@@ -82,7 +85,7 @@ def optional_columns(sample: Sample) -> dict[str, Any]:
 
 def columns_of(rows: list[Row]) -> tuple[str, ...]:
     """Name the columns of the table of these rows: those of every run, and those of which the first row has values."""
-    optional = {*PRESSURE_TENSOR_COLUMNS, *CELL_COLUMNS, *SCALAR_COLUMNS}
+    optional = {*PRESSURE_TENSOR_COLUMNS, *CELL_COLUMNS, *SCALAR_COLUMNS, UNCERTAINTY_COLUMN}
     return tuple(name for name in Row._fields if name not in optional or (rows and getattr(rows[0], name) is not None))
 
 

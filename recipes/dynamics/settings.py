@@ -75,6 +75,23 @@ class DynamicsSettings(RecipeSettings):
     platform: str | None = setting(None, "OpenMM: CUDA, OpenCL, CPU or Reference")
     ranks: int | None = setting(None, "LAMMPS: MPI processes; 1 if not given", ge=1, may_change=True)
 
+    max_force_uncertainty_eV_A: float | None = setting(
+        None,
+        "Committees: largest uncertainty of the force on an atom that is taken",
+        unit="eV/Å",
+        flags=("--max-force-uncertainty",),
+        gt=0,
+        may_change=True,
+        detail="Looked at in every sample; of a committee that is not calibrated it is the raw spread.",
+    )
+    when_uncertain: str = setting(
+        "save",
+        "What is done above that",
+        choices=("warn", "save", "stop"),
+        may_change=True,
+        detail="warn says so; save also keeps the frames, in uncertain.extxyz; stop also ends the run.",
+    )
+
     stages: str | None = setting(
         None,
         "Stages before the run itself: a file with ensembles, ramps and lengths",

@@ -100,6 +100,7 @@ def _run_stage(stage: Stage, plan: Plan, run: RunDirectory, prepared: Prepared, 
         progress=progress,
         course=Course(start, end, stage.settings.steps),
         prefix=stage.prefix,
+        watch=plan.watch(run, stage.prefix),
     )
     prepared.atoms, prepared.degrees_of_freedom = recorded.atoms, recorded.degrees_of_freedom
     prepared.tables[str(stage)] = recorded.rows
