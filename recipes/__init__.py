@@ -29,6 +29,7 @@ _EXPORTS = {
     "evaluate": "static.evaluation",
     "label_structures": "models.label",
     "calibrate": "models.calibration.calibrate",
+    "learn": "learning.learn",
     "load_result": "results.loading",
     "Estimate": "results.quantities",
     "Quantity": "results.quantities",

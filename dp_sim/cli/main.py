@@ -48,6 +48,7 @@ COMMANDS = (
     "dynamics.nve",
     "dynamics.nvt",
     "dynamics.npt",
+    "dynamics.learn",
     "dynamics.analyse",
     "paths.neb",
     "paths.ts",

@@ -227,7 +227,7 @@ def _save(trainer: Trainer, run: RunDirectory, curve: list[CurvePoint]) -> Path:
     """Write the trained model into the directory of the run; return its path."""
     path = run.path(MODEL)
     assert path is not None
-    save_model(path, trainer.result, trainer.config.model, _summary(trainer, curve))
+    save_model(path, trainer.result, trainer.config.model, summary(trainer, curve))
     return path
 
 
@@ -268,7 +268,7 @@ def _errors_text(point: CurvePoint) -> str:
     return ", ".join(parts)
 
 
-def _summary(trainer: Trainer, curve: list[CurvePoint]) -> dict[str, Any]:
+def summary(trainer: Trainer, curve: Sequence[CurvePoint]) -> dict[str, Any]:
     """Collect what the model file keeps of its training: settings, sizes, last errors, g(r) for `info --plot`."""
     return {
         "settings": trainer.config.model_dump(mode="json", exclude={"data", "model", "start_from"}),

@@ -19,6 +19,7 @@ from dp_sim.recipes.crystals.settings import ElasticSettings, EosSettings, Phono
 from dp_sim.recipes.demo.settings import DemoSettings
 from dp_sim.recipes.demo.water import run_demo
 from dp_sim.recipes.dynamics.settings import NPTSettings, NVESettings, NVTSettings
+from dp_sim.recipes.learning.settings import LearnSettings
 from dp_sim.recipes.models.settings import AccuracySettings, CalibrateSettings, LabelSettings
 from dp_sim.recipes.paths.band.settings import NEBSettings
 from dp_sim.recipes.paths.irc.settings import IRCSettings
@@ -29,11 +30,12 @@ from dp_sim.recipes.static.settings import EvalSettings, OptSettings, VibSetting
 
 ALL = (
     AccuracySettings, AnalyseSettings, BenchSettings, CalibrateSettings, DemoSettings, ElasticSettings, EosSettings,
-    EvalSettings, IRCSettings, LabelSettings, NEBSettings, NPTSettings, NVESettings, NVTSettings, OptSettings,
-    PhononSettings, RateConstantSettings, RateSettings, TSSettings, VibSettings,
+    EvalSettings, IRCSettings, LabelSettings, LearnSettings, NEBSettings, NPTSettings, NVESettings, NVTSettings,
+    OptSettings, PhononSettings, RateConstantSettings, RateSettings, TSSettings, VibSettings,
 )  # fmt: skip
 #: What each of them needs at least.
 NEEDED = {
+    "learn": {"steps": 100, "temperature_K": 300, "threshold": 0.1},
     "nve": {"steps": 100},
     "nvt": {"steps": 100, "temperature_K": 300},
     "npt": {"steps": 100, "temperature_K": 300},

@@ -1,0 +1,213 @@
+"""Dynamics with the committee from one pause to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase import Atoms
+
+from dp_sim.model.evaluator import Model
+from dp_sim.recipes.dynamics.engines.ase_engine import ASEEngine
+from dp_sim.recipes.dynamics.engines.protocol import Conditions, State, UnstableError
+from dp_sim.recipes.inputs.calculators import as_calculator
+from dp_sim.recipes.inputs.failed_evaluations import is_failure
+from dp_sim.recipes.learning.journal import PAUSED, RUNNING, Journal
+from dp_sim.recipes.learning.labels import pick, structure_hash, structure_of
+from dp_sim.recipes.learning.settings import LearnSettings
+from dp_sim.recipes.learning.uncertainty import Novelty, largest
+from dp_sim.recipes.learning.workplace import Workplace
+from dp_sim.units import KB_EV_PER_K
+
+#: Files of the state of dynamics, in turn.
+STATES = ("state-0.npz", "state-1.npz")
+#: How far a run looks ahead for further structures, in least times between two of them for each.
+_AHEAD = 3
+
+
+class Ended(NamedTuple):
+    """Why dynamics is over: as it was asked for, or not; in words."""
+
+    converged: bool
+    words: str
+
+
+class Look(NamedTuple):
+    """The run at one step: what is to be known if it comes back here."""
+
+    step: int
+    spread: float  # largest uncertainty of the force on an atom, eV/Angstrom
+    atoms: Atoms
+    state: State
+    sizes: dict[str, int]
+
+
+class Exploration:
+    """Dynamics under one committee.
+
+    Parameters
+    ----------
+    atoms
+        The start of the run.
+    model, factor
+        The committee, and what its spread is worth.
+    settings, conditions
+        Of the run.
+    journal, files
+        Of the run; dynamics goes on from the journal's position.
+
+    Attributes
+    ----------
+    step
+        The step reached.
+    atoms
+        The structure at the last look.
+    """
+
+    def __init__(
+        self,
+        atoms: Atoms,
+        model: Model,
+        factor: float,
+        settings: LearnSettings,
+        conditions: Conditions,
+        journal: Journal,
+        files: Workplace,
+    ) -> None:
+        self._settings, self._journal, self._files = settings, journal, files
+        self._timestep_fs, self._factor = conditions.timestep_fs, factor
+        self._calculator = as_calculator(model)
+        self._engine = ASEEngine.make(atoms, self._calculator, conditions)
+        self._apart = round(settings.apart_fs / conditions.timestep_fs)
+        self._novelty = Novelty(model) if settings.min_distance > 0 else None
+        if self._novelty is not None:
+            self._novelty.know(structure_of(one) for key, one in journal.picked().items() if key in journal.labels)
+        position = journal.position
+        assert position is not None
+        self.step = int(position["step"])
+        files.cut(position["sizes"])
+        if position["state"] is not None:
+            self._engine.restore(files.load_state(position["state"]))
+        self.atoms = self._engine.structure()
+
+    def run(self, on_steps: Callable[[int, float], object]) -> Ended | None:
+        """Go on to the next pause, which is then in the journal; or to the end, and say which.
+
+        Parameters
+        ----------
+        on_steps
+            Called with steps made and the largest uncertainty.
+        """
+        settings, recent, found = self._settings, [self._look()], list[Look]()
+        while True:
+            if not found and (ended := self._ended()) is not None:
+                return ended
+            before = self.step
+            look = self._advance()
+            on_steps(self.step - before, float("inf") if look is None else look.spread)
+            if look is None or look.spread > settings.upper_limit:
+                return self._pause(found, "threshold") if found else self._go_back(recent)
+            if look.spread > settings.threshold and self._is_far(look, found):
+                found.append(look)
+                if self._novelty is not None:
+                    self._novelty.know([look.atoms])
+            if found:
+                if len(found) == settings.picks or self._is_far_ahead(found[0]):
+                    return self._pause(found, "threshold")
+                continue
+            recent.append(look)
+            if self.step % settings.frame_every == 0:
+                self._keep(look)
+                recent = [look]
+
+    def _advance(self) -> Look | None:
+        """Make the steps to the next look; None where the motion or the members fail on the way."""
+        settings = self._settings
+        steps = min(settings.look_every - self.step % settings.look_every, settings.steps - self.step)
+        try:
+            self._engine.run(steps)
+        except Exception as error:
+            if not (isinstance(error, UnstableError) or is_failure(error)):
+                raise
+            return None
+        finally:
+            self.step += steps
+        return self._look()
+
+    def _look(self) -> Look:
+        self.atoms = atoms = self._engine.structure()
+        self._calculator.get_forces(atoms)  # those of the last step: nothing is evaluated
+        spread = largest(np.asarray(self._calculator.results["forces_std"]), self._factor)
+        position = self._journal.position
+        if position is None or self.step > position["step"] or self.step == 0:
+            temperature_K = 2 * atoms.get_kinetic_energy() / (self._engine.degrees_of_freedom * KB_EV_PER_K)
+            self._files.add_look(self.step, self.step * self._timestep_fs / 1000, temperature_K, spread)
+        return Look(self.step, spread, atoms, self._engine.state(), self._files.sizes())
+
+    def _is_far(self, look: Look, found: Sequence[Look]) -> bool:
+        """Tell whether a structure is apart from those labelled and found, in time and in descriptors."""
+        last = found[-1].step if found else self._journal.base_step
+        if look.step - last < max(self._apart, 1) or structure_hash(look.atoms) in self._journal.labels:
+            return False
+        return self._novelty is None or self._novelty.distance(look.atoms) >= self._settings.min_distance
+
+    def _is_far_ahead(self, first: Look) -> bool:
+        ahead = _AHEAD * max(self._apart, self._settings.look_every) * (self._settings.picks - 1)
+        return self.step - first.step >= ahead or self.step >= self._settings.steps
+
+    def _go_back(self, recent: Sequence[Look]) -> Ended | None:
+        """Pause at structures on the way to one that is not to be trusted: the least certain of them."""
+        chosen = list[Look]()
+        for look in sorted(recent, key=lambda one: -one.spread):
+            known = look.step <= self._journal.base_step or structure_hash(look.atoms) in self._journal.labels
+            if not known and all(abs(look.step - one.step) >= self._apart for one in chosen):
+                chosen.append(look)
+        if chosen:
+            return self._pause(sorted(chosen[: self._settings.picks], key=lambda one: one.step), "upper")
+        return Ended(
+            False,
+            f"before step {self.step:,}, {(self.step - self._journal.base_step) * self._timestep_fs:g} fs after the "
+            f"last label, the uncertainty passes {self._settings.upper_limit:g} eV/Å, and nothing is new to label "
+            "on the way: raise upper, look more often (look_every), or train longer (train_steps)",
+        )
+
+    def _pause(self, found: Sequence[Look], why: str) -> Ended | None:
+        left = self._settings.max_labels - self._journal.tried
+        if left < 1:
+            return Ended(
+                False,
+                f"the budget of {self._settings.max_labels} labels is used up, and at step {found[0].step:,} the "
+                f"uncertainty of a force is {found[0].spread:.3g} eV/Å; --resume with more max_labels goes on",
+            )
+        first, picks = found[0], [pick(one.atoms, step=one.step, spread=one.spread) for one in found[:left]]
+        self._save(first, PAUSED, why=why, picks=picks)
+        return None
+
+    def _keep(self, look: Look) -> None:
+        self._files.add_frame(look.atoms)
+        self._save(look._replace(sizes=self._files.sizes()), RUNNING)
+
+    def _save(self, look: Look, kind: str, **content: Any) -> None:
+        """Write the state of a look, and then the event that speaks of it."""
+        name = STATES[self._journal.state_file == STATES[0]]  # the journal still speaks of the other
+        self._files.save_state(name, look.state)
+        self._journal.append(kind, step=look.step, state=name, sizes=look.sizes, **content)
+
+    def _ended(self) -> Ended | None:
+        settings, last_fs = self._settings, self.step * self._timestep_fs
+        quiet_ps = (last_fs - self._journal.base_step * self._timestep_fs) / 1000
+        if self.step >= settings.steps:
+            words = f"{settings.steps:,} steps, the last {quiet_ps:g} ps of them without a label"
+        elif settings.quiet_ps is not None and quiet_ps >= settings.quiet_ps:
+            words = f"no label for {quiet_ps:g} ps, up to step {self.step:,}"
+        elif settings.max_hours is not None and self._journal.elapsed_s > 3600 * settings.max_hours:
+            return Ended(
+                False, f"the {settings.max_hours:g} hours are over at step {self.step:,}; --resume with more goes on"
+            )
+        else:
+            return None
+        position = self._journal.position
+        if position is not None and position["step"] != self.step:
+            self._save(Look(self.step, 0.0, self.atoms, self._engine.state(), self._files.sizes()), RUNNING)
+        return Ended(True, words)

@@ -1,0 +1,173 @@
+"""What a run on the fly is given: members or the settings to make them with, the label calculator, earlier data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dp_sim.config.safe_yaml import load_yaml
+from dp_sim.config.training import TrainConfig
+from dp_sim.config.training_input import parse_config, read_config
+from dp_sim.datasets.file_hash import hash_sources
+from dp_sim.datasets.frames import Frame
+from dp_sim.datasets.reading import read_all
+from dp_sim.errors import InputError
+from dp_sim.model.evaluator import Model
+from dp_sim.recipes.dynamics.plan import Plan, make_plan
+from dp_sim.recipes.dynamics.settings import NVESettings, NVTSettings
+from dp_sim.recipes.inputs.calculators import (
+    as_calculator,
+    calculator_from_spec,
+    calculator_settings,
+    only_model,
+)
+from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.learning.retraining import Recipe, recipe_of_members
+from dp_sim.recipes.learning.settings import LearnSettings
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that a run is given, checked.
+
+    Attributes
+    ----------
+    plan
+        Structure, time step and conditions.
+    model
+        The committee; None: it is made here.
+    label
+        The label calculator.
+    recipe
+        How members are trained.
+    frames
+        Earlier data.
+    data_sha256
+        Their sources, with hashes.
+    """
+
+    plan: Plan
+    model: Model | None
+    label: Any
+    recipe: Recipe
+    frames: tuple[Frame, ...]
+    data_sha256: dict[str, str]
+
+    @property
+    def members(self) -> int:
+        """Number of members."""
+        return len(self.recipe.settings)
+
+    @property
+    def label_settings(self) -> Mapping[str, Any]:
+        """What config.yaml says of the label calculator."""
+        named = calculator_settings(self.label)
+        return {"label": named["calculator"], "label_arg": named.get("calculator_arg", {})}
+
+
+def read_inputs(atoms: Any, calc: Any, label: Any, settings: LearnSettings) -> Inputs:
+    """Check and read what a run is given.
+
+    Raises
+    ------
+    InputError
+        Neither members nor settings to make them with, or both; a calculator in place of members, or a single model;
+        members that cannot be trained on; a structure that they cannot evaluate; data that cannot be read; an unknown
+        label calculator, or a model in its place.
+    """
+    reference = _label_calculator(label)
+    if (calc is None) == (settings.train is None):
+        raise InputError(
+            "members-missing",
+            "give a committee (-m DIR), or settings to make one with (--train FILE.yaml); got "
+            + ("neither" if calc is None else "both"),
+        )
+    calculator = None if calc is None else as_calculator(calc)
+    model = None if calculator is None else _committee(calculator)
+    made_with = None if settings.train is None else _training_settings(Path(settings.train))
+    if model is None and settings.first >= settings.max_labels:
+        raise InputError(
+            "setting-out-of-range",
+            f"max_labels must be above first ({settings.first}), the labels that come before all dynamics, got "
+            f"{settings.max_labels}",
+        )
+    plan = _plan(atoms, calculator or reference, settings)
+    if calculator is not None:
+        prepare_atoms(plan.atoms, calculator)
+    sources = (*settings.data, *(() if made_with is None else made_with.data.train))
+    keys = None if made_with is None else made_with.data.keys
+    return Inputs(
+        plan,
+        model,
+        reference,
+        _recipe(model, made_with, settings),
+        tuple(read_all(sources, keys=keys)) if sources else (),
+        hash_sources(sources)[1],
+    )
+
+
+def _label_calculator(label: Any) -> Any:
+    calculator = calculator_from_spec(label) if isinstance(label, str) else as_calculator(label)
+    if "calculator" not in calculator_settings(calculator):
+        raise InputError(
+            "label-kind", "the labels must come from a reference calculator, got a Deep Potential; give another one"
+        )
+    return calculator
+
+
+def _committee(calculator: Any) -> Model:
+    model = only_model(calculator)
+    if model is None:
+        raise InputError(
+            "members-missing", f"learning needs a committee of models, got the calculator {type(calculator).__name__}"
+        )
+    if len(model.members) < 2:
+        raise InputError(
+            "members-too-few",
+            f"learning needs a committee of two or more members, got one ({', '.join(model.files)}): a single model "
+            "does not know where it is unsure; train others with other seeds (dp-sim train --members 4)",
+        )
+    return model
+
+
+def _training_settings(file: Path) -> TrainConfig:
+    """Read a training input, in which the data may be left out."""
+    try:
+        content = load_yaml(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return read_config(file)  # says what is wrong
+    if isinstance(content, dict) and "data" not in content:
+        return parse_config({**content, "data": {"train": []}}, str(file))
+    return read_config(file)
+
+
+def _recipe(model: Model | None, made_with: TrainConfig | None, settings: LearnSettings) -> Recipe:
+    again: dict[str, Any] = {
+        "steps": settings.train_steps,
+        "learning_rate": settings.learning_rate,
+        "seed": settings.seed,
+    }
+    if model is not None:
+        return recipe_of_members(model, **again)
+    assert made_with is not None
+    sections = made_with.model_dump(mode="json")
+    own = {"loss": sections["loss"], "training": sections["training"]}
+    return Recipe((own,) * settings.members, sections["model"], **again)
+
+
+def _plan(atoms: Any, calculator: Any, settings: LearnSettings) -> Plan:
+    """Check the structure as the recipes of dynamics do, and find the time step."""
+    shared = {
+        "temperature_K": settings.temperature_K,
+        "steps": settings.steps,
+        "timestep_fs": settings.timestep_fs,
+        "sample_every": 1,
+        "seed": settings.seed,
+    }
+    if settings.ensemble == "nve":
+        return make_plan(NVESettings.check(shared), atoms, calculator)
+    return make_plan(NVTSettings.check({**shared, "friction_per_ps": settings.friction_per_ps}), atoms, calculator)

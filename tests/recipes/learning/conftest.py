@@ -1,0 +1,70 @@
+"""A small committee of copper, trained for a moment, and runs with it that are over in a second or two."""
+
+import pickle
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ase import Atoms
+from copper_cluster import SETTINGS, cluster, labelled_frames
+
+from dp_sim.config.training_input import parse_config
+from dp_sim.recipes import learn
+from dp_sim.recipes.inputs.calculators import calculator_from_spec
+from dp_sim.recipes.inputs.failed_evaluations import EvaluationError
+from dp_sim.recipes.learning import learn as learning
+from dp_sim.recipes.learning.reference import Reference
+from dp_sim.recipes.learning.reference_worker import labelled
+from dp_sim.recipes.learning.result import LearnResult
+from dp_sim.recipes.learning.retraining import train_member
+
+
+@pytest.fixture(scope="session")
+def members(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("members")
+    files = [folder / f"{number}.pt" for number in range(2)]
+    for number, file in enumerate(files):
+        training = {**SETTINGS["training"], "seed": number}
+        config = parse_config({**SETTINGS, "training": training, "data": {"train": []}})
+        own, state = {"loss": {}, "training": training}, folder / "state.pt"
+        quiet: dict[str, Any] = {"whole_steps": nullcontext, "on_step": lambda step: None}
+        train_member(config, own, labelled_frames(4, 0.05), None, file, state, **quiet)
+    return files
+
+
+class Here(Reference):
+    """The label calculator in this process: starting one takes longer than a run here."""
+
+    def label(self, atoms: Atoms) -> dict[str, Any]:
+        kind, recipe = self._recipe
+        calculator = calculator_from_spec(*recipe) if kind == "spec" else pickle.loads(recipe)
+        label, why = labelled(atoms, calculator)
+        if label is None:
+            raise EvaluationError("evaluation-failed", why)
+        return label
+
+
+@pytest.fixture
+def run(members: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., LearnResult]:
+    monkeypatch.setattr(learning, "Reference", Here)
+    monkeypatch.setattr(LearnResult, "figures", lambda self: {})
+
+    def of(
+        name: str, label: Any = "emt", calc: Any = members, atoms: Atoms | None = None, **changed: Any
+    ) -> LearnResult:
+        usual: dict[str, Any] = {
+            "temperature_K": 600,
+            "steps": 40,
+            "threshold": 0.2,
+            "timestep_fs": 2.0,
+            "train_steps": 10,
+            "frame_every": 10,
+            "max_labels": 2,
+            "progress": False,
+            "out": tmp_path / name,
+        }
+        return learn(atoms or cluster(), calc, label, **{**usual, **changed})
+
+    return of

@@ -1,0 +1,172 @@
+"""What is labelled, what is not, and what a run refuses."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+import pytest
+import yaml
+from ase import Atoms
+from ase.calculators.emt import EMT
+from ase.calculators.lj import LennardJones
+from copper_cluster import SETTINGS, cluster
+from reference_calculators import Reference
+from refusals import refused
+
+import dp_sim
+from dp_sim.recipes import load_result
+from dp_sim.recipes.learning.reference import Reference as Process
+from dp_sim.recipes.learning.result import LearnResult
+
+Run = Callable[..., LearnResult]
+
+
+def journal(directory: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (directory / "journal.jsonl").read_text().splitlines()]
+
+
+def test_labels_are_those_of_the_calculator_and_of_the_uncertain_structures(run: Run, tmp_path: Path) -> None:
+    result = run("run")
+    assert (result.label_count, len(result.trainings)) == (2, 1)
+    (pick,) = result.picks
+    assert pick.spread is not None
+    assert pick.spread > 0.2
+    looks = {int(step): spread for step, _, _, spread in result.looks}
+    assert looks[pick.step] == pytest.approx(pick.spread, rel=1e-5)
+    assert all(spread <= 0.2 for step, spread in looks.items() if 10 <= step < pick.step), "none is passed over"
+    for frame in ase.io.read(tmp_path / "run" / "labels.extxyz", index=":"):
+        atoms = Atoms(frame.numbers, frame.positions)
+        atoms.calc = EMT()
+        np.testing.assert_allclose(frame.get_forces(), atoms.get_forces(), atol=1e-6)
+    assert pick.error == pytest.approx(true_error(result, tmp_path / "run", before=True), rel=1e-4)
+    assert pick.error_after == pytest.approx(true_error(result, tmp_path / "run", before=False), rel=1e-4)
+    assert "budget of 2 labels" in result.cause
+    model = dp_sim.load_model(tmp_path / "run")
+    assert [Path(file).name for file in model.files] == ["round-1-member-0.pt", "round-1-member-1.pt"]
+    assert load_result(tmp_path / "run").picks == result.picks
+
+
+def true_error(result: LearnResult, directory: Path, *, before: bool) -> float:
+    """The largest error of a force on the second label, of the members before or after the training."""
+    given = yaml.safe_load((directory / "config.yaml").read_text())["model"]
+    model = dp_sim.load_model(given) if before else result.model
+    frame = ase.io.read(directory / "labels.extxyz", index=1)
+    forces = model.evaluate(frame).forces.numpy()
+    return float(np.linalg.norm(forces - frame.get_forces(), axis=1).max())
+
+
+def test_a_committee_that_is_sure_learns_nothing(run: Run, tmp_path: Path) -> None:
+    result = run("sure", threshold=50.0, steps=20)
+    assert (result.converged, result.picks, result.trainings, result.label_count) == (True, (), (), 1)
+    assert result.looks[:, 0].tolist() == [0, 5, 10, 15, 20]
+    quiet = run("sure", threshold=50.0, steps=100, quiet_ps=0.05, resume=True)
+    assert (quiet.converged, int(quiet.looks[-1, 0])) == (True, 25)
+    assert load_result(tmp_path / "sure").model.n_parameters == result.model.n_parameters
+
+
+def test_above_the_upper_limit_it_goes_back(run: Run, tmp_path: Path) -> None:
+    looks = run("free", threshold=50.0, steps=20).looks
+    spreads = looks[:, 3]
+    # a limit that the run passes after its second look or later, and a threshold that it does not reach before
+    last = int(np.argmax(spreads[2:] > spreads[1:-1].min())) + 2
+    upper = float(spreads[last]) * 0.999
+    assert (spreads[1:last] < upper).any()
+    result = run("back", threshold=upper * 0.9999, upper=upper, steps=20, apart_fs=1000.0)
+    paused = [one for one in journal(tmp_path / "back") if one["event"] == "paused"][-1]
+    assert paused["why"] == "upper"
+    assert paused["step"] == looks[1 + int(np.argmax(spreads[1:last])), 0]
+    assert all(one.spread < upper for one in result.picks)
+
+
+def test_several_picks_are_apart_in_time_and_in_descriptors(run: Run, tmp_path: Path) -> None:
+    run("several", picks=3, max_labels=4, apart_fs=20.0, threshold=0.01, upper=50.0, train_steps=1)
+    steps = [
+        pick["step"] for one in journal(tmp_path / "several") for pick in one.get("picks", ()) if "structure" in pick
+    ]
+    assert steps == [0, 10, 20, 30]
+    result = run("same", picks=1, threshold=0.01, upper=50.0, min_distance=1e9, steps=20)
+    assert (result.picks, result.converged) == ((), True)
+
+
+def test_what_a_calculator_may_do_to_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / "support"))
+    with Process(Reference(tmp_path / "calls", {1: "dies", 2: "hangs", 3: "nan"}), 2.0) as process:
+        for code in ("evaluation-failed", "evaluation-timed-out", "evaluation-failed"):
+            with refused(code):
+                process.label(cluster())
+        atoms = cluster()
+        atoms.calc = EMT()
+        label = process.label(cluster())
+        assert label["energy"] == pytest.approx(atoms.get_potential_energy(), abs=1e-9)
+        assert label["stress"] is None
+
+
+def test_a_failed_label_is_skipped_or_tried_again(run: Run, tmp_path: Path) -> None:
+    result = run("skipped", Reference(tmp_path / "a", {2: "raises"}), max_labels=2)
+    assert [(one.error, "SCF" in one.cause) for one in result.picks] == [(None, True)]
+    assert (result.label_count, result.failed_labels, result.trainings) == (1, 1, ())
+    result = run("again", Reference(tmp_path / "b", {2: "nan"}), max_labels=3, label_retries=1)
+    assert (result.label_count, result.failed_labels, len(result.trainings)) == (2, 1, 1)
+    kinds = [one["event"] for one in journal(tmp_path / "again")]
+    assert kinds[kinds.index("failed") :][:3] == ["failed", "labelled", "trained"]
+    with refused("label-failed", "SCF not converged"):
+        run("never", Reference(tmp_path / "c", {1: "raises"}))
+    assert not (tmp_path / "never").exists()
+
+
+def test_from_one_structure_and_no_data(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "train.yaml").write_text(yaml.safe_dump(SETTINGS))
+    options = {"calc": None, "train": tmp_path / "train.yaml", "members": 2, "first": 5, "max_labels": 6, "steps": 20}
+    result = run("nothing", **options, threshold=50.0)
+    assert (result.label_count, len(result.trainings), len(result.model.members)) == (5, 1, 2)
+    frames = ase.io.read(tmp_path / "nothing" / "labels.extxyz", index=":")
+    np.testing.assert_allclose(frames[0].positions, cluster().positions)
+    displaced = np.array([frame.positions - cluster().positions for frame in frames[1:3]])
+    assert 0.05 < displaced.std() < 0.2
+    assert np.isfinite(result.looks).all()
+    (tmp_path / "train.yaml").write_text(yaml.safe_dump({**SETTINGS, "loss": {"energy": [1, 1]}}))
+    with refused("run-differs", "training"):
+        run("nothing", **options, threshold=50.0, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changed", "refusal"),
+    [
+        ({"threshold": 0.0}, ("setting-out-of-range", "threshold", "0.0")),
+        ({"threshold": -1.0}, ("setting-out-of-range", "threshold")),
+        ({"upper": 0.1}, ("setting-out-of-range", "upper", "threshold", "0.1")),
+        ({"label": "emtt"}, ("calculator-unknown", "emtt", "did you mean 'emt'")),
+        ({"atoms": Atoms("CuAu", positions=[[0, 0, 0], [2.5, 0, 0]])}, ("species-unknown", "Au")),
+        ({"calc": None}, ("members-missing", "neither")),
+        ({"calc": EMT()}, ("members-missing", "EMT")),
+        ({"frame_every": 7}, ("setting-out-of-range", "frame_every", "look_every")),
+        ({"ensemble": "nve", "friction_per_ps": 1.0}, ("option-not-for-thermostat", "friction_per_ps")),
+        ({"ensemble": "npt"}, ("choice-unknown", "npt")),
+        ({"data": ["nothing.extxyz"]}, ("file-missing", "nothing.extxyz")),
+    ],
+)
+def test_bad_input_leaves_nothing(run: Run, tmp_path: Path, changed: dict[str, Any], refusal: tuple[str, ...]) -> None:
+    with refused(*refusal):
+        run("bad", **changed)
+    assert not (tmp_path / "bad").exists()
+
+
+def test_a_committee_of_one_and_a_model_as_reference_are_refused(run: Run, members: list[Path]) -> None:
+    with refused("members-too-few", members[0]):
+        run("bad", calc=members[0])
+    with refused("label-kind"):
+        run("bad", label=members[0])
+
+
+def test_other_settings_are_refused_by_name(run: Run, members: list[Path]) -> None:
+    run("run", steps=5)
+    with refused("run-differs", "threshold", "0.2", "0.3"):
+        run("run", steps=5, threshold=0.3, resume=True)
+    with refused("run-differs", "label", "emt", "LennardJones"):
+        run("run", label=LennardJones(), steps=5, resume=True)
+    with refused("run-differs", "model"):
+        run("run", calc=members[::-1], steps=5, resume=True)
+    assert run("run", steps=10, resume=True).looks[-1, 0] == 10
