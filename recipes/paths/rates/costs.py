@@ -30,6 +30,15 @@ class Cost(NamedTuple):
     hessian_calls: int
     seconds: float
 
+    def with_earlier(self, earlier: Cost) -> Cost:
+        """Add what earlier sessions spent on the stage."""
+        return Cost(
+            self.stage,
+            self.force_calls + earlier.force_calls,
+            self.hessian_calls + earlier.hessian_calls,
+            self.seconds + earlier.seconds,
+        )
+
 
 class Counter:
     """Counts of one stage while it runs."""

@@ -81,7 +81,8 @@ def reaction_rate(
 
     Notes
     -----
-    `resume` takes finished stages as they are and goes on with the first that is not, as that recipe can.
+    `resume` takes finished stages as they are and goes on with the first that is not, as that recipe can. Costs are
+    those of all sessions, but for what a session that was killed (not Ctrl-C or SIGTERM) spent on its last stage.
     """
     settings = RateSettings.taken_from(locals())
     for end, name in ((reactant, "the reactant"), (product, "the product")):

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from dp_sim.files import write_text
 from dp_sim.recipes.paths.rates.costs import Cost, counted
 from dp_sim.recipes.results.loading import load_result
 from dp_sim.recipes.results.manifest import remove_run
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.directory import RunDirectory
 
-#: What the finished stages cost, for a run that is resumed.
+#: What the stages cost so far, for a run that is resumed.
 COSTS = "stages.json"
 #: Folders of stages that not every run has.
 SEARCH, STEP = "search-{}", "step-{}"
@@ -71,18 +72,21 @@ class Stages:
         goes_on = started and self.run.resumed and not again and not self._fresh
         keywords: dict[str, Any] = {"out": folder, "resume": goes_on, "overwrite": started and not goes_on}
         self._fresh = True  # what follows is of another start now
-        result = self.count(name, lambda: recipe(**keywords, **self._keywords))
+        earlier = Cost(*self._earlier[name]) if goes_on and name in self._earlier else None
+        result = self.count(name, lambda: recipe(**keywords, **self._keywords), earlier)
         self.run.log(f"{name}: {'converged' if result.converged else result.cause}")
         return result
 
-    def count(self, name: str, work: Callable[[], Anything]) -> Anything:
-        """Do a part of the work, and note what it costs."""
+    def count(self, name: str, work: Callable[[], Anything], earlier: Cost | None = None) -> Anything:
+        """Do a part of the work, and note what it and `earlier` sessions of it cost, also where it is cut off."""
         with counted(self.calculator) as counter:
-            done = work()
-        self.costs.append(counter.cost(name))
-        if self._file is not None:
-            self._file.write_text(json.dumps({cost.stage: cost for cost in self.costs}))
-        return done
+            try:
+                return work()
+            finally:
+                cost = counter.cost(name)
+                self.costs.append(cost if earlier is None else cost.with_earlier(earlier))
+                if self._file is not None:
+                    write_text(self._file, json.dumps({cost.stage: cost for cost in self.costs}))
 
 
 def _is_finished(folder: Path) -> bool:
