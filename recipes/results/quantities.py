@@ -20,21 +20,26 @@ class Quantity:
         In ASCII (`eV/Angstrom^2`); empty for a value without a unit.
     cause
         Why the value is not known, as a sentence; else empty.
+    model_error
+        Standard uncertainty that comes from the model, in `unit`; None where it is not known.
     """
 
     value: Any
     unit: str = ""
     cause: str = ""
+    model_error: float | None = None
 
     def __str__(self) -> str:
         """Return the value with its unit, or why there is none."""
         if self.value is None:
             return f"not given: {self.cause}"
-        return f"{format_quantity(plain(self.value), self.unit)} {self.unit}".rstrip()
+        written = f"{format_quantity(plain(self.value), self.unit)} {self.unit}".rstrip()
+        return written if self.model_error is None else f"{written} (± {self.model_error:.2g} by the model)"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the entry of result.json."""
-        return {"value": plain(self.value), "unit": self.unit, "error": None, "cause": self.cause}
+        """Return the entry of result.json; the model's error stands in it where it is known."""
+        entry = {"value": plain(self.value), "unit": self.unit, "error": None, "cause": self.cause}
+        return entry if self.model_error is None else {**entry, "model_error": plain(self.model_error)}
 
 
 @dataclass(frozen=True)

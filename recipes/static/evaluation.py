@@ -68,7 +68,7 @@ class EvalResult(Result):
         quantities: dict[str, Quantity | Estimate] = {
             "atoms": Quantity(len(self.atoms)),
             "formula": Quantity(self.atoms.get_chemical_formula()),
-            "energy": Quantity(self.energy_eV, "eV"),
+            "energy": Quantity(self.energy_eV, "eV", model_error=self.energy_std_eV if self.calibrated else None),
             "energy_per_atom": Quantity(self.energy_eV / len(self.atoms), "eV"),
             "largest_force": Quantity(float(np.linalg.norm(self.forces_eV_A, axis=1).max()), "eV/Angstrom"),
         }

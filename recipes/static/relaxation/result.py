@@ -35,6 +35,9 @@ class OptResult(Result):
         The last structure, with energy and forces, and with the constraints that it came with.
     energy_eV
         Its energy, without the p V term.
+    energy_model_error_eV
+        Standard uncertainty of the energy from the model, at this structure: at a minimum, to first order, that of the
+        relaxed energy. None unless a calibrated committee ran.
     fmax_eV_A
         Largest force on an atom, constraints taken into account.
     steps
@@ -73,6 +76,7 @@ class OptResult(Result):
     fmaxes_eV_A: NDArray[np.float64]
     ended_by: str
     optimizer: str
+    energy_model_error_eV: float | None = None
     volume_A3: float | None = None
     stress_GPa: NDArray[np.float64] | None = None
     stress_left_GPa: float | None = None
@@ -102,7 +106,7 @@ class OptResult(Result):
         unchecked = unchecked_words(self.atoms) if self.frequencies_cm1 is None else ""
         quantities: dict[str, Quantity | Estimate] = {
             "verdict": Quantity(None if self.frequencies_cm1 is None else self.verdict, "", unchecked),
-            "energy": Quantity(self.energy_eV, "eV"),
+            "energy": Quantity(self.energy_eV, "eV", model_error=self.energy_model_error_eV),
             "energy_change": Quantity(float(self.energies_eV[-1] - self.energies_eV[0]), "eV"),
             "fmax": Quantity(self.fmax_eV_A, "eV/Angstrom"),
             "ended_by": Quantity(self.ended_by),

@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.constraints import FixSymmetry
 from numpy.typing import NDArray
 
+from dp_sim.recipes.inputs.calculators import energy_model_error_eV
 from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
 from dp_sim.recipes.inputs.forces import mobile_atoms
 from dp_sim.recipes.results.frames import evaluated_copy
@@ -85,6 +86,7 @@ def relax_one(
         cause=ending.cause,
         atoms=last,
         energy_eV=trace.energies_eV[-1],
+        energy_model_error_eV=energy_model_error_eV(atoms.calc),
         fmax_eV_A=trace.left[-1].fmax_eV_A,
         steps=trace.steps,
         energies_eV=np.array(trace.energies_eV),

@@ -18,7 +18,7 @@ from dp_sim import load_model, write_committee
 from dp_sim.model.committee_writing import attach_calibration
 from dp_sim.model.evaluator import Model
 from dp_sim.plugins.ase_calculator import DPCalculator
-from dp_sim.recipes import calibrate, evaluate, load_result
+from dp_sim.recipes import calibrate, evaluate, load_result, optimize
 from dp_sim.uncertainty.calibration import Calibration
 from dp_sim.uncertainty.likelihood import STANDARD, student_quantile
 from dp_sim.uncertainty.scale import Scale
@@ -109,6 +109,14 @@ def test_the_folder_of_a_committee_is_calibrated_in_place(
     assert ratio == pytest.approx(first.calibration.energy.factor)
     values = evaluate(atoms, calculator).quantities()
     assert values["energy_uncertainty"].value == pytest.approx(calculator.results["energy_std"])
+    assert values["energy"].to_dict()["model_error"] == pytest.approx(calculator.results["energy_std"])
+    relaxed = optimize(atoms, calculator, steps=1, out=tmp_path / "opt", progress=False)
+    written = json.loads((tmp_path / "opt" / "result.json").read_text())["values"]["energy"]
+    expected = calculator.model.evaluate(relaxed.atoms).energy_std
+    assert expected is not None
+    assert written["model_error"] == pytest.approx(expected.item())
+    assert "by the model" in (tmp_path / "opt" / "report.html").read_text()
+    assert optimize(atoms, raw, steps=1, progress=False).energy_model_error_eV is None
     assert "energy_spread" not in values
     assert "energy_spread" in evaluate(atoms, raw).quantities()
     # not calibrated twice: the raw spread is what is measured
