@@ -38,18 +38,18 @@ REFERENCE, TEMPERATURE_K, TIMESTEP_FS = "tblite:GFN2-xTB", 500.0, 0.5
 TRAINING = {
     "model": {"cutoff": 5.0, "switch_start": 1.0, "embedding": [8, 16, 32], "axis_width": 4, "fitting": [64, 64]},
     "loss": {"energy": [1, 10], "forces": [1000, 300]},
-    "training": {"optimizer": "soap", "learning_rate": 1e-2, "learning_rate_end": 1e-4, "batch_size": 4, "steps": 1500},
+    "training": {"optimizer": "soap", "learning_rate": 1e-2, "learning_rate_end": 1e-4, "batch_size": 4},
 }
 
 
 def reference_frames(atoms: Atoms, calculator: Calculator, count: int, every: int, seed: int) -> list[Frame]:
-    """Run dynamics at the reference, after one picosecond, and keep frames `every` steps apart."""
+    """Run dynamics at the reference, and keep frames `every` steps apart after as many as 20 of them take."""
     atoms = atoms.copy()
     atoms.calc = calculator
     rng = np.random.default_rng(seed)
     thermalize_momenta(atoms, TEMPERATURE_K, rng=rng)
     dynamics = LangevinBAOAB(atoms, TIMESTEP_FS * units.fs, temperature_K=TEMPERATURE_K, T_tau=200 * units.fs, rng=rng)
-    dynamics.run(2000)
+    dynamics.run(20 * every)
     frames = []
     for number in range(count):
         dynamics.run(every)
@@ -117,8 +117,11 @@ def main(
     labels: Annotated[int, typer.Option(help="Labels of each way, the first included.")] = 60,
     first: Annotated[int, typer.Option(help="First labels.")] = 10,
     steps: Annotated[int, typer.Option(help="Steps of dynamics on the fly.")] = 20000,
+    first_steps: Annotated[int, typer.Option(help="Steps of the first training.")] = 1500,
     train_steps: Annotated[int, typer.Option(help="Steps of a retraining.")] = 300,
     threshold: Annotated[float, typer.Option(help="eV/Angstrom.")] = 0.3,
+    test_frames: Annotated[int, typer.Option(help="Frames to measure on.")] = 100,
+    every: Annotated[int, typer.Option(help="Steps of reference dynamics between two frames.")] = 100,
     seed: int = 0,
 ) -> None:
     """Run both ways and write the table."""
@@ -127,9 +130,10 @@ def main(
 
     out.mkdir(parents=True)
     atoms, calculator = molecule("CH3CH2OH"), calculator_from_spec(REFERENCE)
-    test = reference_frames(atoms, calculator, 100, 100, seed=1000)
+    test = reference_frames(atoms, calculator, test_frames, every, seed=1000)
     settings = out / "train.yaml"
-    settings.write_text(yaml.safe_dump(TRAINING))
+    training = {**TRAINING["training"], "steps": first_steps}
+    settings.write_text(yaml.safe_dump({**TRAINING, "training": training}))
     shared = {"first": first, "members": 3, "train_steps": train_steps, "seed": seed, "threshold": threshold}
     begun = learn(
         atoms, None, REFERENCE, temperature_K=TEMPERATURE_K, steps=1, look_every=1, timestep_fs=TIMESTEP_FS,
@@ -139,7 +143,7 @@ def main(
     picked = journal.picked()
     known = [frame(key, structure_of(picked[key]), label) for key, label in journal.labels.items()]
     fly = list(on_the_fly(out / "fly", settings, atoms, test, steps=steps, max_labels=labels, **shared))
-    pool = reference_frames(atoms, calculator, labels - first, 50, seed=2000)
+    pool = reference_frames(atoms, calculator, labels - first, every, seed=2000)
     random = list(at_random(begun.model, known, pool, test, out / "random", steps=train_steps, batch=5, seed=seed))
     rows = ["| labels | on the fly, eV/Å | labels | random, eV/Å |", "|---|---|---|---|"]
     for number in range(max(len(fly), len(random))):

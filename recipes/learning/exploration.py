@@ -197,7 +197,9 @@ class Exploration:
     def _ended(self) -> Ended | None:
         settings, last_fs = self._settings, self.step * self._timestep_fs
         quiet_ps = (last_fs - self._journal.base_step * self._timestep_fs) / 1000
-        if self.step >= settings.steps:
+        over = self.step >= settings.steps
+        wanted = over and settings.quiet_ps is not None and quiet_ps < settings.quiet_ps
+        if over:
             words = f"{settings.steps:,} steps, the last {quiet_ps:g} ps of them without a label"
         elif settings.quiet_ps is not None and quiet_ps >= settings.quiet_ps:
             words = f"no label for {quiet_ps:g} ps, up to step {self.step:,}"
@@ -210,4 +212,4 @@ class Exploration:
         position = self._journal.position
         if position is not None and position["step"] != self.step:
             self._save(Look(self.step, 0.0, self.atoms, self._engine.state(), self._files.sizes()), RUNNING)
-        return Ended(True, words)
+        return Ended(not wanted, f"{words}, and {settings.quiet_ps:g} ps were asked for" if wanted else words)

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from dp_sim.config.safe_yaml import load_yaml
-from dp_sim.config.training import TrainConfig
+from dp_sim.config.training import DataConfig, TrainConfig
 from dp_sim.config.training_input import parse_config, read_config
 from dp_sim.datasets.file_hash import hash_sources
 from dp_sim.datasets.frames import Frame
@@ -98,13 +98,15 @@ def read_inputs(atoms: Any, calc: Any, label: Any, settings: LearnSettings) -> I
     plan = _plan(atoms, calculator or reference, settings)
     if calculator is not None:
         prepare_atoms(plan.atoms, calculator)
+    recipe = _recipe(model, made_with, settings)
+    recipe.config(0, 1, recipe.model if model is None else model.members[0].config)  # refuses before anything is done
     sources = (*settings.data, *(() if made_with is None else made_with.data.train))
     keys = None if made_with is None else made_with.data.keys
     return Inputs(
         plan,
         model,
         reference,
-        _recipe(model, made_with, settings),
+        recipe,
         tuple(read_all(sources, keys=keys)) if sources else (),
         hash_sources(sources)[1],
     )
@@ -135,7 +137,21 @@ def _committee(calculator: Any) -> Model:
 
 
 def _training_settings(file: Path) -> TrainConfig:
-    """Read a training input, in which the data may be left out."""
+    """Read a training input, in which the data may be left out; what learning does not honour is refused."""
+    config = _read_training_input(file)
+    usual = TrainConfig(data=DataConfig(train=config.data.train, keys=config.data.keys))
+    others = [f"data.{key}" for key in DataConfig.model_fields if getattr(config.data, key) != getattr(usual.data, key)]
+    others += [key for key in ("members", "start_from") if getattr(config, key) is not None]
+    if others:
+        raise InputError(
+            "setting-not-for-learn",
+            f"{file}: {', '.join(others)}: not for members that learn on the fly, which train on all labels there "
+            "are; leave out (--members says how many)",
+        )
+    return config
+
+
+def _read_training_input(file: Path) -> TrainConfig:
     try:
         content = load_yaml(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):

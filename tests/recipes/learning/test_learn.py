@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from ase import Atoms
+from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from copper_cluster import SETTINGS, cluster
@@ -17,8 +18,11 @@ from reference_calculators import Reference
 from refusals import refused
 
 import dp_sim
+from dp_sim.datasets.reading import read_frames
 from dp_sim.recipes import load_result
+from dp_sim.recipes.learning.labels import frame, to_label
 from dp_sim.recipes.learning.reference import Reference as Process
+from dp_sim.recipes.learning.reference_worker import labelled
 from dp_sim.recipes.learning.result import LearnResult
 
 Run = Callable[..., LearnResult]
@@ -37,10 +41,10 @@ def test_labels_are_those_of_the_calculator_and_of_the_uncertain_structures(run:
     looks = {int(step): spread for step, _, _, spread in result.looks}
     assert looks[pick.step] == pytest.approx(pick.spread, rel=1e-5)
     assert all(spread <= 0.2 for step, spread in looks.items() if 10 <= step < pick.step), "none is passed over"
-    for frame in ase.io.read(tmp_path / "run" / "labels.extxyz", index=":"):
-        atoms = Atoms(frame.numbers, frame.positions)
+    for written in ase.io.read(tmp_path / "run" / "labels.extxyz", index=":"):
+        atoms = Atoms(written.numbers, written.positions)
         atoms.calc = EMT()
-        np.testing.assert_allclose(frame.get_forces(), atoms.get_forces(), atol=1e-6)
+        np.testing.assert_allclose(written.get_forces(), atoms.get_forces(), atol=1e-6)
     assert pick.error == pytest.approx(true_error(result, tmp_path / "run", before=True), rel=1e-4)
     assert pick.error_after == pytest.approx(true_error(result, tmp_path / "run", before=False), rel=1e-4)
     assert "budget of 2 labels" in result.cause
@@ -53,15 +57,17 @@ def true_error(result: LearnResult, directory: Path, *, before: bool) -> float:
     """The largest error of a force on the second label, of the members before or after the training."""
     given = yaml.safe_load((directory / "config.yaml").read_text())["model"]
     model = dp_sim.load_model(given) if before else result.model
-    frame = ase.io.read(directory / "labels.extxyz", index=1)
-    forces = model.evaluate(frame).forces.numpy()
-    return float(np.linalg.norm(forces - frame.get_forces(), axis=1).max())
+    label = ase.io.read(directory / "labels.extxyz", index=1)
+    forces = model.evaluate(label).forces.numpy()
+    return float(np.linalg.norm(forces - label.get_forces(), axis=1).max())
 
 
 def test_a_committee_that_is_sure_learns_nothing(run: Run, tmp_path: Path) -> None:
     result = run("sure", threshold=50.0, steps=20)
     assert (result.converged, result.picks, result.trainings, result.label_count) == (True, (), (), 1)
     assert result.looks[:, 0].tolist() == [0, 5, 10, 15, 20]
+    short = run("sure", threshold=50.0, steps=20, quiet_ps=0.05, resume=True)
+    assert (short.converged, int(short.looks[-1, 0])) == (False, 20)
     quiet = run("sure", threshold=50.0, steps=100, quiet_ps=0.05, resume=True)
     assert (quiet.converged, int(quiet.looks[-1, 0])) == (True, 25)
     assert load_result(tmp_path / "sure").model.n_parameters == result.model.n_parameters
@@ -117,6 +123,21 @@ def test_a_failed_label_is_skipped_or_tried_again(run: Run, tmp_path: Path) -> N
     assert not (tmp_path / "never").exists()
 
 
+def test_a_label_has_the_virial_that_the_file_gives(tmp_path: Path) -> None:
+    crystal = bulk("Cu", cubic=True) * (1, 1, 2)
+    crystal.set_cell(crystal.cell.array + np.array([[0.1, 0, 0], [0.2, 0, 0], [0, 0, 0]]), scale_atoms=True)
+    label, _ = labelled(crystal.copy(), EMT())
+    assert label is not None
+    crystal.calc = EMT()
+    crystal.get_stress()
+    ase.io.write(tmp_path / "crystal.extxyz", crystal)
+    (expected,) = read_frames(tmp_path / "crystal.extxyz")
+    ours = frame("crystal", to_label(crystal), label)
+    assert ours.virial is not None
+    np.testing.assert_allclose(ours.virial, expected.virial, atol=1e-5)
+    np.testing.assert_allclose(ours.forces, expected.forces, atol=1e-7)
+
+
 def test_from_one_structure_and_no_data(run: Run, tmp_path: Path) -> None:
     (tmp_path / "train.yaml").write_text(yaml.safe_dump(SETTINGS))
     options = {"calc": None, "train": tmp_path / "train.yaml", "members": 2, "first": 5, "max_labels": 6, "steps": 20}
@@ -124,9 +145,12 @@ def test_from_one_structure_and_no_data(run: Run, tmp_path: Path) -> None:
     assert (result.label_count, len(result.trainings), len(result.model.members)) == (5, 1, 2)
     frames = ase.io.read(tmp_path / "nothing" / "labels.extxyz", index=":")
     np.testing.assert_allclose(frames[0].positions, cluster().positions)
-    displaced = np.array([frame.positions - cluster().positions for frame in frames[1:3]])
+    displaced = np.array([one.positions - cluster().positions for one in frames[1:3]])
     assert 0.05 < displaced.std() < 0.2
     assert np.isfinite(result.looks).all()
+    (tmp_path / "train.yaml").write_text(yaml.safe_dump({**SETTINGS, "data": {"train": [], "valid": ["x.xyz"]}}))
+    with refused("setting-not-for-learn", "data.valid", "train.yaml"):
+        run("nothing", **options, threshold=50.0, resume=True)
     (tmp_path / "train.yaml").write_text(yaml.safe_dump({**SETTINGS, "loss": {"energy": [1, 1]}}))
     with refused("run-differs", "training"):
         run("nothing", **options, threshold=50.0, resume=True)
