@@ -75,7 +75,7 @@ void evaluate_piece(const Pairs& pairs, const Model<Real>& model, const Piece& p
 // The same for all atoms, each species in pieces of nearly equal size, handed to whichever thread is free.
 template <typename Real>
 void evaluate_pieces(const Pairs& pairs, const Model<Real>& model, double* energies, Real* gradient, Clock& clock) {
-  const int64_t most = std::clamp<int64_t>(pairs.centers / (4 * OpenMP::instance().threads()), 8, 32);
+  const int64_t most = std::clamp<int64_t>(pairs.centers / (4 * OpenMP::instance().threads()), 8, 48);
   const BySpecies order(pairs.species, pairs.centers, model.n_species);
   std::vector<Piece> pieces;
   for (int64_t s = 0; s < model.n_species; ++s) {

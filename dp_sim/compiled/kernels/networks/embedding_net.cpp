@@ -7,19 +7,24 @@
 namespace dp_sim {
 namespace {
 
-// z (rows, columns) = x (rows, n_in) W, a vector of columns at a time. Wider tiles were slower.
-template <int rows, typename Real>
+// z (rows, `width` vectors) = x (rows, n_in) times as many columns of W, from vector c on.
+template <int rows, int width, typename Real>
+INLINE void tile(const Real* x, const Layer& layer, const Real* net, int64_t widest, int64_t c, Real* z) {
+  typename Vector<Real>::type sum[rows][width] = {};
+  const Real* w = net + layer.weight;
+  for (int64_t k = 0; k < layer.n_in; ++k, w += layer.stride)
+    for (int r = 0; r < rows; ++r)
+      for (int v = 0; v < width; ++v) sum[r][v] += x[r * widest + k] * vectors(w)[c + v];
+  for (int r = 0; r < rows; ++r)
+    for (int v = 0; v < width; ++v) vectors(z + r * widest)[c + v] = sum[r][v];
+}
+
+// z (rows, columns) = x (rows, n_in) W. Tiles of three vectors were slower than those of two.
+template <int rows, int width, typename Real>
 INLINE void product(const Real* x, const Layer& layer, const Real* net, int64_t widest, Real* z) {
-  using V = typename Vector<Real>::type;
-  for (int64_t c = 0; c < layer.stride / Vector<Real>::lanes; ++c) {
-    const Real* w = net + layer.weight;
-    V sum[rows] = {};
-    for (int64_t k = 0; k < layer.n_in; ++k, w += layer.stride) {
-      const V weight = vectors(w)[c];
-      for (int r = 0; r < rows; ++r) sum[r] += x[r * widest + k] * weight;
-    }
-    for (int r = 0; r < rows; ++r) vectors(z + r * widest)[c] = sum[r];
-  }
+  int64_t c = 0, columns = layer.stride / Vector<Real>::lanes;
+  for (; c + width <= columns; c += width) tile<rows, width>(x, layer, net, widest, c, z);
+  for (; c < columns; ++c) tile<rows, 1>(x, layer, net, widest, c, z);
 }
 
 template <int rows, typename Real>
@@ -30,11 +35,11 @@ INLINE void skip(const Layer& layer, const Real* x, int64_t widest, Real* z) {
 }
 
 // x (rows, 1) -> G and, in the rows behind the values, its derivatives, in x; z is room to work in.
-template <int values, int derivatives, typename Real>
+template <int values, int derivatives, int width, typename Real>
 INLINE void through_layers(const Architecture<Real>& a, const Real* net, Real*& x, Real*& z) {
   constexpr int rows = (1 + derivatives) * values;
   for (const Layer& layer : a.layers) {
-    product<rows>(x, layer, net, a.widest, z);
+    product<rows, width>(x, layer, net, a.widest, z);
     const Real *step = layer.has_step ? net + layer.step : nullptr, *bias = net + layer.bias;
     Real *first = z + values * a.widest, *second = first + values * a.widest;
     if (derivatives == 2)
@@ -48,13 +53,13 @@ INLINE void through_layers(const Architecture<Real>& a, const Real* net, Real*& 
   }
 }
 
-template <int values, int derivatives, typename Real>
+template <int values, int derivatives, int width, typename Real>
 INLINE void in_tiles(const Architecture<Real>& a, const Real* net, const Inputs& inputs, Real* out) {
   using V = typename Vector<Real>::type;
   constexpr int rows = (1 + derivatives) * values;
   thread_local std::vector<Real> room;
   if (static_cast<int64_t>(room.size()) < 2 * rows * a.widest) room.resize(2 * rows * a.widest);
-  const int64_t width = a.layers.back().stride, columns = width / Vector<Real>::lanes;
+  const int64_t stride = a.layers.back().stride, columns = stride / Vector<Real>::lanes;
   for (int64_t begin = 0; begin < inputs.count; begin += values) {
     const int64_t* order = inputs.order + begin;
     const int64_t last = inputs.count - begin - 1;  // fills the rows that are left in the last tile
@@ -65,9 +70,9 @@ INLINE void in_tiles(const Architecture<Real>& a, const Real* net, const Inputs&
       if (derivatives) x[(values + r) * a.widest] = static_cast<Real>(1.0 / inputs.deviation);
       if (derivatives == 2) x[(2 * values + r) * a.widest] = 0;
     }
-    through_layers<values, derivatives>(a, net, x, z);
+    through_layers<values, derivatives, width>(a, net, x, z);
     for (int64_t r = 0; r < values && r <= last; ++r) {
-      V* row = vectors(out + order[r] * (1 + derivatives) * width);
+      V* row = vectors(out + order[r] * (1 + derivatives) * stride);
       for (int64_t k = 0; k <= derivatives; ++k)
         for (int64_t c = 0; c < columns; ++c) row[k * columns + c] = vectors(x + (k * values + r) * a.widest)[c];
     }
@@ -78,11 +83,11 @@ INLINE void in_tiles(const Architecture<Real>& a, const Real* net, const Inputs&
 template <typename Real>
 INLINE void choose_tiles(const Architecture<Real>& a, const Real* net, const Inputs& inputs, int derivatives, Real* out) {
   if (derivatives == 2)
-    in_tiles<2, 2>(a, net, inputs, out);
+    in_tiles<2, 2, 1>(a, net, inputs, out);
   else if (many_registers())
-    derivatives ? in_tiles<4, 1>(a, net, inputs, out) : in_tiles<8, 0>(a, net, inputs, out);
+    derivatives ? in_tiles<4, 1, 2>(a, net, inputs, out) : in_tiles<8, 0, 2>(a, net, inputs, out);
   else
-    derivatives ? in_tiles<2, 1>(a, net, inputs, out) : in_tiles<4, 0>(a, net, inputs, out);
+    derivatives ? in_tiles<2, 1, 1>(a, net, inputs, out) : in_tiles<4, 0, 1>(a, net, inputs, out);
 }
 
 }  // namespace
