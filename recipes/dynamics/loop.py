@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from ase import Atoms, units
 
-from dp_sim.recipes.dynamics.engines.course import Course
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine, Sample, State, UnstableError
 from dp_sim.recipes.dynamics.guards import ADVICE, LOOK_EVERY, Guards
 from dp_sim.recipes.dynamics.run_files import DynamicsFiles, Row, optional_columns
@@ -66,7 +65,6 @@ def simulate(
     *,
     reach_A: float | None = None,
     progress: bool,
-    course: Course | None = None,
     prefix: str = "",
     watch: UncertaintyWatch | None = None,
 ) -> Recorded:
@@ -74,14 +72,11 @@ def simulate(
 
     Step 0 is sampled too. A run that becomes unstable stops within `LOOK_EVERY` steps, with the last sound structure,
     the table and the frames up to there; where the calculator fails (an SCF that does not converge), with a checkpoint
-    of the last sample too. `course` says how the conditions change, `prefix` begins the names of the files of a stage.
-    `reach_A` is the distance beyond which atoms do not act on each other, None where not known. `watch` looks at the
-    uncertainty of each sample.
+    of the last sample too. `prefix` begins the names of the files of a stage. `reach_A` is the distance beyond which
+    atoms do not act on each other, None where not known. `watch` looks at the uncertainty of each sample.
     """
     guards = Guards(engine.degrees_of_freedom, reach_A)
-    recorder = _Recorder(
-        engine, DynamicsFiles(run, prefix), settings, course or Course.constant(conditions), guards, watch
-    )
+    recorder = _Recorder(engine, DynamicsFiles(run, prefix), settings, conditions, guards, watch)
     done = recorder.begin()
     if run.resumed:
         run.log(f"continued from step {done:,}")
@@ -134,12 +129,12 @@ class _Recorder:
         engine: Engine,
         files: DynamicsFiles,
         settings: DynamicsSettings,
-        course: Course,
+        conditions: Conditions,
         guards: Guards,
         watch: UncertaintyWatch | None,
     ) -> None:
-        self._engine, self._files, self._settings, self._course = engine, files, settings, course
-        self._conditions = course.start
+        self._engine, self._files, self._settings = engine, files, settings
+        self._start = self._conditions = conditions
         self._guards, self._watch = guards, watch
         #: The first sample of this session whose uncertainty is above the limit, as a sentence; else empty.
         self.uncertain = ""
@@ -195,8 +190,8 @@ class _Recorder:
             while self.step < before + block and not self.ended:
                 reached = self.step
                 steps = min(LOOK_EVERY - self.step % LOOK_EVERY, before + block - self.step)
-                if self._course.changes:  # after a restart too, in the same stairs
-                    self._conditions = self._course.at(reached)
+                if self._start.ramp is not None:  # after a restart too, in the same stairs
+                    self._conditions = self._start.at(reached)
                     self._engine.retarget(self._conditions)
                 self._engine.run(steps)
                 self._consistent = False

@@ -127,7 +127,6 @@ def make_plan(settings: DynamicsSettings, atoms: Any, calc: Any) -> Plan:
     for stage in stages:
         _check_movable(atoms, constant_pressure=isinstance(stage.settings, NPTSettings))
         _check_engine(stage.settings, atoms, calculator)
-        _check_ramp(stage)
     _check_velocities(atoms, [*(stage.settings for stage in stages), settings])
     conditions = conditions_of(settings, timestep_fs)
     if stages and conditions.start_temperature_K is None:
@@ -150,21 +149,6 @@ def _check_velocities(atoms: Atoms, one_after_another: list[DynamicsSettings]) -
             "velocities-missing",
             "the structure has no velocities; give temperature_K, at which they are drawn, or begin with a stage that "
             "has a thermostat",
-        )
-
-
-def _check_ramp(stage: Stage) -> None:
-    """Refuse a ramp whose thermostat the engine cannot give another target."""
-    begin, end = stage.settings, stage.end
-    if begin == end or not isinstance(begin, ThermostatSettings):
-        return
-    without = engine_class(begin.engine).without_ramps
-    if begin.thermostat in without:
-        raise InputError(
-            "ramp-not-for-engine",
-            f"{stage}: engine='{begin.engine}' has no ramps with thermostat='{begin.thermostat}', whose chains would "
-            "begin anew at every step of the ramp; take thermostat='langevin' or 'bussi' for this stage, or "
-            "engine='ase'",
         )
 
 

@@ -66,6 +66,7 @@ void PairDPSim::settings(int narg, char** arg) {
   pvector = members > 1 ? extra_.data() : nullptr;
   forces_.assign(members, {}), member_energies_.assign(members, 0.0);
   told_ = false;
+  if (allocated) forget_elements();  // an index of the model before may be another element of this one
 }
 
 // Every rank reads the file. Where only some cannot, the others must not wait for them.
@@ -96,6 +97,12 @@ void PairDPSim::allocate() {
   const int n = atom->ntypes + 1;
   memory->create(setflag, n, n, "pair:setflag");
   memory->create(cutsq, n, n, "pair:cutsq");
+  forget_elements();
+}
+
+void PairDPSim::forget_elements() {
+  species_of_type_.assign(atom->ntypes + 1, -1);
+  std::fill_n(&setflag[0][0], species_of_type_.size() * species_of_type_.size(), 0);
 }
 
 int PairDPSim::species_of(const char* element) const {
@@ -111,7 +118,7 @@ void PairDPSim::coeff(int narg, char** arg) {
   if (narg != 2 + ntypes || std::strcmp(arg[0], "*") != 0 || std::strcmp(arg[1], "*") != 0)
     error->all(FLERR, "Pair style dp_sim wants pair_coeff * * and an element, or NULL, for each of the " +
                           std::to_string(ntypes) + " atom types; got " + std::to_string(narg - 2) + " of them");
-  species_of_type_.assign(ntypes + 1, -1);
+  forget_elements();
   for (int type = 1; type <= ntypes; ++type) {
     const char* element = arg[1 + type];
     if (std::strcmp(element, "NULL") == 0) continue;
@@ -135,12 +142,10 @@ void PairDPSim::coeff(int narg, char** arg) {
 void PairDPSim::init_style() {
   if (force->newton_pair != 1)
     error->all(FLERR, "Pair style dp_sim needs newton on: forces on ghost atoms travel back to their owners");
-  if (std::strcmp(update->unit_style, "metal") == 0)
-    unit_ = 1.0;
-  else if (std::strcmp(update->unit_style, "real") == 0)
-    unit_ = KCAL_PER_MOL;
-  else
-    error->all(FLERR, std::string("Pair style dp_sim needs units metal or real, got units ") + update->unit_style);
+  const std::string units = update->unit_style;
+  if (units != "metal" && units != "real")
+    error->all(FLERR, "Pair style dp_sim needs units metal or real, got units " + units);
+  unit_ = units == "metal" ? 1.0 : KCAL_PER_MOL;
   check_exclusions();
   check_masses();
   checked_ = false;
@@ -227,10 +232,20 @@ void PairDPSim::check_centers() {
     error->one(FLERR, "Pair style dp_sim: " + std::to_string(own - listed) + " atoms of this rank have no neighbour list");
 }
 
+// Groups excluded from all neighbours: fix gcmc puts an atom there to learn the energy without it. It is not there.
+int PairDPSim::absent_groups() const {
+  int bits = 0;
+  for (int k = 0; k < neighbor->nex_group; ++k) {
+    if (neighbor->ex2_group[k] == 0) bits |= group->bitmask[neighbor->ex1_group[k]];
+    if (neighbor->ex1_group[k] == 0) bits |= group->bitmask[neighbor->ex2_group[k]];
+  }
+  return bits;
+}
+
 void PairDPSim::find_pairs() {
-  const int all = atom->nlocal + atom->nghost;
+  const int all = atom->nlocal + atom->nghost, absent = absent_groups();
   species_.resize(all);
-  for (int i = 0; i < all; ++i) species_[i] = species_of_type_[atom->type[i]];
+  for (int i = 0; i < all; ++i) species_[i] = atom->mask[i] & absent ? -1 : species_of_type_[atom->type[i]];
   check_centers();
   dp_sim_atoms given{};
   given.atoms = all, given.positions = all ? atom->x[0] : nullptr, given.species = species_.data();

@@ -40,6 +40,7 @@ class PairDPSim : public Pair {
   Model open(const char* file);
   void require_alike(const char* file, const dp_sim_description& first, const dp_sim_description& other);
   void allocate();
+  void forget_elements();
   int species_of(const char* element) const;
 
   // checks of what other commands set, each of which would give wrong numbers
@@ -52,6 +53,7 @@ class PairDPSim : public Pair {
   void check_reach();
   void check_skipped();
   void check_centers();
+  int absent_groups() const;
   void find_pairs();
   void evaluate(size_t member);
   void add_to_forces(const double* forces, double share);

@@ -70,7 +70,6 @@ class ASEEngine:
         "bussi": (),
         "nose-hoover": CELL_CHANGES,
     }
-    without_ramps: ClassVar[frozenset[str]] = frozenset()
     forms: ClassVar[tuple[str, ...]] = ()
 
     @classmethod

@@ -87,7 +87,6 @@ class OpenMMEngine:
 
     options: ClassVar[frozenset[str]] = frozenset({"backend", "platform", "rigid_bonds"})
     ensembles: ClassVar[Mapping[str, tuple[str, ...]]] = {"langevin": CELL_CHANGES, "nose-hoover": CELL_CHANGES}
-    without_ramps: ClassVar[frozenset[str]] = frozenset()
     forms: ClassVar[tuple[str, ...]] = ("dcd",)
 
     @classmethod

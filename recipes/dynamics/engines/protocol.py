@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -15,6 +15,22 @@ from dp_sim.errors import DPSimError
 
 class UnstableError(DPSimError):
     """Positions or energies became non-finite."""
+
+
+class Ramp(NamedTuple):
+    """The end of a ramp, to which temperature and pressure go linearly.
+
+    Attributes
+    ----------
+    temperature_K, pressure_bar
+        At the last step; None as in the conditions at the first one.
+    steps
+        Steps between the two.
+    """
+
+    temperature_K: float | None
+    pressure_bar: float | None
+    steps: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +60,8 @@ class Conditions:
         Seed of the velocities and of every random force.
     keeps_momenta
         Whether the structure comes from a stage before, and goes on with its momenta.
+    ramp
+        Where temperature and pressure go from those at the first step; None: they stay.
     """
 
     timestep_fs: float
@@ -56,6 +74,7 @@ class Conditions:
     start_temperature_K: float | None = None
     seed: int = 0
     keeps_momenta: bool = False
+    ramp: Ramp | None = None
 
     @property
     def relaxation_fs(self) -> float:
@@ -66,6 +85,21 @@ class Conditions:
     def changes_shape(self) -> bool:
         """Whether the cell may change its shape."""
         return self.pressure_bar is not None and self.cell_change != "isotropic"
+
+    def at(self, step: int) -> Conditions:
+        """Return the conditions of a ramp at a step."""
+        if self.ramp is None:
+            return self
+        share = min(step / self.ramp.steps, 1.0)
+        return replace(
+            self,
+            temperature_K=_between(self.temperature_K, self.ramp.temperature_K, share),
+            pressure_bar=_between(self.pressure_bar, self.ramp.pressure_bar, share),
+        )
+
+
+def _between(start: float | None, end: float | None, share: float) -> float | None:
+    return None if start is None or end is None else start + share * (end - start)
 
 
 class Sample(NamedTuple):
@@ -115,8 +149,6 @@ class Engine(Protocol):
     ensembles
         Each thermostat that the engine has -> the changes of the cell that it has with it at constant pressure; none:
         at constant volume only. Names as in `ensembles.py`.
-    without_ramps
-        Thermostats whose targets cannot change during a run.
     forms
         Forms of the trajectory that its users expect, asked for or not (`frame_formats/writing.py`).
     degrees_of_freedom
@@ -127,7 +159,6 @@ class Engine(Protocol):
 
     options: ClassVar[frozenset[str]]
     ensembles: ClassVar[Mapping[str, tuple[str, ...]]]
-    without_ramps: ClassVar[frozenset[str]]
     forms: ClassVar[tuple[str, ...]]
     degrees_of_freedom: int
     notes: tuple[str, ...]
@@ -164,7 +195,10 @@ class Engine(Protocol):
         """
 
     def retarget(self, conditions: Conditions) -> None:
-        """Go on under another temperature or pressure, all else being as it was made."""
+        """Go on under the temperature and pressure of a ramp at this step, all else being as it was made.
+
+        The loop calls it in stairs; an engine whose program follows `conditions.ramp` itself has nothing to do.
+        """
 
     def run(self, steps: int) -> None:
         """Advance by whole steps.

@@ -18,7 +18,7 @@ from dp_sim.config.safe_yaml import load_yaml
 from dp_sim.errors import InputError
 from dp_sim.files import write_text
 from dp_sim.recipes.dynamics.conditions import conditions_of
-from dp_sim.recipes.dynamics.engines.course import Course
+from dp_sim.recipes.dynamics.engines.protocol import Ramp
 from dp_sim.recipes.dynamics.loop import simulate
 from dp_sim.recipes.dynamics.rigid_bonds.bonds import RigidBonds
 from dp_sim.recipes.dynamics.rigid_bonds.search import rigid_bonds_words
@@ -89,6 +89,8 @@ def _run_stage(stage: Stage, plan: Plan, run: RunDirectory, prepared: Prepared, 
         replace(conditions_of(one, timestep_fs), seed=seed, keeps_momenta=bool(prepared.tables))
         for one in (stage.settings, stage.end)
     )
+    if start != end:
+        start = replace(start, ramp=Ramp(end.temperature_K, end.pressure_bar, stage.settings.steps))
     engine = replace(plan, settings=stage.settings, conditions=start).make_engine()
     run.log(str(stage))
     recorded = simulate(
@@ -98,7 +100,6 @@ def _run_stage(stage: Stage, plan: Plan, run: RunDirectory, prepared: Prepared, 
         start,
         reach_A=plan.reach_A,
         progress=progress,
-        course=Course(start, end, stage.settings.steps),
         prefix=stage.prefix,
         watch=plan.watch(run, stage.prefix),
     )

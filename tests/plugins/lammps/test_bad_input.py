@@ -48,6 +48,7 @@ CASES = {
     "NULL outside hybrid": ("Cu H O", "Cu H NULL", ("All pair coeffs are not set",)),
     "newton off": ("units metal", "units metal\nnewton off", ("newton on",)),
     "units lj": ("units metal", "units lj", ("units metal or real", "units lj")),
+    "another model": ("run 0", "run 0\npair_style dp_sim wider.dpsim\nrun 0", ("All pair coeffs are not set",)),
     "excluded types": ("run 0", "neigh_modify exclude type 2 3\nrun 0", ("neigh_modify exclude type",)),
     "excluded group": ("run 0", EXCLUDED, ("neigh_modify exclude group",)),
     "included group": ("run 0", "group h type 2\natom_modify first h\nneigh_modify include h\nrun 0", ("include",)),

@@ -104,6 +104,41 @@ def test_atoms_that_come_and_go(lammps: Lammps, plugins: Path, members: list[Pat
     assert_same(rows[:, 4:7], left.get_forces(), 1e-11, "forces")
 
 
+GCMC = """
+units metal
+region box block 0 40 0 40 0 40
+create_box 3 box
+mass * 63.546
+create_atoms 1 random 6 87 NULL
+pair_style dp_sim model.dpsim
+pair_coeff * * Cu H O
+neighbor 4.0 bin
+fix exchange all gcmc 1 15 0 1 2949 1000 {potential:.12g} 0.5 full_energy
+thermo_style custom step atoms pe f_exchange[4] f_exchange[6]
+run 40
+print "found $(atoms) $(pe:%.12g) $(f_exchange[4]) $(f_exchange[6])"
+"""
+
+
+def test_grand_canonical_exchange(lammps: Lammps, plugins: Path, members: list[Path], tmp_path: Path) -> None:
+    """So thin that it is an ideal gas of <N> = 6, mu = e + k T ln(6 Lambda^3 / V): as many leave as come.
+
+    What fix gcmc tries to delete stays in LAMMPS's arrays; its energy e as a lone atom must not count.
+    """
+    (tmp_path / "model.dpsim").symlink_to(members[0].with_suffix(".dpsim"))
+    atom = Atoms("Cu", calculator=DPCalculator(members[0], dtype="float64"))
+    lone, kT = atom.get_potential_energy(), 1000 * units.kB
+    wave_A = 1e10 * units._hplanck / np.sqrt(2 * np.pi * 63.546 * units._amu * units._k * 1000)
+    potential = lone + kT * np.log(6 * wave_A**3 / 40**3)
+    printed = run_lammps(lammps, plugins, GCMC.format(potential=potential), tmp_path)
+    line = next(line for line in printed.splitlines() if line.startswith("found "))
+    count, energy, came, left = map(float, line.split()[1:])
+    assert energy == pytest.approx(count * lone, rel=1e-9)
+    assert count == 6 + came - left
+    assert came + left > 200
+    assert abs(came - left) < 10
+
+
 def test_threads_and_ranks_give_the_same_numbers(lammps: Lammps, plugins: Path, water: Path, tmp_path: Path) -> None:
     atoms = read(WATER / "water.extxyz")
     found = [

@@ -69,7 +69,7 @@ def run_springs(recipe, out, stages, *, calculator=None, **options):
 
 
 def test_a_new_target_may_show_that_the_motion_is_unstable(stages, tmp_path, monkeypatch):
-    """LAMMPS looks at the atoms when its thermostat is set anew."""
+    """An engine may evaluate when it is given another target."""
 
     def lose(engine, conditions):
         raise UnstableError("motion-unstable", "atoms left the structure")

@@ -1,8 +1,4 @@
-"""Dynamics in LAMMPS, in one process or several MPI ranks: velocity Verlet, and LAMMPS's thermostats and barostat.
-
-Langevin is fix gjf, whose averages over positions are exact for harmonic systems at any time step, and whose momenta
-are those at half steps (N. Gronbech-Jensen, Mol. Phys. 118, e1662506 (2020)). Bussi is fix temp/csvr. Nose-Hoover
-chains are fix nvt and fix npt (G. J. Martyna, D. J. Tobias and M. L. Klein, J. Chem. Phys. 101, 4177 (1994)).
+"""Dynamics in LAMMPS, in one process or several MPI ranks: velocity Verlet, and the fixes of `fixes.py`.
 
 Restarts: positions, velocities and cell to the last bit, so a run without thermostat goes on as it was but for the
 order of sums. Random numbers are drawn anew, from the seed and the step. The chains of Nose-Hoover are in LAMMPS's
@@ -28,14 +24,15 @@ from dp_sim.model.kernel_export import SUFFIX, kernel_content
 from dp_sim.plugins.lammps.box import ASE_VELOCITY_IN_A_PER_PS, LammpsBox
 from dp_sim.plugins.lammps.building import ready_plugin
 from dp_sim.plugins.lammps.installed import find_lammps
+from dp_sim.recipes.dynamics.engines.cell_modes import cell_modes, check_heights
+from dp_sim.recipes.dynamics.engines.ensembles import CELL_CHANGES
+from dp_sim.recipes.dynamics.engines.lammps.fixes import fixes, groups
 from dp_sim.recipes.dynamics.engines.lammps.session import LammpsError, Session
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Sample, State, UnstableError
-from dp_sim.recipes.dynamics.engines.velocities import start_motion
+from dp_sim.recipes.dynamics.engines.velocities import fixed_atoms, start_motion
 from dp_sim.recipes.inputs.calculators import loaded_model
 from dp_sim.recipes.inputs.failed_evaluations import EvaluationError
 
-#: Time constant of the barostat (ps): LAMMPS's advice of a thousand steps, with steps of 0.5 fs.
-BAROSTAT_TIME_PS = 0.5
 #: Of LAMMPS's generator of random numbers (Marsaglia's).
 LARGEST_SEED = 900_000_000
 #: What LAMMPS says where the motion is no longer the system's.
@@ -56,6 +53,7 @@ neigh_modify every 1 delay 0 check yes
 timestep {timestep_ps:.17g}
 thermo_style custom step pe ke econserve pxx pyy pzz pxy pxz pyz
 thermo_modify norm no
+compute_modify thermo_temp extra/dof 0
 thermo 1000000000"""
 
 
@@ -71,25 +69,18 @@ class LammpsEngine:
     """
 
     options: ClassVar[frozenset[str]] = frozenset({"ranks"})
-    ensembles: ClassVar[Mapping[str, tuple[str, ...]]] = {"langevin": (), "bussi": (), "nose-hoover": ("isotropic",)}
-    without_ramps: ClassVar[frozenset[str]] = frozenset({"nose-hoover"})
+    ensembles: ClassVar[Mapping[str, tuple[str, ...]]] = {"langevin": (), "bussi": (), "nose-hoover": CELL_CHANGES}
     forms: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def check(cls, atoms: Atoms, calculator: Any) -> None:
-        """Refuse a calculator without a dp-sim model, constraints, and a missing LAMMPS."""
+        """Refuse a calculator without a dp-sim model, and a missing LAMMPS."""
         model = loaded_model(calculator)
         if model is None:
             raise InputError(
                 "engine-needs-our-model",
                 f"engine='lammps' needs a dp-sim model, got the calculator {type(calculator).__name__}; "
                 "give a model file, or use engine='ase'",
-            )
-        if atoms.constraints:
-            raise InputError(
-                "constraint-unsupported",
-                f"engine='lammps' has no constraints, and the structure has {type(atoms.constraints[0]).__name__}; "
-                "release the atoms, or use engine='ase'",
             )
         find_lammps()
 
@@ -101,6 +92,9 @@ class LammpsEngine:
     def __init__(self, atoms: Atoms, calculator: Any, conditions: Conditions, ranks: int = 1) -> None:
         self._atoms, self._conditions = atoms.copy(), conditions
         self._bulk = bool(atoms.pbc.all())
+        if conditions.pressure_bar is not None:
+            cell_modes(atoms.cell.array, conditions.cell_change)  # refuses a shape that it would not keep
+        self._start_cell = atoms.cell.array.copy()
         moving = self._atoms.copy()
         moving.calc = calculator
         self.degrees_of_freedom, self.notes = start_motion(moving, conditions, np.random.default_rng(conditions.seed))
@@ -139,43 +133,36 @@ class LammpsEngine:
         if restart is not None:  # which says units, style and boundary itself
             commands = [line for line in commands if line.split()[0] not in ("units", "atom_style", "boundary", "box")]
         else:
-            commands.append(f"reset_timestep {step}")
-        self._do([*commands, *self._integrator(step), "run 0 post no"])
+            commands += [f"reset_timestep {step}", *(["change_box all triclinic"] if self._is_flexible else [])]
+        self._do([*commands, *self._integrator(step), f"run 0 {self._course}post no"])
         self._look()
 
+    @property
+    def _is_flexible(self) -> bool:
+        return self._conditions.pressure_bar is not None and self._conditions.cell_change == "flexible"
+
+    @property
+    def _course(self) -> str:
+        """The steps from the start to the end of a ramp, for the command `run`."""
+        ramp = self._conditions.ramp
+        return "" if ramp is None else f"start 0 stop {ramp.steps} "
+
     def _integrator(self, step: int) -> list[str]:
-        """Give the fixes of the ensemble."""
-        conditions = self._conditions
-        target = conditions.temperature_K
-        if target is None:
-            return ["fix integrate all nve"]
-        seed = int(np.random.default_rng([conditions.seed, step]).integers(1, LARGEST_SEED))
-        time = conditions.relaxation_fs / 1000.0
-        if conditions.thermostat == "langevin":
-            return [f"fix integrate all gjf {target:.17g} {target:.17g} {time:.17g} {seed} vel vhalf"]
-        temperature = f"{target:.17g} {target:.17g} {time:.17g}"
-        still = 3 * len(self._atoms) - self.degrees_of_freedom
-        if conditions.thermostat == "bussi":
-            fixes = ["fix integrate all nve", f"fix thermostat all temp/csvr {temperature} {seed}"]
-            return [*fixes, f"compute_modify thermostat_temp extra/dof {still}"]
-        if conditions.pressure_bar is None:
-            fixes = [f"fix integrate all nvt temp {temperature}"]
-        else:
-            pressure = f"{conditions.pressure_bar:.17g}"
-            fixes = [f"fix integrate all npt temp {temperature} iso {pressure} {pressure} {BAROSTAT_TIME_PS}"]
-        return [*fixes, f"compute_modify integrate_temp extra/dof {still}"]
+        """Give the groups and fixes of the ensemble."""
+        fixed = fixed_atoms(self._atoms)
+        still = 3 * (len(self._atoms) - len(fixed)) - self.degrees_of_freedom
+        seed = int(np.random.default_rng([self._conditions.seed, step]).integers(1, LARGEST_SEED))
+        return [*groups(fixed), *fixes(self._conditions, still, seed)]
 
     def retarget(self, conditions: Conditions) -> None:
-        """Go on under another temperature; random thermostats only, as LAMMPS's chains would begin anew."""
-        if conditions == self._conditions:
-            return
-        self._conditions = conditions
-        self._do([*self._integrator(int(self._now["step"])), "run 0 post no"])
+        """Do nothing: LAMMPS follows the ramp itself."""
 
     def run(self, steps: int) -> None:
         """Advance by whole steps; raises UnstableError where LAMMPS says that the motion is not sound."""
-        self._do([f"run {steps} pre no post no"])
+        self._do([f"run {steps} {self._course}pre no post no"])
         self._look()
+        if self._conditions.changes_shape:
+            check_heights(self._atoms.cell.array, self._start_cell)
 
     def _do(self, commands: list[str]) -> list[str]:
         try:
@@ -217,7 +204,8 @@ class LammpsEngine:
             pressure, tensor = float(np.trace(full)) / 3.0, full_3x3_to_voigt_6_stress(full)
         scaled = self._conditions.temperature_K is None or self._conditions.thermostat == "nose-hoover"
         conserved = now["econserve"] if scaled else None
-        return Sample(now["pe"], now["ke"], volume, pressure, tensor, None, conserved)
+        cell = self._atoms.cell.array.copy() if self._conditions.changes_shape else None
+        return Sample(now["pe"], now["ke"], volume, pressure, tensor, cell, conserved)
 
     def structure(self) -> Atoms:
         """Return a copy of the structure now."""
@@ -233,7 +221,7 @@ class LammpsEngine:
         }
         if self._conditions.temperature_K is not None and self._conditions.thermostat == "nose-hoover":
             # To write it sets LAMMPS up anew, which the run after it must know.
-            self._do(["write_restart state.restart", "run 0 post no"])
+            self._do(["write_restart state.restart", f"run 0 {self._course}post no"])
             content = (self._session.folder / "state.restart").read_bytes()
             state["restart"] = np.frombuffer(content, dtype=np.uint8)
         return state
