@@ -16,6 +16,8 @@ from dp_sim.recipes.run.directory import RunDirectory
 
 #: What the stages cost so far, for a run that is resumed.
 COSTS = "stages.json"
+#: Stages of a search, of which each goes on from the one before.
+SEARCHING = ("neb", "ts", "irc")
 #: Folders of stages that not every run has.
 SEARCH, STEP = "search-{}", "step-{}"
 AnyResult = TypeVar("AnyResult", bound=Result)
@@ -64,7 +66,7 @@ class Stages:
             Do it again in any case: its settings may have changed.
         """
         folder = None if self.run.directory is None else self.run.directory / name
-        if not (again or self._fresh) and folder is not None and self.run.resumed and _is_finished(folder):
+        if not (again or self._fresh) and folder is not None and self.run.resumed and self._is_done(name, folder):
             self.run.log(f"{name}: taken from {folder}")
             self.costs.append(Cost(*self._earlier.get(name, (name, 0, 0, 0.0))))
             return load_result(folder)  # type: ignore[return-value]
@@ -77,6 +79,14 @@ class Stages:
         self.run.log(f"{name}: {'converged' if result.converged else result.cause}")
         return result
 
+    def _is_done(self, name: str, folder: Path) -> bool:
+        """Tell whether an earlier session ended a stage: converged, or with what the next stage went on from."""
+        file = folder / "result.json"
+        if not file.is_file():
+            return False
+        passed = [stage for stage in self._earlier if stage.rpartition("/")[2] in SEARCHING][:-1]
+        return name in passed or bool(json.loads(file.read_text(encoding="utf-8"))["converged"])
+
     def count(self, name: str, work: Callable[[], Anything], earlier: Cost | None = None) -> Anything:
         """Do a part of the work, and note what it and `earlier` sessions of it cost, also where it is cut off."""
         with counted(self.calculator) as counter:
@@ -87,13 +97,6 @@ class Stages:
                 self.costs.append(cost if earlier is None else cost.with_earlier(earlier))
                 if self._file is not None:
                     write_text(self._file, json.dumps({cost.stage: cost for cost in self.costs}))
-
-
-def _is_finished(folder: Path) -> bool:
-    """Tell whether a stage ended with what it was asked for."""
-    if not (folder / "result.json").is_file():
-        return False
-    return bool(json.loads((folder / "result.json").read_text(encoding="utf-8"))["converged"])
 
 
 def _remove_further(directory: Path) -> None:

@@ -21,6 +21,7 @@ from dp_sim.recipes.paths.rates.chain.combined import (
 from dp_sim.recipes.paths.rates.chain.network import Step
 from dp_sim.recipes.paths.rates.chain.profile import Profile, profile_of
 from dp_sim.recipes.paths.rates.chain.result import RateResult
+from dp_sim.recipes.paths.rates.chain.sameness import labelled_difference
 from dp_sim.recipes.paths.rates.joined import SAME_EV
 from dp_sim.recipes.paths.rates.rate_constant import rate_constant
 from dp_sim.recipes.paths.rates.result import RateConstantResult
@@ -127,6 +128,16 @@ class ChainRate:
             again=True,
         )
 
+    def _exchanged(self) -> list[str]:
+        """Say where an isotope is of an atom that has another number in a transition state than in its minima."""
+        numbered = [entry for entry in self._settings.isotopes if entry.partition("=")[0].strip().isdecimal()]
+        return [
+            f"step {number}: isotopes: '{numbered[0]}' names an atom by its index, and the reaction coordinate has "
+            "other numbers of like atoms than the minima; name elements (H=D)"
+            for number, step in enumerate(self._steps, 1)
+            if numbered and labelled_difference(step.irc.product, self._minima[step.end]) > SAME_DISTANCES_A
+        ]
+
     def _lacking(self, steps: Sequence[RateConstantResult]) -> str:
         """Say why the steps cannot be put together."""
         without = [f"step {number} ({step.no_rate})" for number, step in enumerate(steps, 1) if step.table is None]
@@ -181,6 +192,7 @@ class ChainRate:
                 f"path_degeneracy={settings.path_degeneracy:g} was given, and the reaction has {len(steps)} steps with "
                 "one each, for which those from symmetry were taken; leave it out"
             )
+        reasons += self._exchanged()
         spreads = [step.force_spread_eV_A for step in steps if step.force_spread_eV_A is not None]
         all_reasons = (*reasons, *remarks) if reasons else ()
         return RateResult(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ase import Atoms
 
 from dp_sim.errors import InputError
-from dp_sim.recipes.paths.band.find import find_path
+from dp_sim.recipes.paths.band.find import GUIDE_FMAX, find_path
 from dp_sim.recipes.paths.band.result import PathResult
 from dp_sim.recipes.paths.irc.follow import IrcResult, follow_irc
 from dp_sim.recipes.paths.rates.chain.network import PRODUCT, REACTANT, Network, Step
@@ -140,7 +140,7 @@ class ChainSearch:
                 first, last = (self.network.minima[index] for index in gap[:2])
                 band = stages.do(
                     f"{place}/neb",
-                    lambda **keywords: find_path(first, last, calc, images=self._images, **keywords),
+                    lambda **keywords: find_path(first, last, calc, images=self._images, fmax=GUIDE_FMAX, **keywords),
                 )
                 remark = "" if band.converged else f"the band did not converge ({band.cause}); "
                 gap, *self._waiting = self._gaps(band, gap)

@@ -80,14 +80,22 @@ def test_files_page_and_load_result(whole):
 
 
 def test_a_run_that_was_killed_in_the_second_step_is_resumed(whole, tmp_path):
-    """Between two writes of the second reaction coordinate, of which one side is there; nothing after it is."""
+    """Between two writes of the second reaction coordinate, of which one side is there; nothing after it is.
+
+    A band that did not converge and led on is not searched again.
+    """
     run = tmp_path / "run"
     shutil.copytree(whole.directory, run)
+    band = json.loads((run / "neb" / "result.json").read_text())
+    (run / "neb" / "result.json").write_text(json.dumps({**band, "converged": False}))
+    costs = json.loads((run / "stages.json").read_text())
+    ended = {name: cost for name, cost in costs.items() if name != "search-2/irc" and not name.startswith("step-")}
+    (run / "stages.json").write_text(json.dumps(ended))
     for gone in ("result.json", "result.npz", "search-2/irc/result.json", "search-2/irc/reverse.npz"):
         (run / gone).unlink(missing_ok=True)
     for gone in ("step-1", "step-2"):
         shutil.rmtree(run / gone)
-    before = {name: (run / name / "result.json").stat().st_mtime_ns for name in ("irc", "search-2/ts")}
+    before = {name: (run / name / "result.json").stat().st_mtime_ns for name in ("neb", "irc", "search-2/ts")}
     again = reaction_rate(*ends(), SurfaceWithHessian(mueller_brown), out=run, resume=True, **ASKED)
     assert again.verdict == "PASS", again.reasons
     assert {name: (run / name / "result.json").stat().st_mtime_ns for name in before} == before
@@ -135,9 +143,10 @@ def test_a_committee_has_error_bars_of_the_whole(monkeypatch):
         return SurfaceWithHessian(lambda x, y: tuple(factor * one for one in mueller_brown(x, y)))
 
     monkeypatch.setattr(members, "member_calculators", lambda calculator: [scaled(one) for one in factors])
-    found = reaction_rate(*ends(), scaled(1.0), trust_eV_A=50.0, trust_log10=0.1, **ASKED)
-    assert all("the committee does not know the rate" in reason for reason in found.reasons)
-    assert found.reasons[-1].startswith("the committee")
+    found = reaction_rate(*ends(), scaled(1.0), trust_eV_A=50.0, trust_log10=0.1, path_degeneracy=2.0, **ASKED)
+    assert all("the committee does not know the rate" in reason for reason in found.reasons[:-1])
+    assert found.reasons[-2].startswith("the committee")
+    assert found.reasons[-1].startswith("path_degeneracy=2 was given, and the reaction has 2 steps")
     values = found.to_dict()["values"]
     assert values["barrier"]["error"] == pytest.approx(heights()[1] * factors.std(ddof=1), rel=1e-3)
     assert values["reaction_energy"]["error"] == pytest.approx(heights()[-1] * factors.std(ddof=1), rel=1e-3)
