@@ -30,9 +30,9 @@ from dp_sim.recipes.run.directory import RunDirectory
 
 __all__ = ["PathResult", "find_path"]
 
-#: A band as rough as this, eV/Angstrom, leads `refine_ts` to the saddle point that one of 0.05 leads it to, for a third of
-#: the evaluations: 22 of 23 reactions of benchmarks/reactions; in the other one two saddle points follow each other, and
-#: it led to the higher one.
+#: A band as rough as this, eV/Angstrom, leads `refine_ts` to the saddle point that one of 0.05 leads it to, for a third
+#: of the evaluations: 22 of 23 reactions of benchmarks/reactions; in the other one two saddle points follow each other,
+#: and it led to the higher one.
 GUIDE_FMAX = 0.25
 
 #: Where their number is not given: images to begin with at least and at most, and the way between two, Angstrom.

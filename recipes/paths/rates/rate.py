@@ -58,9 +58,9 @@ def reaction_rate(
 ) -> RateResult:
     """Find path, transition state and reaction coordinate between two minima, and the rate constant.
 
-    `find_path`, `refine_ts`, `follow_irc` and `rate_constant`, each in a folder of `out` and with its own page. The band
-    only leads to the transition state, so it is relaxed to 0.25 eV/Angstrom, and one that does not converge is no failure
-    by itself: the transition state and the reaction coordinate decide.
+    `find_path`, `refine_ts`, `follow_irc` and `rate_constant`, each in a folder of `out` and with its own page. The
+    band only leads to the transition state, so it is relaxed to 0.25 eV/Angstrom, and one that does not converge is no
+    failure by itself: the transition state and the reaction coordinate decide.
 
     Parameters
     ----------
