@@ -35,13 +35,14 @@ def whole_run() -> dict[str, Any]:
 def whole(run: Run, tmp_path: Path, whole_run: dict[str, Any]) -> dict[str, Any]:
     """The run that nobody kills, made once."""
     if not whole_run:
-        result = run("whole", Reference(tmp_path / "whole-calls"))
+        result = run("whole", Reference(tmp_path / "whole-calls"), frame_every=5, steps=25)
         whole_run |= content(tmp_path / "whole", result)
         whole_run["calls"] = (tmp_path / "whole-calls").read_text().splitlines()
         assert {one["event"] for one in whole_run["events"]} == {
             "begun", "running", "paused", "labelled", "trained", "resumed"
         }  # fmt: skip
         assert (result.label_count, len(result.trainings)) == (2, 1)
+        assert any(one["event"] == "running" and one["step"] > 0 for one in whole_run["events"])
     return whole_run
 
 
@@ -87,7 +88,7 @@ def test_killed_at_every_event(
     monkeypatch.setattr(learner, "train_member", killed_between_members)
     for _ in range(60):
         with suppress(Killed):
-            result = run("cut", Reference(tmp_path / "calls"), resume=True)
+            result = run("cut", Reference(tmp_path / "calls"), resume=True, frame_every=5, steps=25)
             break
     for name, value in content(tmp_path / "cut", result).items():
         assert value == whole[name], name
