@@ -12,7 +12,7 @@ from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine, Sample,
 from dp_sim.recipes.dynamics.guards import ADVICE, LOOK_EVERY, Guards
 from dp_sim.recipes.dynamics.run_files import DynamicsFiles, Row, optional_columns
 from dp_sim.recipes.dynamics.settings import DynamicsSettings
-from dp_sim.recipes.dynamics.uncertainty import UNCERTAIN, UncertaintyWatch
+from dp_sim.recipes.dynamics.watching.uncertainty import UNCERTAIN, UncertaintyWatch
 from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.run.directory import RunDirectory
