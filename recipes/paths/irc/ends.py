@@ -15,8 +15,9 @@ from dp_sim.recipes.paths.saddle.surface import Array, Point, Surface
 END_FMAX, END_STEPS = 0.01, 400
 #: With the Hessian at the end so many times `LEFT_A` may be left: the relaxation had a poorer one.
 FINAL_FACTOR = 2.5
-#: How often an end that is no minimum is left downhill, and how far it is moved then, Angstrom.
-MOST_LEFT, LEAVE_A = 3, 0.1
+#: How often an end is relaxed on from where its modes say that it is no minimum, or not at it (a loose complex needs
+#: several, along its soft motions), and how far it is moved along imaginary ones, Angstrom.
+MOST_LEFT, LEAVE_A = 8, 0.1
 
 
 class End:
