@@ -10,7 +10,7 @@ from ase.build import molecule
 #: all other hydrogens are left out and go with the atom that they sit on.
 SMILES = {
     "malonaldehyde": ("[O:1]=[C:2][C:3]=[C:4][O:5][H:6]", "[H:6][O:1][C:2]=[C:3][C:4]=[O:5]"),
-    "diels_alder": ("[C:1]=[C:2][C:3]=[C:4].[C:5]=[C:6]", "[C:1]1[C:2]=[C:3][C:4][C:5][C:6]1"),
+    "diels_alder_s_trans": ("[C:1]=[C:2][C:3]=[C:4].[C:5]=[C:6]", "[C:1]1[C:2]=[C:3][C:4][C:5][C:6]1"),
     "hf_elimination": ("[F:1][C:2][C:3][H:4]", "[F:1][H:4].[C:2]=[C:3]"),
     "h2_elimination": (
         "[C:1]1([H:7])[C:2]=[C:3][C:4]([H:8])[C:5]=[C:6]1",
@@ -66,6 +66,7 @@ def positions() -> dict[str, tuple[Atoms, Atoms]]:
             Atoms("COHH", [[0, 0, 0], [1.20, 0, 0], [-0.60, 0.94, 0], [-0.60, -0.94, 0]]),
         ),
         "formic_acid_dimer": _formic_acid_dimer(),
+        "diels_alder": (_ethene_above_butadiene(2.8), _ethene_above_butadiene(1.3)),
     }  # fmt: skip
 
 
@@ -108,3 +109,16 @@ def _formic_acid_dimer() -> tuple[Atoms, Atoms]:
     mirrored = half * [1, -1, 1]
     product.positions = np.vstack([mirrored, -mirrored])[[0, 2, 1, 3, 9, 5, 7, 6, 8, 4]]
     return reactant, product
+
+
+def _ethene_above_butadiene(height: float) -> Atoms:
+    """Lay ethene so high (Angstrom) above the open side of s-cis butadiene; near enough, they relax to cyclohexene."""
+    butadiene = [
+        [-1.48, -1.11, 0], [-0.73, 0, 0], [0.73, 0, 0], [1.48, -1.11, 0],
+        [-1.01, -2.08, 0], [-2.56, -1.03, 0], [-1.27, 0.94, 0], [1.27, 0.94, 0], [2.56, -1.03, 0], [1.01, -2.08, 0],
+    ]  # fmt: skip
+    ethene = [
+        [0.67, -1.9, 0], [-0.67, -1.9, 0], [1.23, -1.3, 0.7], [1.23, -2.5, 0], [-1.23, -1.3, 0.7], [-1.23, -2.5, 0],
+    ]  # fmt: skip
+    above = np.add(ethene, [0, 0, height]).tolist()
+    return Atoms("C6H10", [*butadiene[:4], *above[:2], *butadiene[4:], *above[2:]])
