@@ -35,15 +35,19 @@ def format_interval(low: float, high: float, error: float) -> str:
 def format_quantity(value: Any, unit: str) -> str:
     """Write a value of `plain` that has a unit for people.
 
-    A number has four significant digits, and no fewer decimals than are usual for its unit (`DECIMALS`); anything else
-    is written as `format_value` does.
+    A number has four significant digits, without zeros at their end, and no fewer decimals than are usual for its unit
+    (`DECIMALS`); anything else is written as `format_value` does.
     """
     if not isinstance(value, float) or value.is_integer() or not math.isfinite(value):
         return format_value(value)
     power = math.floor(math.log10(abs(value)))
     if not -5 <= power < 7:
         return f"{value:.3e}"
-    return f"{value:.{max(DECIMALS.get(unit, 0), 3 - power)}f}"
+    usual = DECIMALS.get(unit, 0)
+    text = f"{value:.{max(usual, 3 - power)}f}"
+    while 3 - power > usual and text.endswith("0") and len(text.partition(".")[2]) > max(usual, 1):
+        text = text[:-1]
+    return text
 
 
 def format_value(value: Any) -> str:

@@ -222,6 +222,7 @@ class _Measure:
     center: Array
     axes: Array | None
     failure: str = ""
+    _unmoved_eV: float | None = None
 
     def cost(self, mix: Array, motion: Array) -> float | None:
         """Second derivative of the energy (eV/Angstrom^2 times the square of the motion) along a mix of candidates.
@@ -230,12 +231,13 @@ class _Measure:
         """
         step = MOVE_A / np.linalg.norm(motion.reshape(-1, 3), axis=1).max()
         try:
-            here = self.evaluate(self.positions)[0]
+            if self._unmoved_eV is None:
+                self._unmoved_eV = self.evaluate(self.positions)[0]
             (ahead, rising), (behind, falling) = (self._moved(mix, motion, size) for size in (step, -step))
         except EvaluationError as error:
             self.failure = str(error)
             return None
-        costs = (rising - falling) / (2 * step), (ahead - 2 * here + behind) / step**2
+        costs = (rising - falling) / (2 * step), (ahead - 2 * self._unmoved_eV + behind) / step**2
         return min(costs, key=abs)
 
     def _moved(self, mix: Array, motion: Array, size: float) -> tuple[float, float]:

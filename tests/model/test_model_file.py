@@ -205,8 +205,8 @@ def test_open_axes_need_no_cell(model_file: Path) -> None:
 
 
 def test_absent_files(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.pt", tmp_path):
-        with refused("file-missing", str(path)):
+    for path, code in ((tmp_path / "none.pt", "file-missing"), (tmp_path, "committee-missing")):
+        with refused(code, str(path)):
             load_model(path)
     with refused("model-missing"):
         load_model([])

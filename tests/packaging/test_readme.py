@@ -67,10 +67,10 @@ def test_block_runs(block: Block, folder: Path) -> None:
 
 
 def test_the_four_ways_are_there() -> None:
-    """ASE, OpenMM, the command line and a notebook: each has a block of its own."""
+    """ASE, OpenMM, the command line and a notebook."""
     code = [block.code for block in blocks() if block.language in ("python", "bash")]
     for word in ("DPCalculator", "create_force", "dp-sim opt", "vibrations(", "dp-sim train", *EXAMPLE_RUNS):
-        assert sum(word in block for block in code) == 1, word
+        assert any(word in block for block in code), word
     assert {block.language for block in blocks()} == {"python", "bash", "yaml", "console"}
 
 

@@ -236,8 +236,9 @@ def test_differences_continue_where_they_stopped(tmp_path):
         vibrations(water, calculator, out=tmp_path / "vib")
     Interrupted.calls = 100
     result = vibrations(water, calculator, out=tmp_path / "vib", resume=True)
-    # The start, the two atoms that were left, and two rotations there and back whose cost was doubtful.
-    assert Interrupted.calls == 100 + 1 + 2 * 6 + 2 * 2
+    # The start, the two atoms that were left, and two rotations there and back, with the start between, whose cost was
+    # doubtful.
+    assert Interrupted.calls == 100 + 1 + 2 * 6 + 1 + 2 * 2
     np.testing.assert_allclose(result.frequencies_cm1, vibrations(water, springs(water)).frequencies_cm1)
 
 

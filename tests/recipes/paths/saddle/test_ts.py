@@ -309,7 +309,7 @@ def test_a_direction_of_another_shape(tmp_path):
 def test_the_page_moves_the_mode(tmp_path):
     ts = refine_ts(at(*stationary(SADDLES["AC"])), SurfaceWithHessian(mueller_brown), out=tmp_path / "ts")
     page = (tmp_path / "ts" / "report.html").read_text()
-    assert 'id="animation-data"' in page
+    assert 'id="view-data"' in page
     assert ts.quantities()["hessian_evaluations"].value == ts.cost.hessians >= 1
     for name in ("modes.molden", "modes.xyz", "mode.extxyz", "spectrum.png"):
         assert (tmp_path / "ts" / name).stat().st_size > 100
