@@ -3,9 +3,9 @@
 // neighbours of one atom,
 //
 //   for_sum(pairs, i, near)           called once the distances are known; then
-//     value(n, c)                       vector c of G of neighbour n
+//     value<bytes>(n, c)                vector c (each of `bytes`) of G of neighbour n
 //   for_gradient(pairs, i, near)      the same for the gradient, of the atoms of a block in the same order; then also
-//     value_and_slope(n, c, g, slope)   G and dG/ds
+//     value_and_slope<bytes>(n, c, g, slope)  G and dG/ds
 //   for_jets(pairs, i, near)          the same for any atom; then also
 //     curvature(n, c)                   d2G/ds2
 //
@@ -67,35 +67,37 @@ INLINE void environment_row(const Neighborhood& near, const double* scale, doubl
   out[3] = static_cast<Real>(g * near.z[n] * scale[3]);
 }
 
-// Columns c .. c + width (in vectors) of T: sum over n neighbours of x (4) times G.
-template <int width, typename Real, typename Rows>
-INLINE void sum_tile(const Rows& rows, const Real* x, int64_t count, int64_t columns, int64_t c,
-                     typename Vector<Real>::type* sum) {
-  using V = typename Vector<Real>::type;
+// Columns c .. c + width (in vectors of `bytes`) of T: sum over n neighbours of x (4) times G.
+template <int bytes, int width, typename Real, typename Rows>
+INLINE void sum_tile(const Rows& rows, const Real* x, int64_t count, int64_t columns, int64_t c, Real* sum) {
+  using V = typename Vector<Real, bytes>::type;
   V t[4][width] = {};
   for (int64_t n = 0; n < count; ++n, x += 4) {
     for (int k = 0; k < width; ++k) {
-      const V g = rows.value(n, c + k);
+      const V g = rows.template value<bytes>(n, c + k);
       t[0][k] += x[0] * g, t[1][k] += x[1] * g, t[2][k] += x[2] * g, t[3][k] += x[3] * g;
     }
   }
   for (int q = 0; q < 4; ++q)
-    for (int k = 0; k < width; ++k) sum[q * columns + c + k] = t[q][k];
+    for (int k = 0; k < width; ++k) vectors<bytes>(sum)[q * columns + c + k] = t[q][k];
 }
 
-template <typename Real, typename Rows>
-INLINE void sum_tiles(const Rows& rows, const Real* x, int64_t count, int64_t columns,
-                      typename Vector<Real>::type* sum) {
-  const int64_t most = many_registers() ? 5 : 1, tiles = (columns + most - 1) / most;
+// The same for `width` columns, at most `most`.
+template <int bytes, int most, typename Real, typename Rows>
+INLINE void sum_tile_of(int64_t width, const Rows& rows, const Real* x, int64_t count, int64_t columns, int64_t c,
+                        Real* sum) {
+  if constexpr (most > 1)
+    if (width < most) return sum_tile_of<bytes, most - 1>(width, rows, x, count, columns, c, sum);
+  sum_tile<bytes, most>(rows, x, count, columns, c, sum);
+}
+
+template <int bytes, typename Real, typename Rows>
+INLINE void sum_tiles(const Rows& rows, const Real* x, int64_t count, int64_t stride, Real* sum) {
+  constexpr int most = bytes == 64 ? 5 : 2;
+  const int64_t columns = stride / Vector<Real, bytes>::lanes, tiles = (columns + most - 1) / most;
   for (int64_t k = 0, c = 0; k < tiles; ++k) {
     const int64_t width = (columns - c + tiles - k - 1) / (tiles - k);  // tiles of nearly equal width
-    switch (width) {
-      case 1: sum_tile<1>(rows, x, count, columns, c, sum); break;
-      case 2: sum_tile<2>(rows, x, count, columns, c, sum); break;
-      case 3: sum_tile<3>(rows, x, count, columns, c, sum); break;
-      case 4: sum_tile<4>(rows, x, count, columns, c, sum); break;
-      default: sum_tile<5>(rows, x, count, columns, c, sum);
-    }
+    sum_tile_of<bytes, most>(width, rows, x, count, columns, c, sum);
     c += width;
   }
 }
@@ -121,7 +123,6 @@ INLINE void describe_block(const Pairs& pairs, const Sum<Real>& t, Rows& rows, c
                            Real* features) {
   thread_local Neighborhood near;
   thread_local std::vector<Real> x;
-  const int64_t columns = t.width / Vector<Real>::lanes;
   for (int64_t b = 0; b < block.count; ++b) {
     const int64_t i = block.atoms[b], species = pairs.species[i];
     find_near(near, pairs, t.sw, t.exclusion, i);
@@ -130,28 +131,29 @@ INLINE void describe_block(const Pairs& pairs, const Sum<Real>& t, Rows& rows, c
     for (int64_t n = 0; n < near.n; ++n)
       environment_row(near, t.scale + 4 * species, t.offset[species], n, x.data() + 4 * n);
     Real* sum = total + b * 4 * t.width;
-    sum_tiles(rows, x.data(), near.n, columns, vectors(sum));
+    WITH_REGISTERS(sum_tiles, rows, x.data(), near.n, t.width, sum)
     if (t.padding.sel) add_padding(pairs, t, i, near, sum);
     contract(sum, t.width, t.contraction, features + b * block.stride);
   }
 }
 
 // a_c = dE/dR~_c (4) and the part of dE/ds that goes through G, of neighbour n: d = dE/dT of its centre.
-template <typename Rows, typename Real>
-INLINE void through_row(const Rows& rows, int64_t n, const Real x[4], const Real* d, int64_t columns, Real a[4],
+template <int bytes, typename Rows, typename Real>
+INLINE void through_row(const Rows& rows, int64_t n, const Real x[4], const Real* d, int64_t width, Real a[4],
                         Real& through_g) {
-  using V = typename Vector<Real>::type;
-  const V* dt = vectors(d);
+  using V = typename Vector<Real, bytes>::type;
+  const int64_t columns = width / Vector<Real, bytes>::lanes;
+  const V* dt = vectors<bytes>(d);
   V a0{}, a1{}, a2{}, a3{}, b{};
   for (int64_t c = 0; c < columns; ++c, ++dt) {
     V g, slope;
-    rows.value_and_slope(n, c, g, slope);
+    rows.template value_and_slope<bytes>(n, c, g, slope);
     const V d0 = dt[0], d1 = dt[columns], d2 = dt[2 * columns], d3 = dt[3 * columns];
     a0 += d0 * g, a1 += d1 * g, a2 += d2 * g, a3 += d3 * g;
     b += slope * (x[0] * d0 + x[1] * d1 + x[2] * d2 + x[3] * d3);
   }
-  a[0] = total<Real>(a0), a[1] = total<Real>(a1), a[2] = total<Real>(a2), a[3] = total<Real>(a3);
-  through_g = total<Real>(b);
+  a[0] = total<bytes, Real>(a0), a[1] = total<bytes, Real>(a1), a[2] = total<bytes, Real>(a2);
+  a[3] = total<bytes, Real>(a3), through_g = total<bytes, Real>(b);
 }
 
 // Adds dE/dr_ij to `out`, from dE/dR~ (a) and dE/ds: through s and g along n = r_ij/r, through n across it.
@@ -173,7 +175,6 @@ INLINE void gradient_block(const Pairs& pairs, const Sum<Real>& t, Rows& rows, c
   thread_local Neighborhood near;
   thread_local std::vector<Real> d;  // dE/dT of one atom
   grow(d, 4 * t.width);
-  const int64_t columns = t.width / Vector<Real>::lanes;
   for (int64_t b = 0; b < block.count; ++b) {
     const int64_t i = block.atoms[b], species = pairs.species[i];
     const double *scale = t.scale + 4 * species, offset = t.offset[species];
@@ -183,7 +184,7 @@ INLINE void gradient_block(const Pairs& pairs, const Sum<Real>& t, Rows& rows, c
     for (int64_t n = 0; n < near.n; ++n) {
       Real x[4], a[4], through_g;
       environment_row(near, scale, offset, n, x);
-      through_row(rows, n, x, d.data(), columns, a, through_g);
+      WITH_REGISTERS(through_row, rows, n, x, d.data(), t.width, a, through_g)
       add_pair_gradient(near, scale, n, a, through_g, out + 3 * near.pair[n]);
     }
   }
@@ -207,7 +208,7 @@ INLINE void find_jets_in(const Pairs& pairs, const Sum<double>& t, Rows& rows, i
     environment_row(out.near, t.scale + 4 * species, t.offset[species], n, out.x.data() + 4 * n);
     V* g = vectors(out.g.data() + 3 * t.width * n);
     for (int64_t c = 0; c < columns; ++c) {
-      rows.value_and_slope(n, c, g[c], g[columns + c]);
+      rows.template value_and_slope<64>(n, c, g[c], g[columns + c]);
       g[2 * columns + c] = rows.curvature(n, c);
     }
   }

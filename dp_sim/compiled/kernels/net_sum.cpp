@@ -36,11 +36,16 @@ class NetRows {
     }
   }
 
-  INLINE V value(int64_t n, int64_t c) const { return vectors(values_ + n * stride_)[c]; }
+  template <int bytes>
+  INLINE typename Vector<Real, bytes>::type value(int64_t n, int64_t c) const {
+    return vectors<bytes>(values_ + n * stride_)[c];
+  }
 
-  INLINE void value_and_slope(int64_t n, int64_t c, V& g, V& slope) const {
-    const V* row = vectors(values_ + n * stride_) + c;
-    g = row[0], slope = row[nets_->width / Vector<Real>::lanes];
+  template <int bytes>
+  INLINE void value_and_slope(int64_t n, int64_t c, typename Vector<Real, bytes>::type& g,
+                              typename Vector<Real, bytes>::type& slope) const {
+    const auto* row = vectors<bytes>(values_ + n * stride_) + c;
+    g = row[0], slope = row[nets_->width / Vector<Real, bytes>::lanes];
   }
 
   INLINE V curvature(int64_t n, int64_t c) const {

@@ -20,12 +20,9 @@ INLINE int64_t segment_of(double s, const Knots& knots) {
 // Polynomials through six rows of a table: those of the knots left and right of s.
 template <typename Real>
 class TableRows {
-  using V = typename Vector<Real>::type;
-
  public:
   void open(const Tables<Real>& tables) {
     tables_ = &tables;
-    columns_ = tables.width / Vector<Real>::lanes;
   }
 
   INLINE void for_sum(const Pairs& pairs, int64_t i, const Neighborhood& near) { prepare(pairs, i, near, 0); }
@@ -45,27 +42,34 @@ class TableRows {
     hermite(near, t.knots, derivatives);
   }
 
-  INLINE V value(int64_t n, int64_t c) const {
-    return weighted(n, c, weights_);
+  template <int bytes>
+  INLINE typename Vector<Real, bytes>::type value(int64_t n, int64_t c) const {
+    return weighted<bytes>(n, c, weights_);
   }
 
-  INLINE V curvature(int64_t n, int64_t c) const { return weighted(n, c, curvatures_); }
+  INLINE typename Vector<Real>::type curvature(int64_t n, int64_t c) const { return weighted<64>(n, c, curvatures_); }
 
-  INLINE void value_and_slope(int64_t n, int64_t c, V& g, V& slope) const {
-    const V* v = vectors(row_[n]) + c;
+  template <int bytes>
+  INLINE void value_and_slope(int64_t n, int64_t c, typename Vector<Real, bytes>::type& g,
+                              typename Vector<Real, bytes>::type& slope) const {
+    using V = typename Vector<Real, bytes>::type;
+    const int64_t columns = tables_->width / Vector<Real, bytes>::lanes;
+    const V* v = vectors<bytes>(row_[n]) + c;
     const Real *w = weights_.data() + 8 * n, *d = slopes_.data() + 8 * n;
-    const V v0 = v[0], v1 = v[columns_], v2 = v[2 * columns_], v3 = v[3 * columns_], v4 = v[4 * columns_],
-            v5 = v[5 * columns_];
+    const V v0 = v[0], v1 = v[columns], v2 = v[2 * columns], v3 = v[3 * columns], v4 = v[4 * columns],
+            v5 = v[5 * columns];
     g = (w[0] * v0 + w[1] * v1 + w[2] * v2) + (w[3] * v3 + w[4] * v4 + w[5] * v5);
     slope = (d[0] * v0 + d[1] * v1 + d[2] * v2) + (d[3] * v3 + d[4] * v4 + d[5] * v5);
   }
 
  private:
-  INLINE V weighted(int64_t n, int64_t c, const std::vector<Real>& weights) const {
-    const V* v = vectors(row_[n]) + c;
+  template <int bytes>
+  INLINE typename Vector<Real, bytes>::type weighted(int64_t n, int64_t c, const std::vector<Real>& weights) const {
+    const int64_t columns = tables_->width / Vector<Real, bytes>::lanes;
+    const typename Vector<Real, bytes>::type* v = vectors<bytes>(row_[n]) + c;
     const Real* w = weights.data() + 8 * n;
-    return (w[0] * v[0] + w[1] * v[columns_] + w[2] * v[2 * columns_]) +
-           (w[3] * v[3 * columns_] + w[4] * v[4 * columns_] + w[5] * v[5 * columns_]);
+    return (w[0] * v[0] + w[1] * v[columns] + w[2] * v[2 * columns]) +
+           (w[3] * v[3 * columns] + w[4] * v[4 * columns] + w[5] * v[5 * columns]);
   }
 
   // Quintic Hermite weights on the segment of s (dp_sim/descriptors/tabulated.py), and their derivatives in s.
@@ -103,7 +107,6 @@ class TableRows {
   }
 
   const Tables<Real>* tables_;
-  int64_t columns_;
   std::vector<int64_t> segment_;     // s lies between this knot and the next
   std::vector<const Real*> row_;     // the first of the six rows
   std::vector<Real> weights_, slopes_, curvatures_;  // (n, 8): of 2 knots x (G, G', G''), and their derivatives in s

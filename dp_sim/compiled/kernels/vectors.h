@@ -1,4 +1,5 @@
-// Vectors of 64 bytes, which a compiler maps onto whatever registers the processor has.
+// Vectors of 64 bytes, which a compiler maps onto whatever registers the processor has, and shorter ones: sums over a loop
+// stay in registers only where each fills one (GCC keeps them in memory if it is wider).
 #pragma once
 
 #include <cstdint>
@@ -7,20 +8,20 @@
 
 namespace dp_sim {
 
-template <typename Real>
+template <typename Real, int bytes = 64>
 struct Vector {
-  typedef Real type __attribute__((vector_size(64), aligned(sizeof(Real)), may_alias));
-  static constexpr int lanes = 64 / sizeof(Real);
+  typedef Real type __attribute__((vector_size(bytes), aligned(sizeof(Real)), may_alias));
+  static constexpr int lanes = bytes / sizeof(Real);
 };
 
-template <typename Real>
-INLINE const typename Vector<Real>::type* vectors(const Real* values) {
-  return reinterpret_cast<const typename Vector<Real>::type*>(values);
+template <int bytes = 64, typename Real>
+INLINE const typename Vector<Real, bytes>::type* vectors(const Real* values) {
+  return reinterpret_cast<const typename Vector<Real, bytes>::type*>(values);
 }
 
-template <typename Real>
-INLINE typename Vector<Real>::type* vectors(Real* values) {
-  return reinterpret_cast<typename Vector<Real>::type*>(values);
+template <int bytes = 64, typename Real>
+INLINE typename Vector<Real, bytes>::type* vectors(Real* values) {
+  return reinterpret_cast<typename Vector<Real, bytes>::type*>(values);
 }
 
 // Sum of the lanes, by halves.
@@ -36,19 +37,27 @@ INLINE Real total(const Real* values) {
   }
 }
 
-template <typename Real>
-INLINE Real total(const typename Vector<Real>::type& v) {
-  return total<Real, Vector<Real>::lanes>(reinterpret_cast<const Real*>(&v));
+template <int bytes, typename Real>
+INLINE Real total(const typename Vector<Real, bytes>::type& v) {
+  return total<Real, Vector<Real, bytes>::lanes>(reinterpret_cast<const Real*>(&v));
 }
 
-// Whether there are 32 registers of 64 bytes, so that many sums can be kept in them.
-inline bool many_registers() {
+// Bytes of a register: there are 32 of 64, and 16 (32 on ARM) of fewer.
+inline int register_bytes() {
 #if defined(__x86_64__)
-  static const bool many = __builtin_cpu_supports("avx512f");
-  return many;
+  static const int bytes = __builtin_cpu_supports("avx512f") ? 64 : __builtin_cpu_supports("avx2") ? 32 : 16;
+  return bytes;
 #else
-  return false;
+  return 16;
 #endif
 }
+
+// f<64>, f<32> or f<16> with these arguments, as registers are long
+#define WITH_REGISTERS(f, ...)            \
+  switch (register_bytes()) {             \
+    case 64: f<64>(__VA_ARGS__); break;   \
+    case 32: f<32>(__VA_ARGS__); break;   \
+    default: f<16>(__VA_ARGS__);          \
+  }
 
 }  // namespace dp_sim

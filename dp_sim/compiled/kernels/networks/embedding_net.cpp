@@ -7,24 +7,24 @@
 namespace dp_sim {
 namespace {
 
-// z (rows, `width` vectors) = x (rows, n_in) times as many columns of W, from vector c on.
-template <int rows, int width, typename Real>
+// z (rows, `width` vectors of `bytes`) = x (rows, n_in) times as many columns of W, from vector c on.
+template <int bytes, int rows, int width, typename Real>
 INLINE void tile(const Real* x, const Layer& layer, const Real* net, int64_t widest, int64_t c, Real* z) {
-  typename Vector<Real>::type sum[rows][width] = {};
+  typename Vector<Real, bytes>::type sum[rows][width] = {};
   const Real* w = net + layer.weight;
   for (int64_t k = 0; k < layer.n_in; ++k, w += layer.stride)
     for (int r = 0; r < rows; ++r)
-      for (int v = 0; v < width; ++v) sum[r][v] += x[r * widest + k] * vectors(w)[c + v];
+      for (int v = 0; v < width; ++v) sum[r][v] += x[r * widest + k] * vectors<bytes>(w)[c + v];
   for (int r = 0; r < rows; ++r)
-    for (int v = 0; v < width; ++v) vectors(z + r * widest)[c + v] = sum[r][v];
+    for (int v = 0; v < width; ++v) vectors<bytes>(z + r * widest)[c + v] = sum[r][v];
 }
 
 // z (rows, columns) = x (rows, n_in) W. Tiles of three vectors were slower than those of two.
-template <int rows, int width, typename Real>
+template <int bytes, int rows, int width, typename Real>
 INLINE void product(const Real* x, const Layer& layer, const Real* net, int64_t widest, Real* z) {
-  int64_t c = 0, columns = layer.stride / Vector<Real>::lanes;
-  for (; c + width <= columns; c += width) tile<rows, width>(x, layer, net, widest, c, z);
-  for (; c < columns; ++c) tile<rows, 1>(x, layer, net, widest, c, z);
+  int64_t c = 0, columns = layer.stride / Vector<Real, bytes>::lanes;
+  for (; c + width <= columns; c += width) tile<bytes, rows, width>(x, layer, net, widest, c, z);
+  for (; c < columns; ++c) tile<bytes, rows, 1>(x, layer, net, widest, c, z);
 }
 
 template <int rows, typename Real>
@@ -35,11 +35,11 @@ INLINE void skip(const Layer& layer, const Real* x, int64_t widest, Real* z) {
 }
 
 // x (rows, 1) -> G and, in the rows behind the values, its derivatives, in x; z is room to work in.
-template <int values, int derivatives, int width, typename Real>
+template <int bytes, int values, int derivatives, int width, typename Real>
 INLINE void through_layers(const Architecture<Real>& a, const Real* net, Real*& x, Real*& z) {
   constexpr int rows = (1 + derivatives) * values;
   for (const Layer& layer : a.layers) {
-    product<rows, width>(x, layer, net, a.widest, z);
+    product<bytes, rows, width>(x, layer, net, a.widest, z);
     const Real *step = layer.has_step ? net + layer.step : nullptr, *bias = net + layer.bias;
     Real *first = z + values * a.widest, *second = first + values * a.widest;
     if (derivatives == 2)
@@ -53,7 +53,7 @@ INLINE void through_layers(const Architecture<Real>& a, const Real* net, Real*& 
   }
 }
 
-template <int values, int derivatives, int width, typename Real>
+template <int bytes, int values, int derivatives, int width, typename Real>
 INLINE void in_tiles(const Architecture<Real>& a, const Real* net, const Inputs& inputs, Real* out) {
   using V = typename Vector<Real>::type;
   constexpr int rows = (1 + derivatives) * values;
@@ -70,7 +70,7 @@ INLINE void in_tiles(const Architecture<Real>& a, const Real* net, const Inputs&
       if (derivatives) x[(values + r) * a.widest] = static_cast<Real>(1.0 / inputs.deviation);
       if (derivatives == 2) x[(2 * values + r) * a.widest] = 0;
     }
-    through_layers<values, derivatives, width>(a, net, x, z);
+    through_layers<bytes, values, derivatives, width>(a, net, x, z);
     for (int64_t r = 0; r < values && r <= last; ++r) {
       V* row = vectors(out + order[r] * (1 + derivatives) * stride);
       for (int64_t k = 0; k <= derivatives; ++k)
@@ -79,26 +79,26 @@ INLINE void in_tiles(const Architecture<Real>& a, const Real* net, const Inputs&
   }
 }
 
-// As many rows of a product as there are registers for their sums (64 bytes are two of AVX2, four of NEON).
-template <typename Real>
+// As many rows of a product as there are registers for their sums.
+template <int bytes, typename Real>
 INLINE void choose_tiles(const Architecture<Real>& a, const Real* net, const Inputs& inputs, int derivatives, Real* out) {
   if (derivatives == 2)
-    in_tiles<2, 2, 1>(a, net, inputs, out);
-  else if (many_registers())
-    derivatives ? in_tiles<4, 1, 2>(a, net, inputs, out) : in_tiles<8, 0, 2>(a, net, inputs, out);
+    in_tiles<bytes, 2, 2, bytes == 64 ? 1 : 2>(a, net, inputs, out);
+  else if (derivatives)
+    in_tiles<bytes, bytes == 64 ? 4 : 2, 1, 2>(a, net, inputs, out);
   else
-    derivatives ? in_tiles<2, 1, 1>(a, net, inputs, out) : in_tiles<4, 0, 1>(a, net, inputs, out);
+    in_tiles<bytes, bytes == 64 ? 8 : 4, 0, 2>(a, net, inputs, out);
 }
 
 }  // namespace
 
 EACH_PROCESSOR void evaluate(const Architecture<double>& a, const double* net, const Inputs& inputs, int derivatives,
                              double* out) {
-  choose_tiles(a, net, inputs, derivatives, out);
+  WITH_REGISTERS(choose_tiles, a, net, inputs, derivatives, out)
 }
 EACH_PROCESSOR void evaluate(const Architecture<float>& a, const float* net, const Inputs& inputs, int derivatives,
                              float* out) {
-  choose_tiles(a, net, inputs, derivatives, out);
+  WITH_REGISTERS(choose_tiles, a, net, inputs, derivatives, out)
 }
 
 }  // namespace dp_sim
