@@ -12,8 +12,8 @@ from dp_sim.recipes.paths.irc.ends import End
 from dp_sim.recipes.paths.irc.expected import EndComparison, compared, is_swapped
 from dp_sim.recipes.paths.irc.result import ARC_UNIT, IrcResult
 from dp_sim.recipes.paths.irc.settings import IRCSettings
-from dp_sim.recipes.paths.irc.stages import Stages, point_arrays, point_from, restore_walk, walk_arrays
-from dp_sim.recipes.paths.irc.walk import PathPoint, Walk
+from dp_sim.recipes.paths.irc.stages import Arrays, Stages, point_arrays, point_from, restore_walk, walk_arrays
+from dp_sim.recipes.paths.irc.walk import PLATEAU_EV, PathPoint, Walk
 from dp_sim.recipes.paths.saddle.curvature import StationaryModes, modes_of
 from dp_sim.recipes.paths.saddle.surface import Array, Surface
 from dp_sim.recipes.run.directory import RunDirectory
@@ -23,8 +23,6 @@ from dp_sim.recipes.run.progress import progress_bar
 SIDES = ("forward", "reverse")
 #: The default step, as a displacement along the imaginary mode, Angstrom.
 STEP_A = 0.1
-#: A side that stops this far above the minimum to which its end relaxes, eV, was left on a plateau: this is said.
-PLATEAU_EV = 0.1
 
 
 class Side(NamedTuple):
@@ -71,21 +69,31 @@ class Course:
         """Follow both sides, and compare their ends with those expected, where any are."""
         frequency = self._modes.frequencies_cm1[0]
         self._run.log(f"imaginary frequency {frequency:.1f} cm^-1, steps of {self._step:.3f} {ARC_UNIT}")
-        sides = []
-        for name, sign in zip(SIDES, (1.0, -1.0), strict=True):
-            walk = self._walk(name, sign, progress)
-            sides.append(self._ended(name, walk))
+        sides = [self._side(name, sign, progress) for name, sign in zip(SIDES, (1.0, -1.0), strict=True)]
         first, second = self._ordered(sides, reactant, product)
         return self._joined(first, second, _comparisons((first.end, second.end), (reactant, product)))
 
-    def _walk(self, name: str, sign: float, progress: bool) -> Walk:
-        surface, settings = self._surface, self._settings
-        masses = surface.atoms.get_masses()[surface.mobile]
+    def _side(self, name: str, sign: float, progress: bool) -> Side:
+        """Follow a side and relax its end; where that falls far, it was left on a plateau, and is followed further."""
+        walk = self._begun(name)
+        self._follow(name, walk, sign, progress)
+        side = self._ended(name, walk, self._stages.load(f"{name}_end"))
+        fall = walk.points[-1].point.energy - side.end.get_potential_energy()
+        if fall < PLATEAU_EV or walk.cause or walk.note:
+            return side
+        self._run.log(f"{name} side: its end lies {fall:.3f} eV lower: it is a plateau, and the path goes on")
+        walk.plateau = len(walk.points) - 1
+        self._follow(name, walk, sign, progress)
+        return self._ended(name, walk, None)
+
+    def _begun(self, name: str) -> Walk:
+        """Begin a side at the saddle point, or where an earlier session left it."""
+        surface = self._surface
         walk = Walk(
             surface,
-            masses,
+            surface.atoms.get_masses()[surface.mobile],
             self._step,
-            settings.fmax,
+            self._settings.fmax,
             self._run.log,
             points=[PathPoint(self._saddle, 0.0)],
             hessian=self._modes.hessian,
@@ -93,7 +101,11 @@ class Course:
         if (saved := self._stages.load(name)) is not None:
             restore_walk(walk, saved)
             self._run.log(f"{name} side: goes on from step {len(walk.points) - 1}")
-        weighted = (self._modes.modes.displacements[0] * np.sqrt(masses)[:, None]).ravel()
+        return walk
+
+    def _follow(self, name: str, walk: Walk, sign: float, progress: bool) -> None:
+        settings = self._settings
+        weighted = (self._modes.modes.displacements[0] * np.sqrt(walk.masses)[:, None]).ravel()
         with progress_bar("irc", total=settings.steps, show=progress) as advance:
 
             def follow() -> None:
@@ -105,16 +117,14 @@ class Course:
             walk.run(sign * weighted / np.linalg.norm(weighted), settings.steps)
         force = walk.points[-1].point.largest_force
         self._run.log(f"{name} side: {len(walk.points) - 1} steps, largest force {force:.4f} eV/Angstrom")
-        return walk
 
-    def _ended(self, name: str, walk: Walk) -> Side:
-        """Relax the end of a side, or take that of an earlier session."""
+    def _ended(self, name: str, walk: Walk, saved: Arrays | None) -> Side:
+        """Relax the end of a side, or take the one that an earlier session saved."""
         causes = [f"the {name} side {walk.cause}"] if walk.cause else []
         notes = [f"the {name} side {walk.note}"] if walk.note else []
-        surface, stage, last = self._surface, f"{name}_end", walk.points[-1].point
+        surface, last = self._surface, walk.points[-1].point
         if len(walk.points) == 1:  # the calculator failed before the first point; the cause is stated
             return Side([], surface.evaluated(last), None, causes, notes)
-        saved = self._stages.load(stage)
         if saved is not None and not walk.cause:
             point = point_from(saved)
             source = str(saved["source"])
@@ -129,7 +139,7 @@ class Course:
             causes.append(f"the {name} end {end.cause}")
         elif end.modes is not None:
             kept = {"hessian": end.modes.hessian, "source": np.array(end.modes.source)}
-            self._stages.save(stage, **kept, **point_arrays(point))
+            self._stages.save(f"{name}_end", **kept, **point_arrays(point))
         frequencies = None if end.modes is None else end.modes.frequencies_cm1
         return Side(walk.points[1:], surface.evaluated(point), frequencies, causes, notes)
 

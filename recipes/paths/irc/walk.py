@@ -29,6 +29,9 @@ SUBSTEPS = 200
 FALLEN = 0.5
 #: On a quadratic surface the path has come to its minimum where its speed has fallen to this share.
 SLOW = 0.05
+#: Where the force is small, but the path still falls by this, eV, it is on a plateau, and goes on until the force is
+#: this share of the one at which it ends elsewhere.
+PLATEAU_EV, FLAT = 0.1, 0.1
 #: The energy may rise by this between two points, eV: rounding and what an SCF leaves.
 NOISE_EV = 1e-6
 #: Exponents of the local expansion are kept below this.
@@ -69,10 +72,12 @@ class Walk:
         (3n, 3n) at the last of them, eV/Angstrom^2.
     shorter
         How often the step was halved.
+    plateau
+        Number of the last point from which it went on although the force was small; 0: there is none.
     cause
         Why it ended too early, as the rest of a sentence; empty where it did not.
     note
-        Why it ended where the force is still above `fmax`, at the bottom of the valley.
+        Why it ended elsewhere than at a force of `fmax`: at the bottom of the valley, or on a plateau.
     """
 
     surface: Surface
@@ -85,6 +90,7 @@ class Walk:
     follow: Callable[[], object] = field(default=lambda: None)
     shorter: int = 0
     age: int = 0
+    plateau: int = 0
     cause: str = ""
     note: str = ""
 
@@ -101,10 +107,10 @@ class Walk:
         root = np.repeat(np.sqrt(self.masses), 3)
         while True:
             here = self.points[-1]
-            if self._is_down(here.point):
+            if self._is_down(here.point, root):
                 return
             if len(self.points) > steps:
-                self.cause = (
+                self._give_up(
                     f"still has a force of {here.point.largest_force:.3g} eV/Angstrom after {steps} steps, "
                     f"{self.fmax:g} was asked for; allow more steps"
                 )
@@ -112,7 +118,7 @@ class Walk:
             length = self.step / 2**self.shorter
             first = len(self.points) == 1
             self._renew(here.point)
-            if not first and self._is_near_the_bottom(here.point, root, length):
+            if len(self.points) - 1 > self.plateau and self._is_near_the_bottom(here.point, root, length):
                 return
             try:
                 new = self._first(here, mode / root, length) if first else self._next(here, root, length)
@@ -120,7 +126,7 @@ class Walk:
                 if not is_failure(error):
                     raise
                 if not self._halve(failure_words(error, f"after step {len(self.points) - 1}")):
-                    self.cause = (
+                    self._give_up(
                         f"ended early: {failure_words(error, f'after step {len(self.points) - 1}')}, in "
                         f"{MOST_HALVINGS} shorter steps too; {ADVICE}"
                     )
@@ -173,10 +179,29 @@ class Walk:
         inner = columns.T @ (hessian / np.outer(root, root)) @ columns
         return columns.T @ (point.gradient / root), inner, columns
 
-    def _is_down(self, point: Point) -> bool:
-        """Whether the force is small, and fell before: next to the saddle point it is small too."""
+    def _is_down(self, point: Point, root: Array) -> bool:
+        """Whether the force is small and fell before (next to the saddle point it is small, too), and on no plateau.
+
+        With the force g and the curvature b along it the path falls by g^2 / 2 b; without end where b is not positive.
+        """
+        if not self._has_fallen(point):
+            return False
+        if point.largest_force <= FLAT * self.fmax:
+            return True
+        gradient, hessian, _ = self._weighted(point, self.hessian, root)
+        square, bend = gradient @ gradient, gradient @ hessian @ gradient  # g^2 and b g^2
+        return not self.plateau and bool(square**2 < 2 * PLATEAU_EV * bend)
+
+    def _has_fallen(self, point: Point) -> bool:
         largest = max(one.point.largest_force for one in self.points)
         return len(self.points) > 1 and point.largest_force <= min(self.fmax, FALLEN * largest)
+
+    def _give_up(self, why: str) -> None:
+        """End too early: on a plateau that is worth a note only, because the end may be relaxed from there."""
+        if self._has_fallen(self.points[-1].point):
+            self.note = why
+        else:
+            self.cause = why
 
     def _halve(self, why: str) -> bool:
         self.surface.place(self.points[-1].point.x)

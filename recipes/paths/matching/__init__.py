@@ -3,6 +3,7 @@
 from dp_sim.recipes.paths.matching.bond_graph import same_bonds, same_change
 from dp_sim.recipes.paths.matching.comparison import Comparison, same_structure
 from dp_sim.recipes.paths.matching.distances import SAME_DISTANCES_A, difference
+from dp_sim.recipes.paths.matching.handedness import courses, same_hands
 from dp_sim.recipes.paths.matching.relabelling import Matching, best_matching
 
 __all__ = [
@@ -10,8 +11,10 @@ __all__ = [
     "Comparison",
     "Matching",
     "best_matching",
+    "courses",
     "difference",
     "same_bonds",
     "same_change",
+    "same_hands",
     "same_structure",
 ]

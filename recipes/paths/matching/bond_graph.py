@@ -60,11 +60,21 @@ def equal_graphs(numbers: tuple[NDArray[np.int_], NDArray[np.int_]], bonds: tupl
 
     if not np.array_equal(_degrees(numbers[0], bonds[0]), _degrees(numbers[1], bonds[1])):
         return False
-    graphs = [_graph(*one) for one in zip(numbers, bonds, strict=True)]
+    graphs = [graph_of(*one) for one in zip(numbers, bonds, strict=True)]
     if len(numbers[0]) > _MOST_PROVED:
         hashes = [networkx.weisfeiler_lehman_graph_hash(graph, node_attr="element") for graph in graphs]
         return bool(hashes[0] == hashes[1])
     return bool(networkx.vf2pp_is_isomorphic(*graphs, node_label="element"))
+
+
+def graph_of(numbers: NDArray[np.int_], bonds: NDArray[np.bool_]) -> networkx.Graph:
+    """Make the graph of bonds (N, N) between atoms, each with its `element`."""
+    import networkx
+
+    graph = networkx.Graph()
+    graph.add_nodes_from((k, {"element": int(number)}) for k, number in enumerate(numbers))
+    graph.add_edges_from((int(i), int(j)) for i, j in np.argwhere(np.triu(bonds)))
+    return graph
 
 
 def same_bonds(found: Atoms, given: Sequence[Atoms]) -> bool:
@@ -111,7 +121,7 @@ def isomorphisms(
     """List relabellings of the second structure that keep all bonds of the first, at most `most`."""
     import networkx
 
-    graphs = [_graph(*one) for one in zip(numbers, bonds, strict=True)]
+    graphs = [graph_of(*one) for one in zip(numbers, bonds, strict=True)]
     found = networkx.vf2pp_all_isomorphisms(*graphs, node_label="element")
     return [np.array([mapping[k] for k in range(len(numbers[0]))], dtype=np.intp) for mapping in islice(found, most)]
 
@@ -119,12 +129,3 @@ def isomorphisms(
 def _degrees(numbers: NDArray[np.int_], bonds: NDArray[np.bool_]) -> NDArray[np.int_]:
     pairs = np.column_stack([numbers, bonds.sum(axis=1)])
     return np.asarray(pairs[np.lexsort(pairs.T)])
-
-
-def _graph(numbers: NDArray[np.int_], bonds: NDArray[np.bool_]) -> networkx.Graph:
-    import networkx
-
-    graph = networkx.Graph()
-    graph.add_nodes_from((k, {"element": int(number)}) for k, number in enumerate(numbers))
-    graph.add_edges_from((int(i), int(j)) for i, j in np.argwhere(np.triu(bonds)))
-    return graph

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ase import Atoms
 
 from dp_sim.recipes.paths.irc.follow import IrcResult
-from dp_sim.recipes.paths.matching import SAME_DISTANCES_A, difference, same_change
+from dp_sim.recipes.paths.matching import SAME_DISTANCES_A, courses, difference, same_change, same_hands
 from dp_sim.recipes.paths.rates.joined import mismatch
 from dp_sim.recipes.paths.rates.members import MemberRates
 from dp_sim.recipes.paths.rates.theory.states import State
@@ -70,11 +70,32 @@ def path_reasons(irc: IrcResult, reactants: Sequence[Atoms], products: Sequence[
                     f"its ends are like those given, but other atoms move between them (distances differ by up to "
                     f"{apart:.2f} Angstrom): it is another rearrangement"
                 ]
+            elif not (one.pbc.any() or same_hands([one, two], given)):
+                clauses = [
+                    "one of its ends is the mirror image of what was given there, with a stereocentre of the other hand"
+                ]
         ways.append(clauses)
     if all(ways):
         fewest = min(ways, key=len)
         reasons.append("the reaction coordinate does not join the ends given: " + " and ".join(fewest))
     return reasons
+
+
+def course_notes(irc: IrcResult, reactant: Atoms, product: Atoms) -> list[str]:
+    """Say where a reaction coordinate keeps or inverts an atom otherwise than the ends given, numbered as they are, do.
+
+    Where the neighbours of that atom are alike, both lead to the same molecules.
+    """
+    if reactant.pbc.any():
+        return []
+    found, given = courses([irc.reactant, irc.product]), courses([reactant, product])
+    words = {1: "retention", -1: "inversion"}
+    return [
+        f"the reaction coordinate exchanges a bond of {element} with {words[turned]}, which the ends given, as their "
+        "atoms are numbered, do not: like atoms beside it have other places, and the molecules are the same"
+        for element, turned in found - given
+        if turned
+    ]
 
 
 def committee_reasons(

@@ -28,7 +28,13 @@ from dp_sim.recipes.paths.rates.settings import RateConstantSettings
 from dp_sim.recipes.paths.rates.settled import AT_REST_EV_A, can_settle, reasons_at_rest
 from dp_sim.recipes.paths.rates.theory.eyring import Conditions, Degeneracy, Rates, degeneracy, rates
 from dp_sim.recipes.paths.rates.theory.states import State
-from dp_sim.recipes.paths.rates.verdict import committee_reasons, end_reasons, path_reasons, saddle_reasons
+from dp_sim.recipes.paths.rates.verdict import (
+    committee_reasons,
+    course_notes,
+    end_reasons,
+    path_reasons,
+    saddle_reasons,
+)
 from dp_sim.recipes.paths.saddle.ts import TANGENT
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.static.thermochemistry import electron_multiplicity
@@ -174,6 +180,9 @@ class Work:
         reasons = path_reasons(irc, start, None if products is None else _evaluated(products))
         if reasons and products is not None and irc.converged:
             reasons = self._reasons_at_rest(irc, start, _evaluated(products), reasons)
+        if not reasons and products is not None and len(start) == len(products.parts) == 1:
+            for sentence in course_notes(irc, start[0], products.parts[0].atoms):
+                self.run.note(sentence)
         if products is None and not reasons:
             end = irc.reactant if mismatch(irc.reactant, start, "reactant") else irc.product
             calc, fmax = self.saddle.calc, self.settings.fmax

@@ -27,6 +27,7 @@ from dp_sim.recipes.paths.rates.rate_constant import rate_constant
 from dp_sim.recipes.paths.rates.result import RateConstantResult
 from dp_sim.recipes.paths.rates.settings import RateSettings, TheorySettings
 from dp_sim.recipes.paths.rates.stages import STEP, Stages
+from dp_sim.recipes.paths.rates.theory.eyring import GIVE_IT
 from dp_sim.recipes.paths.rates.verdict import committee_reasons
 
 
@@ -208,7 +209,8 @@ class ChainRate:
             table=None if whole is None else whole.table,
             no_rate=no_rate,
             tunnelling_words=f"of step {leading + 1}: {top.tunnelling_words}",
-            paths=top.paths and top.paths._replace(words=f"of step {leading + 1}: {top.paths.words}"),
+            paths=top.paths
+            and top.paths._replace(words=f"of step {leading + 1}: {top.paths.words.removesuffix(GIVE_IT)}"),
             isotopes=settings.isotopes,
             heavy=None if whole is None else whole.heavy,
             members=members,

@@ -26,6 +26,8 @@ from dp_sim.recipes.paths.rates.theory.tunnelling import log_eckart, log_wigner
 Array = NDArray[np.float64]
 #: Planck's constant, eV s.
 PLANCK_EV_S: float = units._hplanck / units._e
+#: What the words of a degeneracy end with that was not looked for, where one may be given.
+GIVE_IT = "; give path_degeneracy"
 #: 1 bar in eV/cm^3.
 BAR_EV_CM3: float = 1e5 * units.Pascal * 1e24
 #: 1 cm^3 per molecule is this in L/mol.
@@ -100,9 +102,7 @@ def degeneracy(
         The symmetry of a molecule cannot be found and no degeneracy was given.
     """
     if not gas:
-        words = (
-            "given" if given is not None else "one path: symmetry is not looked for outside a gas; give path_degeneracy"
-        )
+        words = "given" if given is not None else "one path: symmetry is not looked for outside a gas" + GIVE_IT
         return Degeneracy(given or 1.0, 1.0, words)
     ratio = 1.0
     if products is not None:

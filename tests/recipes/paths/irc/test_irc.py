@@ -11,6 +11,7 @@ from ase.constraints import FixAtoms
 from ase.io import read, write
 from ase.optimize import BFGS
 from failing_calculators import WORDS, Failing
+from numpy.polynomial import Polynomial
 from refusals import refused
 from scipy.integrate import solve_ivp
 
@@ -208,6 +209,22 @@ def test_an_end_without_a_bottom_is_not_converged():
     assert not irc.converged
     assert "after 15 steps" in irc.cause
     assert not irc.ends_are_minima
+
+
+def test_a_plateau_on_the_way_is_not_its_end():
+    """Slope x (9 - x^2) ((x^2 - 2.25)^2 + 0.2) / 100: 0.02 eV/Angstrom at x = 1.5, which is no minimum; x = 3 is."""
+    slope = Polynomial([0, 9, 0, -1]) * (Polynomial([-2.25, 0, 1]) ** 2 + 0.2) / 100
+    energy, bend = -slope.integ(), -slope.deriv()
+
+    def shelf(x, y):
+        return energy(x) + y**2, np.array([-slope(x), 2 * y]), np.diag([bend(x), 2.0])
+
+    for kind in (Surface, SurfaceWithHessian):
+        irc = follow_irc(at(0, 0), kind(shelf))
+        assert irc.converged, irc.cause
+        assert irc.notes == ()
+        np.testing.assert_allclose([abs(irc.images[k].positions[0, 0]) for k in (0, -1)], 3, atol=0.1)
+        np.testing.assert_allclose(np.abs([irc.reactant.positions[0, 0], irc.product.positions[0, 0]]), 3, atol=0.01)
 
 
 def test_an_end_on_a_ridge_goes_on_to_a_minimum():

@@ -7,7 +7,14 @@ from ase.build import bulk, molecule
 from refusals import refused
 from scipy.spatial.transform import Rotation
 
-from dp_sim.recipes.paths.matching import best_matching, difference, same_change, same_structure
+from dp_sim.recipes.paths.matching import (
+    best_matching,
+    courses,
+    difference,
+    same_change,
+    same_hands,
+    same_structure,
+)
 
 
 def scrambled(atoms: Atoms, seed: int) -> tuple[Atoms, np.ndarray]:
@@ -126,3 +133,27 @@ def test_the_same_bonds_change_where_like_atoms_of_an_end_lie_otherwise():
     assert not same_change([given[0], water_and_hydrogen_chloride([1, 0, 2])], given)  # water turns, no bond changes
     assert not same_change([given[0], given[0]], [given[0], given[0]])
     assert not same_change(turned[::-1], [Atoms("OClH3", one.positions, cell=[9, 9, 9], pbc=True) for one in given])
+
+
+def four(entering: float, hydrogens: str = "HHH") -> list[Atoms]:
+    """A carbon with three neighbours that gives a chlorine away and takes a fluorine up, from the side given by a sign.
+
+    The second structure is numbered as the first one; its umbrella opens away from the fluorine.
+    """
+    ring = np.array([[np.cos(turn), np.sin(turn), 0] for turn in 2 * np.pi / 3 * np.arange(3)])
+    pair = []
+    for near, far, sign in ((1.8, 4.0, 1.0), (4.0, 1.4, entering)):
+        places = np.vstack([1.1 * ring - [0, 0, 0.4 * sign], [0, 0, near], [0, 0, far * entering]])
+        pair.append(Atoms("C" + hydrogens + "ClF", np.vstack([np.zeros(3), places])))
+    return pair
+
+
+def test_inversion_and_retention_are_told_apart():
+    """At CHBrI three neighbours are unlike: inversion gives the mirror image of what retention gives."""
+    front, back = four(1.0, "HBrI"), four(-1.0, "HBrI")
+    assert same_hands(front, front)
+    assert same_hands([Atoms(one.numbers, -one.positions) for one in front], front)
+    assert not same_hands(back, front)
+    assert same_hands(four(-1.0), four(1.0))  # three hydrogens: no stereocentre
+    assert courses(four(1.0)) == {("C", 1): 1}
+    assert courses(four(-1.0)) == {("C", -1): 1}

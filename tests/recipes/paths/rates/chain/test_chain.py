@@ -46,6 +46,8 @@ def test_both_steps_are_found_and_the_way_over_them_passes(whole):
     assert [step.verdict for step in whole.steps] == ["PASS", "PASS"]
     np.testing.assert_allclose(whole.energy_profile.energies_eV, heights(), atol=1e-5)
     assert whole.barrier_eV == pytest.approx(heights()[1], abs=1e-5)
+    assert whole.paths.words.endswith("not looked for outside a gas")  # a chain takes no degeneracy
+    assert whole.steps[0].paths.words.endswith("give path_degeneracy")
 
 
 def test_the_rate_is_that_of_a_steady_state_of_the_steps(whole):
