@@ -156,12 +156,15 @@ class Guards:
         hot_K = self.hot_above_K(conditions)
         gain, allowed, since = self._gain(sample, conditions, hot_K)
         if gain > allowed:
+            near = _with(fused_words(atoms))
             return (
-                f"the total energy has risen by {gain:.3g} eV {since}, to {temperature:,.0f} K{_nearest_words(atoms)}: "
+                f"the total energy has risen by {gain:.3g} eV {since}, to {temperature:,.0f} K{near}: "
                 f"the motion is unstable; {ADVICE}"
             )
-        if temperature > hot_K and (words := _nearest_words(atoms)):
-            return f"the temperature has risen to {temperature:,.0f} K{words}: the model has a hole there; {ADVICE}"
+        if temperature > hot_K and (words := fused_words(atoms)):
+            return (
+                f"the temperature has risen to {temperature:,.0f} K{_with(words)}: the model has a hole there; {ADVICE}"
+            )
         return ""
 
     def _gain(self, sample: Sample, conditions: Conditions, hot_K: float) -> tuple[float, float, str]:
@@ -285,7 +288,7 @@ def _aligned(atoms: Atoms) -> bool:
     return bool(np.allclose(cell[:, ~atoms.pbc], 0.0))
 
 
-def _nearest_words(atoms: Atoms) -> str:
+def fused_words(atoms: Atoms) -> str:
     """Name the two atoms that have fallen into each other; empty where none have."""
     largest = 2 * float(covalent_radii[atoms.numbers].max())
     first, second, distance = neighbor_list("ijd", atoms, FUSED * largest)
@@ -297,5 +300,9 @@ def _nearest_words(atoms: Atoms) -> str:
     i, j = int(first[closest]), int(second[closest])
     apart = f"only {distance[closest]:.2f} Angstrom apart"
     if i == j:
-        return f", with atom {i} ({atoms.symbols[i]}) and its own image {apart}, in so short a cell"
-    return f", with atoms {i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]}) {apart}"
+        return f"atom {i} ({atoms.symbols[i]}) and its own image {apart}, in so short a cell"
+    return f"atoms {i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]}) {apart}"
+
+
+def _with(words: str) -> str:
+    return f", with {words}" if words else ""

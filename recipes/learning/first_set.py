@@ -11,7 +11,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from dp_sim.recipes.dynamics.engines.ase_engine import ASEEngine
 from dp_sim.recipes.dynamics.engines.protocol import Conditions
 from dp_sim.recipes.dynamics.engines.velocities import fixed_atoms
-from dp_sim.recipes.learning.reference import Reference
+from dp_sim.recipes.learning.labelling.reference import Reference
 
 #: Time between two structures of the reference dynamics, fs.
 _BETWEEN_FS = 5.0

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ase import Atoms
 
+from dp_sim.config.recipe import RecipeSettings
 from dp_sim.config.safe_yaml import load_yaml
 from dp_sim.config.training import DataConfig, TrainConfig
 from dp_sim.config.training_input import parse_config, read_config
@@ -17,8 +19,7 @@ from dp_sim.datasets.frames import Frame
 from dp_sim.datasets.reading import read_all
 from dp_sim.errors import InputError
 from dp_sim.model.evaluator import Model
-from dp_sim.recipes.dynamics.plan import Plan, make_plan
-from dp_sim.recipes.dynamics.settings import NVESettings, NVTSettings
+from dp_sim.recipes.dynamics.engines.protocol import Conditions
 from dp_sim.recipes.inputs.calculators import (
     as_calculator,
     calculator_from_spec,
@@ -26,8 +27,9 @@ from dp_sim.recipes.inputs.calculators import (
     only_model,
 )
 from dp_sim.recipes.inputs.structures import prepare_atoms
-from dp_sim.recipes.learning.retraining import Recipe, recipe_of_members
+from dp_sim.recipes.learning.members.retraining import Recipe, recipe_of_members
 from dp_sim.recipes.learning.settings import LearnSettings
+from dp_sim.recipes.learning.starts import read_starts
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,14 @@ class Inputs:
 
     Attributes
     ----------
-    plan
-        Structure, time step and conditions.
+    starts, conditions, own
+        As of `Starts`.
+    calculator
+        Of the members; None: they are made here.
     model
-        The committee; None: it is made here.
+        The committee, without its calibration; None: it is made here.
+    factor
+        What its spread is worth: that of its calibration for the forces on atoms, else 1.
     label
         The label calculator.
     recipe
@@ -50,8 +56,12 @@ class Inputs:
         Their sources, with hashes.
     """
 
-    plan: Plan
+    starts: tuple[Atoms, ...]
+    conditions: Conditions
+    own: RecipeSettings | None
+    calculator: Any
     model: Model | None
+    factor: float
     label: Any
     recipe: Recipe
     frames: tuple[Frame, ...]
@@ -95,16 +105,22 @@ def read_inputs(atoms: Any, calc: Any, label: Any, settings: LearnSettings) -> I
             f"max_labels must be above first ({settings.first}), the labels that come before all dynamics, got "
             f"{settings.max_labels}",
         )
-    plan = _plan(atoms, calculator or reference, settings)
+    starts = read_starts(atoms, calculator or reference, settings)
     if calculator is not None:
-        prepare_atoms(plan.atoms, calculator)
+        for one in starts.structures:
+            prepare_atoms(one, calculator)
     recipe = _recipe(model, made_with, settings)
     recipe.config(0, 1, recipe.model if model is None else model.members[0].config)  # refuses before anything is done
     sources = (*settings.data, *(() if made_with is None else made_with.data.train))
     keys = None if made_with is None else made_with.data.keys
+    calibration = None if model is None else model.calibration
     return Inputs(
-        plan,
-        model,
+        starts.structures,
+        starts.conditions,
+        starts.own,
+        calculator,
+        None if model is None else Model(model.modules, model.members, str(model.device), model.files, model.folder),
+        1.0 if calibration is None else calibration.atoms.factor,
         reference,
         recipe,
         tuple(read_all(sources, keys=keys)) if sources else (),
@@ -173,17 +189,3 @@ def _recipe(model: Model | None, made_with: TrainConfig | None, settings: LearnS
     sections = made_with.model_dump(mode="json")
     own = {"loss": sections["loss"], "training": sections["training"]}
     return Recipe((own,) * settings.members, sections["model"], **again)
-
-
-def _plan(atoms: Any, calculator: Any, settings: LearnSettings) -> Plan:
-    """Check the structure as the recipes of dynamics do, and find the time step."""
-    shared = {
-        "temperature_K": settings.temperature_K,
-        "steps": settings.steps,
-        "timestep_fs": settings.timestep_fs,
-        "sample_every": 1,
-        "seed": settings.seed,
-    }
-    if settings.ensemble == "nve":
-        return make_plan(NVESettings.check(shared), atoms, calculator)
-    return make_plan(NVTSettings.check({**shared, "friction_per_ps": settings.friction_per_ps}), atoms, calculator)

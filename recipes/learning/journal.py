@@ -8,8 +8,9 @@ begun      once: what the run was started with, as far as config.yaml does not s
 running    dynamics is at `step`: its state is in the file `state` (step 0: none), and the files that grow have `sizes`
 paused     `picks` are to be labelled; dynamics will go back to `state` (none: it has not begun)
 labelled   a label of the structure with this `hash`; or
-failed     the calculator gave none, with the `cause`
-trained    members were trained on all labels: `files`, with their `sha256`, and errors before and after
+failed     there is none, with the `cause`; where it is `refused`, a label that may not enter the data
+trained    members were trained on all labels: `files`, with their `sha256`, errors before and after, and the `factor`
+           that a spread is worth from here on
 resumed    dynamics goes on from the paused state, with the members there are
 """
 
@@ -63,6 +64,8 @@ class Journal:
         Hash of a structure -> its `labelled`, in the order in which they were made.
     failures
         Hash of a structure -> its `failed`.
+    refused
+        Hashes of the structures whose label may not enter the data.
     trained
         Every `trained`.
     fresh
@@ -77,6 +80,7 @@ class Journal:
     pause: Event | None = None
     labels: dict[str, Event] = field(default_factory=dict)
     failures: dict[str, list[Event]] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
     trained: list[Event] = field(default_factory=list)
     fresh: list[str] = field(default_factory=list)
 
@@ -124,6 +128,8 @@ class Journal:
             self.fresh.append(event["hash"])
         elif kind == FAILED:
             self.failures.setdefault(event["hash"], []).append(event)
+            if event["refused"]:
+                self.refused.add(event["hash"])
         elif kind == TRAINED:
             self.trained.append(event)
             self.fresh = []
@@ -144,7 +150,9 @@ class Journal:
         return [
             pick
             for pick in picks
-            if pick["hash"] not in self.labels and len(self.failures.get(pick["hash"], ())) <= retries
+            if pick["hash"] not in self.labels
+            and pick["hash"] not in self.refused
+            and len(self.failures.get(pick["hash"], ())) <= retries
         ]
 
 

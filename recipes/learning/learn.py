@@ -12,8 +12,9 @@ from ase import Atoms
 
 from dp_sim.config.recipe import documented
 from dp_sim.recipes.learning.inputs import read_inputs
+from dp_sim.recipes.learning.labelling.reference import Reference
 from dp_sim.recipes.learning.learner import Learner
-from dp_sim.recipes.learning.reference import Reference
+from dp_sim.recipes.learning.members.side_by_side import SideBySide
 from dp_sim.recipes.learning.result import LearnResult
 from dp_sim.recipes.learning.settings import LearnSettings
 from dp_sim.recipes.run.directory import RunDirectory
@@ -23,20 +24,23 @@ __all__ = ["LearnResult", "learn"]
 
 @documented(LearnSettings)
 def learn(
-    atoms: Atoms,
+    atoms: Atoms | Sequence[Atoms],
     calc: Any,
     label: Any,
     *,
-    temperature_K: float,
-    steps: int,
     threshold: float,
+    along: str = "dynamics",
+    along_settings: str | os.PathLike[str] | None = None,
+    temperature_K: float | None = None,
+    steps: int | None = None,
     upper: float | None = None,
+    max_force_eV_A: float | None = None,
     ensemble: str = "nvt",
     timestep_fs: float | None = None,
     friction_per_ps: float | None = None,
     look_every: int = 5,
     frame_every: int = 100,
-    picks: int = 1,
+    picks: int | None = None,
     apart_fs: float = 20.0,
     min_distance: float = 0.0,
     max_labels: int = 200,
@@ -57,16 +61,19 @@ def learn(
     progress: bool = True,
     seed: int = 0,
 ) -> LearnResult:
-    """Run dynamics in ASE with a committee, and let it learn where it is unsure.
+    """Run dynamics (in ASE) or a search with a committee, and let it learn where it is unsure.
 
     Where the uncertainty of the force on any atom exceeds `threshold`, dynamics pauses, the structure is labelled, all
     members are trained on from where they are with all labels, and dynamics goes on from the paused state. `out`
     becomes the folder of the committee: `-m` of every command takes it.
 
+    `along` opt, neb or ts: the search is run whole with the committee, structures above the threshold on its way are
+    labelled, the members are trained on, and it is run again, until none is above. Its last run is kept in `out`.
+
     Parameters
     ----------
-    atoms : ase.Atoms
-        The start.
+    atoms : ase.Atoms or sequence of ase.Atoms
+        The start; of neb reactant and product.
     calc : path, sequence of paths, or None
         The committee: its folder, or its model files. None: it is made here, as `train` says.
     label : Calculator or str
@@ -98,14 +105,15 @@ def learn(
         RunDirectory.of(
             settings,
             out,
-            structures=[inputs.plan.atoms],
-            calculator=None if inputs.model is None else inputs.plan.calculator,
+            structures=inputs.starts,
+            calculator=inputs.calculator,
             overwrite=overwrite,
             resume=resume,
             constants=inputs.label_settings,
         ) as run,
         reference,
+        SideBySide(inputs.members) as side_by_side,
         TemporaryDirectory() as spare,
     ):
-        learner = Learner(inputs, settings, run, reference, Path(spare), progress=progress)
+        learner = Learner(inputs, settings, run, reference, side_by_side, Path(spare), progress=progress)
         return run.finish(learner.run())

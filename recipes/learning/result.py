@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from dp_sim.model.evaluator import Model
 from dp_sim.model.model_file import load_model
-from dp_sim.recipes.learning.exploration import Ended
+from dp_sim.recipes.learning.exploring.limits import Ended
 from dp_sim.recipes.learning.inputs import Inputs
 from dp_sim.recipes.learning.journal import PAUSED, TRAINED, Journal
 from dp_sim.recipes.learning.settings import LearnSettings
@@ -32,7 +32,7 @@ FORCE = "eV/Angstrom"
 class Pick(NamedTuple):
     """A structure that was to be labelled."""
 
-    step: int
+    step: int  # of dynamics; of a search the number of the evaluation
     spread: float | None  # largest uncertainty of the force on an atom, eV/Angstrom; None where there were no members
     error: float | None  # largest true error of the force on an atom then, eV/Angstrom; None without a label
     error_after: float | None  # and after the training on it
@@ -42,12 +42,14 @@ class Pick(NamedTuple):
 class Training(NamedTuple):
     """A training of all members, and force errors (RMSE, eV/Angstrom) before and after it."""
 
-    step: int  # of dynamics
+    step: int  # of dynamics; of a search the round
     labels: int  # all there were
     new_before: float | None  # on the labels that it was made for
     new_after: float | None
     first_before: float | None  # on the first data
     first_after: float | None
+    within: float | None  # share of the errors on the new labels within the uncertainty told; 0.68 if it was true
+    factor: float  # what a spread is worth after it, by the errors at the latest labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,7 @@ class LearnResult(Result):
     Attributes
     ----------
     atoms
-        The last structure, with momenta.
+        The last structure of dynamics, with momenta; what a search has led to (of neb the highest image).
     model
         The committee at the end.
     picks
@@ -65,7 +67,10 @@ class LearnResult(Result):
     trainings
         Every training.
     looks
-        (L, 4) step, time (ps), temperature (K) and largest uncertainty (eV/Angstrom) along the run.
+        (L, 4) step, time (ps), temperature (K) and largest uncertainty (eV/Angstrom) along dynamics; of a search number
+        of the evaluation, round, largest force and largest uncertainty (eV/Angstrom).
+    along
+        What was run with the committee.
     threshold, upper
         Limits of the uncertainty, eV/Angstrom.
     label_count, failed_labels
@@ -90,6 +95,7 @@ class LearnResult(Result):
     failed_labels: int
     ended: str
     first_data: str
+    along: str = "dynamics"
 
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
@@ -99,8 +105,7 @@ class LearnResult(Result):
             "labels": Quantity(self.label_count),
             "failed_labels": Quantity(self.failed_labels),
             "trainings": Quantity(len(self.trainings)),
-            "steps": Quantity(int(self.looks[-1, 0])),
-            "time": Quantity(float(self.looks[-1, 1]), "ps"),
+            **self._length(),
             "last_labelled_step": Quantity(
                 last[-1] if last else None, cause="" if last else "nothing had to be labelled"
             ),
@@ -111,6 +116,12 @@ class LearnResult(Result):
             "members": Quantity(len(self.model.members)),
             **self._training_columns(),
         }
+
+    def _length(self) -> dict[str, Quantity | Estimate]:
+        number, place = int(self.looks[-1, 0]), float(self.looks[-1, 1])
+        if self.along == "dynamics":
+            return {"steps": Quantity(number), "time": Quantity(place, "ps")}
+        return {"evaluations": Quantity(number + 1), "rounds": Quantity(int(place))}
 
     def _training_columns(self) -> dict[str, Quantity | Estimate]:
         columns = {name: [getattr(one, name) for one in self.trainings] for name in Training._fields}
@@ -126,7 +137,9 @@ class LearnResult(Result):
             return {}
         caption = (
             "What each training bought: RMSE of force components on the new labels before and after it, and on the "
-            f"first data ({self.first_data}), where a rise would be forgetting."
+            f"first data ({self.first_data}), where a rise would be forgetting. Within: share of the errors on the "
+            "new labels, before they were trained on, within the uncertainty told (0.68 if it is true). Factor: "
+            "uncertainty over spread from then on."
         )
         columns = {
             "training_step": ("step", 0),
@@ -135,6 +148,8 @@ class LearnResult(Result):
             "training_new_after": ("new, after", 4),
             "training_first_before": ("first, before", 4),
             "training_first_after": ("first, after", 4),
+            "training_within": ("within", 2),
+            "training_factor": ("factor", 2),
         }
         return {"trainings": QuantityTable(caption, columns, numbered="training")}
 
@@ -145,12 +160,14 @@ class LearnResult(Result):
 
     @override
     def headline(self) -> tuple[str, ...]:
-        return ("labels", "trainings", "last_labelled_step")
+        return ("labels", "trainings", "last_labelled_step" if self.along == "dynamics" else "rounds")
 
     @property
     @override
     def basis(self) -> str:
-        return f"{len(self.atoms)} atoms, {len(self.model.members)} members, {self.looks[-1, 1]:.4g} ps"
+        place = self.looks[-1, 1]
+        length = f"{place:.4g} ps" if self.along == "dynamics" else f"{place:.0f} rounds of {self.along}"
+        return f"{len(self.atoms)} atoms, {len(self.model.members)} members, {length}"
 
     @override
     def captions(self) -> dict[str, str]:
@@ -170,10 +187,11 @@ class LearnResult(Result):
         return figures
 
     def _course(self) -> Figure:
-        figure, axes = new_figure("time (ps)", "largest uncertainty of a force (eV/Å)")
-        axes.plot(self.looks[:, 1], self.looks[:, 3], color=COLOURS[0], lw=0.8)
+        dynamics = self.along == "dynamics"
+        figure, axes = new_figure("time (ps)" if dynamics else "evaluation", "largest uncertainty of a force (eV/Å)")
+        axes.plot(self.looks[:, 1 if dynamics else 0], self.looks[:, 3], color=COLOURS[0], lw=0.8)
         axes.axhline(self.threshold, color=COLOURS[1], lw=1, label="threshold")
-        per_step = self.looks[-1, 1] / max(self.looks[-1, 0], 1)
+        per_step = self.looks[-1, 1] / max(self.looks[-1, 0], 1) if dynamics else 1.0
         labelled = np.array([(one.step * per_step, one.spread or 0.0) for one in self.picks]).reshape(-1, 2)
         axes.plot(*labelled.T, "o", color=COLOURS[1], ms=4, label="labelled")
         axes.legend(fontsize=8)
@@ -257,6 +275,7 @@ def result_of(
         failed_labels=sum(map(len, journal.failures.values())),
         ended=ended.words,
         first_data="the data given" if inputs.frames else "the labels of the first training",
+        along=settings.along,
     )
 
 
@@ -286,11 +305,6 @@ def _trainings(journal: Journal) -> tuple[Training, ...]:
         if event["event"] == PAUSED:
             step = event["step"]
         if event["event"] == TRAINED:
-            trainings.append(
-                Training(
-                    step,
-                    event["labels"],
-                    *(event[name] for name in ("rmse_before", "rmse_after", "first_before", "first_after")),
-                )
-            )
+            errors = ("rmse_before", "rmse_after", "first_before", "first_after", "within", "factor")
+            trainings.append(Training(step, event["labels"], *(event[name] for name in errors)))
     return tuple(trainings)

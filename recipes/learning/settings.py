@@ -11,30 +11,47 @@ from dp_sim.errors import InputError
 
 #: The upper limit in thresholds, where none is given.
 UPPER_IN_THRESHOLDS = 10.0
+#: Structures to label after each round of a search, where their number is not given.
+PICKS_OF_A_SEARCH = 5
 
 
 class LearnSettings(RecipeSettings):
-    """Run dynamics with a committee; where it is unsure, label the structure, train the members on, and go on."""
+    """Run dynamics or a search with a committee; where it is unsure, label structures, train the members, go on."""
 
     recipe: ClassVar[str] = "learn"
     function: ClassVar[str] = "dp_sim.recipes.learning.learn:learn"
 
-    temperature_K: float = setting(
-        ...,
-        "Temperature",
-        unit="K",
-        flags=("--temperature", "-T"),
-        gt=0,
-        detail="Of the thermostat; for ensemble nve, that at which the velocities are drawn.",
-    )
-    steps: int = setting(..., "Time steps in all, earlier sessions included", ge=1, may_change=True)
     threshold: float = setting(
         ...,
         "Uncertainty of the force on any atom above which a structure is labelled",
         unit="eV/Å",
         gt=0,
-        detail="The length of the vector of standard deviations over the members (ddof=1), times the factor of the "
-        "calibration where the members have one.",
+        detail="The length of the vector of standard deviations over the members (ddof=1), times what it is worth: the "
+        "factor of their calibration, and from 5 labels on that of the errors at the latest labels.",
+    )
+    along: str = setting(
+        "dynamics",
+        "What is run with the committee",
+        choices=("dynamics", "opt", "neb", "ts"),
+        detail="The others are run whole, with their own defaults, and again after each training, until no structure "
+        "on their way is above the threshold.",
+    )
+    along_settings: str | None = setting(
+        None, "Settings of opt, neb or ts, as for their --config", metavar="FILE.yaml", is_path=True
+    )
+    temperature_K: float | None = setting(
+        None,
+        "Temperature of dynamics, which must be given for it; of the first set 300 if not given",
+        unit="K",
+        flags=("--temperature", "-T"),
+        gt=0,
+        detail="Of the thermostat; for ensemble nve, that at which the velocities are drawn.",
+    )
+    steps: int | None = setting(
+        None,
+        "Time steps of dynamics in all, earlier sessions included; they must be given for it",
+        ge=1,
+        may_change=True,
     )
     upper: float | None = setting(
         None,
@@ -42,6 +59,15 @@ class LearnSettings(RecipeSettings):
         unit="eV/Å",
         gt=0,
         detail="The run goes back then, and labels structures on the way there.",
+    )
+    max_force_eV_A: float | None = setting(
+        None,
+        "Force on an atom above which a label is left out of the data; if not given 30, or twice the largest force in "
+        "`data`",
+        unit="eV/Å",
+        flags=("--max-force",),
+        gt=0,
+        detail="The run goes back then, as above `upper`, and so it does where atoms run into each other.",
     )
     ensemble: str = setting("nvt", "What is kept constant beside the volume", choices=("nvt", "nve"))
     timestep_fs: float | None = setting(
@@ -61,11 +87,12 @@ class LearnSettings(RecipeSettings):
         ge=1,
         detail="A multiple of `look_every`.",
     )
-    picks: int = setting(
-        1,
-        "Structures to label at a pause, at most",
+    picks: int | None = setting(
+        None,
+        "Structures to label at a pause, at most; 1 in dynamics and 5 along a search if not given",
         ge=1,
-        detail="Further ones are sought ahead of the first, before the run goes back to it.",
+        detail="In dynamics further ones are sought ahead of the first, before the run goes back to it; of a search "
+        "they are the least certain one and those farthest from it and from all labelled ones in descriptors.",
     )
     apart_fs: float = setting(20.0, "Least time between two structures to label", unit="fs", flags=("--apart",), ge=0)
     min_distance: float = setting(
@@ -126,6 +153,27 @@ class LearnSettings(RecipeSettings):
     )
 
     @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        """Ask for what dynamics needs, and refuse it for what has no time."""
+        if self.along == "dynamics":
+            for name, flag in (("temperature_K", "-T"), ("steps", "--steps")):
+                if getattr(self, name) is None:
+                    raise InputError("setting-missing", f"dynamics needs {name} ({flag}); give it, or another `along`")
+            if self.along_settings is not None:
+                raise InputError(
+                    "setting-not-for-along", "along_settings are those of opt, neb or ts; leave them out for dynamics"
+                )
+            return self
+        for name in ("steps", "ensemble", "timestep_fs", "friction_per_ps", "look_every", "apart_fs", "quiet_ps"):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise InputError(
+                    "setting-not-for-along",
+                    f"{name} is of dynamics, and `along` is {self.along}; leave it out"
+                    + (", or set it in along_settings" if name == "steps" else ""),
+                )
+        return self
+
+    @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.upper is not None and self.upper <= self.threshold:
             raise InputError(
@@ -144,6 +192,11 @@ class LearnSettings(RecipeSettings):
                 "friction_per_ps is of the thermostat, and ensemble nve has none; leave it out",
             )
         return self
+
+    @property
+    def most_picks(self) -> int:
+        """Structures to label at a pause, as used."""
+        return self.picks or (1 if self.along == "dynamics" else PICKS_OF_A_SEARCH)
 
     @property
     def upper_limit(self) -> float:

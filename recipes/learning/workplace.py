@@ -16,7 +16,10 @@ from dp_sim.recipes.results.tables import csv_lines
 from dp_sim.recipes.run.directory import RunDirectory
 
 TRAJECTORY, SPREADS = "trajectory.extxyz", "uncertainty.csv"
-_HEADER = ("step", "time (ps)", "temperature (K)", "largest uncertainty of a force (eV/Angstrom)")
+_LAST = "largest uncertainty of a force (eV/Angstrom)"
+#: Columns of the table of uncertainties, of dynamics and of anything else.
+_OF_DYNAMICS = ("step", "time (ps)", "temperature (K)", _LAST)
+_OF_A_SEARCH = ("evaluation", "round", "largest force (eV/Angstrom)", _LAST)
 
 
 class Workplace:
@@ -37,10 +40,10 @@ class Workplace:
         """Give the place of a file."""
         return self._run.path(name) or self._spare / name
 
-    def begin(self) -> None:
+    def begin(self, *, dynamics: bool) -> None:
         """Begin the files that grow."""
         self.file(TRAJECTORY).write_bytes(b"")
-        self.file(SPREADS).write_text(csv_lines([_HEADER]), encoding="utf-8")
+        self.file(SPREADS).write_text(csv_lines([_OF_DYNAMICS if dynamics else _OF_A_SEARCH]), encoding="utf-8")
 
     def sizes(self) -> dict[str, int]:
         """Return how long the files are that grow, bytes."""
@@ -55,14 +58,18 @@ class Workplace:
         """Append a structure to the trajectory."""
         append_frame(self.file(TRAJECTORY), atoms)
 
-    def add_look(self, step: int, time_ps: float, temperature_K: float, spread: float) -> None:
-        """Append a look to the table of uncertainties."""
+    def add_look(self, number: int, *values: float) -> None:
+        """Append a line to the table of uncertainties."""
         with self.file(SPREADS).open("a", encoding="utf-8") as file:
-            file.write(csv_lines([(step, f"{time_ps:.6g}", f"{temperature_K:.2f}", f"{spread:.6g}")]))
+            file.write(csv_lines([(number, *(f"{value:.6g}" for value in values))]))
+
+    def count_looks(self) -> int:
+        """Count the lines of the table of uncertainties."""
+        return self.file(SPREADS).read_bytes().count(b"\n") - 1
 
     def looks(self) -> np.ndarray:
         """Read the table of uncertainties, (L, 4)."""
-        return np.loadtxt(self.file(SPREADS), delimiter=",", skiprows=1, ndmin=2).reshape(-1, len(_HEADER))
+        return np.loadtxt(self.file(SPREADS), delimiter=",", skiprows=1, ndmin=2).reshape(-1, len(_OF_DYNAMICS))
 
     def save_state(self, name: str, state: State) -> None:
         """Write a state of dynamics, whole or not at all, and on the disk."""

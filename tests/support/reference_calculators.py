@@ -14,7 +14,8 @@ from ase.calculators.emt import EMT
 class Reference(EMT):
     """EMT that writes a line for each evaluation into a file.
 
-    At the evaluations (from 1, over all processes) in `trouble` it raises, hangs, dies, does not converge or gives NaN.
+    At the evaluations (from 1, over all processes) in `trouble` it raises, hangs, dies, does not converge, gives NaN or
+    absurd forces.
     """
 
     def __init__(self, log: Path, trouble: Mapping[int, str] | None = None) -> None:
@@ -33,5 +34,7 @@ class Reference(EMT):
             time.sleep(60)
         if trouble == "dies":
             os._exit(9)
+        if trouble == "absurd":
+            self.results["forces"] = 1e4 * self.results["forces"]
         if trouble == "nan":
             self.results["forces"] = np.full_like(self.results["forces"], np.nan)

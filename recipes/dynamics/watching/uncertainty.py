@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.io import read
+from numpy.typing import NDArray
 
 from dp_sim.errors import InputError
 from dp_sim.model.evaluator import Model
@@ -82,9 +83,15 @@ def largest_force_uncertainty(model: Model, structure: Atoms) -> float:
     """
     spread = model.evaluate(structure).forces_std
     assert spread is not None
-    largest = float(np.linalg.norm(spread.cpu().numpy(), axis=1).max())
+    largest = largest_length(spread.cpu().numpy())
     calibration = model.calibration
     return largest if calibration is None else largest * calibration.atoms.factor / calibration.forces.factor
+
+
+def largest_length(forces_std: NDArray[np.float64]) -> float:
+    """Return the largest length of the vectors (N, 3) of single atoms; inf where one is no number."""
+    lengths = np.linalg.norm(forces_std, axis=1)
+    return float(lengths.max()) if np.isfinite(lengths).all() else float("inf")
 
 
 def watched_model(settings: DynamicsSettings, calculator: Any) -> Model | None:

@@ -15,10 +15,10 @@ from dp_sim.recipes import learn
 from dp_sim.recipes.inputs.calculators import calculator_from_spec
 from dp_sim.recipes.inputs.failed_evaluations import EvaluationError
 from dp_sim.recipes.learning import learn as learning
-from dp_sim.recipes.learning.reference import Reference
-from dp_sim.recipes.learning.reference_worker import labelled
+from dp_sim.recipes.learning.labelling.reference import Reference
+from dp_sim.recipes.learning.labelling.reference_worker import labelled
+from dp_sim.recipes.learning.members.retraining import train_member
 from dp_sim.recipes.learning.result import LearnResult
-from dp_sim.recipes.learning.retraining import train_member
 
 
 @pytest.fixture(scope="session")
@@ -51,9 +51,7 @@ def run(members: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(learning, "Reference", Here)
     monkeypatch.setattr(LearnResult, "figures", lambda self: {})
 
-    def of(
-        name: str, label: Any = "emt", calc: Any = members, atoms: Atoms | None = None, **changed: Any
-    ) -> LearnResult:
+    def of(name: str, label: Any = "emt", calc: Any = members, atoms: Any = None, **changed: Any) -> LearnResult:
         usual: dict[str, Any] = {
             "temperature_K": 600,
             "steps": 40,
@@ -65,6 +63,9 @@ def run(members: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             "progress": False,
             "out": tmp_path / name,
         }
+        if "along" in changed:
+            for of_dynamics in ("temperature_K", "steps", "timestep_fs", "frame_every"):
+                del usual[of_dynamics]
         return learn(atoms or cluster(), calc, label, **{**usual, **changed})
 
     return of

@@ -13,16 +13,18 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
-from copper_cluster import SETTINGS, cluster
+from copper_cluster import SETTINGS, cluster, labelled_frames
 from reference_calculators import Reference
 from refusals import refused
 
 import dp_sim
 from dp_sim.datasets.reading import read_frames
 from dp_sim.recipes import load_result
-from dp_sim.recipes.learning.labels import frame, to_label
-from dp_sim.recipes.learning.reference import Reference as Process
-from dp_sim.recipes.learning.reference_worker import labelled
+from dp_sim.recipes.learning.labelling.guard import force_bound
+from dp_sim.recipes.learning.labelling.labels import frame, to_label
+from dp_sim.recipes.learning.labelling.reference import Reference as Process
+from dp_sim.recipes.learning.labelling.reference_worker import labelled
+from dp_sim.recipes.learning.members.recalibration import LEAST, factor_of, share_within
 from dp_sim.recipes.learning.result import LearnResult
 
 Run = Callable[..., LearnResult]
@@ -88,11 +90,19 @@ def test_above_the_upper_limit_it_goes_back(run: Run, tmp_path: Path) -> None:
 
 
 def test_several_picks_are_apart_in_time_and_in_descriptors(run: Run, tmp_path: Path) -> None:
-    run("several", picks=3, max_labels=4, apart_fs=20.0, threshold=0.01, upper=50.0, train_steps=1)
+    options = {"threshold": 0.01, "upper": 50.0, "train_steps": 1, "steps": 60}
+    several = run("several", picks=LEAST, max_labels=LEAST + 1, apart_fs=20.0, **options)
     steps = [
         pick["step"] for one in journal(tmp_path / "several") for pick in one.get("picks", ()) if "structure" in pick
     ]
-    assert steps == [0, 10, 20, 30]
+    assert steps == [0, 10, 20, 30, 40, 50]
+    # So many labels tell what a spread is worth, and from then on the uncertainty is that.
+    (training,) = several.trainings
+    ratios = journal(tmp_path / "several")[-2]["ratios"]
+    assert training.factor == factor_of(ratios, 2, 1.0) != 1.0
+    spread = several.model.evaluate(several.atoms).forces_std.numpy()
+    expected = training.factor * np.linalg.norm(spread, axis=1).max()
+    assert several.looks[-1, 3] == pytest.approx(expected, rel=1e-4)
     result = run("same", picks=1, threshold=0.01, upper=50.0, min_distance=1e9, steps=20)
     assert (result.picks, result.converged) == ((), True)
 
@@ -121,6 +131,49 @@ def test_a_failed_label_is_skipped_or_tried_again(run: Run, tmp_path: Path) -> N
     with refused("label-failed", "SCF not converged"):
         run("never", Reference(tmp_path / "c", {1: "raises"}))
     assert not (tmp_path / "never").exists()
+
+
+def test_a_label_with_absurd_forces_never_enters_the_data(run: Run, tmp_path: Path) -> None:
+    """The run goes back instead, and labels what leads there."""
+    result = run("absurd", Reference(tmp_path / "calls", {2: "absurd"}), max_labels=3)
+    events = journal(tmp_path / "absurd")
+    paused, failed, resumed, again = events[(start := [one["event"] for one in events].index("failed")) - 1 :][:4]
+    assert (failed["refused"], resumed["event"], again["event"]) == (True, "resumed", "paused")
+    assert events[start]["hash"] == paused["picks"][0]["hash"]
+    assert (resumed["step"], again["why"]) == (0, "upper")
+    assert 0 < again["picks"][0]["step"] < paused["picks"][0]["step"]
+    assert ["max_force" in one.cause for one in result.picks] == [True, False]
+    assert any("max_force" in words for words in result.provenance["notes"])
+    assert len((tmp_path / "calls").read_text().splitlines()) == 3
+    labels = ase.io.read(tmp_path / "absurd" / "labels.extxyz", index=":")
+    assert max(np.linalg.norm(one.get_forces(), axis=1).max() for one in labels) < 30
+    with refused("label-failed", "the start", "max_force"):
+        run("never", max_force_eV_A=1e-3)
+    frames = labelled_frames(2, 0.05)
+    assert (force_bound(None, frames), force_bound(3.0, frames)) == (30.0, 3.0)
+    frames[1].forces[2] = [0.0, 40.0, 30.0]
+    assert force_bound(None, frames) == 100.0
+
+
+def test_atoms_that_run_into_each_other_are_no_structure(run: Run, tmp_path: Path) -> None:
+    close = cluster()
+    close.positions[1] = [0.9, 0.0, 0.0]  # a third of a bond
+    result = run("fused", atoms=close, threshold=1e6, upper=2e6, max_force_eV_A=1e9, steps=10)
+    assert not result.converged
+    assert "run into each other" in result.cause
+
+
+def test_the_factor_holds_its_share_of_errors() -> None:
+    """Errors and spreads by eq. 3 of dp_sim.uncertainty.likelihood, with a bias of the members of 3 sigma^2."""
+    members, rng = 4, np.random.default_rng(0)
+    error = np.linalg.norm(rng.normal(scale=np.sqrt(3 + 1 / members), size=(20, 200, 3)), axis=2)
+    spread = np.sqrt(rng.chisquare(3 * (members - 1), size=error.shape) / (members - 1))
+    ratios = (error / spread).tolist()
+    factor = factor_of(ratios, members, 1.0)
+    assert share_within(ratios, factor) == pytest.approx(0.6827, abs=0.02)
+    assert factor_of([[9.0] * 50] * 20 + ratios, members, 1.0) == factor, "older labels are of other members"
+    assert factor_of(ratios[: LEAST - 1], members, 1.7) == 1.7
+    assert share_within([], factor) is None
 
 
 def test_a_label_has_the_virial_that_the_file_gives(tmp_path: Path) -> None:

@@ -41,6 +41,10 @@ def register(app: typer.Typer) -> None:
 def learn(
     context: typer.Context,
     structure: StructureArgument,
+    product: Annotated[
+        str | None,
+        typer.Argument(metavar="[PRODUCT]", help="The other end, for --along neb.", show_default=False),
+    ] = None,
     *,
     model: Annotated[
         list[Path] | None,
@@ -91,14 +95,14 @@ def learn(
         from dp_sim.recipes.learning.learn import learn as run_learning
 
         with naming(structure):
-            atoms = read_structure(structure)
+            structures = [read_structure(name) for name in (structure, product) if name is not None]
             source = context.get_parameter_source("label")
             typed = source is not None and source.name == "COMMANDLINE"
             reference = calculator_from_spec(label or "", parse_arguments(label_arg or []), may_import=typed)
             members = None if not model else as_calculator(model, device=device, dtype=dtype)
             with naming_output(out, directory, resumable=True, quiet=quiet):
                 result = run_learning(
-                    atoms,
+                    structures,
                     members,
                     reference,
                     out=directory,
@@ -116,8 +120,7 @@ def _check_complete(label: str | None, own: dict[str, Any]) -> None:
         raise InputError(
             "setting-missing", "the label calculator is missing; give --label SPEC, or label in the --config file"
         )
-    for name, flag in (("temperature_K", "-T"), ("steps", "--steps"), ("threshold", "--threshold")):
-        if own[name] is None:
-            raise InputError(
-                "setting-missing", f"the setting {name} is missing; give {flag}, or {name} in the --config file"
-            )
+    if own["threshold"] is None:
+        raise InputError(
+            "setting-missing", "the setting threshold is missing; give --threshold, or threshold in the --config file"
+        )

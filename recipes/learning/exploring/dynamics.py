@@ -11,12 +11,14 @@ from ase import Atoms
 from dp_sim.model.evaluator import Model
 from dp_sim.recipes.dynamics.engines.ase_engine import ASEEngine
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, State, UnstableError
+from dp_sim.recipes.dynamics.watching.uncertainty import largest_length
 from dp_sim.recipes.inputs.calculators import as_calculator
 from dp_sim.recipes.inputs.failed_evaluations import is_failure
+from dp_sim.recipes.learning.exploring.limits import Ended, is_astray, may_be_labelled, without_budget
+from dp_sim.recipes.learning.exploring.novelty import Novelty
 from dp_sim.recipes.learning.journal import PAUSED, RUNNING, Journal
-from dp_sim.recipes.learning.labels import pick, structure_hash, structure_of
+from dp_sim.recipes.learning.labelling.labels import pick, structure_hash, structure_of
 from dp_sim.recipes.learning.settings import LearnSettings
-from dp_sim.recipes.learning.uncertainty import Novelty, largest
 from dp_sim.recipes.learning.workplace import Workplace
 from dp_sim.units import KB_EV_PER_K
 
@@ -24,13 +26,6 @@ from dp_sim.units import KB_EV_PER_K
 STATES = ("state-0.npz", "state-1.npz")
 #: How far a run looks ahead for further structures, in least times between two of them for each.
 _AHEAD = 3
-
-
-class Ended(NamedTuple):
-    """Why dynamics is over: as it was asked for, or not; in words."""
-
-    converged: bool
-    words: str
 
 
 class Look(NamedTuple):
@@ -43,7 +38,7 @@ class Look(NamedTuple):
     sizes: dict[str, int]
 
 
-class Exploration:
+class Dynamics:
     """Dynamics under one committee.
 
     Parameters
@@ -51,8 +46,8 @@ class Exploration:
     atoms
         The start of the run.
     model, factor
-        The committee, and what its spread is worth.
-    settings, conditions
+        The committee, not calibrated, and what its spread is worth.
+    conditions, settings
         Of the run.
     journal, files
         Of the run; dynamics goes on from the journal's position.
@@ -70,12 +65,13 @@ class Exploration:
         atoms: Atoms,
         model: Model,
         factor: float,
-        settings: LearnSettings,
         conditions: Conditions,
+        settings: LearnSettings,
         journal: Journal,
         files: Workplace,
     ) -> None:
-        self._settings, self._journal, self._files = settings, journal, files
+        assert settings.steps is not None
+        self._settings, self._steps, self._journal, self._files = settings, settings.steps, journal, files
         self._timestep_fs, self._factor = conditions.timestep_fs, factor
         self._calculator = as_calculator(model)
         self._engine = ASEEngine.make(atoms, self._calculator, conditions)
@@ -106,14 +102,14 @@ class Exploration:
             before = self.step
             look = self._advance()
             on_steps(self.step - before, float("inf") if look is None else look.spread)
-            if look is None or look.spread > settings.upper_limit:
-                return self._pause(found, "threshold") if found else self._go_back(recent)
+            if look is None or is_astray(look.atoms, look.spread, settings, self._journal):
+                return self._pause(found, "threshold") if found else self._go_back(recent, look)
             if look.spread > settings.threshold and self._is_far(look, found):
                 found.append(look)
                 if self._novelty is not None:
                     self._novelty.know([look.atoms])
             if found:
-                if len(found) == settings.picks or self._is_far_ahead(found[0]):
+                if len(found) == settings.most_picks or self._is_far_ahead(found[0]):
                     return self._pause(found, "threshold")
                 continue
             recent.append(look)
@@ -124,7 +120,7 @@ class Exploration:
     def _advance(self) -> Look | None:
         """Make the steps to the next look; None where the motion or the members fail on the way."""
         settings = self._settings
-        steps = min(settings.look_every - self.step % settings.look_every, settings.steps - self.step)
+        steps = min(settings.look_every - self.step % settings.look_every, self._steps - self.step)
         try:
             self._engine.run(steps)
         except Exception as error:
@@ -138,7 +134,7 @@ class Exploration:
     def _look(self) -> Look:
         self.atoms = atoms = self._engine.structure()
         self._calculator.get_forces(atoms)  # those of the last step: nothing is evaluated
-        spread = largest(np.asarray(self._calculator.results["forces_std"]), self._factor)
+        spread = self._factor * largest_length(np.asarray(self._calculator.results["forces_std"]))
         position = self._journal.position
         if position is None or self.step > position["step"] or self.step == 0:
             temperature_K = 2 * atoms.get_kinetic_energy() / (self._engine.degrees_of_freedom * KB_EV_PER_K)
@@ -153,35 +149,38 @@ class Exploration:
         return self._novelty is None or self._novelty.distance(look.atoms) >= self._settings.min_distance
 
     def _is_far_ahead(self, first: Look) -> bool:
-        ahead = _AHEAD * max(self._apart, self._settings.look_every) * (self._settings.picks - 1)
-        return self.step - first.step >= ahead or self.step >= self._settings.steps
+        ahead = _AHEAD * max(self._apart, self._settings.look_every) * (self._settings.most_picks - 1)
+        return self.step - first.step >= ahead or self.step >= self._steps
 
-    def _go_back(self, recent: Sequence[Look]) -> Ended | None:
-        """Pause at structures on the way to one that is not to be trusted: the least certain of them."""
+    def _go_back(self, recent: Sequence[Look], astray: Look | None) -> Ended | None:
+        """Pause at structures on the way to one that is not to be trusted: the least certain of them.
+
+        Where all of them have labels, that one itself is labelled, unless it is no structure of atoms; the run goes on
+        from before it in any case.
+        """
         chosen = list[Look]()
         for look in sorted(recent, key=lambda one: -one.spread):
-            known = look.step <= self._journal.base_step or structure_hash(look.atoms) in self._journal.labels
-            if not known and all(abs(look.step - one.step) >= self._apart for one in chosen):
+            new = look.step > self._journal.base_step and may_be_labelled(look.atoms, look.spread, self._journal)
+            if new and all(abs(look.step - one.step) >= self._apart for one in chosen):
                 chosen.append(look)
         if chosen:
-            return self._pause(sorted(chosen[: self._settings.picks], key=lambda one: one.step), "upper")
+            return self._pause(sorted(chosen[: self._settings.most_picks], key=lambda one: one.step), "upper")
+        if astray is not None and may_be_labelled(astray.atoms, astray.spread, self._journal):
+            return self._pause([astray], "upper", back_to=recent[0])
         return Ended(
             False,
             f"before step {self.step:,}, {(self.step - self._journal.base_step) * self._timestep_fs:g} fs after the "
-            f"last label, the uncertainty passes {self._settings.upper_limit:g} eV/Å, and nothing is new to label "
-            "on the way: raise upper, look more often (look_every), or train longer (train_steps)",
+            f"last label, the uncertainty passes {self._settings.upper_limit:g} eV/Å, atoms run into each other or the "
+            "label is refused, and nothing is new to label on the way: raise upper, look more often (look_every), or "
+            "train longer (train_steps)",
         )
 
-    def _pause(self, found: Sequence[Look], why: str) -> Ended | None:
+    def _pause(self, found: Sequence[Look], why: str, back_to: Look | None = None) -> Ended | None:
         left = self._settings.max_labels - self._journal.tried
         if left < 1:
-            return Ended(
-                False,
-                f"the budget of {self._settings.max_labels} labels is used up, and at step {found[0].step:,} the "
-                f"uncertainty of a force is {found[0].spread:.3g} eV/Å; --resume with more max_labels goes on",
-            )
+            return without_budget(self._settings, f"step {found[0].step:,}", found[0].spread)
         first, picks = found[0], [pick(one.atoms, step=one.step, spread=one.spread) for one in found[:left]]
-        self._save(first, PAUSED, why=why, picks=picks)
+        self._save(back_to or first, PAUSED, why=why, picks=picks)
         return None
 
     def _keep(self, look: Look) -> None:
@@ -197,10 +196,10 @@ class Exploration:
     def _ended(self) -> Ended | None:
         settings, last_fs = self._settings, self.step * self._timestep_fs
         quiet_ps = (last_fs - self._journal.base_step * self._timestep_fs) / 1000
-        over = self.step >= settings.steps
+        over = self.step >= self._steps
         wanted = over and settings.quiet_ps is not None and quiet_ps < settings.quiet_ps
         if over:
-            words = f"{settings.steps:,} steps, the last {quiet_ps:g} ps of them without a label"
+            words = f"{self._steps:,} steps, the last {quiet_ps:g} ps of them without a label"
         elif settings.quiet_ps is not None and quiet_ps >= settings.quiet_ps:
             words = f"no label for {quiet_ps:g} ps, up to step {self.step:,}"
         elif settings.max_hours is not None and self._journal.elapsed_s > 3600 * settings.max_hours:

@@ -1,4 +1,4 @@
-"""How sure the committee is of the forces on a structure, and how new the structure is to the labelled ones."""
+"""How new a structure is to those that are labelled."""
 
 from __future__ import annotations
 
@@ -11,20 +11,6 @@ from numpy.typing import NDArray
 
 from dp_sim.model.evaluator import Model
 from dp_sim.model.rebuilding import rebuilt_network
-
-
-def largest(forces_std: NDArray[np.float64], factor: float) -> float:
-    """Return the largest uncertainty of the force on an atom (eV/Angstrom); inf where it is no number.
-
-    Parameters
-    ----------
-    forces_std
-        (N, 3) standard deviations over the members, eV/Angstrom.
-    factor
-        What a spread is worth, by the calibration; 1 without one.
-    """
-    lengths = factor * np.linalg.norm(forces_std, axis=1)
-    return float(lengths.max()) if np.isfinite(lengths).all() else float("inf")
 
 
 class Novelty:

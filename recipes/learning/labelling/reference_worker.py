@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import signal
-import sys
-import threading
-from typing import Any, BinaryIO
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -17,37 +14,14 @@ from dp_sim.errors import first_line
 from dp_sim.recipes.inputs.calculators import calculator_from_spec
 from dp_sim.recipes.inputs.charges import accept_state
 from dp_sim.recipes.inputs.failed_evaluations import check_converged
+from dp_sim.recipes.learning.process import serve
 
 
-def main() -> None:
-    """Read the recipe of the calculator and say so; then answer each structure with a label, or why there is none."""
-    # What the calculator prints must not mix with the answers.
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    threading.Thread(target=_end_with_parent, args=(int(sys.argv[1]),), daemon=True).start()
-    kind, recipe = pickle.load(sys.stdin.buffer)
-    calculator = calculator_from_spec(*recipe) if kind == "spec" else pickle.loads(recipe)
-    _send(answers, True)
-    while True:
-        try:
-            atoms = pickle.load(sys.stdin.buffer)
-        except EOFError:
-            return
-        _send(answers, labelled(atoms, calculator))
-
-
-def _send(answers: BinaryIO, answer: Any) -> None:
-    pickle.dump(answer, answers)
-    answers.flush()
-
-
-def _end_with_parent(lifeline: int) -> None:
-    """End at once when the pipe closes that only the process that asks holds open: that process is gone.
-
-    Programs that the calculator has started end too: they are of the same group.
-    """
-    os.read(lifeline, 1)
-    os.killpg(os.getpgrp(), signal.SIGKILL)
+def prepare(recipe: tuple[str, Any]) -> Callable[[Atoms], tuple[dict[str, Any] | None, str]]:
+    """Make the calculator; it answers each structure with a label, or why there is none."""
+    kind, made_of = recipe
+    calculator = calculator_from_spec(*made_of) if kind == "spec" else pickle.loads(made_of)
+    return lambda atoms: labelled(atoms, calculator)
 
 
 def labelled(atoms: Atoms, calculator: Any) -> tuple[dict[str, Any] | None, str]:
@@ -79,4 +53,4 @@ def _stress(atoms: Atoms) -> Any:
 
 
 if __name__ == "__main__":
-    main()
+    serve(prepare)
