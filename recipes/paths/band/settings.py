@@ -24,7 +24,8 @@ class NEBSettings(RecipeSettings):
         "Largest force to be left on the highest image and those beside it",
         unit="eV/Å",
         ge=1e-6,
-        detail="Perpendicular to the path, on one atom; of the highest image the whole force.",
+        detail="Perpendicular to the path, on one atom; of the highest image the whole force. The barrier of the band "
+        "is as good as this: 0.25 is enough where dp-sim ts follows, as in dp-sim rate.",
     )
     band_fmax: float | None = setting(
         None,

@@ -196,3 +196,23 @@ def test_the_mechanism_of_a_row_has_a_reaction_for_each_step(isomers, xtb):
     apart = thermo["CHN_intermediate1"][0, 5] - thermo["CHN_reactant"][0, 5]
     heat = isomers.hnc.get_potential_energy() - isomers.hcn.get_potential_energy()
     assert apart * units.kB == pytest.approx(heat, abs=0.05)
+
+
+def test_two_molecules_that_meet_first_have_a_rate_constant_in_volume_over_time(whole):
+    """A + B <-> C <-> D by the textbook: k = k1 k2/(k1/K1 + k2) in cm^3/s; at 1 bar (k1/V)/(k1/K1 + k2) of C wait."""
+    size = len(whole.conditions.temperatures_K)
+    k1, K1, k2, K2 = 2e-12, 4e-20, 3e7, 50.0
+
+    def table(step, forward, equilibrium):
+        logs = {"log10_forward": forward, "log10_equilibrium": equilibrium, "log10_reverse": forward / equilibrium}
+        return step.table._replace(**{name: np.full(size, np.log10(one)) for name, one in logs.items()})
+
+    first, second = whole.steps
+    pair = first.reactants * 2
+    steps = [replace(first, reactants=pair, table=table(first, k1, K1)), replace(second, table=table(second, k2, K2))]
+    found = combined(steps)
+    np.testing.assert_allclose(10**found.table.log10_forward, k1 * k2 / (k1 / K1 + k2), rtol=1e-9)
+    np.testing.assert_allclose(10**found.table.log10_equilibrium, K1 * K2, rtol=1e-9)
+    np.testing.assert_allclose(10**found.table.log10_reverse, k1 * k2 / (k1 / K1 + k2) / (K1 * K2), rtol=1e-9)
+    volume = 1.380649e-16 * whole.conditions.temperatures_K / 1e6  # cm^3 of a molecule at 1 bar
+    np.testing.assert_allclose(found.state.waiting, k1 / volume / (k1 / K1 + k2), rtol=1e-6)
