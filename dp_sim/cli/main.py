@@ -54,6 +54,7 @@ COMMANDS = (
     "paths.ts",
     "paths.irc",
     "paths.rate",
+    "runs.campaign",
     "runs.report",
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,12 @@ class Manifest:
             self.parts.append(name)
             self.save(directory)
         return directory / name
+
+    def add_all(self, directory: Path, names: Sequence[str], parts: Sequence[str]) -> None:
+        """Record many files and parts at once."""
+        self.files = list(dict.fromkeys([*self.files, *names]))
+        self.parts = list(dict.fromkeys([*self.parts, *parts]))
+        self.save(directory)
 
     def save(self, directory: Path) -> None:
         """Write the manifest into the run's directory."""

@@ -238,6 +238,11 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         assert self.directory is not None
         return self._manifest.add_part(self.directory, name)
 
+    def claim(self, files: Sequence[str], parts: Sequence[str]) -> None:
+        """Record many files, and directories of runs that are parts of this one, before any is written."""
+        assert self.directory is not None
+        self._manifest.add_all(self.directory, files, parts)
+
     def log(self, message: str) -> None:
         """Write one line, with the time (UTC), in log.txt; on the screen too with -v."""
         logger.info(message)

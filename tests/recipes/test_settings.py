@@ -15,6 +15,7 @@ from refusals import refused
 from dp_sim.config.label_keys import LabelKeys
 from dp_sim.config.recipe import RecipeSettings, expectation, phrase, plain_type
 from dp_sim.recipes.analysis.settings import AnalyseSettings
+from dp_sim.recipes.campaigns.settings import CampaignSettings
 from dp_sim.recipes.crystals.settings import ElasticSettings, EosSettings, PhononSettings
 from dp_sim.recipes.demo.settings import DemoSettings
 from dp_sim.recipes.demo.water import run_demo
@@ -29,9 +30,10 @@ from dp_sim.recipes.speed.settings import BenchSettings
 from dp_sim.recipes.static.settings import EvalSettings, OptSettings, VibSettings
 
 ALL = (
-    AccuracySettings, AnalyseSettings, BenchSettings, CalibrateSettings, DemoSettings, ElasticSettings, EosSettings,
-    EvalSettings, IRCSettings, LabelSettings, LearnSettings, NEBSettings, NPTSettings, NVESettings, NVTSettings,
-    OptSettings, PhononSettings, RateConstantSettings, RateSettings, TSSettings, VibSettings,
+    AccuracySettings, AnalyseSettings, BenchSettings, CalibrateSettings, CampaignSettings, DemoSettings,
+    ElasticSettings, EosSettings, EvalSettings, IRCSettings, LabelSettings, LearnSettings, NEBSettings, NPTSettings,
+    NVESettings, NVTSettings, OptSettings, PhononSettings, RateConstantSettings, RateSettings, TSSettings,
+    VibSettings,
 )  # fmt: skip
 #: What each of them needs at least.
 NEEDED = {
@@ -43,6 +45,7 @@ NEEDED = {
 RUN_KEYWORDS = {"out": None, "overwrite": False, "resume": False, "progress": True}
 #: The demo is its files, and says which of its parts is running.
 OTHER_KEYWORDS = {
+    "campaign": {"out": inspect.Parameter.empty, "allowed": ()},
     "demo": {"out": "demo", "on_part": inspect.signature(run_demo).parameters["on_part"].default},
     "rate-constant": {"product": None, "irc": None},
 }

@@ -1,0 +1,65 @@
+"""Settings of a campaign: where and how its tasks run. What they are stands in the plan."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from pydantic import model_validator
+
+from dp_sim.config.recipe import RecipeSettings, setting
+from dp_sim.errors import InputError
+
+ENGINES = ("local", "dask", "slurm")
+_DASK = "Dask"
+
+
+class CampaignSettings(RecipeSettings):
+    """Run many tasks from a plan: recipes, labels and trainings, on this machine, a Dask cluster or Slurm."""
+
+    recipe: ClassVar[str] = "campaign"
+    function: ClassVar[str] = "dp_sim.recipes.campaigns.campaign:campaign"
+
+    engine: str = setting(
+        "local",
+        "What runs the tasks",
+        choices=ENGINES,
+        may_change=True,
+        detail="`local`: processes of this machine; `dask`: a scheduler, or a cluster of this machine; `slurm`: a job "
+        "array that you submit, so that no process stays on the login node.",
+    )
+    workers: int | None = setting(
+        None, "Tasks at a time; the processors over the threads if not given", ge=1, may_change=True
+    )
+    threads: int = setting(1, "Processor threads of each task", ge=1, may_change=True)
+    attempts: int = setting(
+        3,
+        "How often a task is begun in one session, at most",
+        ge=1,
+        may_change=True,
+        detail="Again after it was killed, or stopped by its time limit: each goes on where it was. A task that says "
+        "why it failed is not tried again before the next session.",
+    )
+    attempt_minutes: float | None = setting(
+        None,
+        "Time after which a task is stopped, to go on in a new attempt; none if not given",
+        unit="min",
+        gt=0,
+        may_change=True,
+        detail="Less than the walltime of the jobs that workers run in, so that a task saves its state before.",
+    )
+    scheduler: str | None = setting(
+        None,
+        "Address of a Dask scheduler, tcp://HOST:PORT; a cluster of this machine if not given",
+        metavar="ADDRESS",
+        panel=_DASK,
+        may_change=True,
+        min_length=1,
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.scheduler is not None and self.engine != "dask":
+            raise InputError(
+                "option-not-for-engine", f"scheduler is of the engine dask, not of {self.engine}; leave it out"
+            )
+        return self
