@@ -150,7 +150,7 @@ def test_killed_inside_a_ramp_under_pressure(tmp_path, stages):
     file = stages(
         {
             "stages": [
-                {"name": "up", "ensemble": "npt", "time_ps": 2, "temperature_K": [10, 300], "pressure_bar": [0, 1e4]}
+                {"name": "up", "ensemble": "npt", "time_ps": 0.6, "temperature_K": [10, 300], "pressure_bar": [0, 1e4]}
             ]
         }
     )
