@@ -175,8 +175,8 @@ def main(
     out: Annotated[Path, typer.Option(help="Directory of all runs.")],
     labels: Annotated[int, typer.Option(help="Labels of each way, the first included.")] = 60,
     first: Annotated[int, typer.Option(help="First labels.")] = 10,
-    steps: Annotated[int, typer.Option(help="Steps of each training that is measured, and of the first one.")] = 600,
-    train_steps: Annotated[int, typer.Option(help="Steps of a retraining on the fly.")] = 150,
+    steps: Annotated[int, typer.Option(help="Steps of each training that is measured, and of the first one.")] = 2000,
+    train_steps: Annotated[int, typer.Option(help="Steps of a retraining on the fly.")] = 500,
     threshold: Annotated[float, typer.Option(help="eV/Angstrom.")] = 0.5,
     apart: Annotated[float, typer.Option(help="Least time between two labels on the fly (fs).")] = 20.0,
     seed: int = 0,
@@ -210,7 +210,7 @@ def run(
         "first": first,
         "train_steps": train_steps,
         "threshold": threshold,
-        "learning_rate": 1e-2,
+        "learning_rate": 5e-3,
         "picks": 5,
     }
     if len(starts) == 2:

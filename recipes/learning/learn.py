@@ -40,7 +40,7 @@ def learn(
     friction_per_ps: float | None = None,
     look_every: int = 5,
     frame_every: int = 100,
-    picks: int | None = None,
+    picks: int = 5,
     apart_fs: float = 20.0,
     min_distance: float = 0.0,
     max_labels: int = 200,

@@ -213,9 +213,8 @@ class LearnResult(Result):
         course.axhline(self.threshold, color="black", lw=0.8, ls="--", label="threshold")
         course.legend(fontsize=7)
         points = np.array([(one.spread, one.error) for one in known], dtype=float)
-        plane.loglog(*points.T, "o", ms=4, color=COLOURS[0])
-        ends = [points.min(), points.max()]
-        plane.loglog(ends, ends, color="black", lw=0.8, ls="--")
+        plane.plot(*points.T, "o", ms=4, color=COLOURS[0])
+        plane.plot([0, points.max()], [0, points.max()], color="black", lw=0.8, ls="--")
         return figure
 
     def _progress(self) -> Figure:

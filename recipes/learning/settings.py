@@ -11,8 +11,6 @@ from dp_sim.errors import InputError
 
 #: The upper limit in thresholds, where none is given.
 UPPER_IN_THRESHOLDS = 10.0
-#: Structures to label after each round of a search, where their number is not given.
-PICKS_OF_A_SEARCH = 5
 
 
 class LearnSettings(RecipeSettings):
@@ -87,12 +85,12 @@ class LearnSettings(RecipeSettings):
         ge=1,
         detail="A multiple of `look_every`.",
     )
-    picks: int | None = setting(
-        None,
-        "Structures to label at a pause, at most; 1 in dynamics and 5 along a search if not given",
+    picks: int = setting(
+        5,
+        "Structures to label at a pause, at most",
         ge=1,
-        detail="In dynamics further ones are sought ahead of the first, before the run goes back to it; of a search "
-        "they are the least certain one and those farthest from it and from all labelled ones in descriptors.",
+        detail="The least certain one, and those farthest from it and from all labelled ones in descriptors. In "
+        "dynamics they are sought ahead of the first unsure one, before the run goes back to that.",
     )
     apart_fs: float = setting(20.0, "Least time between two structures to label", unit="fs", flags=("--apart",), ge=0)
     min_distance: float = setting(
@@ -192,11 +190,6 @@ class LearnSettings(RecipeSettings):
                 "friction_per_ps is of the thermostat, and ensemble nve has none; leave it out",
             )
         return self
-
-    @property
-    def most_picks(self) -> int:
-        """Structures to label at a pause, as used."""
-        return self.picks or (1 if self.along == "dynamics" else PICKS_OF_A_SEARCH)
 
     @property
     def upper_limit(self) -> float:

@@ -16,7 +16,7 @@ from dp_sim.plugins.ase_calculator import DPCalculator  # noqa: TID253 - a base 
 from dp_sim.recipes.dynamics.watching.uncertainty import largest_length
 from dp_sim.recipes.inputs.failed_evaluations import is_failure
 from dp_sim.recipes.learning.exploring.limits import Ended, is_astray, may_be_labelled, without_budget
-from dp_sim.recipes.learning.exploring.novelty import Novelty
+from dp_sim.recipes.learning.exploring.novelty import Novelty, least_alike
 from dp_sim.recipes.learning.journal import PAUSED, Journal
 from dp_sim.recipes.learning.labelling.labels import pick, structure_of
 from dp_sim.recipes.learning.settings import LearnSettings
@@ -31,8 +31,6 @@ from dp_sim.recipes.static.settings import OptSettings
 
 #: A run with so many structures that are not to be trusted leads nowhere: it is left, and labelled up to there.
 _ASTRAY = 20
-#: Structures that are compared in the space of descriptors, at most.
-_COMPARED = 100
 
 
 class Kind(NamedTuple):
@@ -54,7 +52,7 @@ KINDS: Mapping[str, Kind] = {
 class Look(NamedTuple):
     """An evaluation on the way."""
 
-    number: int
+    step: int  # number of the evaluation
     spread: float  # largest uncertainty of the force on an atom, eV/Angstrom
     atoms: Atoms
 
@@ -189,33 +187,23 @@ class Along:
         return spread
 
     def _chosen(self) -> list[Look]:
-        """Choose structures to label: the least certain, then each time the one farthest from all known in descriptors.
-
-        Those above the upper limit come last: where nothing else is unsure.
-        """
+        """Choose structures to label; above the upper limit only where nothing else is unsure."""
         candidates = list[Look]()
         for part in (self._unsure, self._astray):
             candidates = candidates or [one for one in part if may_be_labelled(one.atoms, one.spread, self._journal)]
         if not candidates:
             return []
-        least = max(candidates, key=lambda one: one.spread)
-        few = np.unique(np.linspace(0, len(candidates) - 1, min(len(candidates), _COMPARED)).round().astype(int))
-        left, chosen, novelty = [candidates[k] for k in few], [least], Novelty(self._model)
+        novelty = Novelty(self._model)
         novelty.know(structure_of(one) for key, one in self._journal.picked().items() if key in self._journal.labels)
-        while True:
-            novelty.know([chosen[-1].atoms])
-            apart = [novelty.distance(one.atoms) for one in left]
-            farthest = int(np.argmax(apart))
-            if len(chosen) == self._settings.most_picks or apart[farthest] <= self._settings.min_distance:
-                return sorted(chosen, key=lambda one: one.number)
-            chosen.append(left[farthest])
+        settings = self._settings
+        return least_alike(candidates, settings.picks, novelty, apart=1, min_distance=settings.min_distance)
 
     def _pause(self, chosen: Sequence[Look]) -> Ended | None:
         left = self._settings.max_labels - self._journal.tried
         if left < 1:
             least = max(chosen, key=lambda one: one.spread)
-            return without_budget(self._settings, f"evaluation {least.number} of {self._name}", least.spread)
-        picks = [pick(one.atoms, step=one.number, spread=one.spread) for one in chosen[:left]]
+            return without_budget(self._settings, f"evaluation {least.step} of {self._name}", least.spread)
+        picks = [pick(one.atoms, step=one.step, spread=one.spread) for one in chosen[:left]]
         self._journal.append(
             PAUSED, step=self.step + 1, state=None, sizes=self._files.sizes(), why="threshold", picks=picks
         )

@@ -15,9 +15,9 @@ from dp_sim.recipes.dynamics.watching.uncertainty import largest_length
 from dp_sim.recipes.inputs.calculators import as_calculator
 from dp_sim.recipes.inputs.failed_evaluations import is_failure
 from dp_sim.recipes.learning.exploring.limits import Ended, is_astray, may_be_labelled, without_budget
-from dp_sim.recipes.learning.exploring.novelty import Novelty
+from dp_sim.recipes.learning.exploring.novelty import Novelty, least_alike
 from dp_sim.recipes.learning.journal import PAUSED, RUNNING, Journal
-from dp_sim.recipes.learning.labelling.labels import pick, structure_hash, structure_of
+from dp_sim.recipes.learning.labelling.labels import pick, structure_of
 from dp_sim.recipes.learning.settings import LearnSettings
 from dp_sim.recipes.learning.workplace import Workplace
 from dp_sim.units import KB_EV_PER_K
@@ -76,9 +76,8 @@ class Dynamics:
         self._calculator = as_calculator(model)
         self._engine = ASEEngine.make(atoms, self._calculator, conditions)
         self._apart = round(settings.apart_fs / conditions.timestep_fs)
-        self._novelty = Novelty(model) if settings.min_distance > 0 else None
-        if self._novelty is not None:
-            self._novelty.know(structure_of(one) for key, one in journal.picked().items() if key in journal.labels)
+        self._novelty = Novelty(model)
+        self._novelty.know(structure_of(one) for key, one in journal.picked().items() if key in journal.labels)
         position = journal.position
         assert position is not None
         self.step = int(position["step"])
@@ -104,12 +103,10 @@ class Dynamics:
             on_steps(self.step - before, float("inf") if look is None else look.spread)
             if look is None or is_astray(look.atoms, look.spread, settings, self._journal):
                 return self._pause(found, "threshold") if found else self._go_back(recent, look)
-            if look.spread > settings.threshold and self._is_far(look, found):
+            if look.spread > settings.threshold and self._is_far(look):
                 found.append(look)
-                if self._novelty is not None:
-                    self._novelty.know([look.atoms])
             if found:
-                if len(found) == settings.most_picks or self._is_far_ahead(found[0]):
+                if settings.picks == 1 or self._is_far_ahead(found[0]):
                     return self._pause(found, "threshold")
                 continue
             recent.append(look)
@@ -141,15 +138,17 @@ class Dynamics:
             self._files.add_look(self.step, self.step * self._timestep_fs / 1000, temperature_K, spread)
         return Look(self.step, spread, atoms, self._engine.state(), self._files.sizes())
 
-    def _is_far(self, look: Look, found: Sequence[Look]) -> bool:
-        """Tell whether a structure is apart from those labelled and found, in time and in descriptors."""
-        last = found[-1].step if found else self._journal.base_step
-        if look.step - last < max(self._apart, 1) or structure_hash(look.atoms) in self._journal.labels:
+    def _is_far(self, look: Look) -> bool:
+        """Tell whether a structure is apart from those labelled, in time and in descriptors."""
+        if look.step - self._journal.base_step < max(self._apart, 1):
             return False
-        return self._novelty is None or self._novelty.distance(look.atoms) >= self._settings.min_distance
+        if not may_be_labelled(look.atoms, look.spread, self._journal):
+            return False
+        near = self._settings.min_distance
+        return near == 0 or self._novelty.distance(look.atoms) >= near
 
     def _is_far_ahead(self, first: Look) -> bool:
-        ahead = _AHEAD * max(self._apart, self._settings.look_every) * (self._settings.most_picks - 1)
+        ahead = _AHEAD * max(self._apart, self._settings.look_every) * (self._settings.picks - 1)
         return self.step - first.step >= ahead or self.step >= self._steps
 
     def _go_back(self, recent: Sequence[Look], astray: Look | None) -> Ended | None:
@@ -158,13 +157,10 @@ class Dynamics:
         Where all of them have labels, that one itself is labelled, unless it is no structure of atoms; the run goes on
         from before it in any case.
         """
-        chosen = list[Look]()
-        for look in sorted(recent, key=lambda one: -one.spread):
-            new = look.step > self._journal.base_step and may_be_labelled(look.atoms, look.spread, self._journal)
-            if new and all(abs(look.step - one.step) >= self._apart for one in chosen):
-                chosen.append(look)
-        if chosen:
-            return self._pause(sorted(chosen[: self._settings.most_picks], key=lambda one: one.step), "upper")
+        base = self._journal.base_step
+        new = [one for one in recent if one.step > base and may_be_labelled(one.atoms, one.spread, self._journal)]
+        if new:
+            return self._pause(new, "upper")
         if astray is not None and may_be_labelled(astray.atoms, astray.spread, self._journal):
             return self._pause([astray], "upper", back_to=recent[0])
         return Ended(
@@ -179,8 +175,12 @@ class Dynamics:
         left = self._settings.max_labels - self._journal.tried
         if left < 1:
             return without_budget(self._settings, f"step {found[0].step:,}", found[0].spread)
-        first, picks = found[0], [pick(one.atoms, step=one.step, spread=one.spread) for one in found[:left]]
-        self._save(back_to or first, PAUSED, why=why, picks=picks)
+        settings = self._settings
+        chosen = least_alike(
+            found, min(left, settings.picks), self._novelty, apart=self._apart, min_distance=settings.min_distance
+        )
+        picks = [pick(one.atoms, step=one.step, spread=one.spread) for one in chosen]
+        self._save(back_to or (found if why == "threshold" else chosen)[0], PAUSED, why=why, picks=picks)
         return None
 
     def _keep(self, look: Look) -> None:

@@ -58,13 +58,14 @@ def run(members: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             "threshold": 0.2,
             "timestep_fs": 2.0,
             "train_steps": 10,
+            "picks": 1,
             "frame_every": 10,
             "max_labels": 2,
             "progress": False,
             "out": tmp_path / name,
         }
         if "along" in changed:
-            for of_dynamics in ("temperature_K", "steps", "timestep_fs", "frame_every"):
+            for of_dynamics in ("temperature_K", "steps", "timestep_fs", "frame_every", "picks"):
                 del usual[of_dynamics]
         return learn(atoms or cluster(), calc, label, **{**usual, **changed})
 
