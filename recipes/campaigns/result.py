@@ -14,6 +14,7 @@ from dp_sim.errors import import_optional
 from dp_sim.files import atomic_path, write_text
 from dp_sim.recipes.campaigns.table import csv_text
 from dp_sim.recipes.results.figures import new_panels
+from dp_sim.recipes.results.formatting import typeset_unit
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.quantity_table import QuantityTable
 from dp_sim.recipes.results.result import Result
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 TABLE = "campaign.csv"
 #: Tasks that are all numbered below a plot.
 FEW = 12
+#: Numbers of each recipe in its table.
+MOST_NUMBERS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +57,30 @@ class CampaignResult(Result):
             "failed": Quantity(sum(counts.values()) - counts["done"] - counts["not converged"]),
             "working_time": Quantity(sum(one or 0.0 for one in self.table["wall_s"]), "s"),
         }
-        for name in ("task", "state", "outcome", "cause"):
-            quantities[f"each_{name}"] = Quantity(list(self.table[name]))
-        for name in self.headlines:
-            words, unit = _apart(name)
-            quantities[f"each_{words}"] = Quantity(list(self.table[name]), unit)
+        if self._undone:
+            for name in ("task", "state", "cause"):
+                quantities[f"undone_{name}"] = Quantity([self.table[name][k] for k in self._undone])
+        for recipe, (rows, headlines) in self._recipes().items():
+            for name in ("task", "state", "outcome", *headlines):
+                words, unit = _apart(name)
+                values = [self.table[name][k] for k in rows]
+                if any(value not in (None, "") for value in values):
+                    quantities[f"{recipe}_{words}"] = Quantity(values, unit)
         return quantities
+
+    @property
+    def _undone(self) -> list[int]:
+        """Numbers of the tasks that did not reach what they were asked for."""
+        return [k for k, state in enumerate(self.table["state"]) if state != "done"]
+
+    def _recipes(self) -> dict[str, tuple[list[int], list[str]]]:
+        """Return the rows of each recipe, and which of the numbers that recipes put first it has."""
+        recipes: dict[str, tuple[list[int], list[str]]] = {}
+        for recipe in dict.fromkeys(self.table["recipe"]):
+            rows = [k for k, one in enumerate(self.table["recipe"]) if one == recipe]
+            own = [name for name in self.headlines if any(self.table[name][k] is not None for k in rows)]
+            recipes[recipe] = rows, own[:MOST_NUMBERS]
+        return recipes
 
     @property
     @override
@@ -78,34 +99,49 @@ class CampaignResult(Result):
 
     @override
     def tables(self) -> dict[str, QuantityTable]:
-        columns = {f"each_{name}": (name, 0) for name in ("task", "state", "outcome", "cause") if any(self.table[name])}
-        columns.update({f"each_{_apart(name)[0]}": (_apart(name)[0].replace("_", " "), 5) for name in self.headlines})
-        return {"tasks": QuantityTable("Tasks: how each ended, and the numbers that its recipe puts first.", columns)}
+        tables = {}
+        if self._undone:
+            columns = {f"undone_{name}": (name, 0) for name in ("task", "state", "cause")}
+            tables["undone"] = QuantityTable("Tasks that did not reach what they were asked for, and why.", columns)
+        for recipe, (rows, headlines) in self._recipes().items():
+            columns = {f"{recipe}_{name}": (name, 0) for name in ("task", "state", "outcome")}
+            for name in headlines:
+                words = _apart(name)[0]
+                whole = all(isinstance(self.table[name][k], (int, type(None))) for k in rows)
+                columns[f"{recipe}_{words}"] = (words.replace("_", " "), 0 if whole else 5)
+            tables[recipe] = QuantityTable(f"{recipe}: each task, and the numbers that the recipe puts first.", columns)
+        return tables
 
     @override
     def captions(self) -> dict[str, str]:
-        return {"numbers": "The first number of each recipe, task by task, with its error where it has one."}
+        caption = "The first number of each recipe by the number of the task, with its error where it has one."
+        return {"numbers": caption}
 
     @override
     def figures(self) -> dict[str, Figure]:
-        shown = [name for name in self.headlines if sum(one is not None for one in self.table[name]) > 1][:3]
+        shown = {
+            recipe: (rows, headlines[0])
+            for recipe, (rows, headlines) in self._recipes().items()
+            if headlines and sum(self.table[headlines[0]][k] is not None for k in rows) > 1
+        }
         if not shown:
             return {}
-        labels = [(words.replace("_", " "), unit) for words, unit in map(_apart, shown)]
-        figure, panels = new_panels([("task", f"{words} ({unit})" if unit else words) for words, unit in labels])
-        for axes, name in zip(panels, shown, strict=True):
+        labels = [(recipe, *_apart(name)) for recipe, (_, name) in shown.items()]
+        figure, panels = new_panels(
+            [("task", f"{recipe}: {words.replace('_', ' ')} ({typeset_unit(unit)})") for recipe, words, unit in labels]
+        )
+        for axes, (rows, name) in zip(panels, shown.values(), strict=True):
             words, unit = _apart(name)
             errors = self.table.get(f"{words}_error ({unit})" if unit else f"{words}_error")
-            points = [(k, value) for k, value in enumerate(self.table[name], start=1) if value is not None]
-            numbers, values = [k for k, _ in points], [value for _, value in points]
+            known = [k for k in rows if self.table[name][k] is not None]
             axes.errorbar(
-                numbers,
-                values,
-                yerr=None if errors is None else [errors[k - 1] or 0.0 for k in numbers],
+                [k + 1 for k in known],
+                [self.table[name][k] for k in known],
+                yerr=None if errors is None else [errors[k] or 0.0 for k in known],
                 fmt="o",
                 capsize=3,
             )
-            axes.set_xticks(numbers if len(numbers) <= FEW else numbers[:: len(numbers) // FEW])
+            axes.set_xticks([k + 1 for k in known[:: 1 + len(known) // FEW]])
         return {"numbers": figure}
 
     @override

@@ -56,7 +56,7 @@ def campaign(
             plan,
             out=directory,
             allowed=allow or (),
-            seed=seed,
+            seed=seed or 0,
             overwrite=overwrite,
             resume=resume,
             progress=not quiet,
