@@ -52,6 +52,8 @@ from dp_sim.recipes.run.progress import Advance, progress_bar
 LABELS, FINAL = "labels.extxyz", "final.extxyz"
 #: Fewer labels make no first members.
 _LEAST_LABELS = 2
+#: More of the old weights than this in the running mean, and a retraining is wasted in part.
+_OLD_SHARE = 0.1
 
 
 class Learner:
@@ -137,6 +139,12 @@ class Learner:
         )
         run.note(f"the uncertainty is {what}, until {LEAST} labels have shown how large their errors are")
         run.note(f"labels with a force above {self._max_force_eV_A:.4g} eV/Å are left out of the data")
+        average, steps = self._inputs.recipe.settings[0]["training"].get("average", 0.0), self._settings.train_steps
+        if (kept := average**steps) > _OLD_SHARE:
+            run.note(
+                f"after the {steps} steps of a retraining, {kept:.0%} of the running mean of the weights (training."
+                f"average {average:g}) are those from before it: the new labels count for little; raise train_steps"
+            )
         if not self._inputs.frames and self._inputs.model is not None:
             run.note("without --data the members are trained on new labels alone, and may forget what they knew")
 
