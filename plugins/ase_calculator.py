@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -23,7 +23,10 @@ class DPCalculator(Calculator):
     forces (N, 3) eV/Angstrom, and stress (6,) eV/Angstrom^3, Voigt order, where all three axes are periodic. With a
     committee these are means, and `results["energy_std"]` eV and `results["forces_std"]` (N, 3) eV/Angstrom are the
     standard deviations over its members (ddof=1); of a calibrated committee they are standard uncertainties, which hold
-    68 % of the errors (`model.calibration`).
+    68 % of the errors (`model.calibration`). `results["member_energies"]` (K,) eV are the energies by each member.
+
+    A single model that was calibrated (`dp-sim calibrate MODEL --train ...`) has `energy_std` too. `forces_std` is
+    computed when `get_property("forces_std", atoms)` asks: it takes a backward pass for each feature of the last layer.
 
     Parameters
     ----------
@@ -113,7 +116,21 @@ class DPCalculator(Calculator):
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
         if output.energy_std is not None:
             self.results["energy_std"] = output.energy_std.item()
+        if output.forces_std is not None:
             self.results["forces_std"] = _array(output.forces_std)
+        if output.member_energies is not None:
+            self.results["member_energies"] = _array(output.member_energies)[0]
+
+    def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
+        """Return a property; "forces_std" of a single model, which costs far more than all others, is computed here."""
+        if name == "forces_std" and allow_calculation and self.model.last_layer is not None:
+            structure = self.atoms if atoms is None else atoms
+            if self.calculation_required(structure, ["energy"]):
+                self.calculate(structure)
+            if name not in self.results:
+                self.results[name] = _array(self.model.forces_std(self.atoms))
+            return np.array(self.results[name])
+        return super().get_property(name, atoms, allow_calculation)
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """List what has changed since the last evaluation; a charge stated since then is refused though none is due."""

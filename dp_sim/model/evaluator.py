@@ -22,6 +22,7 @@ from dp_sim.errors import InputError
 from dp_sim.model.committee.combining import calibrated, combine
 from dp_sim.model.crowding import warn_if_crowded
 from dp_sim.model.derivatives import EnergyFunction, evaluate
+from dp_sim.model.last_layer import LastLayerFeatures
 from dp_sim.model.metadata import ModelMetadata, summary
 from dp_sim.model.potential import DeepPotential, Potential, set_precision
 from dp_sim.model.rebuilding import rebuilt_network
@@ -32,11 +33,10 @@ from dp_sim.neighbors.pairs import pair_vectors
 from dp_sim.neighbors.search import NeighborSearch
 from dp_sim.structures.batch import AtomicBatch, ModelOutput, NeighborList, separate
 from dp_sim.structures.checks import COINCIDENT_ANGSTROM, Structure, check_density, check_distances, check_structures
+from dp_sim.structures.grouping import as_iterable, default_names, groups
 from dp_sim.structures.species import check_trained, species_index
 from dp_sim.uncertainty.calibration import Calibration
-
-#: Atoms that `Model.evaluate_each` puts into one batch; larger batches take memory and gain nothing.
-ATOMS_AT_ONCE = 1024
+from dp_sim.uncertainty.last_layer import LastLayer
 
 
 class Model:
@@ -64,6 +64,9 @@ class Model:
     calibration
         What its spread is worth (dp_sim.uncertainty.calibration): energy_std and forces_std of `evaluate` are standard
         uncertainties then. None: they are the raw spread of the members.
+    last_layer
+        What is known of the uncertainty of a single model (dp_sim.uncertainty.last_layer): energy_std is from it, and
+        `forces_std` when it is asked for. None: nothing.
     """
 
     def __init__(
@@ -74,12 +77,14 @@ class Model:
         files: Sequence[str] = (),
         folder: str | os.PathLike[str] | None = None,
         calibration: Calibration | None = None,
+        last_layer: LastLayer | None = None,
     ) -> None:
         self.modules = list(modules)
         self.members = tuple(members)
         self.files = tuple(files)
         self.folder = None if folder is None else Path(folder)
-        self.calibration = calibration
+        self.calibration = calibration if last_layer is None else last_layer.calibration
+        self.last_layer = last_layer
         self.metadata = self.members[0]
         self.device = torch.device(device)
         self.compiled = self._compiled()
@@ -197,9 +202,9 @@ class Model:
         InputError
             As from `evaluate`, when the batch of the structure is reached.
         """
-        given = _as_iterable(structures)
+        given = as_iterable(structures)
         numbered = ((structure, f"structure {i}") for i, structure in enumerate(given))
-        for batch in _batches(numbered if names is None else zip(given, names, strict=True)):
+        for batch in groups(numbered if names is None else zip(given, names, strict=True)):
             members, their_names = zip(*batch, strict=True)
             output = self._evaluate(*self.prepare(members, their_names), forces, virial)
             yield from separate(output, [len(structure.numbers) for structure in members])
@@ -213,7 +218,36 @@ class Model:
                 for module, compiled in zip(self.modules, self.compiled, strict=True)
             ]
         )
+        if self.last_layer is not None:
+            raw = torch.from_numpy(self.last_layer.raw(self.features.of(batch, pairs)))
+            combined = combined._replace(energy_std=raw.to(combined.energy.device))
         return combined if self.calibration is None else calibrated(combined, self.calibration)
+
+    def forces_std(self, atoms: Structure) -> Tensor | None:
+        """Compute standard uncertainties of the force components of one structure.
+
+        From the last layer of a single model that takes a backward pass for each of its features, hundreds of times an
+        evaluation: it is not in `evaluate`.
+
+        Returns
+        -------
+        Tensor or None
+            (N, 3) eV/Angstrom; of a raw committee its spread. None where nothing is known.
+
+        Raises
+        ------
+        InputError
+            As from `evaluate`.
+        """
+        if self.last_layer is None:
+            return self.evaluate(atoms).forces_std
+        factor = 1.0 if self.calibration is None else self.calibration.forces.factor
+        return torch.from_numpy(factor * self.last_layer.raw(self.features.derivatives(*self.prepare(atoms))))
+
+    @functools.cached_property
+    def features(self) -> LastLayerFeatures:
+        """Features of the last layer of a model that is no committee."""
+        return LastLayerFeatures(rebuilt_network(self.module, self.metadata), self.device)
 
     def hessian(self, atoms: Structure, indices: Sequence[int] | None = None) -> Tensor:
         """Compute exact second derivatives of the energy of one structure.
@@ -318,10 +352,10 @@ class Model:
         InputError
             As from `evaluate`; the message names the structure and, where it can, the atom.
         """
-        structures = list(_as_iterable(atoms))
+        structures = list(as_iterable(atoms))
         if not structures:
             raise InputError("structures-missing", "no structures given; expected one or more")
-        names = _names(len(structures)) if names is None else names
+        names = default_names(len(structures)) if names is None else names
         try:
             return self._prepare(structures, names)
         except InputError as error:
@@ -361,7 +395,8 @@ class Model:
 
     # A scripted module does not pickle, so a model travels (to worker processes, into copies) as file content.
     def __getstate__(self) -> dict[str, Any]:
-        state = {key: value for key, value in self.__dict__.items() if key not in ("compiled", "second_derivatives")}
+        made_again = ("compiled", "second_derivatives", "features")
+        state = {key: value for key, value in self.__dict__.items() if key not in made_again}
         return {**state, "modules": [module.save_to_buffer() for module in self.modules]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -378,31 +413,6 @@ class Model:
             for module, member in zip(self.modules, self.members, strict=True)
         ]
         return [compile_potential(potential, compiled_layout(potential.model.descriptor)) for potential in todays]
-
-
-def _as_iterable(given: Any) -> Iterable[Structure]:
-    """Put a single structure into a list; also anything else that is no group, which the checks then refuse by name."""
-    is_group = isinstance(given, Iterable) and not isinstance(given, str) and not hasattr(given, "positions")
-    return given if is_group else [given]
-
-
-def _names(count: int) -> list[str]:
-    return ["structure"] if count == 1 else [f"structure {i}" for i in range(count)]
-
-
-def _batches(named: Iterable[tuple[Structure, str]]) -> Iterator[list[tuple[Structure, str]]]:
-    """Group structures and their names, in order: at most ATOMS_AT_ONCE a batch, or one structure."""
-    batch: list[tuple[Structure, str]] = []
-    atoms = 0
-    for structure, name in named:
-        size = len(getattr(structure, "numbers", ()))  # what has no numbers is refused when its batch is prepared
-        if batch and atoms + size > ATOMS_AT_ONCE:
-            yield batch
-            batch, atoms = [], 0
-        batch.append((structure, name))
-        atoms += size
-    if batch:
-        yield batch
 
 
 def _energy_function(module: torch.jit.ScriptModule) -> EnergyFunction:

@@ -28,6 +28,7 @@ from dp_sim.model.rebuilding import rebuilt_network
 from dp_sim.model.upgrade import STATE_VERSION
 from dp_sim.structures.devices import usable_device
 from dp_sim.uncertainty.calibration import read_calibration
+from dp_sim.uncertainty.last_layer import read_last_layer, uncertainty_file
 
 #: What torch.jit.load raises for files that are incomplete or of another kind.
 DAMAGED = (RuntimeError, ValueError, IndexError, MemoryError)
@@ -139,9 +140,24 @@ def load_model(
     calibration = None
     if committee is not None and committee.calibration is not None:
         calibration = read_calibration(committee.calibration, [metadata.sha256 for metadata in members])
+    last_layer = None
+    if len(paths) == 1 and (beside := uncertainty_file(paths[0])).is_file():
+        last_layer = read_last_layer(beside, members[0].sha256, _features(members[0]))
     return Model(
-        [module for module, _ in opened], members, str(device), [str(path) for path in paths], folder, calibration
+        [module for module, _ in opened],
+        members,
+        str(device),
+        [str(path) for path in paths],
+        folder,
+        calibration,
+        last_layer,
     )
+
+
+def _features(metadata: ModelMetadata) -> int:
+    """Count the features of the last layer: of each species its width, and 1 for the bias."""
+    config = ModelConfig.model_validate(metadata.config)
+    return len(config.species) * (config.fitting[-1] + 1)
 
 
 def as_model(model: ModelSource, *, device: str | None = None, dtype: str | None = None) -> Model:

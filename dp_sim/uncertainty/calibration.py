@@ -49,18 +49,21 @@ class Calibration:
 
     def write(self, file: Path) -> None:
         """Write the file, whole or not at all."""
-        from dp_sim import __version__
+        write_text(file, json.dumps(calibration_content(self), indent=1, allow_nan=False) + "\n")
 
-        scales = {name: _entry(getattr(self, name)) for name in SCALES}
-        content = {
-            "format": FORMAT,
-            "version": VERSION,
-            "members": list(self.members),
-            **scales,
-            "data": dict(self.data),
-        }
-        content["dp_sim_version"] = __version__
-        write_text(file, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+def calibration_content(calibration: Calibration) -> dict[str, Any]:
+    """Give what calibration.json says of a calibration."""
+    from dp_sim import __version__
+
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "members": list(calibration.members),
+        **{name: _entry(getattr(calibration, name)) for name in SCALES},
+        "data": dict(calibration.data),
+        "dp_sim_version": __version__,
+    }
 
 
 def read_calibration(file: Path, members: Sequence[str]) -> Calibration:
@@ -78,7 +81,12 @@ def read_calibration(file: Path, members: Sequence[str]) -> Calibration:
     ModelFileError
         It cannot be read, is of a newer version, has a value that is missing or wrong, or is of other models.
     """
-    content = _content(file)
+    return calibration_from(_content(file), file, members)
+
+
+def calibration_from(content: Any, file: Path, members: Sequence[str]) -> Calibration:
+    """Check what a file says of a calibration; parameters and errors as of `read_calibration`."""
+    _check_format(content, file)
     known = content.get("members")
     if known != list(members):
         raise ModelFileError(
@@ -93,13 +101,16 @@ def read_calibration(file: Path, members: Sequence[str]) -> Calibration:
     return Calibration(tuple(members), **scales, data=data)
 
 
-def _content(file: Path) -> dict[str, Any]:
+def _content(file: Path) -> Any:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelFileError(
             "calibration-invalid", f"{file} cannot be read ({error}); make it anew: dp-sim calibrate"
         ) from None
+
+
+def _check_format(content: Any, file: Path) -> None:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise _wrong(file, "format", f"'{FORMAT}'", content.get("format") if isinstance(content, dict) else content)
     version = content.get("version")
@@ -109,7 +120,6 @@ def _content(file: Path) -> dict[str, Any]:
         raise ModelFileError(
             "version-newer", f"{file} is of version {version}; this dp-sim reads up to {VERSION}: upgrade it"
         )
-    return content
 
 
 def _scale(file: Path, name: str, entry: Any) -> Scale:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -31,7 +31,7 @@ from dp_sim.recipes.crystals.elastic_tensor import (
 from dp_sim.recipes.crystals.relaxation import strained_copy
 from dp_sim.recipes.crystals.settings import ElasticSettings
 from dp_sim.recipes.crystals.start import Start, prepare_crystal, start_crystal
-from dp_sim.recipes.inputs.calculators import member_calculators
+from dp_sim.recipes.inputs.members import member_calculators, spread_worth
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
@@ -39,6 +39,7 @@ from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.results.tables import csv_text
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
+from dp_sim.uncertainty.derived import SpreadWorth
 from dp_sim.units import EV_PER_A3_IN_GPA
 
 if TYPE_CHECKING:
@@ -69,9 +70,11 @@ class ElasticResult(Result):
         (S, A, 6), ASE's sign, less that of the unstrained crystal.
     reference_stress_GPa
         (6,) of the unstrained crystal.
-    members_std_GPa
-        (6, 6) standard deviation of the constants over the members of a committee, each with its own relaxed atoms in
-        the cell of the mean; None without one.
+    member_constants_GPa
+        (K, 6, 6) constants of the members of a committee, each with its own relaxed atoms in the cell of the mean; None
+        without one.
+    worth
+        What the spread of the members is worth.
     """
 
     recipe: ClassVar[str] = "elastic"
@@ -83,7 +86,8 @@ class ElasticResult(Result):
     amplitudes: Array
     stresses_GPa: Array
     reference_stress_GPa: Array
-    members_std_GPa: Array | None = None
+    member_constants_GPa: Array | None = None
+    worth: SpreadWorth | None = None
 
     @property
     def constants_GPa(self) -> Array:
@@ -132,9 +136,13 @@ class ElasticResult(Result):
     def quantities(self) -> dict[str, Quantity | Estimate]:
         numbers: dict[str, Quantity | Estimate] = {"verdict": Quantity(self.outcome)}
         for a, b in independent_constants(self.fit.basis):
-            numbers[f"C{a + 1}{b + 1}"] = self._estimate(self.fit.constants[a, b], self.fit.errors[a, b], "GPa")
-            if self.members_std_GPa is not None:
-                numbers[f"C{a + 1}{b + 1}_spread"] = Quantity(float(self.members_std_GPa[a, b]), "GPa")
+            members = [one[a, b] for one in self._members]
+            numbers[f"C{a + 1}{b + 1}"] = self._estimate(
+                self.fit.constants[a, b], self.fit.errors[a, b], "GPa", members
+            )
+        if self.worth is not None:
+            words = f"{self.worth.words}, each with its own relaxed atoms in the cell of the mean"
+            numbers["model_errors_from"] = Quantity(words)
         return numbers | self._moduli() | {
             "independent_constants": Quantity(len(self.fit.basis)),
             "constants": Quantity(np.round(self.fit.constants, 6) + 0.0, "GPa"),
@@ -146,6 +154,7 @@ class ElasticResult(Result):
         if not self.is_stable:
             return {"moduli": Quantity(None, "GPa", "the crystal is mechanically unstable, and has no average modulus")}
         found, errors = self.averages, average_errors(self.fit)
+        each = [averages(one) for one in self._members]
         names = {
             "bulk_modulus_voigt": "bulk_voigt", "bulk_modulus_reuss": "bulk_reuss", "bulk_modulus": "bulk_hill",
             "shear_modulus_voigt": "shear_voigt", "shear_modulus_reuss": "shear_reuss", "shear_modulus": "shear_hill",
@@ -153,16 +162,25 @@ class ElasticResult(Result):
         }  # fmt: skip
         numbers: dict[str, Quantity | Estimate] = {
             name: self._estimate(
-                getattr(found, field), getattr(errors, field), "" if field in ("poisson", "anisotropy") else "GPa"
+                getattr(found, field),
+                getattr(errors, field),
+                "" if field in ("poisson", "anisotropy") else "GPa",
+                [getattr(one, field) for one in each],
             )
             for name, field in names.items()
         }
         return numbers | {"debye_temperature": Quantity(self.debye_temperature_K, "K")}
 
-    def _estimate(self, value: float, error: float, unit: str) -> Estimate:
+    @property
+    def _members(self) -> Sequence[Array]:
+        return () if self.member_constants_GPa is None else list(self.member_constants_GPa)
+
+    def _estimate(self, value: float, error: float, unit: str, members: Sequence[float]) -> Estimate:
         left = self.stresses_GPa.size - len(self.fit.basis) - 12 * len(self.strains)
         wide = float(stats.t.ppf(0.975, left)) * error
-        return Estimate(float(value), float(error), (float(value - wide), float(value + wide)), None, unit)
+        model = None if self.worth is None else self.worth.error(members, "forces")
+        interval = (float(value - wide), float(value + wide))
+        return Estimate(float(value), float(error), interval, None, unit, model=model)
 
     @override
     def headline(self) -> tuple[str, ...]:
@@ -293,7 +311,8 @@ def _strain_crystal(start: Start, settings: ElasticSettings, run: RunDirectory, 
         amplitudes=amplitudes,
         stresses_GPa=stresses,
         reference_stress_GPa=reference,
-        members_std_GPa=np.std(each, axis=0, ddof=1) if each else None,
+        member_constants_GPa=np.array(each) if each else None,
+        worth=spread_worth(start.primitive.calc),
     )
 
 

@@ -26,7 +26,7 @@ from dp_sim.recipes.crystals.volumes import (
     relaxed_energy,
     relaxed_words,
 )
-from dp_sim.recipes.inputs.calculators import member_calculators
+from dp_sim.recipes.inputs.members import member_calculators, spread_worth
 from dp_sim.recipes.results.figures import COLOURS, new_panels
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
@@ -34,6 +34,7 @@ from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.results.tables import csv_text
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
+from dp_sim.uncertainty.derived import ModelError, SpreadWorth
 from dp_sim.units import EV_PER_A3_IN_GPA
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class EosResult(Result):
     members
         The curve of each member of a committee, its atoms and shape relaxed at the same volumes; None for one without a
         minimum. Empty without a committee.
+    worth
+        What the spread of the members is worth.
     """
 
     recipe: ClassVar[str] = "eos"
@@ -79,6 +82,7 @@ class EosResult(Result):
     fit: BirchMurnaghan | None
     relaxed: str
     members: tuple[BirchMurnaghan | None, ...] = ()
+    worth: SpreadWorth | None = None
 
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
@@ -95,31 +99,35 @@ class EosResult(Result):
                 numbers[name] = Estimate.withheld(unit, self.cause)
                 continue
             value, error = getattr(self.fit, field), float(self.fit.errors[place])
-            numbers[name] = Estimate(value, error, (value - wide * error, value + wide * error), None, unit)
+            numbers[name] = Estimate(
+                value, error, (value - wide * error, value + wide * error), None, unit, model=self._error(field)
+            )
         if self.fit is not None:
             stretch = (self.fit.volume_A3 / self.start.primitive.get_volume()) ** (1 / 3)
             lengths = self.start.crystal.conventional.cell.lengths() * stretch
-            numbers["conventional_lengths"] = Quantity(lengths, "Angstrom")
+            volume = self._error("volume_A3")  # a third of its relative error
+            share = None if volume is None else volume.scaled(1 / (3 * self.fit.volume_A3))
+            model = None if share is None else ModelError(*(one * lengths for one in share))
+            numbers["conventional_lengths"] = Quantity(lengths, "Angstrom", model=model)
             numbers["largest_misfit"] = Quantity(1000 * self.fit.misfit_eV, "meV")
             none = "the curve of the next order has no minimum among these volumes"
             numbers["bulk_modulus_next_order"] = Quantity(self.fit.next_order_GPa, "GPa", none)
-        return numbers | self._spreads(names) | {"relaxed": Quantity(self.relaxed)} | self.start.quantities()
+        return numbers | self._errors_from() | {"relaxed": Quantity(self.relaxed)} | self.start.quantities()
 
-    def _spreads(self, names: dict[str, tuple[str, int, str]]) -> dict[str, Quantity | Estimate]:
-        """Return the standard deviations over the members of a committee."""
+    def _error(self, field: str) -> ModelError | None:
+        """Compute the model's error of a number of the curve; None where a member has no minimum."""
         fits = [one for one in self.members if one is not None]
-        none = f"{len(self.members) - len(fits)} of {len(self.members)} members have no minimum among these volumes"
-        return {
-            f"{name}_spread": Quantity(
-                float(np.std([getattr(one, field) for one in fits], ddof=1))
-                if len(fits) == len(self.members)
-                else None,
-                unit,
-                none,
-            )
-            for name, (field, _, unit) in names.items()
-            if self.members
-        }
+        if self.worth is None or len(fits) < len(self.members):
+            return None
+        return self.worth.error([getattr(one, field) for one in fits], "energy")
+
+    def _errors_from(self) -> dict[str, Quantity | Estimate]:
+        """Say where the model's errors come from, or why there are none."""
+        if self.worth is None:
+            return {}
+        lacking = sum(one is None for one in self.members)
+        none = f"{lacking} of {len(self.members)} members have no minimum among these volumes"
+        return {"model_errors_from": Quantity(None if lacking else self.worth.words, "", none)}
 
     @property
     @override
@@ -198,8 +206,8 @@ def equation_of_state(
     Returns
     -------
     EosResult
-        Equilibrium volume, bulk modulus and its derivative, with standard errors of the fit and, of a committee, the
-        spread of its members. Not converged where the next order of the curve has another bulk modulus.
+        Equilibrium volume, bulk modulus and its derivative, with standard errors of the fit and, of a committee,
+        those of the model. Not converged where the next order of the curve has another bulk modulus.
 
     Raises
     ------
@@ -257,6 +265,7 @@ def _fitted(start: Start, frames: list[Atoms], member_energies: Array) -> EosRes
         fit=fit,
         relaxed=relaxed_words(start),
         members=tuple(fit_birch_murnaghan(volumes, one) for one in member_energies.T),
+        worth=spread_worth(start.primitive.calc),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from ase import Atoms, units
 
+from dp_sim.model.evaluator import Model
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine, Sample, State, UnstableError
 from dp_sim.recipes.dynamics.guards import ADVICE, LOOK_EVERY, Guards
 from dp_sim.recipes.dynamics.run_files import DynamicsFiles, Row, optional_columns
@@ -67,16 +68,18 @@ def simulate(
     progress: bool,
     prefix: str = "",
     watch: UncertaintyWatch | None = None,
+    committee: Model | None = None,
 ) -> Recorded:
     """Run the engine for all steps, or from the last checkpoint on, and write as it goes.
 
     Step 0 is sampled too. A run that becomes unstable stops within `LOOK_EVERY` steps, with the last sound structure,
     the table and the frames up to there; where the calculator fails (an SCF that does not converge), with a checkpoint
     of the last sample too. `prefix` begins the names of the files of a stage. `reach_A` is the distance beyond which
-    atoms do not act on each other, None where not known. `watch` looks at the uncertainty of each sample.
+    atoms do not act on each other, None where not known. `watch` looks at the uncertainty of each sample; of a
+    `committee` the energy by each member is kept.
     """
     guards = Guards(engine.degrees_of_freedom, reach_A)
-    recorder = _Recorder(engine, DynamicsFiles(run, prefix), settings, conditions, guards, watch)
+    recorder = _Recorder(engine, DynamicsFiles(run, prefix), settings, conditions, guards, watch, committee)
     done = recorder.begin()
     if run.resumed:
         run.log(f"continued from step {done:,}")
@@ -132,10 +135,11 @@ class _Recorder:
         conditions: Conditions,
         guards: Guards,
         watch: UncertaintyWatch | None,
+        committee: Model | None,
     ) -> None:
         self._engine, self._files, self._settings = engine, files, settings
         self._start = self._conditions = conditions
-        self._guards, self._watch = guards, watch
+        self._guards, self._watch, self._committee = guards, watch, committee
         #: The first sample of this session whose uncertainty is above the limit, as a sentence; else empty.
         self.uncertain = ""
         self.step = 0
@@ -254,12 +258,24 @@ class _Recorder:
             sample.pressure_bar,
             **optional_columns(sample),
             force_uncertainty_eV_A=self._uncertainty(structure),
+            members_eV=self._members(sample, structure),
         )
         self.rows.append(row)
         self.last = structure
         self._files.add_row(row)
         if self.step % self._settings.frame_every == 0:
             self._files.add_frame(structure, sample.potential_eV, velocities=self._settings.velocities)
+
+    def _members(self, sample: Sample, structure: Atoms) -> tuple[float, ...] | None:
+        """Take the energies by the members of a committee, or ask for them where the engine knows their mean alone."""
+        if self._committee is None:
+            return None
+        energies = sample.members_eV
+        if energies is None:
+            asked = self._committee.evaluate(structure, forces=False).member_energies
+            assert asked is not None
+            energies = asked[0].cpu().numpy()
+        return tuple(map(float, energies))
 
     def _uncertainty(self, structure: Atoms) -> float | None:
         """Look at the uncertainty, where it is watched; end the run there if that is asked for."""

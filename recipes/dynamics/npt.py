@@ -231,12 +231,30 @@ def analyse(recorded: Recorded, plan: Plan) -> NPTResult:
         """U + p V of each sample (eV), with the barostat's pressure p; without the kinetic energy."""
         return production.series("potential_eV") + pressure_bar / EV_PER_A3_IN_BAR * volume()
 
-    density = production.mean("density_g_cm3", "g/cm^3", "density")
-    compressibility = production.estimate(
-        "1/GPa", lambda: estimators.compressibility(volume(), temperature_K, steps_per_sample=every)
+    def mean_of_members(name: str) -> estimators.Computed:
+        return lambda _, weights: estimators.average(production.series(name), weights)
+
+    def kappa(_: NDArray[np.float64], weights: NDArray[np.float64] | None) -> estimators.Statistic:
+        return estimators.compressibility_statistic(volume(), temperature_K, weights)
+
+    def alpha(potential: NDArray[np.float64], weights: NDArray[np.float64] | None) -> estimators.Statistic:
+        whole = potential + pressure_bar / EV_PER_A3_IN_BAR * volume()
+        return estimators.expansion_statistic(volume(), whole, temperature_K, weights)
+
+    density = production.with_model_error(
+        production.mean("density_g_cm3", "g/cm^3", "density"), mean_of_members("density_g_cm3")
     )
-    expansion = production.estimate(
-        "1/K", lambda: estimators.thermal_expansion(volume(), enthalpy(), temperature_K, steps_per_sample=every)
+    compressibility = production.with_model_error(
+        production.estimate(
+            "1/GPa", lambda: estimators.compressibility(volume(), temperature_K, steps_per_sample=every)
+        ),
+        kappa,
+    )
+    expansion = production.with_model_error(
+        production.estimate(
+            "1/K", lambda: estimators.thermal_expansion(volume(), enthalpy(), temperature_K, steps_per_sample=every)
+        ),
+        alpha,
     )
     heat_capacity, per_atom = production.heat_capacities(enthalpy, "the enthalpy")
     freedom = recorded.degrees_of_freedom
@@ -249,12 +267,17 @@ def analyse(recorded: Recorded, plan: Plan) -> NPTResult:
 
     return NPTResult(
         **production.common_fields(plan, {"the density": density, "the compressibility": compressibility}),
-        volume_A3=production.mean("volume_A3", "A^3", "volume"),
+        volume_A3=production.with_model_error(
+            production.mean("volume_A3", "A^3", "volume"), mean_of_members("volume_A3")
+        ),
         density_g_cm3=density,
         compressibility_per_GPa=compressibility,
         thermal_expansion_per_K=expansion,
-        bulk_modulus_GPa=production.estimate(
-            "GPa", lambda: estimators.bulk_modulus(volume(), temperature_K, steps_per_sample=every)
+        bulk_modulus_GPa=production.with_model_error(
+            production.estimate(
+                "GPa", lambda: estimators.bulk_modulus(volume(), temperature_K, steps_per_sample=every)
+            ),
+            lambda energy, weights: 1.0 / kappa(energy, weights),
         ),
         enthalpy_eV=production.estimate(
             "eV",

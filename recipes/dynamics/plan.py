@@ -12,6 +12,7 @@ from ase import Atoms
 from ase.constraints import FixAtoms
 
 from dp_sim.errors import InputError
+from dp_sim.model.evaluator import Model
 from dp_sim.recipes.dynamics.conditions import conditions_of
 from dp_sim.recipes.dynamics.engines import ENGINES, engine_class
 from dp_sim.recipes.dynamics.engines.ensembles import check_ensemble
@@ -40,7 +41,7 @@ from dp_sim.recipes.dynamics.stages.preparation import keep_stages, prepare
 from dp_sim.recipes.dynamics.stages.stage_file import Stage, read_stages
 from dp_sim.recipes.dynamics.watching.uncertainty import UNCERTAIN, UncertaintyWatch, uncertainty_words, watched_model
 from dp_sim.recipes.inputs.calculator_pool import recipe_of
-from dp_sim.recipes.inputs.calculators import as_calculator, loaded_model
+from dp_sim.recipes.inputs.calculators import as_calculator, loaded_model, only_model
 from dp_sim.recipes.inputs.charges import accept_state
 from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
 from dp_sim.recipes.inputs.structures import check_structure
@@ -81,6 +82,13 @@ class Plan:
         """The distance beyond which atoms do not act on each other, Angstrom: a model's cutoff; None: not known."""
         model = loaded_model(self.calculator)
         return None if model is None else max(member.cutoff for member in model.members)
+
+    @property
+    def committee(self) -> Model | None:
+        """The committee whose mean drives a run at constant temperature; None for any other run."""
+        model = only_model(self.calculator)
+        several = model is not None and len(model.members) > 1
+        return model if several and self.conditions.temperature_K is not None else None
 
     def watch(self, run: RunDirectory, prefix: str = "") -> UncertaintyWatch | None:
         """Set up the watch on the uncertainty, for the run or a stage of it; None where no limit is set."""
@@ -235,6 +243,7 @@ def _simulate(plan: Plan, run: RunDirectory, *, progress: bool) -> Recorded:
         reach_A=plan.reach_A,
         progress=progress,
         watch=plan.watch(run),
+        committee=plan.committee,
     )
     return replace(recorded, stages=prepared.tables)
 

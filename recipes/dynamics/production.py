@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,13 @@ from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
 from dp_sim.recipes.dynamics import estimators
+from dp_sim.recipes.dynamics.estimators import Reweighting
 from dp_sim.recipes.dynamics.loop import Recorded
 from dp_sim.recipes.dynamics.plan import Plan
-from dp_sim.recipes.dynamics.run_files import column
+from dp_sim.recipes.dynamics.run_files import MEMBERS, column
 from dp_sim.recipes.results.quantities import Estimate
+from dp_sim.uncertainty.derived import SpreadWorth
+from dp_sim.units import KB_EV_PER_K
 
 #: A mean kinetic temperature farther off than this, and than an equilibrium of that temperature is once in 200 such
 #: runs, is not that of the thermostat.
@@ -50,7 +55,7 @@ class Production:
     def __init__(self, recorded: Recorded, plan: Plan, watched: Mapping[str, str]) -> None:
         self.unusable = recorded.stopped
         self._recorded = recorded
-        self._conditions = plan.conditions
+        self._plan, self._conditions = plan, plan.conditions
         self.steps_per_sample = plan.settings.sample_every
         self.start = (
             0
@@ -129,6 +134,23 @@ class Production:
             return Estimate.withheld("meV/atom/ns", self.unusable.partition(":")[0])
         return self.drift("conserved_eV", "the conserved energy")
 
+    @cached_property
+    def reweighting(self) -> Reweighting | None:
+        """What the members of a committee say of the samples; None where there are none, or no number is given."""
+        model, temperature_K = self._plan.committee, self._conditions.temperature_K
+        if self.unusable or self.missed or model is None or temperature_K is None or not self.has(MEMBERS):
+            return None
+        energy = self.series("potential_eV")
+        members = np.array([row.members_eV for row in self._rows]).T
+        worth = SpreadWorth.of(len(members), model.calibration)
+        return Reweighting(energy, members - energy, KB_EV_PER_K * temperature_K, worth)
+
+    def with_model_error(self, estimate: Estimate, computed: estimators.Computed) -> Estimate:
+        """Add what the members of a committee say of a number that `computed` makes of energies and weights."""
+        if self.reweighting is None or estimate.value is None:
+            return estimate
+        return replace(estimate, model=self.reweighting.error(computed))
+
     def heat_capacities(self, energy: Callable[[], NDArray[np.float64]], what: str) -> tuple[Estimate, Estimate]:
         """Estimate the heat capacity of the system, and per atom.
 
@@ -142,18 +164,25 @@ class Production:
         assert self._conditions.temperature_K is not None
         temperature_K = self._conditions.temperature_K
 
+        freedom = self._recorded.degrees_of_freedom
+
         def of(unit: str, divide_by: int) -> Estimate:
-            return self.estimate(
+            def computed(potential: NDArray[np.float64], weights: NDArray[np.float64] | None) -> estimators.Statistic:
+                whole = energy() + (potential - self.series("potential_eV"))
+                return estimators.heat_capacity_statistic(whole, temperature_K, freedom, divide_by, weights)
+
+            found = self.estimate(
                 unit,
                 lambda: estimators.heat_capacity(
                     energy(),
                     temperature_K,
-                    degrees_of_freedom=self._recorded.degrees_of_freedom,
+                    degrees_of_freedom=freedom,
                     divide_by=divide_by,
                     what=what,
                     steps_per_sample=self.steps_per_sample,
                 ),
             )
+            return self.with_model_error(found, computed)
 
         return of("k_B", 1), of("k_B/atom", len(self._recorded.atoms))
 
@@ -175,7 +204,10 @@ class Production:
             "rigid_bonds": 0 if plan.rigid_bonds is None else len(plan.rigid_bonds),
             "temperature_K": temperature,
             "conserved_drift_meV_per_atom_ns": self._conserved_drift(),
-            "potential_energy_eV": self.mean("potential_eV", "eV", "potential energy"),
+            "potential_energy_eV": self.with_model_error(
+                self.mean("potential_eV", "eV", "potential energy"), estimators.average
+            ),
+            "member_averages": None if self.reweighting is None else self.reweighting.told,
         }
 
     def _missed_temperature(self) -> str:

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from dp_sim.errors import InputError, import_optional
 from dp_sim.files import write_text
+from dp_sim.recipes.dynamics.estimators import MemberAverages
 from dp_sim.recipes.dynamics.remarks import drift_words
 from dp_sim.recipes.dynamics.replicas.pooling import Agreement
 from dp_sim.recipes.dynamics.run_files import (
@@ -25,6 +26,7 @@ from dp_sim.recipes.dynamics.run_files import (
     columns_of,
     read_rows,
     table_text,
+    value_of,
 )
 from dp_sim.recipes.results.figures import COLOURS, new_figure
 from dp_sim.recipes.results.frames import write_frames
@@ -76,6 +78,8 @@ class DynamicsResult(Result):
         How many there are.
     rigid_bonds
         Number of bonds that kept their length: one degree of freedom fewer each.
+    member_averages
+        How averages of the members of a committee were found, for the model's errors; None without a committee.
     """
 
     atoms: Atoms = field(repr=False)
@@ -92,6 +96,7 @@ class DynamicsResult(Result):
     replicas: tuple[Agreement, ...] = ()
     replica_count: int = 1
     rigid_bonds: int = 0
+    member_averages: MemberAverages | None = None
 
     def series(self, name: str) -> NDArray[np.float64]:
         """Return one column of the table, all samples: `step`, `time_ps`, `temperature_K`, `volume_A3`, ..."""
@@ -143,7 +148,8 @@ class DynamicsResult(Result):
     def to_dataframe(self) -> Any:
         """Return the table of the run: a row for each sample, a column for each quantity that the run has."""
         pandas = import_optional("pandas", extra="notebook", purpose="a table of pandas")
-        return pandas.DataFrame(self.rows, columns=Row._fields)[list(columns_of(self.rows))]
+        names = list(columns_of(self.rows))
+        return pandas.DataFrame([[value_of(row, name) for name in names] for row in self.rows], columns=names)
 
     def run_quantities(self) -> dict[str, Quantity | Estimate]:
         """Return how the run was made, for the end of `quantities()`."""
@@ -154,12 +160,23 @@ class DynamicsResult(Result):
             **self._drift_quantities(),
             **({"stages_before": Quantity("; ".join(self.stages))} if self.stages else {}),
             **self._replica_quantities(),
+            **self._member_quantities(),
             "steps": Quantity(self.rows[-1].step if self.rows else 0),
             "timestep": Quantity(self.timestep_fs, "fs"),
             "equilibration": Quantity(start_ps, "ps", "" if self.rows else "no valid sample"),
             "degrees_of_freedom": Quantity(self.degrees_of_freedom),
             **({"rigid_bonds": Quantity(self.rigid_bonds)} if self.rigid_bonds else {}),
             "engine": Quantity(self.engine),
+        }
+
+    def _member_quantities(self) -> dict[str, Quantity | Estimate]:
+        found = self.member_averages
+        if found is None:
+            return {}
+        words = None if found.cause else found.words
+        return {
+            "model_errors_from": Quantity(words, "", found.cause),
+            "effective_samples_of_members": Quantity([round(one, 1) for one in found.effective]),
         }
 
     def _drift_quantities(self) -> dict[str, Quantity | Estimate]:

@@ -32,7 +32,8 @@ TABLE, TRAJECTORY, CHECKPOINT = "thermo.csv", "trajectory.extxyz", "checkpoint.n
 class Row(NamedTuple):
     """One line of the table; a quantity that the run does not have is None, and an empty field in the file.
 
-    The pressure tensor and the lattice vectors have columns in the file only where the run has them.
+    The pressure tensor, the lattice vectors and the energies of a committee's members have columns in the file only
+    where the run has them.
     """
 
     step: int
@@ -62,6 +63,7 @@ class Row(NamedTuple):
     conserved_eV: float | None = None
     kinetic_pressure_bar: float | None = None
     force_uncertainty_eV_A: float | None = None
+    members_eV: tuple[float, ...] | None = None
 
 
 #: Columns of the pressure tensor (order of Voigt) and of the lattice vectors: in the table of runs that have them.
@@ -71,6 +73,8 @@ CELL_COLUMNS = tuple(f"cell_{vector}{axis}_A" for vector in "abc" for axis in "x
 SCALAR_COLUMNS = ("conserved_eV", "kinetic_pressure_bar")
 #: In the table of runs that watch it.
 UNCERTAINTY_COLUMN = "force_uncertainty_eV_A"
+#: Potential energies by the members of a committee, counted from 1: a column each.
+MEMBERS, MEMBER_COLUMN = "members_eV", "member_{}_eV"
 
 
 def optional_columns(sample: Sample) -> dict[str, Any]:
@@ -86,7 +90,22 @@ def optional_columns(sample: Sample) -> dict[str, Any]:
 def columns_of(rows: list[Row]) -> tuple[str, ...]:
     """Name the columns of the table of these rows: those of every run, and those of which the first row has values."""
     optional = {*PRESSURE_TENSOR_COLUMNS, *CELL_COLUMNS, *SCALAR_COLUMNS, UNCERTAINTY_COLUMN}
-    return tuple(name for name in Row._fields if name not in optional or (rows and getattr(rows[0], name) is not None))
+    members = rows[0].members_eV or () if rows else ()
+    present = (
+        name
+        for name in Row._fields
+        if name != MEMBERS and (name not in optional or (rows and getattr(rows[0], name) is not None))
+    )
+    return (*present, *(MEMBER_COLUMN.format(number) for number in range(1, len(members) + 1)))
+
+
+def value_of(row: Row, name: str) -> float | None:
+    """Return what a row has in a column of the table."""
+    if hasattr(row, name):
+        value: float | None = getattr(row, name)
+        return value
+    assert row.members_eV is not None
+    return row.members_eV[int(name.split("_")[1]) - 1]
 
 
 def column(rows: list[Row], name: str) -> NDArray[np.float64]:
@@ -196,9 +215,10 @@ def table_text(rows: list[Row]) -> str:
 
 
 def _fields(row: Row, columns: tuple[str, ...]) -> list[str | None]:
-    return [None if (value := getattr(row, name)) is None else f"{value:.12g}" for name in columns]
+    return [None if (value := value_of(row, name)) is None else f"{value:.12g}" for name in columns]
 
 
 def _parse_row(header: list[str], fields: list[str]) -> Row:
     values: dict[str, Any] = {name: float(field) if field else None for name, field in zip(header, fields, strict=True)}
-    return Row(**{**values, "step": int(values["step"])})
+    members = tuple(values.pop(name) for name in header if name.startswith("member_"))
+    return Row(**{**values, "step": int(values["step"]), MEMBERS: members or None})

@@ -268,9 +268,3 @@ def model_sha256(calculator: Any) -> list[str]:
     """List the SHA-256 of the file of each model behind `calculator`; empty for a calculator that is not ours."""
     model = loaded_model(calculator)
     return [] if model is None else [member.sha256 for member in model.members]
-
-
-def energy_model_error_eV(calculator: Any) -> float | None:
-    """Return the standard uncertainty of the last energy of a calibrated committee, eV; None for anything else."""
-    model = loaded_model(calculator)
-    return None if model is None or model.calibration is None else calculator.results.get("energy_std")

@@ -17,7 +17,7 @@ class AccuracySettings(LabelKeySettings):
 
 
 class CalibrateSettings(LabelKeySettings):
-    """Measure on held-out frames what the spread of a committee is worth, and keep it with the members."""
+    """Measure on held-out frames what the spread of a committee is worth, or the uncertainty of one model; keep it."""
 
     recipe: ClassVar[str] = "calibrate"
     function: ClassVar[str] = "dp_sim.recipes.models.calibration.calibrate:calibrate"

@@ -21,7 +21,8 @@ class QuantityTable:
     caption
         What the table holds, as a sentence.
     columns
-        Name of a quantity -> its header, and decimals. A single number stands in every row.
+        Name of a quantity -> its header, and decimals. A single number stands in every row. Where the model's errors of
+        the values are known, they have a column beside it.
     numbered
         What a row is called, where rows are numbered from 1; else empty.
     """
@@ -109,6 +110,9 @@ def _filled(name: str, entry: Mapping[str, Any], values: Mapping[str, Any]) -> C
         unit = typeset_unit(values[column]["unit"])
         header.append(f"{title} ({unit})" if unit else title)
         fields.append(_column(values[column]["value"], decimals, n_rows))
+        if _is_list(values[column]) and "model_error" in values[column]:
+            header.append(f"± ({unit})" if unit else "±")
+            fields.append(_column(values[column]["model_error"], decimals, n_rows))
     return Cells(name, entry["caption"], header, [list(row) for row in zip(*fields, strict=True)])
 
 

@@ -102,7 +102,7 @@ class Result:
         return {}
 
     def to_dataframe(self) -> Any:
-        """Return the numbers as a table of pandas: a row for each, with value, error, unit and cause.
+        """Return the numbers as a table of pandas: a row for each, with value, both errors, unit and cause.
 
         Raises
         ------
@@ -110,8 +110,10 @@ class Result:
             pandas is not installed.
         """
         pandas = import_optional("pandas", extra="notebook", purpose="a table of pandas")
-        rows = {name: quantity.to_dict() for name, quantity in self.quantities().items()}
-        return pandas.DataFrame.from_dict(rows, orient="index", columns=["value", "error", "unit", "cause"])
+        rows = {name: {"model_error": None, **quantity.to_dict()} for name, quantity in self.quantities().items()}
+        return pandas.DataFrame.from_dict(
+            rows, orient="index", columns=["value", "error", "model_error", "unit", "cause"]
+        )
 
     def plot(self, name: str | None = None) -> Figure:
         """Draw one figure.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from dp_sim.config.recipe import documented
+from dp_sim.model.evaluator import Model
 from dp_sim.recipes.inputs.calculators import loaded_model
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
@@ -22,6 +23,7 @@ from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.static.settings import EvalSettings
+from dp_sim.uncertainty.derived import ModelError, SpreadWorth, measured_error
 from dp_sim.units import EV_PER_A3_IN_GPA
 
 
@@ -42,8 +44,8 @@ class EvalResult(Result):
         uncertainties. None without a committee.
     calibrated
         Whether the committee is (`dp-sim calibrate`).
-    energy_interval_eV
-        Half width of the interval that holds 95 % of the energy's errors, of a calibrated committee.
+    energy_error
+        What the model's errors make of the energy; None where that is not known.
     """
 
     recipe: ClassVar[str] = "eval"
@@ -56,7 +58,7 @@ class EvalResult(Result):
     energy_std_eV: float | None = None
     forces_std_eV_A: NDArray[np.float64] | None = None
     calibrated: bool = False
-    energy_interval_eV: float | None = None
+    energy_error: ModelError | None = None
 
     @property
     def _kind(self) -> str:
@@ -68,7 +70,7 @@ class EvalResult(Result):
         quantities: dict[str, Quantity | Estimate] = {
             "atoms": Quantity(len(self.atoms)),
             "formula": Quantity(self.atoms.get_chemical_formula()),
-            "energy": Quantity(self.energy_eV, "eV", model_error=self.energy_std_eV if self.calibrated else None),
+            "energy": Quantity(self.energy_eV, "eV", model=self.energy_error),
             "energy_per_atom": Quantity(self.energy_eV / len(self.atoms), "eV"),
             "largest_force": Quantity(float(np.linalg.norm(self.forces_eV_A, axis=1).max()), "eV/Angstrom"),
         }
@@ -77,8 +79,6 @@ class EvalResult(Result):
         if self.energy_std_eV is not None and self.forces_std_eV_A is not None:
             quantities[f"energy_{self._kind}"] = Quantity(self.energy_std_eV, "eV")
             quantities[f"largest_force_{self._kind}"] = Quantity(float(self.forces_std_eV_A.max()), "eV/Angstrom")
-        if self.energy_interval_eV is not None:
-            quantities["energy_within_95"] = Quantity(self.energy_interval_eV, "eV")
         return quantities
 
     @property
@@ -146,7 +146,7 @@ def evaluate(
     ) as run:
         evaluated = evaluated_copy(atoms)
         energy_std = atoms.calc.results.get("energy_std")
-        within = None if calibration is None else calibration.energy.interval(95)
+        error = _energy_error(model, energy_std)
         return run.finish(
             EvalResult(
                 converged=True,
@@ -155,8 +155,25 @@ def evaluate(
                 forces_eV_A=atoms.get_forces(apply_constraint=False),
                 stress_GPa=stress,
                 energy_std_eV=energy_std,
-                forces_std_eV_A=atoms.calc.results.get("forces_std"),
+                forces_std_eV_A=_forces_std(atoms, model),
                 calibrated=calibration is not None,
-                energy_interval_eV=None if within is None else within * energy_std,
+                energy_error=error,
             )
         )
+
+
+def _forces_std(atoms: Atoms, model: Model | None) -> NDArray[np.float64] | None:
+    """Take the spread of the forces; of a single model that has an uncertainty, ask for it."""
+    if model is not None and model.last_layer is not None:
+        return np.asarray(atoms.calc.get_property("forces_std", atoms))
+    found: NDArray[np.float64] | None = atoms.calc.results.get("forces_std")
+    return found
+
+
+def _energy_error(model: Model | None, std_eV: float | None) -> ModelError | None:
+    """Say what the model's errors make of an energy with this spread or, calibrated, standard uncertainty."""
+    if model is None or std_eV is None:
+        return None
+    if model.calibration is None:
+        return SpreadWorth.of(len(model.members), None).error_of_spread(std_eV, "energy")
+    return measured_error(std_eV, model.calibration.energy, len(model.members))

@@ -125,7 +125,7 @@ def trajectories_xyz(atoms: Atoms, positions: Array, frequencies_cm1: Array, mod
 
 
 def line_figure(frequencies_cm1: Array, std_cm1: Array | None) -> Figure:
-    """Draw a line for each frequency (M,), imaginary ones in another colour, with bars of a committee's spread."""
+    """Draw a line for each frequency (M,), imaginary ones in another colour, with bars of the model's error."""
     figure, axes = new_figure("wavenumber (cm⁻¹), negative: imaginary", "")
     figure.set_size_inches(8.8, 2.2)
     for colour, shown in ((COLOURS[0], frequencies_cm1 >= 0), (COLOURS[1], frequencies_cm1 < 0)):

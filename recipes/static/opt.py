@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from ase import Atoms
+from numpy.typing import NDArray
 
 from dp_sim.config.recipe import documented
+from dp_sim.recipes.inputs.calculators import member_calculators
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.static.relaxation.freedom import check_freedom
 from dp_sim.recipes.static.relaxation.result import OptResult
 from dp_sim.recipes.static.relaxation.several.many import ManyRelaxations, Start, starts_of
 from dp_sim.recipes.static.relaxation.several.many_result import ManyOptResult
-from dp_sim.recipes.static.relaxation.single import relax_one
+from dp_sim.recipes.static.relaxation.single import bounds_of, relax_one
 from dp_sim.recipes.static.settings import OptSettings
 
 __all__ = ["ManyOptResult", "OptResult", "optimize"]
 
 TRAJECTORY = "trajectory.extxyz"
+#: Members of a committee relax the cell to this share of the bounds.
+TIGHTER = 0.1
 
 
 @documented(OptSettings)
@@ -83,8 +89,29 @@ def optimize(
     ) as run:
         for sentence in notes:
             run.note(sentence)
-        trajectory = run.path(TRAJECTORY)
-        return run.finish(relax_one(atoms, settings, run, progress=progress, trajectory=trajectory))
+        result = relax_one(atoms, settings, run, progress=progress, trajectory=run.path(TRAJECTORY))
+        if settings.cell and result.converged:
+            result = replace(result, member_cells_A=_member_cells_A(result, atoms, settings, run))
+        return run.finish(result)
+
+
+def _member_cells_A(
+    result: OptResult, atoms: Atoms, settings: OptSettings, run: RunDirectory
+) -> NDArray[np.float64] | None:
+    """Let each member of a committee relax the cell from where the mean is at rest; None where one does not."""
+    stress = bounds_of(settings, atoms).stress_GPa
+    asked = settings.model_dump(exclude={"check_minimum", "fmax", "max_stress_GPa"})
+    cells = []
+    for number, calculator in enumerate(member_calculators(atoms.calc), 1):
+        # Tighter than the mean: what is left of its stress would be no spread.
+        bounds = {"fmax": TIGHTER * settings.fmax, "max_stress_GPa": None if stress is None else TIGHTER * stress}
+        found = optimize(result.atoms.copy(), calculator, **{**asked, **bounds}, progress=False)
+        if not found.converged:
+            run.note(f"the model's error of the cell is not known: member {number} does not relax it ({found.cause})")
+            return None
+        run.log(f"member {number}: {found.steps} steps, {found.volume_A3:.4f} Angstrom^3")
+        cells.append(found.atoms.cell.array)
+    return np.array(cells) if cells else None
 
 
 def _optimize_many(

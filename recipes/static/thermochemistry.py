@@ -13,9 +13,9 @@ Chemistry (2nd ed.), ch. 10. Of each vibration
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms, units
@@ -27,6 +27,7 @@ from dp_sim.recipes.results.figures import COLOURS, new_panels
 from dp_sim.recipes.results.tables import csv_text
 from dp_sim.recipes.static.normal_modes import ZERO_CM1
 from dp_sim.structures.stated import lowest_multiplicity, stated_multiplicity
+from dp_sim.uncertainty.derived import Kind, ModelError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,12 +55,11 @@ WORDS = {
 }
 
 
-class Spread(NamedTuple):
-    """Standard deviations (T,) over the members of a committee, their potential energies among what differs."""
-
-    internal_energy_eV: Array
-    entropy_eV_per_K: Array
-    gibbs_energy_eV: Array
+#: What the model's errors in each number come from: the potential energy, or the vibrations alone.
+DERIVED_FROM: dict[str, Kind] = {
+    "internal_energy_eV": "both", "enthalpy_eV": "both", "entropy_eV_per_K": "forces", "gibbs_energy_eV": "both",
+    "heat_capacity_eV_per_K": "forces",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ class Thermochemistry:
         Of the ideal gas; the group is empty where the number was given.
     notes
         What was assumed or left out, in sentences.
-    spread
-        Over the members of a committee; None without one.
+    errors
+        What the model's errors make of the arrays, by their names; empty where they are not known.
     """
 
     method: str
@@ -100,7 +100,7 @@ class Thermochemistry:
     symmetry_number: int | None = None
     spin_multiplicity: int | None = None
     notes: tuple[str, ...] = ()
-    spread: Spread | None = None
+    errors: Mapping[str, ModelError] = field(default_factory=dict)
 
     @property
     def entropy_J_mol_K(self) -> Array:
@@ -134,11 +134,11 @@ class Thermochemistry:
 
     def to_csv(self) -> str:
         """Write the table as CSV."""
-        if self.spread is None:
+        if not self.errors:
             return csv_text(COLUMNS, self.rows())
-        names = ("internal_energy_std_eV", "entropy_std_eV_per_K", "gibbs_energy_std_eV")
-        spreads = np.column_stack(self.spread).tolist()
-        return csv_text(COLUMNS + names, [[*row, *std] for row, std in zip(self.rows(), spreads, strict=True)])
+        names = tuple(f"model_error_of_{name}" for name in self.errors)
+        errors = np.column_stack([one.standard for one in self.errors.values()]).tolist()
+        return csv_text(COLUMNS + names, [[*row, *more] for row, more in zip(self.rows(), errors, strict=True)])
 
     def __str__(self) -> str:
         """Return the table as text, with what was assumed."""

@@ -224,5 +224,5 @@ def _result(
         rigid_frequencies_cm1=modes.rigid_frequencies_cm1,
         rigid=rigid,
         intensities_km_mol=intensities,
-        members=member_modes(atoms, mobile, found),
+        members=member_modes(atoms, mobile, found, at_rest=largest <= fmax),
     )

@@ -21,7 +21,7 @@ from dp_sim.recipes.results.quantity_table import QuantityTable
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.results.tables import csv_text
 from dp_sim.recipes.static.infrared import infrared_figure
-from dp_sim.recipes.static.members import MemberModes, with_spread
+from dp_sim.recipes.static.members import MemberModes, with_errors
 from dp_sim.recipes.static.mode_viewers import animation, line_figure, molden_text, trajectories_xyz
 from dp_sim.recipes.static.normal_modes import force_constants
 from dp_sim.recipes.static.rigid_motions import RigidMotions, whole_positions
@@ -221,7 +221,7 @@ class VibResult(Result):
                 molecule=molecule,
             )
 
-        return with_spread(table(self.frequencies_cm1, self.energy_eV), self.members, self.n_imaginary, table)
+        return with_errors(table(self.frequencies_cm1, self.energy_eV), self.members, self.n_imaginary, table)
 
     def _molecule(self, method: str, asked: GasOptions) -> Molecule:
         if not self.is_free_molecule:
@@ -261,25 +261,23 @@ class VibResult(Result):
 
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
+        members = self.members
         numbers: dict[str, Quantity | Estimate] = {
             "verdict": Quantity(self.verdict),
-            "frequencies": Quantity(self.frequencies_cm1, "cm^-1"),
+            "frequencies": Quantity(self.frequencies_cm1, "cm^-1", model=getattr(members, "frequency_errors", None)),
             "imaginary_frequencies": Quantity(self.n_imaginary),
             "reduced_masses": Quantity(self.reduced_masses_amu, "amu"),
             "force_constants": Quantity(self.force_constants_eV_A2, "eV/Angstrom^2"),
-            "energy": Quantity(self.energy_eV, "eV"),
-            "zero_point_energy": Quantity(self.zero_point_energy_eV, "eV"),
+            "energy": Quantity(self.energy_eV, "eV", model=getattr(members, "energy_error", None)),
+            "zero_point_energy": Quantity(
+                self.zero_point_energy_eV, "eV", model=getattr(members, "zero_point_energy_error", None)
+            ),
         }
         if self.intensities_km_mol is not None:
             numbers["infrared_intensities"] = Quantity(self.intensities_km_mol, "km/mol")
-        if self.members is not None:
-            numbers |= {
-                "committee": Quantity(self.members.words),
-                "frequency_spread": Quantity(self.members.frequencies_std_cm1, "cm^-1"),
-                "imaginary_frequencies_of_members": Quantity(self.members.n_imaginary),
-                "energy_spread": Quantity(self.members.energy_std_eV, "eV"),
-                "zero_point_energy_spread": Quantity(self.members.zero_point_energy_std_eV, "eV"),
-            }
+        if members is not None:
+            numbers["model_errors_from"] = Quantity(members.words)
+            numbers["imaginary_frequencies_of_members"] = Quantity(members.n_imaginary)
         timestep = self.largest_timestep_fs
         fastest = None if timestep is None else float(self.frequencies_cm1[-1])
         numbers["highest_frequency"] = Quantity(fastest, "cm^-1", "there is no vibration")
@@ -300,17 +298,20 @@ class VibResult(Result):
             group = f"{table.point_group}, " if table.point_group else ""
             numbers["symmetry"] = Quantity(f"{group}symmetry number {table.symmetry_number}")
             numbers["spin_multiplicity"] = Quantity(table.spin_multiplicity)
-        if table.spread is not None:
-            numbers["gibbs_energy_spread"] = Quantity(table.spread.gibbs_energy_eV, "eV")
-            numbers["entropy_molar_spread"] = Quantity(table.spread.entropy_eV_per_K * J_PER_MOL_IN_EV, "J/mol/K")
+        errors = table.errors.get
+        entropy, heat = (errors(name) for name in ("entropy_eV_per_K", "heat_capacity_eV_per_K"))
         return numbers | {
             "temperatures": Quantity(table.temperatures_K, "K"),
-            "internal_energy": Quantity(table.internal_energy_eV, "eV"),
-            "enthalpy": Quantity(table.enthalpy_eV, "eV"),
-            "entropy": Quantity(table.entropy_eV_per_K, "eV/K"),
-            "entropy_molar": Quantity(table.entropy_J_mol_K, "J/mol/K"),
-            "gibbs_energy": Quantity(table.gibbs_energy_eV, "eV"),
-            "heat_capacity_molar": Quantity(table.heat_capacity_J_mol_K, "J/mol/K"),
+            "internal_energy": Quantity(table.internal_energy_eV, "eV", model=errors("internal_energy_eV")),
+            "enthalpy": Quantity(table.enthalpy_eV, "eV", model=errors("enthalpy_eV")),
+            "entropy": Quantity(table.entropy_eV_per_K, "eV/K", model=entropy),
+            "entropy_molar": Quantity(
+                table.entropy_J_mol_K, "J/mol/K", model=entropy and entropy.scaled(J_PER_MOL_IN_EV)
+            ),
+            "gibbs_energy": Quantity(table.gibbs_energy_eV, "eV", model=errors("gibbs_energy_eV")),
+            "heat_capacity_molar": Quantity(
+                table.heat_capacity_J_mol_K, "J/mol/K", model=heat and heat.scaled(J_PER_MOL_IN_EV)
+            ),
         }
 
     @override
@@ -333,7 +334,6 @@ class VibResult(Result):
                 "Cartesian displacement of length 1.",
                 {
                     "frequencies": ("frequency", 2),
-                    "frequency_spread": ("spread", 2),
                     "reduced_masses": ("reduced mass", 3),
                     "force_constants": ("force constant", 4),
                     "infrared_intensities": ("infrared", 2),
@@ -344,11 +344,10 @@ class VibResult(Result):
             columns = {"temperatures": ("T", 2), "zero_point_energy": ("ZPE", 4), "internal_energy": ("U", 4)}
             columns |= {"enthalpy": ("H", 4), "gibbs_energy": ("G", 4), "entropy_molar": ("S", 3)}
             columns |= {"heat_capacity_molar": ("Cp", 3), "entropy": ("S", 7)}
-            columns |= {"gibbs_energy_spread": ("G spread", 4), "entropy_molar_spread": ("S spread", 3)}
             gas = "" if self._table.symmetry_number is None else f" at {self._table.pressure_bar:g} bar"
             words = f"Thermochemistry, {self._table.method}{gas}. U, H and G hold the potential and zero-point energy."
-            if self._table.spread is not None:
-                words += " Spreads are standard deviations over the committee, of its potential energies too."
+            if self._table.errors:
+                words += " Behind ± stands what the model's errors make of each."
             shown["thermochemistry"] = QuantityTable(words, columns)
         return shown
 
@@ -360,7 +359,7 @@ class VibResult(Result):
 
     @override
     def figures(self) -> dict[str, Figure]:
-        std = None if self.members is None else self.members.frequencies_std_cm1
+        std = None if self.members is None else self.members.frequency_errors.standard
         drawn = {"spectrum": line_figure(self.frequencies_cm1, std)}
         if self.intensities_km_mol is not None and len(self.frequencies_cm1):
             drawn["infrared"] = infrared_figure(self.frequencies_cm1, self.intensities_km_mol, self.width_cm1)

@@ -26,7 +26,7 @@ def test_members_in_files_become_a_folder(dp_sim, models, water, tmp_path):
     write(tmp_path / "held_out.extxyz", list(labelled(load_model(models), 25)))
     outcome = dp_sim("calibrate", *models, "--data", "held_out.extxyz", "-o", "committee")
     assert outcome.code == 0, outcome.err
-    for shown in ("Calibration of a committee", "Intervals", "force components"):
+    for shown in ("Calibration of uncertainties", "Intervals", "force components"):
         assert shown in outcome.out
     values = json.loads((tmp_path / "committee" / "result.json").read_text())["values"]
     assert values["energy_alpha_squared"]["cause"] == "fewer than four members"

@@ -23,6 +23,7 @@ from dp_sim.model.crowding import warn_if_crowded
 from dp_sim.model.evaluator import Model
 from dp_sim.model.potential import Potential
 from dp_sim.neighbors.compiled_search import CompiledSearch
+from dp_sim.structures import grouping
 
 has_library = pytest.mark.skipif(register_operators() != "", reason=register_operators())
 GOOD = structures()
@@ -166,7 +167,7 @@ def test_atoms_that_are_not_sorted_by_system() -> None:
 @pytest.mark.parametrize("at_once", [1, 9, 10_000])
 def test_each_of_many(model: Model, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """One output a structure, whichever go together; a structure larger than a batch is one of its own."""
-    monkeypatch.setattr(evaluator, "ATOMS_AT_ONCE", at_once)
+    monkeypatch.setattr(grouping, "ATOMS_AT_ONCE", at_once)
     many = [GOOD[name] for name in ("TTF", "atom", "lonely", "cluster", "TTT")]
     model = Model([*model.modules] * 2, [*model.members] * 2, "cpu")
     for atoms, output in zip(many, model.evaluate_each(many, virial=True), strict=True):
@@ -181,7 +182,7 @@ def test_each_of_many(model: Model, at_once: int, monkeypatch: pytest.MonkeyPatc
 
 def test_each_of_one_structure_and_of_any_iterable(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader of files hands structures out one after another; no more of them than a batch are taken at a time."""
-    monkeypatch.setattr(evaluator, "ATOMS_AT_ONCE", 8)
+    monkeypatch.setattr(grouping, "ATOMS_AT_ONCE", 8)
     taken = 0
 
     def read() -> Iterator[Atoms]:

@@ -45,6 +45,7 @@ NEEDED = {
 RUN_KEYWORDS = {"out": None, "overwrite": False, "resume": False, "progress": True}
 #: The demo is its files, and says which of its parts is running.
 OTHER_KEYWORDS = {
+    "calibrate": {"train": None},
     "campaign": {"out": inspect.Parameter.empty, "allowed": ()},
     "demo": {"out": "demo", "on_part": inspect.signature(run_demo).parameters["on_part"].default},
     "rate-constant": {"product": None, "irc": None},

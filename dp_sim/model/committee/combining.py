@@ -32,7 +32,8 @@ def combine(outputs: Sequence[ModelOutput]) -> ModelOutput:
     Returns
     -------
     ModelOutput
-        Means, and standard deviations over the members (ddof=1). The output of a single member is returned as it is.
+        Means, standard deviations over the members (ddof=1), and the energies of each. The output of a single member
+        is returned as it is.
     """
     if len(outputs) == 1:
         return outputs[0]
@@ -44,6 +45,7 @@ def combine(outputs: Sequence[ModelOutput]) -> ModelOutput:
         _mean([output.virial for output in outputs]),
         energies.std(dim=0, correction=1),
         _spread([output.forces for output in outputs]),
+        energies.T,
     )
 
 

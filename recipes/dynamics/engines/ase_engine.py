@@ -199,6 +199,7 @@ class ASEEngine:
             tensor,
             atoms.cell.array @ turn if self._conditions.changes_shape else None,
             self._dynamics.conserved_eV(),
+            members_eV=getattr(atoms.calc, "results", {}).get("member_energies"),
         )
 
     def _turn(self) -> NDArray[np.float64]:

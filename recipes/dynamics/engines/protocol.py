@@ -123,6 +123,8 @@ class Sample(NamedTuple):
     kinetic_pressure_bar
         The pressure's kinetic part (bar), where it is not two thirds of the kinetic energy over the volume: with rigid
         bonds it is that of the centres of their groups. None elsewhere.
+    members_eV
+        (K,) potential energies by each member of a committee (eV), where they came with the evaluation; else None.
     """
 
     potential_eV: float
@@ -133,6 +135,7 @@ class Sample(NamedTuple):
     cell_A: NDArray[np.float64] | None = None
     conserved_eV: float | None = None
     kinetic_pressure_bar: float | None = None
+    members_eV: NDArray[np.float64] | None = None
 
 
 #: All that an engine needs to continue: plain arrays, saved without pickle.

@@ -24,7 +24,14 @@ from dp_sim.recipes.dynamics.estimators.elasticity import (
     place_of,
 )
 from dp_sim.recipes.dynamics.estimators.equilibrium import LATEST_START, LEAST_JUDGED, drifts, equilibration
-from dp_sim.recipes.dynamics.estimators.fluctuations import compressibility, heat_capacity, thermal_expansion
+from dp_sim.recipes.dynamics.estimators.fluctuations import (
+    compressibility,
+    compressibility_statistic,
+    expansion_statistic,
+    heat_capacity,
+    heat_capacity_statistic,
+    thermal_expansion,
+)
 from dp_sim.recipes.dynamics.estimators.microcanonical import heat_capacity_at_constant_energy
 from dp_sim.recipes.dynamics.estimators.responses import (
     bulk_modulus,
@@ -32,6 +39,8 @@ from dp_sim.recipes.dynamics.estimators.responses import (
     heat_capacity_at_constant_volume,
     pressure_coefficient,
 )
+from dp_sim.recipes.dynamics.estimators.reweighting import Computed, MemberAverages, Reweighting
+from dp_sim.recipes.dynamics.estimators.statistic import Statistic, average
 from dp_sim.recipes.dynamics.estimators.verdict import (
     NEEDED_FOR_FLUCTUATION,
     NEEDED_FOR_MEAN,
@@ -46,16 +55,24 @@ __all__ = [
     "NEEDED_FOR_MEAN",
     "NEEDED_OF_FLUCTUATING",
     "STRAIN_NAMES",
+    "Computed",
     "FluctuationConstants",
+    "MemberAverages",
+    "Reweighting",
+    "Statistic",
+    "average",
     "bulk_modulus",
     "compressibility",
+    "compressibility_statistic",
     "drifts",
     "elastic_constants",
     "equilibration",
     "expansion_over_compressibility",
+    "expansion_statistic",
     "heat_capacity",
     "heat_capacity_at_constant_energy",
     "heat_capacity_at_constant_volume",
+    "heat_capacity_statistic",
     "mean",
     "name_of",
     "no_symmetry",

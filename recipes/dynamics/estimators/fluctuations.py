@@ -51,16 +51,27 @@ def heat_capacity(
     steps_per_sample
         For the number of steps that a longer run would take.
     """
-    kT = KB_EV_PER_K * temperature_K
-    fluctuation = (kT**-2 / divide_by) * variance(energy_eV)
     kinetic = degrees_of_freedom / 2 / divide_by
+    capacity = heat_capacity_statistic(energy_eV, temperature_K, degrees_of_freedom, divide_by)
     return estimate(
-        fluctuation + kinetic,
+        capacity,
         "k_B" if divide_by == 1 else "k_B/atom",
         plus(kinetic),
         steps_per_sample,
-        *needs_of(what, energy_eV, fluctuation),
+        *needs_of(what, energy_eV, capacity),
     )
+
+
+def heat_capacity_statistic(
+    energy_eV: Samples,
+    temperature_K: float,
+    degrees_of_freedom: int,
+    divide_by: int = 1,
+    weights: Samples | None = None,
+) -> Statistic:
+    """Compute C, k_B."""
+    kT = KB_EV_PER_K * temperature_K
+    return (kT**-2 / divide_by) * variance(energy_eV, weights) + degrees_of_freedom / 2 / divide_by
 
 
 def compressibility(volume_A3: Samples, temperature_K: float, *, steps_per_sample: int) -> Estimate:
@@ -71,10 +82,10 @@ def compressibility(volume_A3: Samples, temperature_K: float, *, steps_per_sampl
     return estimate(kappa, "1/GPa", variance_interval, steps_per_sample, *needs_of("the volume", volume_A3, kappa))
 
 
-def compressibility_statistic(volume_A3: Samples, temperature_K: float) -> Statistic:
+def compressibility_statistic(volume_A3: Samples, temperature_K: float, weights: Samples | None = None) -> Statistic:
     """Compute kappa_T, 1/GPa."""
     per_GPa = 1 / (KB_EV_PER_K * temperature_K * EV_PER_A3_IN_GPA)
-    return per_GPa * (variance(volume_A3) / average(volume_A3))
+    return per_GPa * (variance(volume_A3, weights) / average(volume_A3, weights))
 
 
 def thermal_expansion(
@@ -97,10 +108,12 @@ def thermal_expansion(
     )
 
 
-def expansion_statistic(volume_A3: Samples, enthalpy_eV: Samples, temperature_K: float) -> Statistic:
+def expansion_statistic(
+    volume_A3: Samples, enthalpy_eV: Samples, temperature_K: float, weights: Samples | None = None
+) -> Statistic:
     """Compute alpha_p, 1/K."""
     per_kT2 = 1 / (KB_EV_PER_K * temperature_K**2)
-    return per_kT2 * (covariance(volume_A3, enthalpy_eV) / average(volume_A3))
+    return per_kT2 * (covariance(volume_A3, enthalpy_eV, weights) / average(volume_A3, weights))
 
 
 def needs_of(what: str, series: Samples, fluctuation: Statistic) -> tuple[Requirement, Requirement]:

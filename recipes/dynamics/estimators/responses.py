@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from dp_sim.recipes.dynamics.estimators.correlation import Samples
 from dp_sim.recipes.dynamics.estimators.fluctuations import (
     STILL,
@@ -24,9 +22,8 @@ def bulk_modulus(volume_A3: Samples, temperature_K: float, *, steps_per_sample: 
     kappa = compressibility_statistic(volume_A3, temperature_K)
     if kappa.value == 0:
         return Estimate.withheld("GPa", STILL)
-    one = Statistic(1.0, np.zeros_like(kappa.influence))
     needs = needs_of("the volume", volume_A3, kappa)
-    return estimate(one / kappa, "GPa", inverse_variance_interval, steps_per_sample, *needs)
+    return estimate(1.0 / kappa, "GPa", inverse_variance_interval, steps_per_sample, *needs)
 
 
 def heat_capacity_at_constant_volume(

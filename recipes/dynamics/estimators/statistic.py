@@ -46,32 +46,44 @@ class Statistic:
         ratio = self.value / other.value
         return Statistic(ratio, (self.influence - ratio * other.influence) / other.value)
 
+    def __rtruediv__(self, other: float) -> Statistic:
+        """Divide a constant."""
+        return _statistic(other, self) / self
+
 
 def _statistic(value: Statistic | float, like: Statistic) -> Statistic:
     return value if isinstance(value, Statistic) else Statistic(float(value), np.zeros_like(like.influence))
 
 
-def average(values: Samples) -> Statistic:
-    """Average the samples."""
-    mean = float(values.mean())
-    return Statistic(mean, values - mean)
+def average(values: Samples, weights: Samples | None = None) -> Statistic:
+    """Average the samples, with weights (S,) where these are given."""
+    mean = _mean(values, weights)
+    return Statistic(mean, _weighted(values - mean, weights))
 
 
-def variance(values: Samples) -> Statistic:
+def variance(values: Samples, weights: Samples | None = None) -> Statistic:
     """Compute the unbiased variance of correlated samples."""
-    return covariance(values, values)
+    return covariance(values, values, weights)
 
 
-def covariance(first: Samples, second: Samples) -> Statistic:
+def covariance(first: Samples, second: Samples, weights: Samples | None = None) -> Statistic:
     """Compute the unbiased covariance of correlated samples.
 
     Deviations from the sample mean are too small by its own variance s^2 g / N; dividing by 1 - g / N undoes that.
     """
-    products = (first - first.mean()) * (second - second.mean())
-    value = float(products.mean())
+    products = (first - _mean(first, weights)) * (second - _mean(second, weights))
+    value = _mean(products, weights)
     if is_constant(first) or is_constant(second):
         return Statistic(0.0, np.zeros_like(first))
     inefficiency = max(statistical_inefficiency(first), statistical_inefficiency(second))
     # A run this correlated is withheld by the verdict; the bound only keeps the division finite.
     unbias = 1 / (1 - min(inefficiency / first.size, 0.5))
-    return unbias * Statistic(value, products - value)
+    return unbias * Statistic(value, _weighted(products - value, weights))
+
+
+def _mean(values: Samples, weights: Samples | None) -> float:
+    return float(np.average(values, weights=weights))
+
+
+def _weighted(influence: Samples, weights: Samples | None) -> Samples:
+    return influence if weights is None else influence * (weights / weights.mean())

@@ -1,34 +1,44 @@
-"""`calibrate`: errors of a committee on held-out frames give the scale of its spread, kept with the members."""
+"""`calibrate`: errors on held-out frames give the scale of a committee's spread, or of a last layer's uncertainty."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from dp_sim.config.recipe import documented
 from dp_sim.datasets.file_hash import hash_sources
 from dp_sim.datasets.reading import read_frames
 from dp_sim.datasets.remarks import Remarks
 from dp_sim.errors import InputError
+from dp_sim.files import atomic_path
 from dp_sim.model.committee_writing import attach_calibration, check_members, copy_members
 from dp_sim.model.evaluator import Model
 from dp_sim.recipes.inputs.calculators import as_calculator, loaded_model
-from dp_sim.recipes.models.calibration.held_out import blocks_of, evaluated
+from dp_sim.recipes.models.calibration.held_out import blocks_of, check_labels, evaluated
+from dp_sim.recipes.models.calibration.last_layer import evenly, fitted_last_layer, with_uncertainties
 from dp_sim.recipes.models.calibration.result import KINDS, CalibrationResult
 from dp_sim.recipes.models.data_remarks import report_remarks
 from dp_sim.recipes.models.settings import CalibrateSettings
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
 from dp_sim.uncertainty.calibration import Calibration
+from dp_sim.uncertainty.last_layer import LastLayer, uncertainty_file
 from dp_sim.uncertainty.reliability import assessed
+
+Sources: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+#: Copy of a single model in the directory of the run; its uncertainty is in a file beside it.
+MODEL = "model.pt"
 
 
 @documented(CalibrateSettings)
 def calibrate(
     members: Any,
-    data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    data: Sources,
+    train: Sources | None = None,
     *,
     blocks: int = 5,
     energy_key: str | None = None,
@@ -41,18 +51,23 @@ def calibrate(
     progress: bool = True,
     seed: int = 0,
 ) -> CalibrationResult:
-    """Measure what the spread of a committee is worth, and keep it with the members.
+    """Measure what the spread of a committee is worth, or find the uncertainty of a single model, and keep it.
 
     The folder of a committee gets `calibration.json`; of members in files, `out` becomes the folder, with copies of
     them. `energy_std` and `forces_std` of that folder are standard uncertainties from then on.
 
+    A single model gets the uncertainty of its last layer (dp_sim.uncertainty.last_layer), from the frames that it was
+    trained on, in a file beside a copy of it in `out`: `model.pt` and `model.uncertainty.npz`.
+
     Parameters
     ----------
     members : path, sequence of paths or DPCalculator
-        Folder of a committee, or its model files.
+        Folder of a committee, or its model files; or one model file.
     data : path or sequence of paths
         Labelled frames that no member was trained on: files that ASE reads (FILE@INDEX for a part), DeePMD-kit
         folders, or dpdata:FORMAT:FILE. Each is a trajectory of its own.
+    train : path or sequence of paths, default None
+        Of a single model the frames that it was trained on; some hundreds of them are enough.
 
     Returns
     -------
@@ -62,36 +77,56 @@ def calibrate(
     Raises
     ------
     InputError
-        A single model, the same one twice, another calculator, unreadable data, too few frames with energies and
-        forces, or members that agree in everything.
+        A single model without `train`, or `train` with a committee; the same model twice, another calculator,
+        unreadable data, too few frames with energies and forces, or members that agree in everything.
     """
     settings = CalibrateSettings.taken_from(locals())
     calculator = as_calculator(members)
-    committee = _committee(calculator)
-    _check_target(committee, out)
-    sources = [str(source) for source in ([data] if isinstance(data, (str, os.PathLike)) else data)]
+    model = _uncalibrated(calculator, train)
+    _check_target(model, out)
+    sources, trained_on = _listed(data), _listed(train)
     remarks = Remarks()
     with progress_bar("read", total=None, show=progress) as advance:
-        read = [read_frames(source, keys=settings.label_keys(), remarks=remarks) for source in sources]
-        advance(sum(map(len, read)))
+        read, learnt = (
+            [read_frames(source, keys=settings.label_keys(), remarks=remarks) for source in given]
+            for given in (sources, trained_on)
+        )
+        advance(sum(map(len, [*read, *learnt])))
     frames = [frame for part in read for frame in part]
-    for frame in frames:
-        committee.species_index(frame.numbers, frame.name)
+    training = evenly([frame for part in learnt for frame in part])
+    for frame in (*frames, *training):
+        model.species_index(frame.numbers, frame.name)
+    block = blocks_of(read, settings.blocks)
+    check_labels(frames, block)
     with (
         RunDirectory.of(
-            settings, out, structures=[], calculator=calculator, overwrite=overwrite, resume=resume, data=sources
+            settings,
+            out,
+            structures=[],
+            calculator=calculator,
+            overwrite=overwrite,
+            resume=resume,
+            data=[*sources, *trained_on],
         ) as run,
-        progress_bar("calibrate", total=len(frames), show=progress) as advance,
+        progress_bar("calibrate", total=len(training) + len(frames), show=progress) as advance,
     ):
-        held_out = evaluated(committee, frames, blocks_of(read, settings.blocks), advance)
-        count = len(committee.members)
+        last_layer = fitted_last_layer(model, training, advance) if training else None
+        if last_layer is None:
+            outputs = model.evaluate_each(frames, names=[frame.name for frame in frames])
+        else:
+            outputs = with_uncertainties(model, last_layer, frames)
+        held_out = evaluated(outputs, frames, block, advance)
+        count = None if last_layer is not None else len(model.members)
         found = {kind: assessed(getattr(held_out, kind), count, name) for kind, (name, _) in KINDS.items()}
         calibration = Calibration(
-            tuple(member.sha256 for member in committee.members),
+            tuple(member.sha256 for member in model.members),
             **{kind: scale for kind, (scale, _) in found.items()},
-            data=hash_sources(sources)[1],
+            data=hash_sources([*sources, *trained_on])[1],
         )
-        folder = _kept(calibration, loaded_model(calculator), run)
+        if last_layer is None:
+            folder = _kept(calibration, loaded_model(calculator), run)
+        else:
+            folder = _kept_beside(replace(last_layer, calibration=calibration), model, run)
         report_remarks(remarks, run)
         for line in (line for _, held in found.values() for line in held.useless):
             run.note(line)
@@ -103,16 +138,28 @@ def calibrate(
         )
 
 
-def _committee(calculator: Any) -> Model:
-    """Return the members without a calibration that they have already."""
+def _listed(sources: Sources | None) -> list[str]:
+    if sources is None:
+        return []
+    return [str(source) for source in ([sources] if isinstance(sources, (str, os.PathLike)) else sources)]
+
+
+def _uncalibrated(calculator: Any, train: Sources | None) -> Model:
+    """Return the members without a calibration that they have already; `train` is for a single one."""
     model = loaded_model(calculator)
     if model is None:
         raise InputError(
             "calculator-kind",
-            f"a committee of dp-sim models is calibrated, got {type(calculator).__name__}; give "
-            "model files or their folder",
+            f"dp-sim models are calibrated, got {type(calculator).__name__}; give model files or their folder",
         )
-    check_members(model)
+    if train is None:
+        check_members(model)
+    elif len(model.members) > 1:
+        raise InputError(
+            "train-not-for-committees",
+            f"train is for the last layer of a single model, got {len(model.members)} members; leave it out: their "
+            "spread is calibrated on data",
+        )
     return Model(model.modules, model.members, str(model.device), model.files)
 
 
@@ -141,3 +188,16 @@ def _kept(calibration: Calibration, model: Model | None, run: RunDirectory) -> P
         return None
     copy_members(model, lambda name: run.path(name) or directory / name, calibration)
     return directory
+
+
+def _kept_beside(last_layer: LastLayer, model: Model, run: RunDirectory) -> Path | None:
+    """Write the uncertainty of a single model beside a copy of it, into the directory of the run."""
+    target = run.path(MODEL)
+    if target is None or not model.files:
+        return None
+    with atomic_path(target) as temporary:
+        shutil.copyfile(model.files[0], temporary)
+    file = run.path(uncertainty_file(target).name)
+    assert file is not None
+    last_layer.write(file)
+    return target

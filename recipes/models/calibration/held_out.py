@@ -1,8 +1,8 @@
-"""Errors and raw spreads of a committee on held-out frames."""
+"""Errors and raw spreads on held-out frames."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dp_sim.datasets.frames import Frame
 from dp_sim.errors import InputError
-from dp_sim.model.evaluator import Model
+from dp_sim.structures.batch import ModelOutput
 from dp_sim.uncertainty.points import Points
 
 #: Fewer frames of a kind than this say nothing of intervals.
@@ -55,14 +55,17 @@ def blocks_of(sources: Sequence[Sequence[Frame]], parts: int) -> NDArray[np.int6
 
 
 def evaluated(
-    model: Model, frames: Sequence[Frame], block: NDArray[np.int64], on_frame: Callable[[int], None]
+    outputs: Iterable[ModelOutput],
+    frames: Sequence[Frame],
+    block: NDArray[np.int64],
+    on_frame: Callable[[int], None],
 ) -> HeldOut:
     """Evaluate the frames that have labels.
 
     Parameters
     ----------
-    model
-        The committee, not calibrated.
+    outputs
+        Of each frame, with raw spreads.
     frames
         Labelled frames.
     block
@@ -76,16 +79,8 @@ def evaluated(
         Fewer frames with energies or with forces than can be calibrated on, or all of them in one block; a committee
         whose members agree in everything.
     """
-    for label in ("energy", "forces"):
-        numbers = [number for number, frame in enumerate(frames) if getattr(frame, label) is not None]
-        if len(numbers) < FEWEST_FRAMES or len(set(block[numbers])) < 2:
-            raise InputError(
-                "labels-too-few",
-                f"calibration needs {FEWEST_FRAMES} or more held-out frames with {label}, in two or more blocks; got "
-                f"{len(numbers)} in {len(set(block[numbers]))}; give more frames with energies and forces",
-            )
+    check_labels(frames, block)
     energy, forces, atoms = [], [], []
-    outputs = model.evaluate_each(frames, names=[frame.name for frame in frames])
     for number, (frame, output) in enumerate(zip(frames, outputs, strict=True)):
         assert output.forces is not None
         assert output.energy_std is not None
@@ -101,6 +96,18 @@ def evaluated(
             atoms.append(_rows(np.linalg.norm(error, axis=1), np.linalg.norm(spread, axis=1), place, frame.numbers))
         on_frame(1)
     return HeldOut(_points(energy, 1, "energies"), _points(forces, 1, "forces"), _points(atoms, 3, "forces"))
+
+
+def check_labels(frames: Sequence[Frame], block: NDArray[np.int64]) -> None:
+    """Refuse frames that are too few to calibrate on; errors as of `evaluated`."""
+    for label in ("energy", "forces"):
+        numbers = [number for number, frame in enumerate(frames) if getattr(frame, label) is not None]
+        if len(numbers) < FEWEST_FRAMES or len(set(block[numbers])) < 2:
+            raise InputError(
+                "labels-too-few",
+                f"calibration needs {FEWEST_FRAMES} or more held-out frames with {label}, in two or more blocks; got "
+                f"{len(numbers)} in {len(set(block[numbers]))}; give more frames with energies and forces",
+            )
 
 
 def _rows(error: object, spread: object, place: tuple[int, int], elements: object) -> NDArray[np.float64]:

@@ -32,7 +32,7 @@ KINDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationResult(Result):
-    """What the spread of a committee is worth.
+    """What the spread of a committee, or the raw uncertainty of a single model's last layer, is worth.
 
     Attributes
     ----------
@@ -41,17 +41,21 @@ class CalibrationResult(Result):
     energy, forces, atoms
         How well uncertainties hold, on blocks of frames that the scale was not fitted on.
     committee
-        The folder that holds the calibrated members; None for a run without files.
+        The folder that holds the calibrated members, or the file of the single model; None for a run without files.
     """
 
     recipe: ClassVar[str] = "calibrate"
-    title: ClassVar[str] = "Calibration of a committee"
+    title: ClassVar[str] = "Calibration of uncertainties"
 
     calibration: Calibration
     energy: Reliability
     forces: Reliability
     atoms: Reliability
     committee: Path | None = None
+
+    @property
+    def _several(self) -> bool:
+        return len(self.calibration.members) > 1
 
     @property
     def useless(self) -> tuple[str, ...]:
@@ -62,13 +66,14 @@ class CalibrationResult(Result):
     def quantities(self) -> dict[str, Quantity | Estimate]:
         found: dict[str, Quantity | Estimate] = {"members": Quantity(len(self.calibration.members))}
         if self.committee is not None:
-            found["committee"] = Quantity(str(self.committee))
+            found["committee" if self._several else "model"] = Quantity(str(self.committee))
         if self.useless:
             found["where_the_spread_is_useless"] = Quantity("; ".join(self.useless))
         for kind, (_, unit) in KINDS.items():
             scale, held = getattr(self.calibration, kind), getattr(self, kind)
             alpha = None if scale.alpha_squared is None else scale.alpha_squared
-            few = "fewer than four members" if kind != "atoms" else "it is of single components"
+            few = "it is of single components" if kind == "atoms" else "fewer than four members"
+            few = few if self._several else "it is of committees"
             found |= {
                 f"{kind}_rmse": Quantity(held.rmse, unit),
                 f"{kind}_uncertainty_over_spread": Quantity(scale.factor),
@@ -94,12 +99,14 @@ class CalibrationResult(Result):
         within = self.forces.coverage[-1]
         held = "" if within is None else f", 95 % intervals hold {within.value:.0%} of left-out force errors"
         where = "" if not self.useless else "; where the spread is useless: see below"
-        return f"force errors are {self.calibration.forces.factor:.3g} spreads{held}{where}"
+        raw = "spreads" if self._several else "raw uncertainties of the last layer"
+        return f"force errors are {self.calibration.forces.factor:.3g} {raw}{held}{where}"
 
     @property
     @override
     def basis(self) -> str:
-        return f"{len(self.calibration.members)} members on {self.forces.frames} held-out frames"
+        what = f"{len(self.calibration.members)} members" if self._several else "the last layer of one model"
+        return f"{what} on {self.forces.frames} held-out frames"
 
     @override
     def headline(self) -> tuple[str, ...]:

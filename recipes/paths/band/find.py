@@ -26,6 +26,7 @@ from dp_sim.recipes.paths.band.relaxation import Relaxation
 from dp_sim.recipes.paths.band.result import PathResult
 from dp_sim.recipes.paths.band.settings import NEBSettings
 from dp_sim.recipes.paths.band.steps import StepSearch
+from dp_sim.recipes.paths.barriers import with_model_errors
 from dp_sim.recipes.run.directory import RunDirectory
 
 __all__ = ["PathResult", "find_path"]
@@ -121,7 +122,9 @@ def find_path(
             progress=progress,
         )
         search.search(band, climbing)
-        return run.finish(_result(search, settings, found))
+        result = _result(search, settings, found)
+        levels = (result.images[0], result.images[result.highest_index], result.images[-1])
+        return run.finish(with_model_errors(result, levels, calculator))
 
 
 def _first_path(

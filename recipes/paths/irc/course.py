@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from ase import Atoms
 
+from dp_sim.recipes.paths.barriers import with_model_errors
 from dp_sim.recipes.paths.irc.ends import End
 from dp_sim.recipes.paths.irc.expected import EndComparison, compared, is_swapped
 from dp_sim.recipes.paths.irc.result import ARC_UNIT, IrcResult
@@ -170,7 +171,7 @@ class Course:
         notes = (*first.notes, *second.notes)
         for sentence in notes:
             self._run.note(sentence)
-        return IrcResult(
+        result = IrcResult(
             converged=not causes,
             cause="; ".join(causes),
             images=tuple(self._surface.evaluated(point) for point, _ in points),
@@ -186,6 +187,8 @@ class Course:
             notes=notes,
             cost=self._surface.cost,
         )
+        levels = (first.end, result.images[result.saddle_index], second.end)
+        return with_model_errors(result, levels, self._surface.atoms.calc)
 
 
 def _comparisons(

@@ -57,13 +57,13 @@ def profile_figure(
 def arrhenius_figure(
     table: Rates, heavy: Rates | None, spread: Any, fits: Mapping[str, ArrheniusFit | None], unit: str
 ) -> Figure:
-    """Draw log10 k over 1000/T, with the spread of a committee, both fits, and other isotopes."""
+    """Draw log10 k over 1000/T, with the error of the model, both fits, and other isotopes."""
     figure, axes = new_figure("1000 K / T", f"log$_{{10}}$ k ({unit})")
     inverse = 1000 / table.temperatures_K
     axes.plot(inverse, table.log10_forward, "o", color=COLOURS[0], markersize=4, label="k")
     if spread is not None:
         low, high = table.log10_forward - spread, table.log10_forward + spread
-        axes.fill_between(inverse, low, high, color=COLOURS[0], alpha=0.2, linewidth=0, label="spread of the committee")
+        axes.fill_between(inverse, low, high, color=COLOURS[0], alpha=0.2, linewidth=0, label="error of the model")
     if heavy is not None:
         axes.plot(inverse, heavy.log10_forward, "s", color=COLOURS[3], markersize=3, label="k with the isotopes")
     for (name, fit), colour, style in zip(fits.items(), COLOURS[1:], ("--", "-"), strict=False):

@@ -10,14 +10,15 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from dp_sim.errors import DPSimError
-from dp_sim.recipes.inputs.calculators import member_calculators
 from dp_sim.recipes.inputs.forces import energies_and_forces
+from dp_sim.recipes.inputs.members import member_calculators, spread_worth
 from dp_sim.recipes.paths.rates.costs import counted
 from dp_sim.recipes.paths.rates.theory.eyring import Rates
 from dp_sim.recipes.paths.rates.theory.states import State
 from dp_sim.recipes.paths.saddle.ts import refine_ts
 from dp_sim.recipes.static.opt import optimize
 from dp_sim.recipes.static.vib import vibrations
+from dp_sim.uncertainty.derived import SpreadWorth
 
 Array = NDArray[np.float64]
 #: Minima and saddle points are relaxed to this share of `fmax`.
@@ -41,6 +42,12 @@ class MemberRates(NamedTuple):
         What all of them were asked together.
     log10_equilibria
         (K, T); None without a product.
+    ground_barriers_eV
+        (K,) barriers with zero-point energies; None of several steps in a row.
+    gibbs_eV
+        (K, T) free energies of activation; None of several steps in a row.
+    worth
+        What the spread of these members is worth; None for fewer than two.
     """
 
     barriers_eV: Array
@@ -51,6 +58,9 @@ class MemberRates(NamedTuple):
     force_calls: int = 0
     hessian_calls: int = 0
     log10_equilibria: Array | None = None
+    ground_barriers_eV: Array | None = None
+    gibbs_eV: Array | None = None
+    worth: SpreadWorth | None = None
 
     def std(self, name: str) -> Any:
         """Compute the standard deviation of one of the arrays over the members; None with fewer than two."""
@@ -102,6 +112,7 @@ def member_rates(
     calculators = member_calculators(calculator)
     if not calculators:
         return None
+    worth = spread_worth(calculator)
     rows, failures = [], []
     asked = np.zeros(2, dtype=int)
     for number, one in enumerate(calculators, 1):
@@ -117,17 +128,25 @@ def member_rates(
             failures.append(f"member {number} fails ({error})")
             continue
         reaction = np.nan if products is None else products.energy_eV - reactants.energy_eV
-        height = saddle.energy_eV - reactants.energy_eV
-        rows.append((height, reaction, saddle.imaginary_cm1, table.log10_forward, table.log10_equilibrium))
-        log(f"member {number}: barrier {rows[-1][0]:.4f} eV, imaginary mode {saddle.imaginary_cm1:.1f} cm^-1")
+        rows.append((table, reaction, saddle.imaginary_cm1))
+        log(f"member {number}: barrier {table.barrier_eV:.4f} eV, imaginary mode {saddle.imaginary_cm1:.1f} cm^-1")
     for sentence in failures:
         log(sentence)
-    barriers, reactions, frequencies, logarithms = (np.array([row[column] for row in rows]) for column in range(4))
-    ratios = [row[4] for row in rows if row[4] is not None]
+    tables = [row[0] for row in rows]
+    ratios = [one.log10_equilibrium for one in tables if one.log10_equilibrium is not None]
     return MemberRates(
-        barriers, reactions, frequencies, logarithms, tuple(failures), int(asked[0]), int(asked[1]),
-        np.array(ratios) if rows and len(ratios) == len(rows) else None,
-    )  # fmt: skip
+        barriers_eV=np.array([one.barrier_eV for one in tables]),
+        reaction_energies_eV=np.array([row[1] for row in rows]),
+        frequencies_cm1=np.array([row[2] for row in rows]),
+        log10_rates=np.array([one.log10_forward for one in tables]),
+        failures=tuple(failures),
+        force_calls=int(asked[0]),
+        hessian_calls=int(asked[1]),
+        log10_equilibria=np.array(ratios) if rows and len(ratios) == len(rows) else None,
+        ground_barriers_eV=np.array([one.ground_barrier_eV for one in tables]),
+        gibbs_eV=np.array([one.gibbs_eV for one in tables]),
+        worth=worth.among(len(rows)) if worth is not None and len(rows) > 1 else None,
+    )
 
 
 def _member_states(start: Start, calculator: Any, fmax: float) -> tuple[State, State, State | None]:

@@ -16,7 +16,7 @@ from dp_sim.recipes.paths.irc.follow import IrcResult
 from dp_sim.recipes.paths.rates.costs import Cost
 from dp_sim.recipes.paths.rates.figures import arrhenius_figure, profile_figure
 from dp_sim.recipes.paths.rates.members import MemberRates
-from dp_sim.recipes.paths.rates.spreads import LARGEST_LOG10, power_of_ten, with_spread
+from dp_sim.recipes.paths.rates.spreads import LARGEST_LOG10, RateErrors, power_of_ten, power_quantity
 from dp_sim.recipes.paths.rates.theory.eyring import L_PER_MOL, Conditions, Degeneracy, Rates, vineyard_rate
 from dp_sim.recipes.paths.rates.theory.fits import ArrheniusFit, fit_arrhenius
 from dp_sim.recipes.paths.rates.theory.mechanism import cantera_text
@@ -190,44 +190,44 @@ class RateConstantResult(Result):
     def _rate_quantities(self) -> dict[str, Quantity | Estimate]:
         if self.table is None or self.paths is None:
             return {"rate_constant": Quantity(None, self.rate_unit, self.no_rate)}
-        logarithm = self._at(self.table.log10_forward)
-        spread = self._member_std("log10_rates")
+        logarithm, errors = self._at(self.table.log10_forward), self._errors
         numbers: dict[str, Quantity | Estimate] = {
-            "rate_constant": with_spread(logarithm, spread, self.rate_unit, self._n_members, logarithmic=True),
-            "log10_rate_constant": with_spread(logarithm, spread, "", self._n_members),
+            "rate_constant": errors.power(logarithm, self.rate_unit, "log10_rates"),
+            "log10_rate_constant": Quantity(logarithm, model=self._errors.one("log10_rates")),
         }
         if self.rate_unit != "1/s":
             molar = logarithm + np.log10(L_PER_MOL)
-            numbers["rate_constant_molar"] = with_spread(molar, spread, "L/mol/s", self._n_members, logarithmic=True)
+            numbers["rate_constant_molar"] = errors.power(molar, "L/mol/s", "log10_rates")
         if self.table.log10_reverse is not None and self.table.log10_equilibrium is not None:
             back = "1/s" if len(self.products) == 1 else "cm^3/s"
             ratio = {("1/s", "1/s"): "", ("cm^3/s", "1/s"): "cm^3", ("1/s", "cm^3/s"): "cm^-3"}.get(
                 (self.rate_unit, back), ""
             )
-            numbers["reverse_rate_constant"] = with_spread(
-                self._at(self.table.log10_reverse), None, back, 0, logarithmic=True
+            numbers["reverse_rate_constant"] = errors.power(
+                self._at(self.table.log10_reverse), back, "log10_rates", less="log10_equilibria"
             )
             equilibrium = self._at(self.table.log10_equilibrium)
-            numbers["equilibrium_constant"] = with_spread(equilibrium, None, ratio, 0, logarithmic=True)
+            numbers["equilibrium_constant"] = errors.power(equilibrium, ratio, "log10_equilibria")
         if self.heavy is not None:
             numbers["isotopes"] = Quantity(", ".join(self.isotopes))
-            numbers["kinetic_isotope_effect"] = with_spread(
-                self._at(self.table.log10_forward - self.heavy.log10_forward), None, "", 0, logarithmic=True
-            )
+            effect = self._at(self.table.log10_forward - self.heavy.log10_forward)
+            numbers["kinetic_isotope_effect"] = power_quantity(effect, "")
         gas = self.conditions.method != "harmonic"
         standard = (
             f"ideal gas at {self.conditions.pressure_bar:g} bar" if gas else "harmonic vibrations; no volume changes"
         )
         numbers |= {
-            "tunnelling_factor": with_spread(self._at(self.table.log10_transmission), None, "", 0, logarithmic=True),
+            "tunnelling_factor": power_quantity(self._at(self.table.log10_transmission), ""),
             "tunnelling": Quantity(self.tunnelling_words),
             "path_degeneracy": Quantity(self.paths.forward),
             "degeneracy_from": Quantity(self.paths.words),
-            "activation_gibbs_energy": Quantity(self._at(self.table.gibbs_eV), "eV"),
+            "activation_gibbs_energy": Quantity(self._at(self.table.gibbs_eV), "eV", model=errors.one("gibbs_eV")),
             "standard_state": Quantity(standard),
         }
         if len(self.reactants) == 2 and gas:
-            numbers["activation_gibbs_energy_1_mol_per_L"] = Quantity(self._molar_gibbs(), "eV")
+            numbers["activation_gibbs_energy_1_mol_per_L"] = Quantity(
+                self._molar_gibbs(), "eV", model=errors.one("gibbs_eV")
+            )
         return numbers | self._vineyard_quantities()
 
     def _molar_gibbs(self) -> float:
@@ -252,24 +252,25 @@ class RateConstantResult(Result):
         frequencies = self.saddle.frequencies_cm1
         lowest = float(frequencies[0]) if len(frequencies) else None
         numbers: dict[str, Quantity | Estimate] = {
-            "barrier": with_spread(self.barrier_eV, self._member_std("barriers_eV"), "eV", self._n_members)
+            "barrier": Quantity(self.barrier_eV, "eV", model=self._errors.one("barriers_eV"))
         }
         if self.table is not None:
-            numbers["barrier_with_zero_point"] = Quantity(self.table.ground_barrier_eV, "eV")
+            numbers["barrier_with_zero_point"] = Quantity(
+                self.table.ground_barrier_eV, "eV", model=self._errors.one("ground_barriers_eV")
+            )
         if self.products:
             reaction = State(self.products).energy_eV - State(self.reactants).energy_eV
-            spread = self._member_std("reaction_energies_eV")
-            numbers["reaction_energy"] = with_spread(reaction, spread, "eV", self._n_members)
+            error = self._errors.one("reaction_energies_eV")
+            numbers["reaction_energy"] = Quantity(reaction, "eV", model=error)
         if lowest is None:
             numbers["imaginary_frequency"] = Quantity(None, "cm^-1", "there is no vibration")
         else:
-            spread = self._member_std("frequencies_cm1")
-            numbers["imaginary_frequency"] = with_spread(lowest, spread, "cm^-1", self._n_members)
+            error = self._errors.one("frequencies_cm1")
+            numbers["imaginary_frequency"] = Quantity(lowest, "cm^-1", model=error)
         if self.members is not None:
-            numbers["members"] = Quantity(
-                f"{self._n_members} members with stationary points of their own; errors are their standard deviation"
-                + ("; " + "; ".join(self.members.failures) if self.members.failures else "")
-            )
+            worth = self.members.worth
+            words = "fewer than two members have it" if worth is None else f"{worth.words}, each at its own points"
+            numbers["model_errors_from"] = Quantity("; ".join([words, *self.members.failures]))
         if self.force_spread_eV_A is not None:
             numbers["force_spread"] = Quantity(self.force_spread_eV_A, "eV/Angstrom")
         return numbers
@@ -291,15 +292,14 @@ class RateConstantResult(Result):
             return {}
         numbers: dict[str, Quantity | Estimate] = {
             "temperatures": Quantity(self.table.temperatures_K, "K"),
-            "log10_rate_constants": Quantity(self.table.log10_forward),
+            "log10_rate_constants": Quantity(self.table.log10_forward, model=self._errors.all("log10_rates")),
         }
-        if (spread := self._member_stds("log10_rates")) is not None:
-            numbers["log10_rate_constant_spreads"] = Quantity(spread)
         if self.table.log10_reverse is not None and self.table.log10_equilibrium is not None:
             numbers["log10_reverse_rate_constants"] = Quantity(self.table.log10_reverse)
             numbers["log10_equilibrium_constants"] = Quantity(self.table.log10_equilibrium)
         numbers["tunnelling_factors"] = Quantity(10 ** np.minimum(self.table.log10_transmission, LARGEST_LOG10))
-        numbers["activation_gibbs_energies"] = Quantity(self.table.gibbs_eV, "eV")
+        gibbs = self._errors.all("gibbs_eV")
+        numbers["activation_gibbs_energies"] = Quantity(self.table.gibbs_eV, "eV", model=gibbs)
         if self.heavy is not None:
             ratio = np.minimum(self.table.log10_forward - self.heavy.log10_forward, LARGEST_LOG10)
             numbers["kinetic_isotope_effects"] = Quantity(10**ratio)
@@ -312,7 +312,6 @@ class RateConstantResult(Result):
             columns = {
                 "temperatures": ("T", 2),
                 "log10_rate_constants": (f"log10 k ({self.rate_unit})", 3),
-                "log10_rate_constant_spreads": ("spread", 3),
                 "log10_reverse_rate_constants": ("log10 k back", 3),
                 "log10_equilibrium_constants": ("log10 K", 3),
                 "tunnelling_factors": ("tunnelling", 3),
@@ -328,18 +327,9 @@ class RateConstantResult(Result):
         return shown
 
     @property
-    def _n_members(self) -> int:
-        return 0 if self.members is None else len(self.members.barriers_eV)
-
-    def _member_stds(self, name: str) -> Any:
-        std = None if self.members is None else self.members.std(name)
-        return std if std is not None and np.isfinite(std).all() else None
-
-    def _member_std(self, name: str) -> float | None:
-        std = self._member_stds(name)
-        if std is None:
-            return None
-        return self._at(std) if np.ndim(std) else float(std)
+    def _errors(self) -> RateErrors:
+        """What the members say of the errors, at `temperature_K`."""
+        return RateErrors(self.members, int(np.argmin(np.abs(self.conditions.temperatures_K - self.temperature_K))))
 
     @override
     def headline(self) -> tuple[str, ...]:
@@ -360,9 +350,11 @@ class RateConstantResult(Result):
     def figures(self) -> dict[str, Figure]:
         drawn = {"profile": profile_figure(self.irc, self.reactants, self.saddle, self.products)}
         if self.table is not None and len(self.table.temperatures_K) > 1:
-            spread = self._member_stds("log10_rates")
+            error = self._errors.all("log10_rates")
             fits = {"Arrhenius": self.arrhenius, "modified Arrhenius": self.modified_arrhenius}
-            drawn["arrhenius"] = arrhenius_figure(self.table, self.heavy, spread, fits, self.rate_unit)
+            drawn["arrhenius"] = arrhenius_figure(
+                self.table, self.heavy, error and error.standard, fits, self.rate_unit
+            )
         return drawn
 
     @override
@@ -376,8 +368,8 @@ class RateConstantResult(Result):
         if self.table.log10_reverse is not None and self.table.log10_equilibrium is not None:
             rows |= {"log10_k_back": self.table.log10_reverse, "log10_K": self.table.log10_equilibrium}
         rows |= {"log10_tunnelling": self.table.log10_transmission, "activation_gibbs_eV": self.table.gibbs_eV}
-        if (spread := self._member_stds("log10_rates")) is not None:
-            rows["log10_k_std"] = spread
+        if (error := self._errors.all("log10_rates")) is not None:
+            rows["model_error_of_log10_k"] = error.standard
         if self.heavy is not None:
             rows["log10_k_isotopes"] = self.heavy.log10_forward
         write_text(path("rates.csv"), csv_text(tuple(rows), np.column_stack(list(rows.values())).tolist()))

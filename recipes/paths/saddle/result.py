@@ -18,6 +18,7 @@ from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.quantity_table import QuantityTable
 from dp_sim.recipes.results.result import Result
+from dp_sim.recipes.static.members import MemberModes
 from dp_sim.recipes.static.mode_viewers import animation, line_figure, molden_text, trajectories_xyz
 from dp_sim.recipes.static.normal_modes import ZERO_CM1
 from dp_sim.recipes.static.rigid_motions import whole_positions
@@ -62,6 +63,8 @@ class TransitionStateResult(Result):
         What was taken out of the modes, in words.
     cost
         What was asked of the calculator in this session.
+    members
+        Modes of the members of a committee, each at its own saddle point; else None.
     """
 
     recipe: ClassVar[str] = "ts"
@@ -79,6 +82,7 @@ class TransitionStateResult(Result):
     overlap: float | None = None
     rigid_motions: str = ""
     cost: Cost
+    members: MemberModes | None = None
 
     @property
     def n_imaginary(self) -> int | None:
@@ -94,13 +98,18 @@ class TransitionStateResult(Result):
 
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
+        members = self.members
+        errors = None if members is None else members.frequency_errors
         found, cause = self.frequencies_cm1, "" if self.frequencies_cm1 is not None else "there are no normal modes"
         return {
-            "energy": Quantity(self.energy_eV, "eV"),
-            "lowest_frequency": Quantity(None if found is None else found[0], "cm^-1", cause),
+            "energy": Quantity(self.energy_eV, "eV", model=None if members is None else members.energy_error),
+            "lowest_frequency": Quantity(
+                None if found is None else found[0], "cm^-1", cause, None if errors is None else errors.at(0)
+            ),
             "imaginary_frequencies": Quantity(self.n_imaginary, "", cause),
             "counted_as_imaginary_below": Quantity(-ZERO_CM1, "cm^-1"),
-            "frequencies": Quantity(found, "cm^-1", cause),
+            "frequencies": Quantity(found, "cm^-1", cause, errors),
+            **({} if members is None else {"model_errors_from": Quantity(members.words)}),
             "overlap_with_path": Quantity(
                 self.overlap, "", "the guess holds no direction of a path" if found is not None else cause
             ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dp_sim.recipes.inputs.failed_evaluations import ADVICE, failure_words, is_failure
+from dp_sim.recipes.inputs.members import spread_worth
 from dp_sim.recipes.paths.fragments import DRIFT, SOFT_CM1, drift, fragments, gap_words
 from dp_sim.recipes.paths.saddle.curvature import StationaryModes, stationary_modes
 from dp_sim.recipes.paths.saddle.dimer import Dimer
@@ -16,6 +17,9 @@ from dp_sim.recipes.paths.saddle.surface import Array, Point, Surface
 from dp_sim.recipes.paths.saddle.verdict import saddle_verdict
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import Advance, progress_bar
+from dp_sim.recipes.static.hessian import compute_hessian
+from dp_sim.recipes.static.members import MemberModes, member_modes
+from dp_sim.recipes.static.mode_analysis import ModeAnalysis
 
 #: Above so many evaluations, or coordinates of an exact Hessian, the search goes without.
 MOST_DIFFERENCES, MOST_COORDINATES = 300, 3000
@@ -240,4 +244,17 @@ class Search:
             overlap=None if modes is None else self._overlap(modes),
             rigid_motions="" if modes is None else modes.rigid.words,
             cost=surface.cost,
+            members=None if modes is None else self._members(point, modes),
         )
+
+    def _members(self, point: Point, modes: StationaryModes) -> MemberModes | None:
+        """Let the members of a committee find the saddle point for themselves."""
+        atoms, mobile = self._surface.atoms, self._surface.mobile
+        if spread_worth(atoms.calc) is None:
+            return None
+        self._surface.place(point.x)
+        second = compute_hessian(
+            atoms, method="exact", delta=0.0, mobile=mobile, partial=None, log=lambda _: None, progress=False
+        )
+        found = ModeAnalysis(second, modes.rigid, modes.modes)
+        return member_modes(atoms, mobile, found, at_rest=point.largest_force <= self._settings.fmax)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase import Atoms
+from ase.cell import Cell
 from numpy.typing import NDArray
 from typing_extensions import override
 
@@ -19,6 +20,7 @@ from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.static.relaxation.saddle_points import unchecked_words
 from dp_sim.recipes.static.verdict import stationary_point, stationary_point_words
+from dp_sim.uncertainty.derived import Kind, ModelError, SpreadWorth
 from dp_sim.units import EV_PER_A3_IN_GPA
 
 if TYPE_CHECKING:
@@ -35,9 +37,14 @@ class OptResult(Result):
         The last structure, with energy and forces, and with the constraints that it came with.
     energy_eV
         Its energy, without the p V term.
-    energy_model_error_eV
-        Standard uncertainty of the energy from the model, at this structure: at a minimum, to first order, that of the
-        relaxed energy. None unless a calibrated committee ran.
+    member_energies_eV
+        (K,) that the members of a committee give to this structure: at a minimum that is, to first order, what they
+        give to minima of their own. None without a committee.
+    member_cells_A
+        (K, 3, 3) rows are the lattice vectors to which each member relaxes the cell; None unless the cell was relaxed,
+        by a committee.
+    worth
+        What the spread of the members is worth.
     fmax_eV_A
         Largest force on an atom, constraints taken into account.
     steps
@@ -76,7 +83,9 @@ class OptResult(Result):
     fmaxes_eV_A: NDArray[np.float64]
     ended_by: str
     optimizer: str
-    energy_model_error_eV: float | None = None
+    member_energies_eV: NDArray[np.float64] | None = None
+    member_cells_A: NDArray[np.float64] | None = None
+    worth: SpreadWorth | None = None
     volume_A3: float | None = None
     stress_GPa: NDArray[np.float64] | None = None
     stress_left_GPa: float | None = None
@@ -106,23 +115,35 @@ class OptResult(Result):
         unchecked = unchecked_words(self.atoms) if self.frequencies_cm1 is None else ""
         quantities: dict[str, Quantity | Estimate] = {
             "verdict": Quantity(None if self.frequencies_cm1 is None else self.verdict, "", unchecked),
-            "energy": Quantity(self.energy_eV, "eV", model_error=self.energy_model_error_eV),
+            "energy": Quantity(self.energy_eV, "eV", model=self._error(self.member_energies_eV, "energy")),
             "energy_change": Quantity(float(self.energies_eV[-1] - self.energies_eV[0]), "eV"),
             "fmax": Quantity(self.fmax_eV_A, "eV/Angstrom"),
             "ended_by": Quantity(self.ended_by),
             "steps": Quantity(self.steps),
             "optimizer": Quantity(self.optimizer),
         }
+        if self.worth is not None:
+            quantities["model_errors_from"] = Quantity(self.worth.words)
         if self.saddles_left_cm1:
             quantities["saddle_points_left"] = Quantity(list(self.saddles_left_cm1), "cm^-1")
         if self.frequencies_cm1 is not None:
             quantities["lowest_frequencies"] = Quantity(self.frequencies_cm1[:6], "cm^-1")
         return quantities | self._of_the_cell()
 
+    def _error(self, values: NDArray[np.float64] | None, kind: Kind) -> ModelError | None:
+        return None if values is None or self.worth is None else self.worth.error(values, kind)
+
     def _of_the_cell(self) -> dict[str, Quantity | Estimate]:
         quantities: dict[str, Quantity | Estimate] = {}
         if self.volume_A3 is not None:
-            quantities["volume"] = Quantity(self.volume_A3, "Angstrom^3")
+            cells = None if self.member_cells_A is None else [Cell(one) for one in self.member_cells_A]
+            for name, value, unit, of in (
+                ("volume", self.volume_A3, "Angstrom^3", lambda cell: cell.volume),
+                ("cell_lengths", self.atoms.cell.lengths(), "Angstrom", Cell.lengths),
+                ("cell_angles", self.atoms.cell.angles(), "degree", Cell.angles),
+            ):
+                values = None if cells is None else np.array([of(cell) for cell in cells])
+                quantities[name] = Quantity(value, unit, model=self._error(values, "forces"))
             quantities["stress"] = Quantity(self.stress_GPa, "GPa")
             quantities["stress_left"] = Quantity(self.stress_left_GPa, "GPa")
             if self.pressure_GPa:

@@ -10,9 +10,9 @@ from ase import Atoms
 from ase.constraints import FixSymmetry
 from numpy.typing import NDArray
 
-from dp_sim.recipes.inputs.calculators import energy_model_error_eV
 from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
 from dp_sim.recipes.inputs.forces import mobile_atoms
+from dp_sim.recipes.inputs.members import member_energies, spread_worth
 from dp_sim.recipes.results.frames import evaluated_copy
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
@@ -81,12 +81,14 @@ def relax_one(
     # The symmetry is that of this run. Constraints that the structure came with stay.
     last = evaluated_copy(atoms)
     last.set_constraint(own)
+    worth, energies = spread_worth(atoms.calc), member_energies([atoms], atoms.calc)
     return OptResult(
         converged=not ending.cause,
         cause=ending.cause,
         atoms=last,
         energy_eV=trace.energies_eV[-1],
-        energy_model_error_eV=energy_model_error_eV(atoms.calc),
+        member_energies_eV=None if energies is None else energies[:, 0],
+        worth=worth,
         fmax_eV_A=trace.left[-1].fmax_eV_A,
         steps=trace.steps,
         energies_eV=np.array(trace.energies_eV),

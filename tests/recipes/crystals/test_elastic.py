@@ -170,11 +170,12 @@ def test_the_equation_of_state_of_a_committee_spreads(tmp_path):
         known = fit_birch_murnaghan(one.volumes_A3, one.energies_eV)
         assert (member is None) == (known is None)
         assert known is None or member.volume_A3 == pytest.approx(known.volume_A3, rel=1e-9)
-    spread = together.quantities()["equilibrium_volume_spread"]
+    numbers = together.quantities()
     if all(together.members):
-        assert spread.value == pytest.approx(np.std([one.volume_A3 for one in together.members], ddof=1))
+        spread = np.std([one.volume_A3 for one in together.members], ddof=1)
+        assert numbers["equilibrium_volume"].model_error == pytest.approx(together.worth.energy.factor * spread)
     else:
-        assert "members have no minimum" in spread.cause
+        assert "members have no minimum" in numbers["model_errors_from"].cause
     assert not alone[0].members
 
 
@@ -192,7 +193,8 @@ def test_a_committee_spreads(tmp_path):
     atoms = bulk("Cu", a=3.6)
     together = elastic_constants(atoms, files)
     alone = np.array([elastic_constants(atoms, file).constants_GPa for file in files])
-    np.testing.assert_allclose(together.members_std_GPa, alone.std(axis=0, ddof=1), atol=1e-6)
+    np.testing.assert_allclose(together.member_constants_GPa, alone, atol=1e-6)
     np.testing.assert_allclose(together.constants_GPa, alone.mean(axis=0), atol=1e-6)  # no atom moves here
-    assert together.quantities()["C11_spread"].value == pytest.approx(alone[:, 0, 0].std(ddof=1))
-    assert elastic_constants(atoms, files[0]).members_std_GPa is None
+    expected = together.worth.forces.factor * alone[:, 0, 0].std(ddof=1)
+    assert together.quantities()["C11"].model_error == pytest.approx(expected)
+    assert elastic_constants(atoms, files[0]).member_constants_GPa is None

@@ -1,4 +1,4 @@
-"""dp-sim calibrate: what the spread of a committee is worth."""
+"""dp-sim calibrate: what the spread of a committee is worth, and the uncertainty of a single model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def calibrate(
         list[Path],
         typer.Argument(
             metavar="MEMBERS...",
-            help="Folder of a committee, or its model files (-o DIR is made its folder then).",
+            help="Folder of a committee, its model files (-o DIR is made its folder then), or one model with --train.",
             show_default=False,
         ),
     ],
@@ -46,6 +46,15 @@ def calibrate(
             show_default=False,
         ),
     ],
+    train: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--train",
+            metavar="FILE",
+            help="Of a single model the frames that it was trained on; repeat it for more.",
+            show_default=False,
+        ),
+    ] = None,
     *,
     out: OutOption = None,
     device: DeviceOption = None,
@@ -68,5 +77,5 @@ def calibrate(
     check_output(directory, overwrite=overwrite, resume=False)
     calculator = as_calculator([str(one) for one in members], device=device, dtype=dtype)
     with naming_output(out, directory, resumable=CalibrateSettings.resumable, quiet=quiet):
-        result = measure(calculator, data, out=directory, overwrite=overwrite, progress=not quiet, **own)
+        result = measure(calculator, data, train or None, out=directory, overwrite=overwrite, progress=not quiet, **own)
     end(result, directory, quiet=quiet)

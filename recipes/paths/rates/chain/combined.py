@@ -125,6 +125,7 @@ def combined_members(steps: Sequence[RateConstantResult], leading: int) -> Membe
         force_calls=sum(one.force_calls for one in found),
         hessian_calls=sum(one.hessian_calls for one in found),
         log10_equilibria=state.log10_equilibrium,
+        worth=found[leading].worth,
     )
 
 

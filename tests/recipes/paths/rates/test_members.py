@@ -7,6 +7,7 @@ from ase import units
 
 from dp_sim.recipes import rate_constant
 from dp_sim.recipes.paths.rates import members
+from dp_sim.uncertainty.derived import SpreadWorth
 
 RANGE = {"temperature_min_K": 500.0, "temperature_max_K": 1000.0, "temperature_step_K": 100.0, "progress": False}
 
@@ -23,6 +24,7 @@ def scaled(factor: float):
 
 def rate_with(monkeypatch, factors, **settings):
     monkeypatch.setattr(members, "member_calculators", lambda calculator: [scaled(one) for one in factors])
+    monkeypatch.setattr(members, "spread_worth", lambda calculator: SpreadWorth.of(len(factors), None))
     start, top, end = (at(*stationary(point)) for point in (MINIMA["A"], SADDLES["AC"], MINIMA["C"]))
     asked = {**RANGE, "temperature_K": 1000, "tunnelling": "none", "trust_eV_A": 50.0, **settings}
     return rate_constant(start, top, scaled(1.0), product=end, **asked)
@@ -36,18 +38,23 @@ def test_barrier_frequency_and_rate_have_the_spread_of_the_members(monkeypatch):
     heights = [mueller_brown(*stationary(point))[0] for point in (MINIMA["A"], SADDLES["AC"])]
     barrier = heights[1] - heights[0]
     assert values["barrier"]["value"] == pytest.approx(barrier, abs=1e-6)
-    assert values["barrier"]["error"] == pytest.approx(barrier * factors.std(ddof=1), rel=1e-4)
+    worth = 1.3213 * np.sqrt(4 / 3)  # 68.3 % of Student's t with two degrees; the truth is one member more
+    assert values["barrier"]["model_error"] == pytest.approx(worth * barrier * factors.std(ddof=1), rel=1e-4)
     roots = np.sqrt(factors)
     frequency = values["imaginary_frequency"]
-    assert frequency["error"] == pytest.approx(abs(frequency["value"]) * roots.std(ddof=1), rel=1e-3)
+    assert frequency["model_error"] == pytest.approx(worth * abs(frequency["value"]) * roots.std(ddof=1), rel=1e-3)
     # Classical harmonic rates: the prefactor grows as the root, of two frequencies over one.
     classical = 0.5 * np.log10(factors) - factors * barrier / (units.kB * 1000) / np.log(10)
-    assert values["log10_rate_constant"]["error"] == pytest.approx(classical.std(ddof=1), rel=0.1)
+    assert values["log10_rate_constant"]["model_error"] == pytest.approx(worth * classical.std(ddof=1), rel=0.1)
     costs = dict(zip(values["stages"]["value"], values["hessian_calls"]["value"], strict=True))
     assert costs["committee"] >= 3 * len(factors)  # each member has three stationary points
-    low, high = values["rate_constant"]["ci95"]
-    assert low < found.rate < high
-    assert values["log10_rate_constant_spreads"]["value"][0] > values["log10_rate_constant_spreads"]["value"][-1]
+    low, high = values["rate_constant"]["total_ci95"]
+    assert 0 < low < found.rate < high
+    over_temperature = values["log10_rate_constants"]["model_error"]
+    assert over_temperature[0] > over_temperature[-1]
+    # G of activation: the classical prefactor and the barrier, without what the rate constant adds
+    gibbs = -units.kB * 1000 * np.log(10) * classical
+    assert values["activation_gibbs_energy"]["model_error"] == pytest.approx(worth * gibbs.std(ddof=1), rel=0.1)
 
 
 def test_a_barrier_that_the_committee_does_not_know_fails(monkeypatch):
@@ -85,7 +92,7 @@ def test_members_can_find_the_whole_path_or_nothing(monkeypatch):
     at_points = rate_with(monkeypatch, factors)
     np.testing.assert_allclose(by_path.members.barriers_eV, at_points.members.barriers_eV, atol=1e-4)
     assert none.members is None
-    assert none.to_dict()["values"]["barrier"]["error"] is None
+    assert none.to_dict()["values"]["barrier"].get("model_error") is None
 
 
 def test_the_saddle_point_of_another_reaction_fails():

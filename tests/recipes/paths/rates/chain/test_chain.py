@@ -17,6 +17,7 @@ from dp_sim.recipes.paths.rates.chain.combined import combined, steady_reasons
 from dp_sim.recipes.paths.rates.chain.profile import profile_of
 from dp_sim.recipes.paths.rates.chain.rate import shallow_words
 from dp_sim.recipes.paths.rates.chain.result import RateResult
+from dp_sim.uncertainty.derived import SpreadWorth
 
 ASKED = {
     "temperature_K": 1000.0, "temperature_min_K": 600.0, "temperature_step_K": 100.0, "tunnelling": "none",
@@ -145,15 +146,18 @@ def test_a_committee_has_error_bars_of_the_whole(monkeypatch):
         return SurfaceWithHessian(lambda x, y: tuple(factor * one for one in mueller_brown(x, y)))
 
     monkeypatch.setattr(members, "member_calculators", lambda calculator: [scaled(one) for one in factors])
+    worth = SpreadWorth.of(len(factors), None)
+    monkeypatch.setattr(members, "spread_worth", lambda calculator: worth)
     found = reaction_rate(*ends(), scaled(1.0), trust_eV_A=50.0, trust_log10=0.1, path_degeneracy=2.0, **ASKED)
     assert all("the committee does not know the rate" in reason for reason in found.reasons[:-1])
     assert found.reasons[-2].startswith("the committee")
     assert found.reasons[-1].startswith("path_degeneracy=2 was given, and the reaction has 2 steps")
     values = found.to_dict()["values"]
-    assert values["barrier"]["error"] == pytest.approx(heights()[1] * factors.std(ddof=1), rel=1e-3)
-    assert values["reaction_energy"]["error"] == pytest.approx(heights()[-1] * factors.std(ddof=1), rel=1e-3)
-    assert values["log10_rate_constant"]["error"] == pytest.approx(
-        heights()[1] * factors.std(ddof=1) / (units.kB * 1000) / np.log(10), rel=0.2
+    error = worth.energy.factor * factors.std(ddof=1)
+    assert values["barrier"]["model_error"] == pytest.approx(heights()[1] * error, rel=1e-3)
+    assert values["reaction_energy"]["model_error"] == pytest.approx(heights()[-1] * error, rel=1e-3)
+    assert values["log10_rate_constant"]["model_error"] == pytest.approx(
+        heights()[1] * error / (units.kB * 1000) / np.log(10), rel=0.2
     )
 
 

@@ -1,0 +1,89 @@
+"""The matrix of a single model's last layer, from frames that it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from torch import Tensor
+
+from dp_sim.datasets.frames import Frame
+from dp_sim.errors import InputError
+from dp_sim.model.evaluator import Model
+from dp_sim.structures.batch import ModelOutput
+from dp_sim.uncertainty.last_layer import LastLayer, Precision
+
+#: Training frames that count, at most, evenly spaced: each costs a backward pass for every feature.
+MOST_FRAMES = 400
+#: Residuals are taken as no smaller than this, eV/atom and eV/Angstrom: rounding of labels.
+LEAST_RESIDUAL = 1e-6
+
+
+def evenly(frames: Sequence[Frame]) -> list[Frame]:
+    """Take frames evenly spaced, no more than `MOST_FRAMES`."""
+    every = max(1, -(-len(frames) // MOST_FRAMES))
+    return list(frames[::every])
+
+
+def fitted_last_layer(model: Model, frames: Sequence[Frame], on_frame: Callable[[int], None]) -> LastLayer:
+    """Sum up eq. 1 of dp_sim.uncertainty.last_layer.
+
+    Parameters
+    ----------
+    model
+        No committee.
+    frames
+        Labelled frames that it was trained on.
+    on_frame
+        Called with 1 after each frame.
+
+    Raises
+    ------
+    InputError
+        No frame has energies or forces.
+    """
+    residuals = _residuals(model, frames)
+    theta = model.features.theta
+    precision = Precision(len(theta), 1.0 / float(np.sqrt(np.mean(theta**2))))
+    for frame in frames:
+        prepared = model.prepare(frame, [frame.name])
+        if frame.energy is not None:
+            precision.add(model.features.of(*prepared) / len(frame.numbers), residuals["energy"])
+        if frame.forces is not None:
+            rows = model.features.derivatives(*prepared)
+            precision.add(rows.reshape(-1, rows.shape[-1]), residuals["forces"])
+        on_frame(1)
+    return LastLayer(precision.root())
+
+
+def _residuals(model: Model, frames: Sequence[Frame]) -> dict[str, float]:
+    """Compute root mean squares of the errors of energies per atom, and of force components."""
+    energy, forces = [], []
+    for frame, output in zip(frames, model.evaluate_each(frames, names=[one.name for one in frames]), strict=True):
+        if frame.energy is not None:
+            energy.append((output.energy.item() - frame.energy) / len(frame.numbers))
+        if frame.forces is not None:
+            forces.append((_array(output.forces) - frame.forces).ravel())
+    if not energy and not forces:
+        raise InputError(
+            "labels-too-few",
+            "the frames that the model was trained on (train) have neither energies nor forces; give those of its "
+            "training",
+        )
+    parts = {"energy": np.array(energy), "forces": np.concatenate(forces) if forces else np.zeros(0)}
+    return {
+        name: max(LEAST_RESIDUAL, float(np.sqrt(np.mean(errors**2)))) for name, errors in parts.items() if errors.size
+    }
+
+
+def with_uncertainties(model: Model, last_layer: LastLayer, frames: Sequence[Frame]) -> Iterator[ModelOutput]:
+    """Evaluate frames with the uncertainties of eq. 2, alpha left out."""
+    known = Model([model.module], model.members, str(model.device), last_layer=last_layer)
+    for frame in frames:
+        output = known.evaluate(frame)
+        yield output._replace(forces_std=known.forces_std(frame))
+
+
+def _array(values: Tensor | None) -> np.ndarray:
+    assert values is not None
+    return values.cpu().numpy()
