@@ -5,8 +5,8 @@
 Frames are thermal displacements along the normal modes of the minimum, x = sum_i sqrt(k_B T / lambda_i) xi_i u_i with T
 drawn from 200 to 1500 K, labelled by tblite; each is independent of the others. One part trains the members, each on
 draws of its own with replacement, another calibrates their spread. `vib` of each then starts at a minimum of its own.
-The exact frequencies are those of GFN2-xTB at its minimum, by central differences. Prints a table (results.md holds it) and draws
-frequencies.png beside this file.
+The exact frequencies are those of GFN2-xTB at its minimum, by central differences. Prints a table, which
+results.md holds, and draws frequencies.png beside this file.
 """
 
 from __future__ import annotations
@@ -117,8 +117,7 @@ def draw(results: dict[str, tuple[VibResult, VibResult]], file: Path) -> None:
             color=COLOURS[number], label=name,
         )  # fmt: skip
     axes.axhline(0, color="gray", linewidth=0.8, zorder=0)
-    axes.set_yscale("symlog", linthresh=10)
-    axes.legend(frameon=False)
+    axes.legend(loc="upper center")
     figure.savefig(file)
 
 
