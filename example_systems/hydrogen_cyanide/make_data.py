@@ -32,6 +32,7 @@ HYDROGEN_AT = {"hcn": -1.07, "hnc": 2.15}
 TEMPERATURES_K = (300.0, 1000.0, 2500.0)
 TIMESTEP_FS = 0.25
 NOISES_A = (0.01, 0.03, 0.06)  # about the path
+HELD_OUT_NOISE_A = 0.04
 CROSSING_FRAMES = 8
 
 
@@ -44,13 +45,21 @@ class Size:
     steps_between: int = 80  # 20 fs
     equilibration_steps: int = 1200
     images: int = 15  # of the path
-    noisy: int = 8  # structures about each image and noise
+    between: int = 3  # structures between two images
+    noisy: int = 5  # structures about each of them and noise
     crossings: int = 12  # trajectories from the barrier
 
 
 FULL = Size()
 QUICK = Size(
-    train_frames=2, held_out_frames=1, steps_between=10, equilibration_steps=20, images=5, noisy=1, crossings=1
+    train_frames=2,
+    held_out_frames=1,
+    steps_between=10,
+    equilibration_steps=20,
+    images=5,
+    between=1,
+    noisy=1,
+    crossings=1,
 )
 
 
@@ -62,13 +71,34 @@ def relaxed(isomer: str) -> Atoms:
     return atoms
 
 
-def about_the_path(rng: np.random.Generator, *, path: Sequence[Atoms], noisy: int) -> Iterator[Atoms]:
-    """Yield structures along the path, each also with noise of three widths."""
-    for start in path:
+def along(path: Sequence[Atoms], place: float) -> Atoms:
+    """Make the structure at a place of a path, image k at k, by linear interpolation between two images."""
+    first = min(int(place), len(path) - 2)
+    share = place - first
+    atoms = path[first].copy()
+    atoms.positions = (1 - share) * path[first].positions + share * path[first + 1].positions
+    return atoms
+
+
+def about_the_path(rng: np.random.Generator, *, path: Sequence[Atoms], size: Size) -> Iterator[Atoms]:
+    """Yield the images and structures between them, each also with noise of all widths."""
+    for place in np.linspace(0, len(path) - 1, structures_along(size)):
+        start = along(path, place)
         yield displaced(start, np.zeros((3, 3)))
         for noise in NOISES_A:
-            for _ in range(noisy):
+            for _ in range(size.noisy):
                 yield displaced(start, rng.normal(scale=noise, size=(3, 3)))
+
+
+def structures_along(size: Size) -> int:
+    """Count the images and the structures between them."""
+    return (size.images - 1) * (size.between + 1) + 1
+
+
+def anywhere_near_the_path(rng: np.random.Generator, *, path: Sequence[Atoms], frames: int) -> Iterator[Atoms]:
+    """Yield structures with noise about random places of the path."""
+    for place in rng.uniform(0, len(path) - 1, frames):
+        yield displaced(along(path, place), rng.normal(scale=HELD_OUT_NOISE_A, size=(3, 3)))
 
 
 def trajectory(
@@ -121,7 +151,7 @@ def displaced(atoms: Atoms, step: np.ndarray) -> Atoms:
 
 
 def all_parts(minima: dict[str, Atoms], path: Sequence[Atoms], size: Size) -> list[Part]:
-    """List the parts: trajectories in all three splits, the path in train only."""
+    """List the parts: trajectories and the path in all three splits, the images themselves in train only."""
     parts = []
     for split, frames, share in (
         ("train", size.train_frames, size.crossings),
@@ -135,8 +165,11 @@ def all_parts(minima: dict[str, Atoms], path: Sequence[Atoms], size: Size) -> li
         first = 0 if split == "train" else 1
         across = partial(crossings, path=path, count=share, first=first)
         parts.append(Part(f"{split}-crossings", split, (CROSSING_FRAMES - first) * share, across))
-    count = len(path) * (1 + len(NOISES_A) * size.noisy)
-    parts.append(Part("path", "train", count, partial(about_the_path, path=path, noisy=size.noisy)))
+    count = structures_along(size) * (1 + len(NOISES_A) * size.noisy)
+    parts.append(Part("train-path", "train", count, partial(about_the_path, path=path, size=size)))
+    for split in ("valid", "test"):
+        near = partial(anywhere_near_the_path, path=path, frames=2 * size.held_out_frames)
+        parts.append(Part(f"{split}-path", split, 2 * size.held_out_frames, near))
     return parts
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from runpy import run_path
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.io import read
 
+from dp_sim.example_systems.expected import compare
 from dp_sim.recipes import vibrations
 
 FOLDER = Path(__file__).resolve().parents[2] / "example_systems" / "hydrogen_cyanide"
@@ -31,10 +33,23 @@ def test_the_reference_is_that_of_the_stationary_points() -> None:
     assert modes.frequencies_cm1[0] == pytest.approx(reference["imaginary_frequency"]["value"], abs=2.0)
 
 
+def test_the_committee_gives_the_rate_of_the_reference() -> None:
+    """`run.py` finds what is expected, and PASS: GFN2-xTB's barrier to 5 meV, its mode to 5 %, its rate to 0.35."""
+    script = run_path(str(FOLDER / "run.py"))
+    rate = script["measured_rate"]()
+    assert rate.verdict == "PASS", rate.reasons
+    assert compare(FOLDER / "expected.json", script["numbers"](rate))
+    reference = json.loads((FOLDER / "reference.json").read_text(encoding="utf-8"))
+    within = {"barrier": 5e-3, "reaction_energy": 5e-3, "imaginary_frequency": 71, "log10_rate_constant": 0.35}
+    for name, near in within.items():
+        found = rate.to_dict()["values"][name]["value"]
+        assert found == pytest.approx(reference[name]["value"], abs=near), name
+
+
 def test_no_held_out_structure_is_trained_on() -> None:
     """Trajectories from the barrier start at images of the band, which are in train: there they stay."""
     splits = {split: read(FOLDER / f"{split}.extxyz.gz", ":") for split in ("train", "valid", "test")}
-    assert [len(splits[split]) for split in ("train", "valid", "test")] == [1071, 141, 141]
+    assert [len(splits[split]) for split in ("train", "valid", "test")] == [1608, 181, 181]
     trained = np.array([distances(frame) for frame in splits["train"]])
     for split in ("valid", "test"):
         for frame in splits[split]:
