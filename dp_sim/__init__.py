@@ -1,7 +1,6 @@
 """dp-sim: Deep Potentials trained on your data, run in ASE and OpenMM, with recipes that report error bars."""
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,7 +8,8 @@ if TYPE_CHECKING:
     from dp_sim.model.model_file import load_model as load_model
     from dp_sim.recipes.models.train import train as train  # noqa: TID251 (the front door; types only)
 
-__version__ = version("dp-sim")
+    __version__: str
+
 __all__ = ["__version__", "load_model", "train", "write_committee"]
 
 _HOMES = {
@@ -27,6 +27,10 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     # By name and only on use: the package's front door may point at a recipe, the core behind it does not.
     # torch takes seconds to import; `dp-sim --help` should not
+    if name == "__version__":
+        from importlib.metadata import version  # takes a tenth of a second
+
+        return version("dp-sim")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'dp_sim' has no attribute '{name}'")

@@ -13,54 +13,51 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
-from importlib import import_module
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
 
+from dp_sim.cli.commands import COMMANDS
+from dp_sim.cli.support.on_demand import OnDemand
 from dp_sim.errors import DPSimError, InputError
 from dp_sim.recipes.run.interrupts import EXIT_STATUS, Terminated, signals_as_interrupts
 
 #: When Python looks for garbage: after 10 000 new objects, not 700. Imports make hundreds of thousands that stay, and
 #: looking through them took a sixth of the time of a short command.
 GARBAGE_THRESHOLDS = (10_000, 10, 10)
-#: Modules of dp_sim.cli.commands, in the order of the help; each has `register(app)`.
-COMMANDS = (
-    "runs.demo",
-    "models.train",
-    "models.test",
-    "models.calibrate",
-    "models.eval",
-    "models.info",
-    "exchange.import_",
-    "exchange.export",
-    "exchange.compress",
-    "exchange.lammps",
-    "runs.bench",
-    "models.label",
-    "static.opt",
-    "static.vib",
-    "crystals.phonons",
-    "crystals.eos",
-    "crystals.elastic",
-    "dynamics.nve",
-    "dynamics.nvt",
-    "dynamics.npt",
-    "dynamics.learn",
-    "dynamics.analyse",
-    "paths.neb",
-    "paths.ts",
-    "paths.irc",
-    "paths.rate",
-    "runs.campaign",
-    "runs.report",
-)
 
 
 class Commands(TyperGroup):
-    """The commands; tells SIGTERM from Ctrl-C before typer makes one of them."""
+    """The commands, each imported when it is run; tells SIGTERM from Ctrl-C before typer makes one of them."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.on_demand = self.commands = OnDemand(COMMANDS)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names in the order of the help."""
+        return list(self.commands)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """List the commands without importing any."""
+        with self._stubs():
+            super().format_help(ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """Complete the name of a command without importing any."""
+        with self._stubs():
+            return super().shell_complete(ctx, incomplete)
+
+    @contextmanager
+    def _stubs(self) -> Iterator[None]:
+        self.commands = self.on_demand.stubs()
+        try:
+            yield
+        finally:
+            self.commands = self.on_demand
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; SIGTERM ends it with its own status."""
@@ -96,8 +93,6 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for command in COMMANDS:
-        import_module(f"dp_sim.cli.commands.{command}").register(app)
     return app
 
 

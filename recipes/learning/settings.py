@@ -97,8 +97,8 @@ class LearnSettings(RecipeSettings):
         0.0,
         "Least distance of a structure from all labelled ones, relative, in the space of descriptors; 0: any",
         ge=0,
-        detail="Of the atom whose surroundings are newest: |D_i - D_j| / |D_j| to the nearest atom j of its element, D "
-        "being the descriptor of the first member.",
+        detail="Of the atom whose surroundings are newest: norm(D_i - D_j) / norm(D_j) to the nearest atom j of its "
+        "element, D being the descriptor of the first member.",
     )
     max_labels: int = setting(200, "Labels that may be computed, failed ones included", ge=1, may_change=True)
     max_hours: float | None = setting(

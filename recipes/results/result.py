@@ -14,6 +14,7 @@ from dp_sim.files import atomic_path, write_text
 from dp_sim.recipes.results.formatting import plain
 from dp_sim.recipes.results.manifest import Manifest, claim_directory
 from dp_sim.recipes.results.page.html import ANIMATION, report_html, result_fragment
+from dp_sim.recipes.results.page.viewing import View, view_of
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.quantity_table import QuantityTable, tables_of, values_apart
 from dp_sim.recipes.results.result_file import SCHEMA_VERSION
@@ -142,6 +143,26 @@ class Result:
                 + nearest_name(name, figures),
             )
         return figures[name]
+
+    def view(self) -> View:
+        """Show the structure in three dimensions, with its frames or modes playing, as on the page.
+
+        Returns
+        -------
+        View
+            A notebook shows it by itself, without a network; `save(FILE)` writes a page.
+
+        Raises
+        ------
+        InputError
+            The result has no structure.
+        """
+        animation = self.animation()
+        if animation is None:
+            raise InputError(
+                "view-missing", f"{type(self).__name__} has no structure to look at; plot() draws its figures"
+            )
+        return view_of(self.title, animation)
 
     def write(self, path: Callable[[str], Path]) -> None:
         """Write data, plots, report.html and, last, result.json: where that stands, all the rest does too.

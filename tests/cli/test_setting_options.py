@@ -95,3 +95,11 @@ def test_the_help_of_every_command_loads_nothing_heavy(dp_sim, commands, monkeyp
     )
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert outcome.returncode == 0, outcome.stderr
+
+
+def test_the_help_lists_each_command_by_its_own_words(commands):
+    """The list stands apart, so that the help imports no command."""
+    for name, stub in commands.stubs().items():
+        own = commands[name]
+        assert (own.name, own.hidden) == (name, stub.hidden)
+        assert " ".join(own.help.split("\n\n")[0].split()) == stub.help

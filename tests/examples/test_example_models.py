@@ -28,7 +28,7 @@ FORCE_MAE_LIMIT = {"ethanol": 0.06, "water": 0.08}  # eV/Angstrom
 def test_run_script_reports_a_number_that_differs(tmp_path: Path) -> None:
     """Another molecule energy in expected.json is seen; --write-expected makes the model's numbers the right ones.
 
-    That both scripts find the numbers which ship is shown by the README's block (tests/packaging/test_readme.py).
+    That both scripts find the numbers which ship a block of README.md shows (tests/packaging/test_documentation.py).
     """
     folder = shutil.copytree(EXAMPLES / "water", tmp_path / "water")
     expected = json.loads((folder / "expected.json").read_text())

@@ -76,7 +76,6 @@ def add_recipe(
     app: typer.Typer,
     settings: type[RecipeSettings],
     *,
-    panel: str,
     arguments: Mapping[str, Any] | None = None,
     sort_inputs: Callable[[Mapping[str, Any]], Inputs] | None = None,
 ) -> None:
@@ -88,8 +87,6 @@ def add_recipe(
         The application.
     settings
         Of the recipe: the command's name, its help (the first line of the docstring), its own options.
-    panel
-        Under which the help shows it.
     arguments
         Name -> type of the positional arguments; one structure by default.
     sort_inputs
@@ -113,7 +110,7 @@ def add_recipe(
             *(inspect.Parameter(name, keyword, default=d, annotation=t) for name, (t, d) in shared.items()),
         ]
     )
-    app.command(settings.recipe, cls=_RecipeCommand, rich_help_panel=panel)(command)
+    app.command(settings.recipe, cls=_RecipeCommand)(command)
 
 
 def _argument(name: str, annotation: Any) -> inspect.Parameter:

@@ -12,25 +12,17 @@ import os
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dp_sim.files import write_text
-from dp_sim.recipes.results.formatting import (
-    format_estimate,
-    format_interval,
-    format_quantity,
-    format_value,
-    readable,
-    typeset_unit,
-)
+from dp_sim.recipes.results.formatting import format_value
+from dp_sim.recipes.results.page.rendering import render
+from dp_sim.recipes.results.page.viewing import moving_parts, view_of
 from dp_sim.recipes.results.quantities import Estimate, Quantity
-from dp_sim.recipes.results.quantity_table import rows_of, tables_of
 from dp_sim.recipes.results.result_file import read_result_json
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
     from matplotlib.figure import Figure
 
 #: File beside the page with what moves on it.
@@ -56,6 +48,9 @@ class Shown(Protocol):
 
     def captions(self) -> dict[str, str]:
         """Return their captions."""
+
+    def animation(self) -> dict[str, Any] | None:
+        """Return what moves."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of result.json."""
@@ -95,34 +90,6 @@ class Image:
         return self.width > 700
 
 
-@cache
-def _environment() -> Environment:
-    """Load the templates, with the filters that they use."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("dp_sim.recipes.results.page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"value": format_value, "unit": typeset_unit, "readable": readable}
-    environment.globals |= {
-        "estimate": format_estimate,
-        "interval": format_interval,
-        "quantity": format_quantity,
-        "tables_of": tables_of,
-        "rows_of": rows_of,
-    }
-    return environment
-
-
-def _render(template: str, **variables: Any) -> str:
-    return _environment().get_template(template).render(variables)
-
-
 def report_html(
     content: Mapping[str, Any], plots: Mapping[str, bytes], animation: Mapping[str, Any] | None = None
 ) -> str:
@@ -141,23 +108,8 @@ def report_html(
     captions = content.get("captions", {})
     images = [Image(name, png, captions.get(name, "")) for name, png in plots.items()]
     texts = _setting_texts(settings)
-    return _render("report.html", images=images, settings=texts, moving=_moving(animation), **_frame(content))
-
-
-def _moving(animation: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Collect what the template of the viewer takes."""
-    if animation is None:
-        return None
-    return {
-        "modes": "displacements" in animation,
-        "frames": len(animation.get("labels", [])),
-        "note": animation["note"],
-        "still": animation.get("still", ""),
-        # "</script>" in a text must not end the script that holds the data.
-        "data": json.dumps({k: v for k, v in animation.items() if k != "still"}, separators=(",", ":")).replace(
-            "<", "\\u003c"
-        ),
-    }
+    moving = None if animation is None else moving_parts(animation)
+    return render("report.html", images=images, settings=texts, moving=moving, **_frame(content))
 
 
 def collected_html(content: Mapping[str, Any], parts: Mapping[str, tuple[str, Shown]]) -> str:
@@ -171,16 +123,22 @@ def collected_html(content: Mapping[str, Any], parts: Mapping[str, tuple[str, Sh
         Heading -> a sentence and the result of each part.
     """
     sections = [
-        {"heading": heading, "sentence": sentence, "content": result.to_dict(), "images": _images(result)}
+        {
+            "heading": heading,
+            "sentence": sentence,
+            "content": result.to_dict(),
+            "view": None if (moving := result.animation()) is None else view_of(heading, moving).frame(),
+            "images": _images(result),
+        }
         for heading, (sentence, result) in parts.items()
     ]
     not_converged = [heading for heading, (_, result) in parts.items() if not result.converged]
-    return _render("collected.html", sections=sections, not_converged=not_converged, **_frame(content))
+    return render("collected.html", sections=sections, not_converged=not_converged, **_frame(content))
 
 
 def result_fragment(result: Shown) -> str:
     """Make the verdict, numbers and plots of a result for a notebook cell, which brings its own style."""
-    return _render("cell.html", content=result.to_dict(), images=_images(result))
+    return render("cell.html", content=result.to_dict(), images=_images(result))
 
 
 def rebuild_report(directory: str | os.PathLike[str]) -> Path:

@@ -16,7 +16,6 @@ from dp_sim.cli.support.options import (
     VerboseOption,
     set_up,
 )
-from dp_sim.cli.support.panels import DYNAMICS
 from dp_sim.cli.support.setting_options import with_options
 from dp_sim.recipes.analysis.settings import AnalyseSettings
 
@@ -24,7 +23,7 @@ from dp_sim.recipes.analysis.settings import AnalyseSettings
 def register(app: typer.Typer) -> None:
     """Add the command to the application, and the same under its American spelling."""
     command = with_options(run, AnalyseSettings)
-    app.command(AnalyseSettings.recipe, help=AnalyseSettings.__doc__, rich_help_panel=DYNAMICS)(command)
+    app.command(AnalyseSettings.recipe, help=AnalyseSettings.__doc__)(command)
     app.command("analyze", help=AnalyseSettings.__doc__, hidden=True)(command)
 
 

@@ -24,7 +24,6 @@ from dp_sim.cli.support.options import (
     set_up,
 )
 from dp_sim.cli.support.output_directory import check_output, naming_output, output_directory
-from dp_sim.cli.support.panels import DYNAMICS
 from dp_sim.cli.support.setting_options import with_options
 from dp_sim.errors import InputError
 from dp_sim.recipes.learning.settings import LearnSettings
@@ -35,7 +34,7 @@ _MEMBERS = "Committee"
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     command = with_options(learn, LearnSettings)
-    app.command(LearnSettings.recipe, help=LearnSettings.__doc__, rich_help_panel=DYNAMICS)(command)
+    app.command(LearnSettings.recipe, help=LearnSettings.__doc__)(command)
 
 
 def learn(

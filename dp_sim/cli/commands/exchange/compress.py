@@ -16,12 +16,11 @@ from dp_sim.cli.support.options import (
     check_target,
     set_up,
 )
-from dp_sim.cli.support.panels import MODELS
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command(rich_help_panel=MODELS)(compress)
+    app.command()(compress)
 
 
 def compress(

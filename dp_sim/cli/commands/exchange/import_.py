@@ -8,12 +8,11 @@ from typing import Annotated
 import typer
 
 from dp_sim.cli.support.options import QuietOption, ReplaceOption, TargetOption, VerboseOption, check_target, set_up
-from dp_sim.cli.support.panels import MODELS
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("import", rich_help_panel=MODELS)(import_)
+    app.command("import")(import_)
 
 
 def import_(

@@ -9,12 +9,11 @@ from typing import Annotated
 import typer
 
 from dp_sim.cli.support.options import QuietOption, ReplaceOption, VerboseOption, check_target, set_up
-from dp_sim.cli.support.panels import MODELS
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command(rich_help_panel=MODELS)(lammps)
+    app.command()(lammps)
 
 
 def lammps(

@@ -17,7 +17,6 @@ from dp_sim.cli.support.options import (
     VerboseOption,
     set_up,
 )
-from dp_sim.cli.support.panels import MODELS
 from dp_sim.cli.support.setting_options import with_options
 from dp_sim.recipes.models.settings import CalibrateSettings
 
@@ -25,7 +24,7 @@ from dp_sim.recipes.models.settings import CalibrateSettings
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     command = with_options(calibrate, CalibrateSettings)
-    app.command(CalibrateSettings.recipe, help=CalibrateSettings.__doc__, rich_help_panel=MODELS)(command)
+    app.command(CalibrateSettings.recipe, help=CalibrateSettings.__doc__)(command)
 
 
 def calibrate(

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from dp_sim.cli.support.either_order import ModelFirst, tell_model
-from dp_sim.cli.support.panels import MODELS
 from dp_sim.cli.support.recipe_command import Inputs, add_recipe
 from dp_sim.errors import InputError
 from dp_sim.recipes.static.settings import EvalSettings
@@ -26,7 +25,7 @@ StructureAfter = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     arguments = {"first": ModelFirst, "second": StructureAfter}
-    add_recipe(app, EvalSettings, panel=MODELS, arguments=arguments, sort_inputs=_sorted)
+    add_recipe(app, EvalSettings, arguments=arguments, sort_inputs=_sorted)
 
 
 def _sorted(values: Mapping[str, Any]) -> Inputs:

@@ -9,7 +9,6 @@ import typer
 
 from dp_sim.cli.support.figures import PLOT_FORMATS, save_figure
 from dp_sim.cli.support.options import QuietOption, VerboseOption, check_folder, set_up
-from dp_sim.cli.support.panels import MODELS
 from dp_sim.cli.support.setting_options import with_options
 from dp_sim.config.label_keys import LabelKeySettings
 from dp_sim.errors import InputError
@@ -22,7 +21,7 @@ _DERIVED_UNITS = {"forces": "eV/Angstrom", "virial": "eV", "stress (ASE)": "eV/A
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command(rich_help_panel=MODELS)(with_options(info, LabelKeySettings))
+    app.command()(with_options(info, LabelKeySettings))
 
 
 def info(

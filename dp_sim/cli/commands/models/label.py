@@ -22,7 +22,6 @@ from dp_sim.cli.support.options import (
     VerboseOption,
     set_up,
 )
-from dp_sim.cli.support.panels import MODELS
 from dp_sim.cli.support.setting_options import with_options
 from dp_sim.recipes.models.settings import LabelSettings
 
@@ -30,7 +29,7 @@ from dp_sim.recipes.models.settings import LabelSettings
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     command = with_options(label, LabelSettings)
-    app.command(LabelSettings.recipe, help=LabelSettings.__doc__, rich_help_panel=MODELS)(command)
+    app.command(LabelSettings.recipe, help=LabelSettings.__doc__)(command)
 
 
 def label(

@@ -18,7 +18,6 @@ from dp_sim.cli.support.options import (
     VerboseOption,
     set_up,
 )
-from dp_sim.cli.support.panels import MODELS
 from dp_sim.cli.support.setting_options import with_options
 from dp_sim.recipes.models.settings import AccuracySettings
 
@@ -26,7 +25,7 @@ from dp_sim.recipes.models.settings import AccuracySettings
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     command = with_options(measure, AccuracySettings)
-    app.command(AccuracySettings.recipe, help=AccuracySettings.__doc__, rich_help_panel=MODELS)(command)
+    app.command(AccuracySettings.recipe, help=AccuracySettings.__doc__)(command)
 
 
 def measure(

@@ -18,12 +18,11 @@ from dp_sim.cli.support.options import (
     VerboseOption,
     set_up,
 )
-from dp_sim.cli.support.panels import MODELS
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command(rich_help_panel=MODELS)(train)
+    app.command()(train)
 
 
 def train(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import typer
 
 from dp_sim.cli.support.options import structure_argument
-from dp_sim.cli.support.panels import PATHS
 from dp_sim.cli.support.recipe_command import add_recipe
 from dp_sim.recipes.paths.band.settings import NEBSettings
 
@@ -16,4 +15,4 @@ def register(app: typer.Typer) -> None:
         "reactant": structure_argument("REACTANT", "Structure file."),
         "product": structure_argument("PRODUCT", "Structure file: the same atoms in the same order, rearranged."),
     }
-    add_recipe(app, NEBSettings, panel=PATHS, arguments=ends)
+    add_recipe(app, NEBSettings, arguments=ends)

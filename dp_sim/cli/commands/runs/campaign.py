@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from dp_sim.cli.support.options import OverwriteOption, QuietOption, ResumeOption, SeedOption, VerboseOption, set_up
-from dp_sim.cli.support.panels import REPORTS
 from dp_sim.cli.support.setting_options import with_options
 from dp_sim.recipes.campaigns.settings import CampaignSettings
 
@@ -16,7 +15,7 @@ from dp_sim.recipes.campaigns.settings import CampaignSettings
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     command = with_options(campaign, CampaignSettings)
-    app.command(CampaignSettings.recipe, help=CampaignSettings.__doc__, rich_help_panel=REPORTS)(command)
+    app.command(CampaignSettings.recipe, help=CampaignSettings.__doc__)(command)
 
 
 def campaign(

@@ -16,7 +16,6 @@ from dp_sim.cli.support.options import (
     VerboseOption,
     set_up,
 )
-from dp_sim.cli.support.panels import START
 from dp_sim.cli.support.setting_options import with_options
 from dp_sim.recipes.demo.settings import DemoSettings
 
@@ -24,7 +23,7 @@ from dp_sim.recipes.demo.settings import DemoSettings
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     command = with_options(demo, DemoSettings)
-    app.command(DemoSettings.recipe, help=DemoSettings.__doc__, rich_help_panel=START)(command)
+    app.command(DemoSettings.recipe, help=DemoSettings.__doc__)(command)
 
 
 def demo(

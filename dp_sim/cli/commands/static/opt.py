@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from dp_sim.cli.support.panels import STATIC
 from dp_sim.cli.support.recipe_command import add_recipe
 from dp_sim.recipes.static.settings import OptSettings
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    add_recipe(app, OptSettings, panel=STATIC)
+    add_recipe(app, OptSettings)
