@@ -35,15 +35,14 @@ def numbers(rate: RateResult) -> dict[str, Number]:
 
 
 def print_beside_reference(rate: RateResult) -> None:
-    """Print the numbers with the spread of the members, and those of GFN2-xTB."""
+    """Print the numbers with the error that the members give them, and those of GFN2-xTB."""
     reference = json.loads((HERE / "reference.json").read_text(encoding="utf-8"))
     values = rate.to_dict()["values"]
-    print("\nThe committee, with the standard deviation of its members, beside GFN2-xTB:")
+    print("\nThe committee, with what its members' spread says of its error, beside GFN2-xTB:")
     for name in TOLERANCES:
         found = values[name]
-        print(
-            f"{name:22} {found['value']:10.4f} ± {found['error']:.4f}  {reference[name]['value']:10.4f} {found['unit']}"
-        )
+        spread = found["model_error"]
+        print(f"{name:22} {found['value']:10.4f} ± {spread:.4f}  {reference[name]['value']:10.4f} {found['unit']}")
     print(f"forces on the path spread by {rate.force_spread_eV_A:.3f} eV/Angstrom at most; verdict {rate.verdict}")
     for reason in rate.reasons:
         print(reason)
