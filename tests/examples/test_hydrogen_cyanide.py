@@ -34,7 +34,7 @@ def test_the_reference_is_that_of_the_stationary_points() -> None:
 
 
 def test_the_committee_gives_the_rate_of_the_reference() -> None:
-    """`run.py` finds what is expected, and PASS: GFN2-xTB's barrier to 2 meV, its mode to 10 cm^-1, its rate to 0.05."""
+    """`run.py` finds what is expected, and PASS: GFN2-xTB's barrier to 2 meV, mode to 10 cm^-1, rate to 0.05."""
     script = run_path(str(FOLDER / "run.py"))
     rate = script["measured_rate"]()
     assert rate.verdict == "PASS", rate.reasons
