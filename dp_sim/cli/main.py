@@ -33,6 +33,8 @@ GARBAGE_THRESHOLDS = (10_000, 10, 10)
 class Commands(TyperGroup):
     """The commands, each imported when it is run; tells SIGTERM from Ctrl-C before typer makes one of them."""
 
+    commands: Any  # a mapping that is read only, where typer has a dict
+
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.on_demand = self.commands = OnDemand(COMMANDS)
