@@ -186,7 +186,7 @@ def run_task(folder: str, minutes: float | None = None) -> Ended:
             _clear(place / "run")
         words = [*command_of(task), *([] if begun is None else [begun])]
         start = time.monotonic()
-        status = _execute(words, place, lock, task["threads"], minutes)
+        status = _execute(words, place, lock, task["threads"], minutes, start)
         cause = "" if status in FINISHED else _last_line(place / "log.txt")
         ended = Ended(status, round(time.monotonic() - start, 3), attempts + 1, socket.gethostname(), cause)
         write_text(place / "state.json", json.dumps(ended._asdict(), indent=1) + "\n")
@@ -206,7 +206,7 @@ def _clear(directory: Path) -> None:
         directory.rmdir()
 
 
-def _execute(words: list[str], folder: Path, lock: IO[str], threads: int, minutes: float | None) -> int:
+def _execute(words: list[str], folder: Path, lock: IO[str], threads: int, minutes: float | None, start: float) -> int:
     """Run dp-sim with these arguments and return its exit status; negative after a signal."""
     with (folder / "log.txt").open("a", encoding="utf-8") as log:
         log.write(f"$ dp-sim {' '.join(words)}\n")
@@ -222,6 +222,8 @@ def _execute(words: list[str], folder: Path, lock: IO[str], threads: int, minute
             start_new_session=True,  # Ctrl-C is for who asked
         )
     _running.append(process)
+    if _stops and _stops[-1] >= start:  # while the process was being made
+        process.terminate()
     try:
         return _wait(process, None if minutes is None else time.monotonic() + 60 * minutes)
     except BaseException:
@@ -234,6 +236,8 @@ def _execute(words: list[str], folder: Path, lock: IO[str], threads: int, minute
 
 #: Commands of this process that run now.
 _running: list[subprocess.Popen[bytes]] = []
+#: When `stop_running` was called, by the clock of `time.monotonic`.
+_stops: list[float] = []
 
 
 def _wait(process: subprocess.Popen[bytes], until: float | None) -> int:
@@ -250,6 +254,7 @@ def _wait(process: subprocess.Popen[bytes], until: float | None) -> int:
 
 def stop_running() -> int:
     """Let every command of this process save its state and end; return how many there were."""
+    _stops.append(time.monotonic())
     for process in (processes := list(_running)):
         process.terminate()
     return len(processes)

@@ -24,7 +24,7 @@ from dp_sim.recipes.campaigns import engines
 pytest.importorskip("distributed", reason="the extra dask is not installed")
 
 SEEDS = [1, 2]
-STEPS = 800
+STEPS = 600
 
 
 @pytest.fixture(scope="module")
