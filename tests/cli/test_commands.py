@@ -218,7 +218,7 @@ def test_a_warning_is_its_sentence(dp_sim, tmp_path, monkeypatch):
 def test_report_is_rebuilt(dp_sim, water, tmp_path):
     dp_sim("opt", water, "--calculator", "emt", "-o", "run")
     (tmp_path / "run" / "report.html").unlink()
-    assert dp_sim("report", "run") == (0, "run/report.html\n", "")
+    assert dp_sim("report", "run") == (0, "page: run/report.html\n", "")
     assert "data:image/png" in (tmp_path / "run" / "report.html").read_text()
     (tmp_path / "run" / "result.json").write_text('{"schema": 1')
     assert "result.json cannot be read" in one_sentence(dp_sim("report", "run"))
