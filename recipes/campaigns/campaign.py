@@ -18,19 +18,17 @@ from dp_sim.errors import DPSimError, InputError
 from dp_sim.files import write_text
 from dp_sim.recipes.campaigns import slurm
 from dp_sim.recipes.campaigns.engines import Workers, workers_of
-from dp_sim.recipes.campaigns.plan import Task, parse_plan, read_plan
+from dp_sim.recipes.campaigns.plan import CALCULATORS, Task, parse_plan, read_plan
 from dp_sim.recipes.campaigns.result import CampaignResult
 from dp_sim.recipes.campaigns.settings import CampaignSettings
 from dp_sim.recipes.campaigns.table import Row, columns_of, rows_of
-from dp_sim.recipes.campaigns.task import FILES, Ended, command_of, has_result, prepare, run_task
+from dp_sim.recipes.campaigns.task import FILES, Ended, command_of, has_result, is_locked, prepare, run_task
 from dp_sim.recipes.inputs.calculators import NAMED_SPECS
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
 
 #: Folder of the tasks, in the campaign's own.
 TASKS = "tasks"
-#: Settings whose values are calculators.
-_CALCULATORS = ("calculator", "label")
 
 
 @documented(CampaignSettings)
@@ -88,6 +86,8 @@ def campaign(
     settings = CampaignSettings.taken_from(locals())
     tasks = [task.seeded(settings.seed) for task in _read(plan)]
     _check(tasks, tuple(allowed))
+    if overwrite:
+        _refuse_busy(Path(out))
     run = RunDirectory.of(settings, out, structures=[], calculator=None, overwrite=overwrite, resume=resume)
     with run:
         folders = _folders(tasks, run)
@@ -136,7 +136,7 @@ def _read(plan: str | os.PathLike[str] | Mapping[str, Any]) -> list[Task]:
 def _check(tasks: Sequence[Task], allowed: tuple[str, ...]) -> None:
     """Let the command line read every task as it will run, without running any."""
     for task in tasks:
-        for key in _CALCULATORS:
+        for key in CALCULATORS:
             spec = task.settings.get(key)
             if isinstance(spec, str) and spec.partition(":")[0] not in NAMED_SPECS and spec not in allowed:
                 raise InputError(
@@ -160,6 +160,17 @@ def _check(tasks: Sequence[Task], allowed: tuple[str, ...]) -> None:
     error = pickle.loads(done.stdout)
     if error is not None:
         raise error
+
+
+def _refuse_busy(directory: Path) -> None:
+    """Refuse to replace a campaign of which tasks still run, left by one that was killed or on other machines."""
+    busy = [folder.name for folder in sorted((directory / TASKS).glob("*")) if is_locked(folder)]
+    if busy:
+        raise InputError(
+            "run-busy",
+            f"{len(busy)} tasks in {directory} still run ({busy[0]}); wait for them or end them, or use --resume "
+            "to wait",
+        )
 
 
 def _folders(tasks: Sequence[Task], run: RunDirectory) -> list[Path]:

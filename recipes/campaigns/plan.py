@@ -29,8 +29,10 @@ CONFIGURED = (
 FLAGGED = ("label", "train", "test")
 #: Of the command that runs a task, not of the task.
 RESERVED = ("out", "config", "threads", "resume", "overwrite", "verbose", "quiet")
+#: Settings whose values are calculators: a file must not start code of its own by them.
+CALCULATORS = ("calculator", "label")
 #: Settings whose values are no files, whatever lies beside the plan.
-_NAMES = ("calculator", "label", "engine", "device", "dtype")
+_NAMES = (*CALCULATORS, "engine", "device", "dtype")
 
 
 class Block(Section):

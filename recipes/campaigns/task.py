@@ -31,7 +31,7 @@ import yaml
 
 from dp_sim.errors import InputError
 from dp_sim.files import write_text
-from dp_sim.recipes.campaigns.plan import CONFIGURED, Task
+from dp_sim.recipes.campaigns.plan import CALCULATORS, CONFIGURED, Task
 from dp_sim.recipes.run.interrupts import EXIT_STATUS
 
 #: What a task's folder holds beside the run.
@@ -104,8 +104,12 @@ def prepare(folder: Path, task: Task, *, threads: int, allowed: tuple[str, ...])
             "or start another campaign (-o)",
         )
     write_text(folder / "settings.yaml", yaml.safe_dump(_plain(task.settings), sort_keys=False))
-    spec = task.settings.get("calculator")
-    typed = ["--calculator", spec] if spec in allowed else []
+    typed = [
+        word
+        for key in CALCULATORS
+        if task.recipe in CONFIGURED and task.settings.get(key) in allowed
+        for word in (f"--{key}", task.settings[key])
+    ]
     write_text(folder / "task.json", json.dumps({**content, "threads": threads, "typed": typed}, indent=1) + "\n")
 
 
@@ -137,7 +141,7 @@ def state_of(folder: Path) -> State:
     ended = None if content is None else Ended(**content)
     if has_result(folder):
         return State("done" if converged(folder) else "not converged", ended)
-    if _is_locked(folder):
+    if is_locked(folder):
         return State("running", ended)
     if ended is not None and not ended.to_be_continued and ended.status not in FINISHED:
         return State("failed", ended)
@@ -268,7 +272,8 @@ def _lock(folder: Path) -> Iterator[IO[str]]:
         yield file
 
 
-def _is_locked(folder: Path) -> bool:
+def is_locked(folder: Path) -> bool:
+    """Whether somebody runs the task."""
     try:
         with (folder / "lock").open(encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
 import signal
@@ -24,8 +25,9 @@ from refusals import refused
 from dp_sim.cli.main import make_app
 from dp_sim.cli.support.check_commands import first_error
 from dp_sim.recipes import campaign, campaign_status, load_result, run_nvt
+from dp_sim.recipes.campaigns.plan import Task
 from dp_sim.recipes.campaigns.result import CampaignResult
-from dp_sim.recipes.campaigns.task import command_of, run_task
+from dp_sim.recipes.campaigns.task import command_of, prepare, run_task
 
 STEPS = 600
 #: A run of some seconds that saves its state.
@@ -221,6 +223,22 @@ def test_another_plan_is_not_taken_for_this_one(folder: Path, three: CampaignRes
     )
     with refused("run-differs", "another task"):
         campaign(plan, out=folder / "three", resume=True, progress=False)
+
+
+def test_a_campaign_with_tasks_that_run_is_not_replaced(folder: Path, three: CampaignResult) -> None:
+    place = folder / "three" / "tasks" / three.table["task"][1]
+    with (place / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with refused("run-busy", place.name):
+            campaign(folder / "three.yaml", out=folder / "three", overwrite=True, progress=False)
+    assert (place / "run" / "result.json").is_file()
+
+
+def test_only_calculators_that_were_named_stand_on_the_command_line(tmp_path: Path) -> None:
+    own = Task("1", "learn", (), {"label": "my.code:Mine", "calculator": "emt"}, {})
+    prepare(tmp_path / "1", own, threads=1, allowed=("my.code:Mine",))
+    words = command_of(json.loads((tmp_path / "1" / "task.json").read_text()))
+    assert words[-4:] == ["--label", "my.code:Mine", "-o", "run"]
 
 
 def test_the_job_array_runs_what_is_left(folder: Path, tmp_path: Path) -> None:
