@@ -13,8 +13,7 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Annotated, Any, TextIO
 
 import typer
@@ -22,6 +21,7 @@ from typer.core import TyperGroup
 
 from dp_sim.cli.commands import COMMANDS
 from dp_sim.cli.support.on_demand import OnDemand
+from dp_sim.cli.support.root_help import print_root_help
 from dp_sim.errors import DPSimError, InputError
 from dp_sim.recipes.run.interrupts import EXIT_STATUS, Terminated, signals_as_interrupts
 
@@ -45,19 +45,13 @@ class Commands(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """List the commands without importing any."""
-        with self._stubs():
-            super().format_help(ctx, formatter)
+        print_root_help(ctx, COMMANDS)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> Any:
         """Complete the name of a command without importing any."""
-        with self._stubs():
-            return super().shell_complete(ctx, incomplete)
-
-    @contextmanager
-    def _stubs(self) -> Iterator[None]:
         self.commands = self.on_demand.stubs()
         try:
-            yield
+            return super().shell_complete(ctx, incomplete)
         finally:
             self.commands = self.on_demand
 

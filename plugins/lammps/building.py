@@ -13,7 +13,6 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from dp_sim.compiled.library import register_operators
 from dp_sim.errors import InputError, MissingPackageError
 from dp_sim.plugins.lammps.entry_point import KERNELS, PLUGIN, plugin_folders
 from dp_sim.plugins.lammps.installed import Lammps
@@ -75,6 +74,8 @@ def ready_plugin(lammps: Lammps) -> Path:
 
 def _kernels() -> Path:
     """Find the library of kernels, which must have the interface of the pair style's header."""
+    from dp_sim.compiled.library import register_operators  # noqa: PLC0415 - it loads torch
+
     reason = register_operators()
     spec = find_spec("dp_sim.compiled._kernels")
     if reason or spec is None or spec.origin is None:

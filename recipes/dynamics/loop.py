@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms, units
 
-from dp_sim.model.evaluator import Model
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine, Sample, State, UnstableError
 from dp_sim.recipes.dynamics.guards import ADVICE, LOOK_EVERY, Guards
 from dp_sim.recipes.dynamics.run_files import DynamicsFiles, Row, optional_columns
@@ -18,6 +18,9 @@ from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
+
+if TYPE_CHECKING:
+    from dp_sim.model.evaluator import Model
 
 #: One amu/Angstrom^3 in g/cm^3.
 AMU_PER_A3_IN_G_PER_CM3 = 1e27 / units.kg

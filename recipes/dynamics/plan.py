@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from ase import Atoms
 from ase.constraints import FixAtoms
 
 from dp_sim.errors import InputError
-from dp_sim.model.evaluator import Model
 from dp_sim.recipes.dynamics.conditions import conditions_of
 from dp_sim.recipes.dynamics.engines import ENGINES, engine_class
 from dp_sim.recipes.dynamics.engines.ensembles import check_ensemble
@@ -46,6 +45,9 @@ from dp_sim.recipes.inputs.charges import accept_state
 from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
 from dp_sim.recipes.inputs.structures import check_structure
 from dp_sim.recipes.run.directory import RunDirectory
+
+if TYPE_CHECKING:
+    from dp_sim.model.evaluator import Model
 
 AnyResult = TypeVar("AnyResult", bound=DynamicsResult)
 

@@ -35,14 +35,3 @@ def new_panels(labels: list[tuple[str, str]]) -> tuple[Figure, list[Axes]]:
     for panel, (x, y) in zip(axes, labels, strict=True):
         style_axes(panel, x, y)
     return figure, axes
-
-
-def blank_figure() -> tuple[Figure, Axes]:
-    """Make a figure with one panel without axes, the same scale along both."""
-    from dp_sim.recipes.results.shown_figure import ShownFigure  # noqa: PLC0415 - it imports matplotlib
-
-    figure = ShownFigure(figsize=(6.0, 3.2), dpi=100, layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_aspect("equal")
-    axes.set_axis_off()
-    return figure, axes

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextvars import ContextVar
-from importlib import metadata
 from pathlib import Path
 
 #: The command line as typed; empty when a recipe is called from Python. The command line sets it.
@@ -20,6 +19,8 @@ _MODULES = ("numpy", "ase", "torch", "vesin_torch", "openmm", "openmmtorch", "tb
 
 def package_versions() -> dict[str, str]:
     """Return the versions of dp-sim, Python and each loaded package that numbers may depend on."""
+    from importlib import metadata  # noqa: PLC0415 - half of what importing this module would take
+
     versions = {"dp_sim": metadata.version("dp-sim"), "python": sys.version.split()[0]}
     for module in _MODULES:
         if module in sys.modules:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from dp_sim.config.recipe import documented
-from dp_sim.model.evaluator import Model
 from dp_sim.recipes.inputs.calculators import loaded_model
 from dp_sim.recipes.inputs.structures import prepare_atoms
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
@@ -25,6 +24,9 @@ from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.static.settings import EvalSettings
 from dp_sim.uncertainty.derived import ModelError, SpreadWorth, measured_error
 from dp_sim.units import EV_PER_A3_IN_GPA
+
+if TYPE_CHECKING:
+    from dp_sim.model.evaluator import Model
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ase.build import molecule
+from ase.build import bulk, molecule
 
 COMMAND = [sys.executable, "-m", "dp_sim.cli.main"]
 
@@ -38,10 +38,25 @@ def dp_sim(*arguments: str, folder: Path) -> subprocess.CompletedProcess:
 def test_the_help_loads_nothing_heavy():
     code = (
         "import sys; from dp_sim.cli.main import status; code = status(['--help']); "
-        "heavy = {'torch', 'ase', 'matplotlib', 'numpy', 'scipy', 'openmm', 'yaml'} & set(sys.modules); "
+        "heavy = {'torch', 'ase', 'matplotlib', 'numpy', 'openmm', 'yaml', 'rich.markdown'} & set(sys.modules); "
         "sys.exit(f'{code} {heavy}' if code or heavy else 0)"
     )
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert outcome.returncode == 0, outcome.stderr
+
+
+def test_torch_is_loaded_where_a_model_is_opened(tmp_path):
+    """Nor does a run without a plot load matplotlib: each takes a second or more."""
+    bulk("Cu", cubic=True).write(tmp_path / "copper.extxyz")
+    code = (
+        "import sys; from dp_sim.cli.main import status; run = lambda *words: status("
+        "[*words, 'copper.extxyz', '-q', '--calculator', 'emt', '-o', words[0]]); "
+        "codes = [run('eval')]; plots = {'matplotlib'} & set(sys.modules); "
+        "codes += [run('nvt', '-T', '300', '--steps', '10')]; "
+        "heavy = {'torch', 'openmm'} & set(sys.modules); "
+        "sys.exit(f'{codes} {plots} {heavy}' if codes != [0, 3] or plots or heavy else 0)"
+    )
+    outcome = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert outcome.returncode == 0, outcome.stderr
 
 

@@ -107,13 +107,7 @@ COMMANDS = (
         "dynamics.analyse",
         DYNAMICS,
         "Compute structure and transport from a finished run, of dp-sim or of another program.",
-    ),
-    Listed(
-        "dynamics.analyse",
-        DYNAMICS,
-        "Compute structure and transport from a finished run, of dp-sim or of another program.",
-        name="analyze",
-        hidden=True,
+        spelling="analyze",
     ),
     Listed(
         "paths.neb",

@@ -23,15 +23,15 @@ class Listed(NamedTuple):
         First sentence of its own help.
     name
         Where it is not that of the module.
-    hidden
-        Another spelling, which is not listed.
+    spelling
+        Another one, which the help does not list.
     """
 
     module: str
     panel: str
     summary: str
     name: str = ""
-    hidden: bool = False
+    spelling: str = ""
 
     @property
     def called(self) -> str:
@@ -40,7 +40,7 @@ class Listed(NamedTuple):
 
     def stub(self) -> TyperCommand:
         """Make what the help shows of it."""
-        return TyperCommand(self.called, help=self.summary, rich_help_panel=self.panel, hidden=self.hidden)
+        return TyperCommand(self.called, help=self.summary, rich_help_panel=self.panel)
 
 
 class OnDemand(Mapping[str, Any]):
@@ -54,6 +54,7 @@ class OnDemand(Mapping[str, Any]):
 
     def __init__(self, listed: Sequence[Listed]) -> None:
         self._listed = {one.called: one for one in listed}
+        self._called = {one.spelling: one.called for one in listed if one.spelling}
         self._made: dict[str, Any] = {}
 
     def stubs(self) -> Mapping[str, TyperCommand]:
@@ -61,6 +62,7 @@ class OnDemand(Mapping[str, Any]):
         return {name: one.stub() for name, one in self._listed.items()}
 
     def __getitem__(self, name: str) -> Any:
+        name = self._called.get(name, name)
         if name not in self._made:
             one = self._listed[name]
             app = typer.Typer()

@@ -24,7 +24,6 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
 from dp_sim.errors import InputError, import_optional
-from dp_sim.plugins.openmm_module import model_message
 from dp_sim.recipes.dynamics.engines.cell_modes import cell_modes, check_heights
 from dp_sim.recipes.dynamics.engines.ensembles import CELL_CHANGES
 from dp_sim.recipes.dynamics.engines.held_bonds import check_held
@@ -250,6 +249,8 @@ class OpenMMEngine:
         try:
             yield
         except self._mm.OpenMMException as error:
+            from dp_sim.plugins.openmm_module import model_message  # noqa: PLC0415 - it loads torch
+
             sentence = model_message(error)
             # The model and OpenMM itself word it their own way; both name NaN.
             if re.search(r"\bnan\b", sentence or str(error), re.IGNORECASE):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from dp_sim.errors import InputError, nearest_name
 
 if TYPE_CHECKING:
@@ -22,6 +20,8 @@ def find_platform(mm: Any, name: str | None) -> Any:
     """
     known = [mm.Platform.getPlatform(index).getName() for index in range(mm.Platform.getNumPlatforms())]
     if name is None:
+        import torch  # noqa: PLC0415 - other engines look at this one's options
+
         name = "CUDA" if "CUDA" in known and torch.cuda.is_available() else "CPU"
     if name not in known:
         raise InputError(

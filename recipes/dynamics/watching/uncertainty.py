@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
@@ -12,11 +12,13 @@ from ase.io import read
 from numpy.typing import NDArray
 
 from dp_sim.errors import InputError
-from dp_sim.model.evaluator import Model
 from dp_sim.recipes.dynamics.run_files import Row
 from dp_sim.recipes.dynamics.settings import DynamicsSettings
 from dp_sim.recipes.inputs.calculators import only_model
 from dp_sim.recipes.results.frames import append_frame, write_frames
+
+if TYPE_CHECKING:
+    from dp_sim.model.evaluator import Model
 
 #: File of the frames above the limit.
 UNCERTAIN = "uncertain.extxyz"

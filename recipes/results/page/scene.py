@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from base64 import b64encode
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -13,9 +12,6 @@ from ase.data import atomic_numbers, covalent_radii
 from ase.data.colors import jmol_colors
 from ase.neighborlist import natural_cutoffs, neighbor_list
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
 
@@ -162,30 +158,20 @@ def _view(positions: Array) -> list[list[float]]:
 
 
 def _still(atoms: Atoms, positions: Array, view: Array) -> str:
-    """Draw the structure once, for readers whose browser runs no scripts: a PNG, as text."""
-    from matplotlib.collections import EllipseCollection, LineCollection
-
-    from dp_sim.recipes.results.figures import blank_figure  # noqa: PLC0415
-
-    figure, axes = blank_figure()
-    turned = (positions - positions.mean(axis=0)) @ view.T
-    axes.add_collection(LineCollection(turned[bonds_of(atoms, positions), :2], colors="0.6", linewidths=3))
-    near = np.argsort(turned[:, 2])  # from far to near
+    """Draw the structure once, for readers whose browser runs no scripts: an SVG, as base64."""
+    places = (positions - positions.mean(axis=0)) @ view.T * [1, -1, 1]  # y points down on a screen
     looks = [_look(symbol) for symbol in atoms.symbols]
-    widths = 2 * np.array([radius for radius, _ in looks])[near]
-    axes.add_collection(
-        EllipseCollection(
-            widths, widths, np.zeros(len(near)), units="x", offsets=turned[near, :2], offset_transform=axes.transData,
-            facecolors=[looks[atom][1] for atom in near], edgecolors="0.2", linewidths=0.8,
-        )
-    )  # fmt: skip
-    low, high = turned[:, :2].min(axis=0) - 1, turned[:, :2].max(axis=0) + 1
-    axes.set_xlim(low[0], high[0])
-    axes.set_ylim(low[1], high[1])
-    return _png(figure)
-
-
-def _png(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return b64encode(buffer.getvalue()).decode("ascii")
+    bonds = [(*places[a, :2], *places[b, :2]) for a, b in bonds_of(atoms, positions)]
+    lines = ["M{:.2f} {:.2f}L{:.2f} {:.2f}".format(*ends) for ends in bonds]
+    circles = [
+        f'<circle cx="{places[atom, 0]:.2f}" cy="{places[atom, 1]:.2f}" r="{looks[atom][0]}" fill="{looks[atom][1]}"/>'
+        for atom in np.argsort(places[:, 2])  # from far to near
+    ]
+    low, high = places[:, :2].min(axis=0) - 1, places[:, :2].max(axis=0) + 1
+    box = " ".join(f"{value:.2f}" for value in (*low, *(high - low)))
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="600" height="320" viewBox="{box}" stroke-width=".06">'
+        f'<path d="{"".join(lines)}" stroke="#999" stroke-width=".14"/>'
+        f'<g stroke="#333">{"".join(circles)}</g></svg>'
+    )
+    return b64encode(svg.encode()).decode("ascii")

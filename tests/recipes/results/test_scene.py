@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from base64 import b64decode
 from itertools import pairwise
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -35,7 +36,8 @@ def test_the_viewer_gets_every_frame_with_the_bonds_of_its_own():
     np.testing.assert_allclose(frames_of(data), [water.positions, apart.positions], atol=1e-3)
     assert bonds_of(data) == [{(0, 1), (0, 2)}, {(0, 1)}]
     assert (data["cells"], data["labels"]) == (None, ["bound", "apart"])
-    assert b64decode(data["still"]).startswith(b"\x89PNG")
+    still = ElementTree.fromstring(b64decode(data["still"]))
+    assert [circle.get("fill") for circle in still.iter("{http://www.w3.org/2000/svg}circle")].count("#ff0d0d") == 1
 
 
 def test_nothing_to_draw_and_too_much_to_draw_have_no_picture():

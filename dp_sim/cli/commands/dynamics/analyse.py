@@ -21,10 +21,8 @@ from dp_sim.recipes.analysis.settings import AnalyseSettings
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the application, and the same under its American spelling."""
-    command = with_options(run, AnalyseSettings)
-    app.command(AnalyseSettings.recipe, help=AnalyseSettings.__doc__)(command)
-    app.command("analyze", help=AnalyseSettings.__doc__, hidden=True)(command)
+    """Add the command to the application."""
+    app.command(AnalyseSettings.recipe, help=AnalyseSettings.__doc__)(with_options(run, AnalyseSettings))
 
 
 def run(

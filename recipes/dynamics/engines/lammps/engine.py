@@ -12,15 +12,13 @@ import tempfile
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from dp_sim.errors import InputError
-from dp_sim.model.evaluator import Model
-from dp_sim.model.kernel_export import SUFFIX, kernel_content
 from dp_sim.plugins.lammps.box import ASE_VELOCITY_IN_A_PER_PS, LammpsBox
 from dp_sim.plugins.lammps.building import ready_plugin
 from dp_sim.plugins.lammps.installed import find_lammps
@@ -32,6 +30,9 @@ from dp_sim.recipes.dynamics.engines.protocol import Conditions, Sample, State, 
 from dp_sim.recipes.dynamics.engines.velocities import fixed_atoms, start_motion
 from dp_sim.recipes.inputs.calculators import loaded_model
 from dp_sim.recipes.inputs.failed_evaluations import EvaluationError
+
+if TYPE_CHECKING:
+    from dp_sim.model.evaluator import Model
 
 #: Of LAMMPS's generator of random numbers (Marsaglia's).
 LARGEST_SEED = 900_000_000
@@ -247,6 +248,8 @@ def _types(atoms: Atoms) -> tuple[list[int], list[str], list[float]]:
 
 def _write_models(model: Model, folder: Path) -> list[str]:
     """Write the members of a model for the kernels, and return the names of the files."""
+    from dp_sim.model.kernel_export import SUFFIX, kernel_content  # noqa: PLC0415 - it loads torch
+
     names = []
     for k, (module, metadata) in enumerate(zip(model.modules, model.members, strict=True)):
         names.append(f"model{k}{SUFFIX}")
