@@ -1,28 +1,18 @@
 """dp-sim rate: the stages one after the other, what is taken up again, exit status and verdict."""
 
 import json
-import os
 import signal
+import subprocess
+import sys
 
+import adatom_hop
 import pytest
-from ase.build import add_adsorbate, fcc100
-from ase.calculators.emt import EMT as Emt
-from ase.constraints import FixAtoms
+from adatom_hop import adatom
 
 from dp_sim.cli.main import status
-from dp_sim.recipes.paths.rates.rate import reaction_rate
 from dp_sim.recipes.results.page.html import rebuild_report
 
 EMT = ["--calculator", "emt", "--match-atoms", "-q"]
-
-
-def adatom(offset: tuple[float, float]):
-    """A copper atom in one of the hollows of Cu(100), the lower layer held."""
-    slab = fcc100("Cu", size=(2, 2, 2), vacuum=5.0)
-    add_adsorbate(slab, "Cu", 1.7, "hollow", offset=offset)
-    slab.set_constraint(FixAtoms(mask=slab.get_tags() > 1))
-    slab.info.clear()
-    return slab
 
 
 @pytest.fixture(scope="module")
@@ -81,46 +71,22 @@ def test_a_stage_that_was_cut_off_is_done_again_with_all_after_it(hopped):
     assert (folder / "rate" / "irc" / "result.json").stat().st_mtime_ns > before["irc"]
 
 
-class Cut(Emt):
-    """Sends a signal to its own process at the fifth evaluation after a folder has appeared."""
-
-    name = "emt"
-
-    def __init__(self, folder, number):
-        super().__init__()
-        self.folder, self.number, self.seen = folder, number, 0
-
-    def calculate(self, *arguments, **keywords):
-        self.seen += self.folder.is_dir()
-        if self.seen == 5:
-            os.kill(os.getpid(), self.number)
-        super().calculate(*arguments, **keywords)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the session that is killed is a fork")
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_run_that_is_killed_or_terminated_in_each_stage_ends_as_one_that_is_not(hopped, tmp_path):
     whole = content(hopped[0] / "rate")["values"]
     out = tmp_path / "rate"
 
-    def session(calc):
-        return reaction_rate(adatom((0, 0)), adatom((1, 0)), calc, images=5, out=out, resume=True, progress=False)
-
     def cut(stage, number):
-        child = os.fork()
-        if child == 0:
-            try:
-                session(Cut(out / stage, number))
-            finally:
-                os._exit(0)  # no end of pytest in the copy
-        assert os.WIFSIGNALED(os.waitpid(child, 0)[1]) == (number == signal.SIGKILL)
+        ended = subprocess.run(
+            [sys.executable, adatom_hop.__file__, out, stage, str(int(number))], capture_output=True, text=True
+        )
+        assert (ended.returncode == -number) == (number == signal.SIGKILL), ended.stderr
         assert not (out / "result.json").exists()
 
     cut("neb", signal.SIGKILL)
     cut("ts", signal.SIGTERM)
     cut("irc", signal.SIGKILL)
     cut("rate-constant", signal.SIGTERM)
-    found = session(Cut(out / "none", signal.SIGKILL))
+    found = adatom_hop.session(out, "none", signal.SIGKILL)
     log = (out / "log.txt").read_text()
     assert [f"{stage}: taken from" in log for stage in ("neb", "ts", "irc")] == [True] * 3
     assert found.verdict == "PASS", found.reasons
