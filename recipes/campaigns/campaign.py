@@ -17,18 +17,29 @@ from dp_sim.config.recipe import documented
 from dp_sim.errors import DPSimError, InputError
 from dp_sim.files import write_text
 from dp_sim.recipes.campaigns import slurm
-from dp_sim.recipes.campaigns.engines import Workers, workers_of
 from dp_sim.recipes.campaigns.plan import CALCULATORS, Task, parse_plan, read_plan
 from dp_sim.recipes.campaigns.result import CampaignResult
 from dp_sim.recipes.campaigns.settings import CampaignSettings
 from dp_sim.recipes.campaigns.table import Row, columns_of, rows_of
-from dp_sim.recipes.campaigns.task import FILES, Ended, command_of, has_result, is_locked, prepare, run_task
+from dp_sim.recipes.campaigns.task import (
+    FILES,
+    Ended,
+    command_of,
+    has_result,
+    is_locked,
+    note_lost,
+    prepare,
+    run_task,
+    stop_running,
+)
 from dp_sim.recipes.inputs.calculators import NAMED_SPECS
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
+from dp_sim.recipes.run.workers import Workers, open_workers, processors
 
 #: Folder of the tasks, in the campaign's own.
 TASKS = "tasks"
+LOST = "worker lost"
 
 
 @documented(CampaignSettings)
@@ -98,8 +109,9 @@ def campaign(
         if settings.engine == "slurm" and left:
             return _hand_to_slurm(settings, left, run, rows_of(tasks, folders))
         if left:
-            with workers_of(settings, len(left)) as place:
-                run.log(place.words)
+            at_once = min(len(left), settings.workers or max(1, processors() // settings.threads))
+            with open_workers(settings.engine, at_once, settings.scheduler) as place:
+                run.log(f"{place.words}, {settings.threads} threads each")
                 _run(left, len(folders), place, settings, run, show=progress)
         return run.finish(_result(rows_of(tasks, folders)))
 
@@ -205,12 +217,14 @@ def _run(
                         waiting[submit(folder)] = folder
                         continue
                     run.log(f"{folder.name}: {word}")
+                    if word.startswith(LOST):
+                        note_lost(folder, word)
                     states[word.partition(":")[0]] += 1
                     advance(1, ", ".join(f"{number} {state}" for state, number in states.items()))
         except BaseException:
             for future in waiting:
                 future.cancel()
-            place.stop()
+            place.everywhere(stop_running)
             raise
 
 
@@ -221,7 +235,7 @@ def _outcome(future: Future[Ended]) -> tuple[str, bool]:
     except (InputError, KeyboardInterrupt):
         raise
     except Exception as error:  # a worker that was killed takes its task with it, by an error of its library
-        return f"worker lost: {type(error).__name__}: {error}", True
+        return f"{LOST}: {type(error).__name__}: {error}", True
     if ended.to_be_continued:
         return f"interrupted: status {ended.status} after {ended.wall_s:.0f} s", True
     if ended.status == 0:

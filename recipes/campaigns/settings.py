@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from pydantic import model_validator
 
 from dp_sim.config.recipe import RecipeSettings, setting
-from dp_sim.errors import InputError
+from dp_sim.recipes.run.worker_settings import refuse_scheduler_without_dask
 
 ENGINES = ("local", "dask", "slurm")
 _DASK = "Dask"
@@ -58,8 +58,5 @@ class CampaignSettings(RecipeSettings):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if self.scheduler is not None and self.engine != "dask":
-            raise InputError(
-                "option-not-for-engine", f"scheduler is of the engine dask, not of {self.engine}; leave it out"
-            )
+        refuse_scheduler_without_dask(self.engine, self.scheduler)
         return self

@@ -197,6 +197,16 @@ def run_task(folder: str, minutes: float | None = None) -> Ended:
         return ended
 
 
+def note_lost(folder: Path, cause: str) -> None:
+    """Write down why a task has not ended whose worker is gone, where nobody else runs it."""
+    if has_result(folder) or is_locked(folder):
+        return
+    before = _read_json(folder / "state.json")
+    attempts = 0 if before is None else before["attempts"]
+    ended = Ended(-signal.SIGKILL, 0.0, attempts + 1, socket.gethostname(), cause)
+    write_text(folder / "state.json", json.dumps(ended._asdict(), indent=1) + "\n")
+
+
 def _begun(folder: Path) -> str | None:
     """Return how the command is told of an earlier attempt; None where there was none that it could go on with."""
     if (folder / "run" / ".dp-sim.json").is_file() or (folder / ".labels.extxyz.partial").is_file():

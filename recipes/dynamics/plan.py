@@ -39,7 +39,7 @@ from dp_sim.recipes.dynamics.settings import DynamicsSettings, NPTSettings, NVES
 from dp_sim.recipes.dynamics.stages.preparation import keep_stages, prepare
 from dp_sim.recipes.dynamics.stages.stage_file import Stage, read_stages
 from dp_sim.recipes.dynamics.watching.uncertainty import UNCERTAIN, UncertaintyWatch, uncertainty_words, watched_model
-from dp_sim.recipes.inputs.calculator_pool import recipe_of
+from dp_sim.recipes.inputs.calculator_recipe import recipe_of
 from dp_sim.recipes.inputs.calculators import as_calculator, loaded_model, only_model
 from dp_sim.recipes.inputs.charges import accept_state
 from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure

@@ -16,8 +16,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from dp_sim.errors import InputError
-from dp_sim.recipes.inputs.calculators import calculator_settings, given_arguments
+from dp_sim.recipes.inputs.calculator_recipe import recipe_of
 from dp_sim.recipes.inputs.failed_evaluations import EvaluationError
 
 
@@ -120,23 +119,6 @@ def bare(atoms: Atoms) -> Atoms:
     copy = atoms.copy()
     copy.set_constraint()
     return copy
-
-
-def recipe_of(calculator: Any) -> tuple[str, Any]:
-    """Say how to make a calculator like this one: ("spec", (SPEC, arguments)) or ("pickle", bytes)."""
-    arguments = given_arguments(calculator)
-    if arguments is not None:
-        return "spec", (calculator_settings(calculator)["calculator"], arguments)
-    try:
-        if type(calculator).__module__ == "__main__":
-            raise TypeError("its class is defined in the script that runs")
-        return "pickle", pickle.dumps(calculator)
-    except Exception as error:  # objects that hold libraries raise anything
-        raise InputError(
-            "calculator-not-copied",
-            f"processes: {type(calculator).__name__} cannot be made anew in other processes ({error}); leave processes "
-            "out, or name the calculator by a SPEC: --calculator tblite:GFN2-xTB, --calculator package.module:Class",
-        ) from error
 
 
 def _send(worker: subprocess.Popen[bytes], message: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from ase import Atoms
 
 from dp_sim.errors import first_line
-from dp_sim.recipes.inputs.calculators import calculator_from_spec
+from dp_sim.recipes.inputs.calculator_recipe import made_from
 from dp_sim.recipes.inputs.failed_evaluations import is_failure
 
 
@@ -19,8 +19,7 @@ def main() -> None:
     # What the calculator prints must not mix with the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    kind, recipe = pickle.load(sys.stdin.buffer)
-    calculator = calculator_from_spec(*recipe) if kind == "spec" else pickle.loads(recipe)
+    calculator = made_from(pickle.load(sys.stdin.buffer))
     while (group := _next_group(sys.stdin.buffer)) is not None:
         pickle.dump(_evaluated(calculator, *group), answers)
         answers.flush()

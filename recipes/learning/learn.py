@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,13 +12,14 @@ from typing import Any
 from ase import Atoms
 
 from dp_sim.config.recipe import documented
-from dp_sim.recipes.learning.inputs import read_inputs
-from dp_sim.recipes.learning.labelling.reference import Reference
+from dp_sim.recipes.learning.inputs import Inputs, read_inputs
+from dp_sim.recipes.learning.labelling.reference import Reference, References
 from dp_sim.recipes.learning.learner import Learner
 from dp_sim.recipes.learning.members.side_by_side import SideBySide
 from dp_sim.recipes.learning.result import LearnResult
 from dp_sim.recipes.learning.settings import LearnSettings
 from dp_sim.recipes.run.directory import RunDirectory
+from dp_sim.recipes.run.workers import open_workers, threads_to_use
 
 __all__ = ["LearnResult", "learn"]
 
@@ -55,6 +57,9 @@ def learn(
     displacement_A: float = 0.1,
     train_steps: int = 1000,
     learning_rate: float | None = None,
+    engine: str = "local",
+    workers: int = 1,
+    scheduler: str | None = None,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -100,7 +105,6 @@ def learn(
     """
     settings = LearnSettings.taken_from(locals())
     inputs = read_inputs(atoms, calc, label, settings)
-    reference = Reference(inputs.label, None if label_minutes is None else 60 * label_minutes)
     with (
         RunDirectory.of(
             settings,
@@ -111,9 +115,25 @@ def learn(
             resume=resume,
             constants=inputs.label_settings,
         ) as run,
-        reference,
-        SideBySide(inputs.members) as side_by_side,
+        _helpers(inputs, settings) as (reference, side_by_side),
         TemporaryDirectory() as spare,
     ):
         learner = Learner(inputs, settings, run, reference, side_by_side, Path(spare), progress=progress)
         return run.finish(learner.run())
+
+
+@contextmanager
+def _helpers(inputs: Inputs, settings: LearnSettings) -> Iterator[tuple[Reference, SideBySide]]:
+    """Open what computes labels and what trains members, here or at workers."""
+    limit_s = None if settings.label_minutes is None else 60 * settings.label_minutes
+    local, threads = settings.engine == "local", threads_to_use()
+    members = min(inputs.members, threads) if local else inputs.members
+    at_once = max(members, settings.workers)
+    own_threads = None if settings.scheduler else max(1, threads // at_once)
+    with open_workers(settings.engine, at_once, settings.scheduler) as place:
+        if local and settings.workers == 1:
+            reference = Reference(inputs.label, limit_s)
+        else:
+            reference = References(inputs.label, limit_s, place, settings.workers, own_threads)
+        with reference, SideBySide(place, members, own_threads) as side_by_side:
+            yield reference, side_by_side

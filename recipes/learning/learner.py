@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +158,7 @@ class Learner:
             return None
         pending = journal.pending(self._settings.label_retries)
         if pending:
-            self._label(pending[0])
+            self._label(pending)
         elif any(one["hash"] in journal.fresh for one in journal.pause["picks"]) and journal.pause["why"] != "start":
             self._train()
         else:
@@ -196,18 +196,17 @@ class Learner:
 
     # ---- labels ----------------------------------------------------------------------------------------------------
 
-    def _label(self, entry: Mapping[str, Any]) -> None:
-        """Compute a label; one that fails, or that may not enter the data, is an event too."""
-        try:
-            label = self._reference.label(structure_of(entry))
-        except EvaluationError as error:
-            self._no_label(entry, f"the label calculator cannot evaluate it: {error}", refused=False)
-            return
-        if words := refusal(label, self._max_force_eV_A):
-            self._no_label(entry, words, refused=True)
-            return
-        self._journal.append(LABELLED, hash=entry["hash"], **label)
-        self._run.log(f"label {len(self._journal.labels)}, of step {entry['step']:,}")
+    def _label(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Compute labels; one that fails, or that may not enter the data, is an event too."""
+        for number, label in self._reference.labels([structure_of(entry) for entry in entries]):
+            entry = entries[number]
+            if isinstance(label, EvaluationError):
+                self._no_label(entry, f"the label calculator cannot evaluate it: {label}", refused=False)
+            elif words := refusal(label, self._max_force_eV_A):
+                self._no_label(entry, words, refused=True)
+            else:
+                self._journal.append(LABELLED, hash=entry["hash"], **label)
+                self._run.log(f"label {len(self._journal.labels)}, of step {entry['step']:,}")
 
     def _no_label(self, entry: Mapping[str, Any], cause: str, *, refused: bool) -> None:
         pause = self._journal.pause
@@ -218,11 +217,12 @@ class Learner:
             raise InputError("label-failed", f"the start: {cause}; {advice}")
 
     def _labelled_frames(self) -> dict[str, Frame]:
-        """Return all labels as frames, by their hashes, in the order in which they were made."""
-        picked = self._journal.picked()
+        """Return all labels as frames, by their hashes, in the order in which they were picked."""
+        labels = self._journal.labels
         return {
-            key: frame(f"label {key[:8]}", structure_of(picked[key]), label)
-            for key, label in self._journal.labels.items()
+            key: frame(f"label {key[:8]}", structure_of(entry), labels[key])
+            for key, entry in self._journal.picked().items()
+            if key in labels
         }
 
     # ---- training --------------------------------------------------------------------------------------------------
@@ -243,7 +243,8 @@ class Learner:
         self._run.log(f"training {round_number}: {len(everything)} frames")
         self._train_members(names, everything, before)
         after = load_model([self._files.file(name) for name in names])
-        fresh = [frames[key] for key in journal.fresh]
+        newest = [key for key in frames if key in journal.fresh]
+        fresh = [frames[key] for key in newest]
         first = watched(self._inputs.frames or list(frames.values())[: self._first_labels()])
         errors = [] if before is None else force_errors(before, fresh)
         ratios = [] if before is None else error_ratios(before, fresh)
@@ -254,7 +255,7 @@ class Learner:
             weights=weights_sha256(after),
             frames=len(everything),
             labels=len(frames),
-            picks=journal.fresh,
+            picks=newest,
             errors_before=errors,
             errors_after=force_errors(after, fresh),
             rmse_before=None if before is None else force_rmse(before, fresh),
@@ -332,8 +333,9 @@ class Learner:
         if not trained:
             return
         write_committee_file(self._files.file("committee.json").parent, trained[-1]["files"])
-        picked = self._journal.picked()
-        labelled = [(structure_of(picked[key]), label) for key, label in self._journal.labels.items()]
+        labels = self._journal.labels
+        picked = [(key, entry) for key, entry in self._journal.picked().items() if key in labels]
+        labelled = [(structure_of(entry), labels[key]) for key, entry in picked]
         write_frames(self._files.file(LABELS), labelled_structures(labelled))
         for old in trained[:-1]:
             for name in old["files"]:

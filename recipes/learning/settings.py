@@ -6,14 +6,15 @@ from typing import ClassVar, Self
 
 from pydantic import model_validator
 
-from dp_sim.config.recipe import RecipeSettings, setting
+from dp_sim.config.recipe import setting
 from dp_sim.errors import InputError
+from dp_sim.recipes.run.worker_settings import WorkerSettings
 
 #: The upper limit in thresholds, where none is given.
 UPPER_IN_THRESHOLDS = 10.0
 
 
-class LearnSettings(RecipeSettings):
+class LearnSettings(WorkerSettings):
     """Run dynamics or a search with a committee; where it is unsure, label structures, train the members, go on."""
 
     recipe: ClassVar[str] = "learn"

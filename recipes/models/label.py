@@ -19,9 +19,9 @@ from dp_sim.datasets.label_reading.of_atoms import drop_labels
 from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.calculators import as_calculator, calculator_settings, model_sha256
 from dp_sim.recipes.inputs.identity import structures_sha256
-from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.models.label_beside import labelled_each
 from dp_sim.recipes.models.settings import LabelSettings
-from dp_sim.recipes.results.frames import append_frame, evaluated_copy, whole_frames, write_frames
+from dp_sim.recipes.results.frames import append_frame, whole_frames, write_frames
 from dp_sim.recipes.run.interrupts import whole_steps
 from dp_sim.recipes.run.progress import progress_bar
 
@@ -58,6 +58,9 @@ def label_structures(
     overwrite: bool = False,
     resume: bool = False,
     progress: bool = True,
+    engine: str = "local",
+    workers: int = 1,
+    scheduler: str | None = None,
     seed: int = 0,
 ) -> Labelled:
     """Label structures and write them to the extended XYZ file `out`, which appears when all are done.
@@ -90,7 +93,7 @@ def label_structures(
         `out` or an unfinished file exists and neither `overwrite` nor `resume` is given; the unfinished file comes from
         other structures or another calculator; no structure can be labelled.
     """
-    LabelSettings.taken_from(locals())
+    settings = LabelSettings.taken_from(locals())
     if overwrite and resume:
         raise InputError("options-exclude-each-other", "overwrite and resume exclude each other; give one of them")
     if not len(structures):
@@ -99,27 +102,26 @@ def label_structures(
     fingerprints = [_fingerprint(number, atoms, calculator) for number, atoms in enumerate(structures)]
     out = None if out is None else Path(out)
     done = {} if out is None else _read_unfinished(out, fingerprints, overwrite=overwrite, resume=resume)
-    continued, failed, dropped = len(done), dict[int, str](), set[str]()
+    continued, failed = len(done), dict[int, str]()
+    left = {number: atoms.copy() for number, atoms in enumerate(structures) if fingerprints[number] not in done}
+    dropped = {name for atoms in left.values() for name in drop_labels(atoms)}
     with progress_bar("label", total=len(structures), show=progress) as advance:
-        for number, (atoms, fingerprint) in enumerate(zip(structures, fingerprints, strict=True)):
-            if fingerprint not in done:
-                try:
-                    dropped.update(drop_labels(atoms := atoms.copy()))
-                    frame = evaluated_copy(prepare_atoms(atoms, calculator, f"structure {number}"))
-                except InputError as error:
-                    failed[number] = str(error)
-                else:
-                    _append(frame, fingerprint, out)
-                    done[fingerprint] = frame
+        advance(continued)
+        for number, outcome in labelled_each(left, calculator, settings):
+            if isinstance(outcome, str):
+                failed[number] = outcome
+            else:
+                _append(outcome, fingerprints[number], out)
+                done[fingerprints[number]] = outcome
             advance()
     if not done:
-        raise InputError("labels-failed", f"no structure could be labelled; the first says: {failed[0]}")
+        raise InputError("labels-failed", f"no structure could be labelled; the first says: {failed[min(failed)]}")
     if dropped:
         where = "" if out is None else f"{out}: "
         logger.warning("%slabels that the structures had are not kept: %s", where, ", ".join(sorted(dropped)))
     frames = [done[fingerprint] for fingerprint in fingerprints if fingerprint in done]
     _finish(frames, out)
-    return Labelled(frames, continued, failed)
+    return Labelled(frames, continued, dict(sorted(failed.items())))
 
 
 def _append(frame: Atoms, fingerprint: str, out: Path | None) -> None:

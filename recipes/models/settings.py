@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from dp_sim.config.label_keys import LabelKeySettings
-from dp_sim.config.recipe import RecipeSettings, setting
+from dp_sim.config.recipe import setting
+from dp_sim.recipes.run.worker_settings import WorkerSettings
 
 
 class AccuracySettings(LabelKeySettings):
@@ -31,7 +32,7 @@ class CalibrateSettings(LabelKeySettings):
     )
 
 
-class LabelSettings(RecipeSettings):
+class LabelSettings(WorkerSettings):
     """Label structures with energy, forces and stress from a reference calculator."""
 
     recipe: ClassVar[str] = "label"

@@ -9,12 +9,13 @@ from typing import Any
 
 from dp_sim.config.training import TrainConfig
 from dp_sim.config.training_input import parse_config, read_config
-from dp_sim.errors import InputError
+from dp_sim.errors import InputError, choose
 from dp_sim.recipes.models.committee.result import CommitteeResult
 from dp_sim.recipes.models.committee.training import train_committee
 from dp_sim.recipes.models.training_run import TrainResult, run_training
 from dp_sim.recipes.results.manifest import check_directory
 from dp_sim.recipes.run.progress import progress_bar
+from dp_sim.recipes.run.worker_settings import ENGINES, refuse_scheduler_without_dask
 from dp_sim.structures.devices import usable_device
 from dp_sim.training.warm_start import members_of
 
@@ -32,6 +33,8 @@ def train(
     device: str | None = None,
     members: int | None = None,
     strict: bool = False,
+    engine: str = "local",
+    scheduler: str | None = None,
 ) -> TrainResult | CommitteeResult:
     """Train a Deep Potential, or a committee of them.
 
@@ -60,6 +63,10 @@ def train(
         In place of `members`: train a committee of so many, whose seeds follow one another.
     strict : bool, default False
         Refuse data in which anything odd is found (`dp_sim.datasets.findings`), before the first step.
+    engine : "local" or "dask", default "local"
+        Where the members of a committee are trained: on this machine, or by Dask.
+    scheduler : str or None, default None
+        Address of a Dask scheduler, tcp://HOST:PORT; None: a cluster of this machine. Its workers need the same paths.
 
     Returns
     -------
@@ -76,10 +83,16 @@ def train(
     config = _with_settings(config, {"members": members}, {"seed": seed, "device": device})
     usable_device(config.training.device)
     check_directory(out, overwrite=overwrite, resume=resume)  # before the data are read, and nothing of it removed yet
+    choose("engine", engine, ENGINES)
+    refuse_scheduler_without_dask(engine, scheduler)
     alone = members_of(config)
     how: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "strict": strict}
     if config.members is not None:
-        return train_committee(config, alone, out, progress=progress, **how)
+        return train_committee(config, alone, out, progress=progress, engine=engine, scheduler=scheduler, **how)
+    if engine != "local":
+        raise InputError(
+            "option-not-for-one-model", f"engine {engine} trains the members of a committee; give members, too"
+        )
     return run_training(alone[0], out, bar=partial(_bar, progress), **how)
 
 

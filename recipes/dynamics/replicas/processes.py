@@ -33,7 +33,7 @@ def run_replicas(
     settings
         Of the run.
     made_by
-        How each process makes its calculator: what `calculator_pool.recipe_of` says.
+        How each process makes its calculator: what `calculator_recipe.recipe_of` says.
     arguments
         What the recipe was called with.
     run

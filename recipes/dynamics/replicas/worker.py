@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 
 from dp_sim.errors import DPSimError
-from dp_sim.recipes.inputs.calculators import calculator_from_spec
+from dp_sim.recipes.inputs.calculator_recipe import made_from
 
 
 def main() -> None:
@@ -16,8 +16,8 @@ def main() -> None:
     # What the recipe prints must not mix with the answer.
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    function, atoms, (kind, recipe), keywords = pickle.load(sys.stdin.buffer)
-    calculator = calculator_from_spec(*recipe) if kind == "spec" else pickle.loads(recipe)
+    function, atoms, recipe, keywords = pickle.load(sys.stdin.buffer)
+    calculator = made_from(recipe)
     module, _, name = function.partition(":")
     try:
         result = getattr(import_module(module), name)(atoms, calculator, **keywords)

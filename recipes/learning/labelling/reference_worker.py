@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -11,16 +10,15 @@ from ase import Atoms
 from ase.calculators.calculator import PropertyNotImplementedError
 
 from dp_sim.errors import first_line
-from dp_sim.recipes.inputs.calculators import calculator_from_spec
+from dp_sim.recipes.inputs.calculator_recipe import Recipe, made_from
 from dp_sim.recipes.inputs.charges import accept_state
 from dp_sim.recipes.inputs.failed_evaluations import check_converged
-from dp_sim.recipes.learning.process import serve
+from dp_sim.recipes.run.process import serve
 
 
-def prepare(recipe: tuple[str, Any]) -> Callable[[Atoms], tuple[dict[str, Any] | None, str]]:
+def prepare(recipe: Recipe) -> Callable[[Atoms], tuple[dict[str, Any] | None, str]]:
     """Make the calculator; it answers each structure with a label, or why there is none."""
-    kind, made_of = recipe
-    calculator = calculator_from_spec(*made_of) if kind == "spec" else pickle.loads(made_of)
+    calculator = made_from(recipe)
     return lambda atoms: labelled(atoms, calculator)
 
 

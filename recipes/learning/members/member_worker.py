@@ -10,8 +10,8 @@ from dp_sim.config.training import TrainConfig
 from dp_sim.errors import DPSimError
 from dp_sim.model.model_file import load_model
 from dp_sim.recipes.learning.members.retraining import network_of, train_member
-from dp_sim.recipes.learning.process import serve
 from dp_sim.recipes.run.interrupts import signals_as_interrupts, whole_steps
+from dp_sim.recipes.run.process import serve
 
 
 def prepare(greeting: None) -> Callable[[dict[str, Any]], DPSimError | None]:

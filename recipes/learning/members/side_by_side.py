@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 from dp_sim.errors import DPSimError
-from dp_sim.recipes.learning.process import Process
-from dp_sim.recipes.models.committee.processes import threads_to_use
-
-_WORKER = "dp_sim.recipes.learning.members.member_worker"
+from dp_sim.recipes.run.kept import end_kept, forget, kept, stop_kept
+from dp_sim.recipes.run.process import Process
+from dp_sim.recipes.run.workers import Workers
 
 
 class SideBySide:
-    """Processes that train members, to be used in a `with` block; the processors are shared among them.
+    """Workers whose processes train members, to be used in a `with` block.
 
     Parameters
     ----------
-    members
-        Their number.
+    place
+        The workers.
+    at_once
+        How many members they train at a time.
+    threads
+        Of each process; None: those of the worker.
 
     Attributes
     ----------
     at_once
-        How many are trained at a time.
+        As given.
     """
 
-    def __init__(self, members: int) -> None:
-        processors = threads_to_use()
-        self.at_once = max(1, min(members, processors))
-        self._threads = max(1, processors // self.at_once)
-        self._all, self._idle = list[Process](), list[Process]()
+    def __init__(self, place: Workers, at_once: int, threads: int | None) -> None:
+        self.at_once = at_once
+        self._place, self._threads, self._owner = place, threads, uuid4().hex
 
     def __enter__(self) -> Self:
         return self
@@ -41,8 +45,7 @@ class SideBySide:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for process in self._all:
-            process.end()
+        self._place.everywhere(end_kept, self._owner)
 
     def train(self, tasks: Sequence[Mapping[str, Any]], on_end: Callable[[], object]) -> None:
         """Train members, each as `member_worker` is told; an interruption lets each save where it is.
@@ -59,27 +62,27 @@ class SideBySide:
         DPSimError
             What a training raised, or its process ended.
         """
-        while len(self._all) < min(self.at_once, len(tasks)):
-            self._all.append(Process(_WORKER, None, self._threads))
-            self._idle.append(self._all[-1])
-        with ThreadPoolExecutor(len(self._all)) as pool:
-            try:
-                for done in as_completed([pool.submit(self._ask, task) for task in tasks]):
-                    if (error := done.result()) is not None:
-                        raise error
-                    on_end()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                for process in self._all:
-                    process.stop()
-                self._all, self._idle = [], []
-                raise
-
-    def _ask(self, task: Mapping[str, Any]) -> DPSimError | None:
-        process = self._idle.pop()
+        given = (self._owner, self._threads, os.getcwd())
+        futures = [self._place.executor.submit(_train, *given, task) for task in tasks]
         try:
-            error: DPSimError | None = process.ask(task)
-        except (EOFError, OSError, pickle.UnpicklingError):
-            return DPSimError("member-ended", f"the process that trains {task['target'].name} ended; --resume goes on")
-        self._idle.append(process)
-        return error
+            for done in as_completed(futures):
+                if (error := done.result()) is not None:
+                    raise error
+                on_end()
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            self._place.everywhere(stop_kept, self._owner)
+            self._owner = uuid4().hex  # what comes next starts processes of its own
+            raise
+
+
+def _train(owner: str, threads: int | None, directory: str, task: Mapping[str, Any]) -> DPSimError | None:
+    """Train a member in the process that this thread of a worker keeps."""
+    process = kept(owner, partial(Process, "dp_sim.recipes.learning.members.member_worker", None, threads, directory))
+    try:
+        error: DPSimError | None = process.ask(task)
+    except (EOFError, OSError, ValueError, pickle.UnpicklingError):
+        forget(owner)
+        return DPSimError("member-ended", f"the process that trains {task['target'].name} ended; --resume goes on")
+    return error

@@ -8,19 +8,32 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
+from concurrent.futures import as_completed
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+from uuid import uuid4
 
 from dp_sim.config.training import TrainConfig
 from dp_sim.errors import DPSimError, InputError
 from dp_sim.recipes.run.directory import RunDirectory
+from dp_sim.recipes.run.kept import kept, stop_kept
+from dp_sim.recipes.run.process import TO_SAVE_S
 from dp_sim.recipes.run.progress import Advance, progress_bars
+from dp_sim.recipes.run.workers import open_workers, threads_to_use
 
 
 def train_members(
-    members: Sequence[TrainConfig], directories: Sequence[Path], run: RunDirectory, *, strict: bool, show: bool
+    members: Sequence[TrainConfig],
+    directories: Sequence[Path],
+    run: RunDirectory,
+    *,
+    engine: str,
+    scheduler: str | None,
+    strict: bool,
+    show: bool,
 ) -> int:
     """Train all members that have not ended yet; an interruption lets each save where it is.
 
@@ -32,6 +45,8 @@ def train_members(
         Of the run of each.
     run
         Of the committee: in a resumed one members go on.
+    engine, scheduler
+        Where, as for `open_workers`.
     strict
         Refuse data in which anything odd is found.
     show
@@ -50,17 +65,23 @@ def train_members(
         A member failed, after the others have ended.
     """
     left = [k for k, directory in enumerate(directories) if not (run.resumed and (directory / "result.json").is_file())]
-    processors = threads_to_use()
-    at_once = max(1, min(len(left), processors))
-    processes = _Processes(threads=max(1, processors // at_once), strict=strict, resume=run.resumed)
-    run.log(f"{len(left)} of {len(members)} members to train, {at_once} at a time, {processes.threads} threads each")
+    owner, at_once = uuid4().hex, max(1, min(len(left), threads_to_use() if engine == "local" else len(left)))
+    how = {
+        "threads": None if scheduler else max(1, threads_to_use() // at_once),
+        "strict": strict,
+        "resume": run.resumed,
+        "folder": os.getcwd(),
+    }
+    run.log(f"{len(left)} of {len(members)} members to train, {at_once} at a time, {how['threads'] or 'their'} threads")
     failed: list[DPSimError] = []
     with (
-        ThreadPoolExecutor(at_once) as pool,
+        open_workers(engine, at_once, scheduler) as place,
         progress_bars([f"member-{k}" for k in left], total=members[0].training.steps, show=show) as bars,
     ):
         tasks = {
-            pool.submit(processes.train, members[k], directories[k], advance): k
+            place.executor.submit(
+                _train, owner, how, members[k], directories[k].absolute(), advance if engine == "local" else _untold
+            ): k
             for k, advance in zip(left, bars, strict=True)
         }
         try:
@@ -74,39 +95,51 @@ def train_members(
                     failed.append(type(error)(error.code, f"{name}: {error}"))
                     run.log(f"{name} failed: {error}")
                     continue
+                except Exception as error:  # a worker that was killed takes its member with it
+                    failed.append(
+                        DPSimError("member-ended", f"{name}: its worker was lost ({error}); --resume goes on")
+                    )
+                    run.log(str(failed[-1]))
+                    continue
+                bars[left.index(tasks[task])](members[0].training.steps if engine != "local" else 0)
                 run.log(f"{name} ended")
                 for line in said:
                     run.note(f"{name}: {line}")
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            processes.stop()
+            for task in tasks:
+                task.cancel()
+            place.everywhere(stop_kept, owner)
             raise
     if failed:
         raise type(failed[0])(failed[0].code, f"{failed[0]} ({len(failed)} of {len(left)} members failed)")
     return len(left)
 
 
-def threads_to_use() -> int:
-    """Count the threads that this process may take: what `--threads` set, else the processors that it may run on."""
-    given = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    if given.isdigit() and int(given) > 0:
-        return int(given)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _train(owner: str, how: Mapping[str, Any], config: TrainConfig, directory: Path, advance: Advance) -> list[str]:
+    """Train a member, by what this thread of a worker keeps."""
+    return kept(owner, partial(_Processes, **how)).train(config, directory, advance)
+
+
+def _untold(steps: int = 1, text: str = "") -> None:
+    """Take steps of a member that is trained elsewhere: they are not told from there."""
 
 
 class _Processes:
-    """The processes that run, which `stop` ends together.
+    """The processes that a worker starts, which `stop` ends together.
 
     Parameters
     ----------
     threads
-        Of each.
+        Of each; None: those of the worker.
     strict, resume
         For `run_training`.
+    folder
+        In which they work: paths in the settings are relative to it.
     """
 
-    def __init__(self, *, threads: int, strict: bool, resume: bool) -> None:
-        self.threads = threads
+    def __init__(self, *, threads: int | None, strict: bool, resume: bool, folder: str) -> None:
+        self._environment = {**os.environ, **({} if threads is None else {"OMP_NUM_THREADS": str(threads)})}
+        self._folder = folder
         self._how = {"strict": strict, "resume": resume, "overwrite": not resume}
         self._lock = threading.Lock()
         self._running: list[subprocess.Popen[bytes]] = []
@@ -150,7 +183,8 @@ class _Processes:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=said,
-                env={**os.environ, "OMP_NUM_THREADS": str(self.threads)},
+                cwd=self._folder,
+                env=self._environment,
                 start_new_session=True,  # Ctrl-C is for the process that waits
             )
             self._running.append(process)
@@ -178,5 +212,16 @@ class _Processes:
         """Let every process save its checkpoint and end; start no more."""
         with self._lock:
             self._stopped = True
+            running = list(self._running)
+        for process in running:
+            process.terminate()
+        for process in running:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(TO_SAVE_S)
+
+    def end(self) -> None:
+        """End every process at once; start no more."""
+        with self._lock:
+            self._stopped = True
             for process in self._running:
-                process.terminate()
+                process.kill()

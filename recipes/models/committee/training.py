@@ -28,6 +28,8 @@ def train_committee(
     resume: bool,
     strict: bool,
     progress: bool,
+    engine: str,
+    scheduler: str | None,
 ) -> CommitteeResult:
     """Train a committee.
 
@@ -45,6 +47,8 @@ def train_committee(
         Refuse data in which anything odd is found.
     progress
         Show a bar for each member.
+    engine, scheduler
+        Where members are trained, as for `dp_sim.recipes.run.workers.open_workers`.
 
     Raises
     ------
@@ -57,7 +61,9 @@ def train_committee(
         held_out = held_out_by_all(config, advance)
     with run_directory(config, out, overwrite=overwrite, resume=resume) as run:
         directories = [run.part(str(Path(member_file(number)).parent)) for number in range(len(members))]
-        trained = train_members(members, directories, run, strict=strict, show=progress)
+        trained = train_members(
+            members, directories, run, engine=engine, scheduler=scheduler, strict=strict, show=progress
+        )
         committee_file = run.path(COMMITTEE)
         assert committee_file is not None
         if trained or not committee_file.is_file():  # else a calibration of these members stands in it

@@ -19,7 +19,7 @@ from ase.cluster import Octahedron
 from refusals import refused
 
 from dp_sim.recipes import campaign, run_nvt
-from dp_sim.recipes.campaigns import engines
+from dp_sim.recipes.run import workers
 
 pytest.importorskip("distributed", reason="the extra dask is not installed")
 
@@ -129,7 +129,7 @@ def test_what_is_left_is_run_after_a_part_was_killed(folder: Path, whole: list[s
 
 
 def test_no_scheduler_there(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "ANSWER_S", 1.0)
+    monkeypatch.setattr(workers, "ANSWER_S", 1.0)
     with refused("scheduler-unreachable", "tcp://127.0.0.1:9"):
         campaign(
             folder / "plan.yaml", out=tmp_path / "none", engine="dask", scheduler="tcp://127.0.0.1:9", progress=False

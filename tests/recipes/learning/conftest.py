@@ -1,6 +1,5 @@
 """A small committee of copper, trained for a moment, and runs with it that are over in a second or two."""
 
-import pickle
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,7 +11,7 @@ from copper_cluster import SETTINGS, cluster, labelled_frames
 
 from dp_sim.config.training_input import parse_config
 from dp_sim.recipes import learn
-from dp_sim.recipes.inputs.calculators import calculator_from_spec
+from dp_sim.recipes.inputs.calculator_recipe import made_from, recipe_of
 from dp_sim.recipes.inputs.failed_evaluations import EvaluationError
 from dp_sim.recipes.learning import learn as learning
 from dp_sim.recipes.learning.labelling.reference import Reference
@@ -37,10 +36,12 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 class Here(Reference):
     """The label calculator in this process: starting one takes longer than a run here."""
 
+    def __init__(self, calculator: Any, limit_s: float | None) -> None:
+        super().__init__(calculator, limit_s)
+        self._recipe = recipe_of(calculator)
+
     def label(self, atoms: Atoms) -> dict[str, Any]:
-        kind, recipe = self._recipe
-        calculator = calculator_from_spec(*recipe) if kind == "spec" else pickle.loads(recipe)
-        label, why = labelled(atoms, calculator)
+        label, why = labelled(atoms, made_from(self._recipe))
         if label is None:
             raise EvaluationError("evaluation-failed", why)
         return label

@@ -10,10 +10,12 @@ import pytest
 from reference_calculators import Reference
 from refusals import refused
 
+from dp_sim.recipes.learning import learn as learning
 from dp_sim.recipes.learning import learner
 from dp_sim.recipes.learning.journal import Journal
-from dp_sim.recipes.learning.members import side_by_side
+from dp_sim.recipes.learning.members.side_by_side import SideBySide
 from dp_sim.recipes.learning.result import LearnResult
+from dp_sim.recipes.run.workers import open_workers
 
 Run = Callable[..., LearnResult]
 
@@ -113,10 +115,10 @@ def test_a_damaged_journal_is_refused(run: Run, tmp_path: Path) -> None:
 def test_members_side_by_side_get_the_same_weights(
     run: Run, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(side_by_side, "threads_to_use", lambda: 2)
+    monkeypatch.setattr(learning, "threads_to_use", lambda: 2)
     result = run("beside", Reference(tmp_path / "beside-calls"), frame_every=5, steps=25)
     for name, value in content(tmp_path / "beside", result).items():
         assert value == whole[name], name
     tasks = [{"target": tmp_path / "member.pt", "start": tmp_path / "nothing.pt"}] * 2
-    with side_by_side.SideBySide(2) as processes, refused("member-ended", "member.pt"):
+    with open_workers("local", 2) as place, SideBySide(place, 2, 1) as processes, refused("member-ended", "member.pt"):
         processes.train(tasks, lambda: None)

@@ -18,6 +18,7 @@ from dp_sim.cli.support.options import (
     VerboseOption,
     set_up,
 )
+from dp_sim.recipes.run.worker_settings import ENGINES, WORKERS
 
 
 def register(app: typer.Typer) -> None:
@@ -41,6 +42,23 @@ def train(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse data in which anything odd is found, before the first step.")
     ] = False,
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(ENGINES),
+            help="Where members are trained.",
+            rich_help_panel=WORKERS,
+            autocompletion=lambda: list(ENGINES),
+        ),
+    ] = "local",
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            rich_help_panel=WORKERS,
+            help="Address of a Dask scheduler, tcp://HOST:PORT; a cluster of this machine if not given.",
+        ),
+    ] = None,
     threads: ThreadsOption = None,
     verbose: VerboseOption = 0,
     quiet: QuietOption = False,
@@ -55,6 +73,7 @@ def train(
     from dp_sim.recipes.models.train import train as train_model
 
     shared = {"overwrite": overwrite, "resume": resume, "progress": not quiet, "strict": strict}
+    shared |= {"engine": engine, "scheduler": scheduler}
     with naming_output(out, directory, resumable=True, quiet=quiet):
         result = train_model(settings, out=directory, seed=seed, device=device, members=members, **shared)
     end(result, directory, quiet=quiet)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 
 #: Seconds that a process is given to save its work.
-_TO_SAVE_S = 20.0
+TO_SAVE_S = 20.0
 
 
 class Process:
@@ -28,15 +28,18 @@ class Process:
         What `serve` prepares its answers with.
     threads
         Of its numerical libraries; None: as here.
+    directory
+        In which it works; None: as here.
     """
 
-    def __init__(self, module: str, greeting: Any, threads: int | None = None) -> None:
+    def __init__(self, module: str, greeting: Any, threads: int | None = None, directory: str | None = None) -> None:
         kept, self._lifeline = os.pipe()
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, str(kept)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=(kept,),
+            cwd=directory,
             env=os.environ if threads is None else {**os.environ, "OMP_NUM_THREADS": str(threads)},
             start_new_session=True,  # Ctrl-C is for the process that asks; and its children end with it
         )
@@ -80,7 +83,7 @@ class Process:
         """Let it save its work, and end it."""
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_TO_SAVE_S)
+            self._process.wait(TO_SAVE_S)
         self.end()
 
     def end(self) -> None:
