@@ -21,7 +21,7 @@ FLAGS = {
     DemoSettings: [],
     EvalSettings: [],
     IRCSettings: ["--step", "--fmax", "--steps", "--reactant", "--product"],
-    LabelSettings: [],
+    LabelSettings: ["--engine", "--workers", "--scheduler"],
     NEBSettings: ["--images", "--fmax", "--steps", "--band-fmax", "--method", "--match-atoms", "--no-match-atoms",
                   "--interpolation", "--relax-ends", "--no-relax-ends", "--align",
                   "--no-align"],

@@ -73,7 +73,15 @@ def train(
     from dp_sim.recipes.models.train import train as train_model
 
     shared = {"overwrite": overwrite, "resume": resume, "progress": not quiet, "strict": strict}
-    shared |= {"engine": engine, "scheduler": scheduler}
     with naming_output(out, directory, resumable=True, quiet=quiet):
-        result = train_model(settings, out=directory, seed=seed, device=device, members=members, **shared)
+        result = train_model(
+            settings,
+            out=directory,
+            seed=seed,
+            device=device,
+            members=members,
+            engine=engine,
+            scheduler=scheduler,
+            **shared,
+        )
     end(result, directory, quiet=quiet)
