@@ -1,11 +1,6 @@
-"""A copper atom that hops on Cu(100), and a session of its rate that is stopped in one of the stages.
-
-As a program: `python adatom_hop.py OUT STAGE SIGNAL`, a process of its own, for a fork copies the threads' locks and not
-the threads of what the process has imported.
-"""
+"""A copper atom that hops on Cu(100), and a session of its rate that is stopped in one of the stages."""
 
 import os
-import sys
 from pathlib import Path
 
 from ase import Atoms
@@ -45,7 +40,3 @@ def session(out: Path, stage: str, number: int):
     """The rate of the hop in OUT, taken up where it was left; a signal in the stage, if it comes to that."""
     calc = Cut(out / stage, number)
     return reaction_rate(adatom((0, 0)), adatom((1, 0)), calc, images=5, out=out, resume=True, progress=False)
-
-
-if __name__ == "__main__":
-    session(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

@@ -1,9 +1,11 @@
 """dp-sim rate: the stages one after the other, what is taken up again, exit status and verdict."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import adatom_hop
 import pytest
@@ -76,10 +78,14 @@ def test_a_run_that_is_killed_or_terminated_in_each_stage_ends_as_one_that_is_no
     out = tmp_path / "rate"
 
     def cut(stage, number):
-        ended = subprocess.run(
-            [sys.executable, adatom_hop.__file__, out, stage, str(int(number))], capture_output=True, text=True
-        )
-        assert (ended.returncode == -number) == (number == signal.SIGKILL), ended.stderr
+        # Not a fork, which copies the locks of the threads of what this process has imported and not the threads.
+        code = f"from adatom_hop import *; session(Path({str(out)!r}), {stage!r}, {int(number)})"
+        environment = {**os.environ, "PYTHONPATH": str(Path(adatom_hop.__file__).parent)}
+        ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+        if number == signal.SIGKILL:
+            assert ended.returncode == -number, ended.stderr
+        else:
+            assert ended.stderr.endswith("Terminated\n"), ended.stderr
         assert not (out / "result.json").exists()
 
     cut("neb", signal.SIGKILL)
