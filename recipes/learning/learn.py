@@ -38,6 +38,7 @@ def learn(
     upper: float | None = None,
     max_force_eV_A: float | None = None,
     ensemble: str = "nvt",
+    dynamics_engine: str = "ase",
     timestep_fs: float | None = None,
     friction_per_ps: float | None = None,
     look_every: int = 5,
@@ -66,7 +67,7 @@ def learn(
     progress: bool = True,
     seed: int = 0,
 ) -> LearnResult:
-    """Run dynamics (in ASE) or a search with a committee, and let it learn where it is unsure.
+    """Run dynamics (in ASE or OpenMM) or a search with a committee, and let it learn where it is unsure.
 
     Where the uncertainty of the force on any atom exceeds `threshold`, dynamics pauses, the structure is labelled, all
     members are trained on from where they are with all labels, and dynamics goes on from the paused state. `out`

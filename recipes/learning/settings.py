@@ -69,6 +69,12 @@ class LearnSettings(WorkerSettings):
         detail="The run goes back then, as above `upper`, and so it does where atoms run into each other.",
     )
     ensemble: str = setting("nvt", "What is kept constant beside the volume", choices=("nvt", "nve"))
+    dynamics_engine: str = setting(
+        "ase",
+        "What moves the atoms",
+        choices=("ase", "openmm"),
+        detail="In OpenMM the uncertainty takes one evaluation more at each look.",
+    )
     timestep_fs: float | None = setting(
         None, "Time step; chosen by the lightest atom if not given", unit="fs", flags=("--timestep",), gt=0
     )
@@ -163,7 +169,16 @@ class LearnSettings(WorkerSettings):
                     "setting-not-for-along", "along_settings are those of opt, neb or ts; leave them out for dynamics"
                 )
             return self
-        for name in ("steps", "ensemble", "timestep_fs", "friction_per_ps", "look_every", "apart_fs", "quiet_ps"):
+        for name in (
+            "steps",
+            "ensemble",
+            "dynamics_engine",
+            "timestep_fs",
+            "friction_per_ps",
+            "look_every",
+            "apart_fs",
+            "quiet_ps",
+        ):
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise InputError(
                     "setting-not-for-along",

@@ -12,6 +12,7 @@ from ase import Atoms
 from dp_sim.config.recipe import RecipeSettings
 from dp_sim.config.safe_yaml import load_yaml
 from dp_sim.errors import InputError
+from dp_sim.recipes.dynamics.engines.openmm_engine import openmm_for
 from dp_sim.recipes.dynamics.engines.protocol import Conditions
 from dp_sim.recipes.dynamics.plan import default_timestep_fs, make_plan
 from dp_sim.recipes.dynamics.settings import NVESettings, NVTSettings
@@ -57,6 +58,8 @@ def read_starts(atoms: Any, calculator: Any, settings: LearnSettings) -> Starts:
         raise InputError("structures-count", f"along {settings.along} needs {which}, got {len(given)} structures")
     if settings.along not in KINDS:
         plan = make_plan(_dynamics(settings), given[0], calculator)
+        if settings.dynamics_engine == "openmm":
+            openmm_for(plan.atoms)
         return Starts((plan.atoms,), plan.conditions, None)
     structures = tuple(check_structure(one) for one in given)
     for one in structures:

@@ -55,6 +55,26 @@ if TYPE_CHECKING:
 SAME_ENERGY_EV = 1e-3
 
 
+def openmm_for(atoms: Atoms) -> Any:
+    """Import OpenMM for a structure that it can run.
+
+    Raises
+    ------
+    InputError
+        Periodic along some axes only.
+    MissingPackageError
+        OpenMM is not installed.
+    """
+    mm = import_optional("openmm", extra="openmm", purpose="engine='openmm'")
+    if atoms.pbc.any() and not atoms.pbc.all():
+        raise InputError(
+            "periodicity-unsupported",
+            "engine='openmm' needs a structure that is periodic along all three axes or along none, "
+            f"got pbc={atoms.pbc.tolist()}; use engine='ase'",
+        )
+    return mm
+
+
 class OpenMMEngine:
     """Dynamics of `atoms` (copied) under the force that `make_force` gives for their topology.
 
@@ -128,13 +148,7 @@ class OpenMMEngine:
         platform: str | None = None,
         rigid_bonds: RigidBonds | None = None,
     ) -> None:
-        mm = import_optional("openmm", extra="openmm", purpose="engine='openmm'")
-        if atoms.pbc.any() and not atoms.pbc.all():
-            raise InputError(
-                "periodicity-unsupported",
-                "engine='openmm' needs a structure that is periodic along all three axes or along none, "
-                f"got pbc={atoms.pbc.tolist()}; use engine='ase'",
-            )
+        mm = openmm_for(atoms)
         self._atoms = atoms.copy()
         self._box = Box(atoms) if atoms.pbc.all() else None
         self._conditions = conditions

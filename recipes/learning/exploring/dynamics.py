@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from dp_sim.model.evaluator import Model
-from dp_sim.recipes.dynamics.engines.ase_engine import ASEEngine
+from dp_sim.recipes.dynamics.engines import engine_class
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, State, UnstableError
 from dp_sim.recipes.dynamics.watching.uncertainty import largest_length
 from dp_sim.recipes.inputs.calculators import as_calculator
@@ -74,7 +74,7 @@ class Dynamics:
         self._settings, self._steps, self._journal, self._files = settings, settings.steps, journal, files
         self._timestep_fs, self._factor = conditions.timestep_fs, factor
         self._calculator = as_calculator(model)
-        self._engine = ASEEngine.make(atoms, self._calculator, conditions)
+        self._engine = engine_class(settings.dynamics_engine).make(atoms, self._calculator, conditions)
         self._apart = round(settings.apart_fs / conditions.timestep_fs)
         self._novelty = Novelty(model)
         self._novelty.know(structure_of(one) for key, one in journal.picked().items() if key in journal.labels)
@@ -130,7 +130,7 @@ class Dynamics:
 
     def _look(self) -> Look:
         self.atoms = atoms = self._engine.structure()
-        self._calculator.get_forces(atoms)  # those of the last step: nothing is evaluated
+        self._calculator.get_forces(atoms)  # in ASE those of the last step: nothing is evaluated
         spread = self._factor * largest_length(np.asarray(self._calculator.results["forces_std"]))
         position = self._journal.position
         if position is None or self.step > position["step"] or self.step == 0:
