@@ -24,6 +24,7 @@ from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.results.tables import csv_text
+from dp_sim.uncertainty.derived import ModelError, SpreadWorth
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,6 +68,8 @@ class PhononResult(Result):
     thermal_std
         Standard deviations of these over the members of a committee, where force constants are exact and the crystal is
         stable with each; else None.
+    worth
+        What the spread of the members is worth.
     gruneisen
         Grüneisen parameters, where asked for.
     qha
@@ -92,6 +95,7 @@ class PhononResult(Result):
     density: Density
     thermal: Thermal | None
     thermal_std: Thermal | None = None
+    worth: SpreadWorth | None = None
     gruneisen: Gruneisen | None = None
     qha: QuasiHarmonic | None = None
     phonon: Any = field(repr=False)
@@ -114,8 +118,12 @@ class PhononResult(Result):
     @property
     def gamma_frequencies_THz(self) -> Array:
         """Frequencies (3n,) at Γ, the three acoustic ones among them near zero."""
-        at_gamma = np.flatnonzero(np.all(np.abs(self.path.wave_vectors) < 1e-9, axis=1))
-        return np.asarray(self.bands_THz[at_gamma[0]])
+        return np.asarray(self.bands_THz[self._gamma])
+
+    @property
+    def _gamma(self) -> int:
+        """Where Γ is along the path."""
+        return int(np.flatnonzero(np.all(np.abs(self.path.wave_vectors) < 1e-9, axis=1))[0])
 
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
@@ -123,11 +131,15 @@ class PhononResult(Result):
             "verdict": Quantity(self.lowest.words),
             "supercell": Quantity(_matrix_words(self.supercell, self.force_constants.shape[1])),
             "lowest_frequency": Quantity(round(self.lowest.frequency_THz, 6) + 0.0, "THz"),
-            "highest_frequency": Quantity(float(self.bands_THz.max()), "THz"),
-            "gamma_frequencies": Quantity(np.round(self.gamma_frequencies_THz * THZ_IN_CM1, 3) + 0.0, "cm^-1"),
+            "highest_frequency": Quantity(float(self.bands_THz.max()), "THz", model=self._error(self._at_the_top)),
+            "gamma_frequencies": Quantity(
+                np.round(self.gamma_frequencies_THz * THZ_IN_CM1, 3) + 0.0, "cm^-1", model=self._error(self._at_gamma)
+            ),
         }
-        if self.bands_std_THz is not None:
-            numbers["largest_frequency_spread"] = Quantity(float(self.bands_std_THz.max()), "THz")
+        if self.worth is not None and self.bands_std_THz is not None:
+            largest = self.worth.error_of_spread(float(self.bands_std_THz.max()), "forces")
+            numbers["largest_frequency_model_error"] = Quantity(largest.standard, "THz")
+            numbers["model_errors_from"] = Quantity(self.worth.words)
         return numbers | self._thermal_quantities() | self._volume_quantities() | {
             "energy": Quantity(self.energy_eV, "eV"),
             **self.start.quantities(),
@@ -141,23 +153,34 @@ class PhononResult(Result):
         molar = EV_IN_J_PER_MOL / self.crystal.formula_units
         at = int(np.abs(self.thermal.temperatures_K - STANDARD_K).argmin())
         temperature = f"{self.thermal.temperatures_K[at]:g}_K"
-        numbers: dict[str, Quantity | Estimate] = {
+
+        def number(of: Callable[[Thermal], float], factor: float, unit: str) -> Quantity:
+            """Take a number from the table, and the model's error of it."""
+            assert self.thermal is not None
+            std = None if self.thermal_std is None else factor * float(of(self.thermal_std))
+            return Quantity(factor * float(of(self.thermal)), unit, model=self._error(std))
+
+        return {
             "molar_numbers": Quantity(f"per mole of {self._formula}; energies and volumes of a primitive cell"),
-            "zero_point_energy": Quantity(self.thermal.zero_point_energy_eV, "eV"),
-            f"free_energy_{temperature}": Quantity(float(self.thermal.free_energy_eV[at]), "eV"),
-            f"entropy_{temperature}": Quantity(float(self.thermal.entropy_eV_per_K[at]) * molar, "J/mol/K"),
-            f"heat_capacity_{temperature}": Quantity(float(self.thermal.heat_capacity_eV_per_K[at]) * molar, "J/mol/K"),
+            "zero_point_energy": number(lambda one: one.zero_point_energy_eV, 1.0, "eV"),
+            f"free_energy_{temperature}": number(lambda one: one.free_energy_eV[at], 1.0, "eV"),
+            f"entropy_{temperature}": number(lambda one: one.entropy_eV_per_K[at], molar, "J/mol/K"),
+            f"heat_capacity_{temperature}": number(lambda one: one.heat_capacity_eV_per_K[at], molar, "J/mol/K"),
         }
-        if (std := self.thermal_std) is not None:
-            numbers |= {
-                "zero_point_energy_spread": Quantity(std.zero_point_energy_eV, "eV"),
-                f"free_energy_{temperature}_spread": Quantity(float(std.free_energy_eV[at]), "eV"),
-                f"entropy_{temperature}_spread": Quantity(float(std.entropy_eV_per_K[at]) * molar, "J/mol/K"),
-                f"heat_capacity_{temperature}_spread": Quantity(
-                    float(std.heat_capacity_eV_per_K[at]) * molar, "J/mol/K"
-                ),
-            }
-        return numbers
+
+    def _error(self, std: Array | float | None) -> ModelError | None:
+        """Give a standard deviation over the members its worth; force constants are derivatives of forces."""
+        return None if std is None or self.worth is None else self.worth.error_of_spread(std, "forces")
+
+    @property
+    def _at_the_top(self) -> float | None:
+        """Standard deviation of the highest frequency, THz."""
+        return None if self.bands_std_THz is None else float(self.bands_std_THz.flat[self.bands_THz.argmax()])
+
+    @property
+    def _at_gamma(self) -> Array | None:
+        """Standard deviations (3n,) at Γ, cm^-1."""
+        return None if self.bands_std_THz is None else THZ_IN_CM1 * self.bands_std_THz[self._gamma]
 
     @property
     def _formula(self) -> str:

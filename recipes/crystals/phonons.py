@@ -40,6 +40,7 @@ from dp_sim.recipes.crystals.start import Start, prepare_crystal, start_crystal
 from dp_sim.recipes.crystals.supercell import check_memory, keeps_symmetry, make_phonon, supercell_matrix
 from dp_sim.recipes.crystals.volumes import at_volume
 from dp_sim.recipes.inputs.calculators import loaded_model
+from dp_sim.recipes.inputs.members import spread_worth
 from dp_sim.recipes.inputs.temperatures import even_temperatures
 from dp_sim.recipes.results.frames import evaluated_copy
 from dp_sim.recipes.run.directory import RunDirectory
@@ -164,6 +165,7 @@ def _compute(start: Start, task: Task) -> PhononResult:
         density=density,
         thermal=thermal,
         thermal_std=thermal_std,
+        worth=spread_worth(start.primitive.calc) if found.members else None,
         gruneisen=gruneisen,
         qha=None if isinstance(expansion, str) else expansion,
         phonon=phonon,

@@ -229,7 +229,7 @@ def analyse(recorded: Recorded, plan: Plan) -> NPTResult:
 
     def enthalpy() -> NDArray[np.float64]:
         """U + p V of each sample (eV), with the barostat's pressure p; without the kinetic energy."""
-        return production.series("potential_eV") + pressure_bar / EV_PER_A3_IN_BAR * volume()
+        return whole(production.series("potential_eV"))
 
     def mean_of_members(name: str) -> estimators.Computed:
         return lambda _, weights: estimators.average(production.series(name), weights)
@@ -237,9 +237,13 @@ def analyse(recorded: Recorded, plan: Plan) -> NPTResult:
     def kappa(_: NDArray[np.float64], weights: NDArray[np.float64] | None) -> estimators.Statistic:
         return estimators.compressibility_statistic(volume(), temperature_K, weights)
 
-    def alpha(potential: NDArray[np.float64], weights: NDArray[np.float64] | None) -> estimators.Statistic:
-        whole = potential + pressure_bar / EV_PER_A3_IN_BAR * volume()
-        return estimators.expansion_statistic(volume(), whole, temperature_K, weights)
+    def whole(potential: NDArray[np.float64]) -> NDArray[np.float64]:
+        """U + p V of each sample with another U."""
+        return potential + pressure_bar / EV_PER_A3_IN_BAR * volume()
+
+    def of_both(statistic: Callable[..., estimators.Statistic]) -> estimators.Computed:
+        """Compute a statistic of volume and enthalpy for a member."""
+        return lambda potential, weights: statistic(volume(), whole(potential), temperature_K, weights)
 
     density = production.with_model_error(
         production.mean("density_g_cm3", "g/cm^3", "density"), mean_of_members("density_g_cm3")
@@ -254,7 +258,7 @@ def analyse(recorded: Recorded, plan: Plan) -> NPTResult:
         production.estimate(
             "1/K", lambda: estimators.thermal_expansion(volume(), enthalpy(), temperature_K, steps_per_sample=every)
         ),
-        alpha,
+        of_both(estimators.expansion_statistic),
     )
     heat_capacity, per_atom = production.heat_capacities(enthalpy, "the enthalpy")
     freedom = recorded.degrees_of_freedom
@@ -264,6 +268,12 @@ def analyse(recorded: Recorded, plan: Plan) -> NPTResult:
         return lambda: estimators.heat_capacity_at_constant_volume(
             volume(), enthalpy(), temperature_K, degrees_of_freedom=freedom, steps_per_sample=every
         )[which]
+
+    def capacity_at_constant_volume(
+        potential: NDArray[np.float64], weights: NDArray[np.float64] | None
+    ) -> estimators.Statistic:
+        c_p = estimators.heat_capacity_statistic(whole(potential), temperature_K, freedom, 1, weights)
+        return c_p - of_both(estimators.capacity_difference_statistic)(potential, weights)
 
     return NPTResult(
         **production.common_fields(plan, {"the density": density, "the compressibility": compressibility}),
@@ -279,17 +289,29 @@ def analyse(recorded: Recorded, plan: Plan) -> NPTResult:
             ),
             lambda energy, weights: 1.0 / kappa(energy, weights),
         ),
-        enthalpy_eV=production.estimate(
-            "eV",
-            lambda: estimators.mean(enthalpy() + kinetic_eV, unit="eV", what="the enthalpy", steps_per_sample=every),
-        ),
-        heat_capacity_difference_kB=production.estimate("k_B", at_constant_volume(0)),
-        heat_capacity_at_constant_volume_kB=production.estimate("k_B", at_constant_volume(1)),
-        thermal_pressure_bar_per_K=production.estimate(
-            "bar/K",
-            lambda: estimators.expansion_over_compressibility(
-                volume(), enthalpy(), temperature_K, steps_per_sample=every
+        enthalpy_eV=production.with_model_error(
+            production.estimate(
+                "eV",
+                lambda: estimators.mean(
+                    enthalpy() + kinetic_eV, unit="eV", what="the enthalpy", steps_per_sample=every
+                ),
             ),
+            lambda potential, weights: estimators.average(whole(potential), weights),
+        ),
+        heat_capacity_difference_kB=production.with_model_error(
+            production.estimate("k_B", at_constant_volume(0)), of_both(estimators.capacity_difference_statistic)
+        ),
+        heat_capacity_at_constant_volume_kB=production.with_model_error(
+            production.estimate("k_B", at_constant_volume(1)), capacity_at_constant_volume
+        ),
+        thermal_pressure_bar_per_K=production.with_model_error(
+            production.estimate(
+                "bar/K",
+                lambda: estimators.expansion_over_compressibility(
+                    volume(), enthalpy(), temperature_K, steps_per_sample=every
+                ),
+            ),
+            of_both(estimators.thermal_pressure_statistic),
         ),
         heat_capacity_kB=heat_capacity,
         heat_capacity_kB_per_atom=per_atom,

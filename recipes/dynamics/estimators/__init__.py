@@ -35,9 +35,11 @@ from dp_sim.recipes.dynamics.estimators.fluctuations import (
 from dp_sim.recipes.dynamics.estimators.microcanonical import heat_capacity_at_constant_energy
 from dp_sim.recipes.dynamics.estimators.responses import (
     bulk_modulus,
+    capacity_difference_statistic,
     expansion_over_compressibility,
     heat_capacity_at_constant_volume,
     pressure_coefficient,
+    thermal_pressure_statistic,
 )
 from dp_sim.recipes.dynamics.estimators.reweighting import Computed, MemberAverages, Reweighting
 from dp_sim.recipes.dynamics.estimators.statistic import Statistic, average
@@ -62,6 +64,7 @@ __all__ = [
     "Statistic",
     "average",
     "bulk_modulus",
+    "capacity_difference_statistic",
     "compressibility",
     "compressibility_statistic",
     "drifts",
@@ -82,4 +85,5 @@ __all__ = [
     "standard_error",
     "statistical_inefficiency",
     "thermal_expansion",
+    "thermal_pressure_statistic",
 ]

@@ -64,13 +64,22 @@ def heat_capacity_at_constant_volume(
     if kappa.value == 0:
         return Estimate.withheld("k_B", STILL), Estimate.withheld("k_B", STILL)
     needs = _needs_of_ratio(volume_A3, configurational_enthalpy_eV, alpha, kappa)
-    difference = (temperature_K / KB_EV_PER_K) * average(volume_A3) * alpha * alpha / kappa
+    difference = capacity_difference_statistic(volume_A3, configurational_enthalpy_eV, temperature_K)
     c_p = kT**-2 * variance(configurational_enthalpy_eV) + degrees_of_freedom / 2
     return (
         estimate(difference, "k_B", mean_interval, steps_per_sample, *needs),
         # What is left of H is positive and skewed, like any variance.
         estimate(c_p - difference, "k_B", plus(degrees_of_freedom / 2), steps_per_sample, *needs),
     )
+
+
+def capacity_difference_statistic(
+    volume_A3: Samples, enthalpy_eV: Samples, temperature_K: float, weights: Samples | None = None
+) -> Statistic:
+    """Compute C_p - C_V = T V alpha^2 / kappa_T, k_B."""
+    alpha = expansion_statistic(volume_A3, enthalpy_eV, temperature_K, weights)
+    kappa = compressibility_statistic(volume_A3, temperature_K, weights) * EV_PER_A3_IN_GPA  # Angstrom^3/eV
+    return (temperature_K / KB_EV_PER_K) * average(volume_A3, weights) * alpha * alpha / kappa
 
 
 def pressure_coefficient(
@@ -118,12 +127,22 @@ def expansion_over_compressibility(
     volume_A3: Samples, configurational_enthalpy_eV: Samples, temperature_K: float, *, steps_per_sample: int
 ) -> Estimate:
     """Estimate gamma_V = (dp/dT)_V = alpha_p / kappa_T = Cov(V, H) / (T Var(V)), in bar/K, at constant pressure."""
-    kappa = compressibility_statistic(volume_A3, temperature_K) * (EV_PER_A3_IN_GPA / EV_PER_A3_IN_BAR)  # 1/bar
+    kappa = compressibility_statistic(volume_A3, temperature_K)
     if kappa.value == 0:
         return Estimate.withheld("bar/K", STILL)
     alpha = expansion_statistic(volume_A3, configurational_enthalpy_eV, temperature_K)
     needs = _needs_of_ratio(volume_A3, configurational_enthalpy_eV, alpha, kappa)
-    return estimate(alpha / kappa, "bar/K", mean_interval, steps_per_sample, *needs)
+    ratio = thermal_pressure_statistic(volume_A3, configurational_enthalpy_eV, temperature_K)
+    return estimate(ratio, "bar/K", mean_interval, steps_per_sample, *needs)
+
+
+def thermal_pressure_statistic(
+    volume_A3: Samples, enthalpy_eV: Samples, temperature_K: float, weights: Samples | None = None
+) -> Statistic:
+    """Compute gamma_V = alpha_p / kappa_T, bar/K."""
+    per_bar = EV_PER_A3_IN_GPA / EV_PER_A3_IN_BAR
+    kappa = compressibility_statistic(volume_A3, temperature_K, weights) * per_bar
+    return expansion_statistic(volume_A3, enthalpy_eV, temperature_K, weights) / kappa
 
 
 def _needs_of_ratio(

@@ -20,6 +20,7 @@ from spring_crystal import SpringCrystal, fcc_frequencies_THz
 from dp_sim.plugins.ase_calculator import DPCalculator
 from dp_sim.recipes import phonons
 from dp_sim.recipes.static.hessian import difference_rows
+from dp_sim.uncertainty.derived import SpreadWorth
 
 #: EMT's copper at the minimum of its energy, Angstrom.
 COPPER_A = 3.5898
@@ -240,7 +241,11 @@ def test_a_committee_spreads(tmp_path):
     expected = np.std([one.bands_THz for one in alone], axis=0, ddof=1)
     np.testing.assert_allclose(together.bands_std_THz, expected, atol=1e-8)
     np.testing.assert_allclose(together.force_constants, np.mean([one.force_constants for one in alone], axis=0))
-    assert together.quantities()["largest_frequency_spread"].value == pytest.approx(expected.max())
+    numbers, worth = together.quantities(), SpreadWorth.of(2, None)
+    assert numbers["largest_frequency_model_error"].value == pytest.approx(worth.forces.factor * expected.max())
+    at_gamma = np.std([one.gamma_frequencies_THz for one in alone], axis=0, ddof=1)
+    np.testing.assert_allclose(numbers["gamma_frequencies"].model_error, worth.forces.factor * at_gamma * 33.35641)
+    assert "nobody has measured" in numbers["model_errors_from"].value
 
 
 def test_thermal_properties_of_a_committee_spread(tmp_path):
@@ -254,7 +259,10 @@ def test_thermal_properties_of_a_committee_spread(tmp_path):
         expected = np.std([getattr(one, field) for one in alone], axis=0, ddof=1)
         np.testing.assert_allclose(getattr(together.thermal_std, field), expected, rtol=1e-5, atol=1e-12)
     assert "free_energy_std_eV" in (tmp_path / "run" / "thermal.csv").read_text()
-    assert together.quantities()["free_energy_298.15_K_spread"].value > 0
+    free, factor = together.quantities()["free_energy_298.15_K"], SpreadWorth.of(2, None).forces.factor
+    at = int(np.argmin(np.abs(together.thermal.temperatures_K - 298.15)))
+    assert free.model_error == pytest.approx(factor * together.thermal_std.free_energy_eV[at])
+    assert free.total_ci95[0] < free.value < free.total_ci95[1]
     np.testing.assert_allclose(together.phonon.force_constants, together.force_constants)
     torn = phonons(atoms, [files[4], files[1]], out=tmp_path / "torn", **options)
     assert torn.thermal_std is None

@@ -82,6 +82,13 @@ def test_ideal_gas_whose_members_feel_another_pressure():
     )
     kappa = found.values(lambda _, w: estimators.compressibility_statistic(volume, 300, w))
     np.testing.assert_allclose(kappa * 160.21766, 1 / (pressure + more), rtol=0.03)
+    # H = p V: C_p - C_V = (N + 1) k_B whatever the pressure, and gamma_V = p / T
+    difference, slope = (
+        found.values(lambda u, w, statistic=one: statistic(volume, u + pressure * volume, 300, w))
+        for one in (estimators.capacity_difference_statistic, estimators.thermal_pressure_statistic)
+    )
+    np.testing.assert_allclose(difference, particles + 1, rtol=0.03)
+    np.testing.assert_allclose(slope * 1e-4 / 160.21766, (pressure + more) / 300, rtol=1e-6)
     told = found.error(lambda _, w: average(volume, w))
     exact = np.std((particles + 1) * KT / (pressure + more), ddof=1)
     assert told.standard == pytest.approx(found.worth.energy.factor * exact, rel=0.05)
