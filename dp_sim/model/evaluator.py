@@ -223,8 +223,8 @@ class Model:
             combined = combined._replace(energy_std=raw.to(combined.energy.device))
         return combined if self.calibration is None else calibrated(combined, self.calibration)
 
-    def forces_std(self, atoms: Structure) -> Tensor | None:
-        """Compute standard uncertainties of the force components of one structure.
+    def forces_std(self, atoms: Structure | Sequence[Structure]) -> Tensor | None:
+        """Compute standard uncertainties of the force components of structures, as one batch.
 
         From the last layer of a single model that takes a backward pass for each of its features, hundreds of times an
         evaluation: it is not in `evaluate`.

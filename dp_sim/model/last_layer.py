@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dp_sim.model.potential import DeepPotential, set_precision
+from dp_sim.model.potential import DeepPotential
 from dp_sim.structures.batch import AtomicBatch, NeighborList
 
 Array = NDArray[np.float64]
@@ -19,26 +19,26 @@ Array = NDArray[np.float64]
 class LastLayerFeatures:
     """Features f (D,) of structures, in which their energy is linear (dp_sim.uncertainty.last_layer).
 
-    Of each species the last hidden layer, summed over its atoms, and their number, which belongs to the bias.
+    Of each species the last hidden layer, summed over its atoms, and their number, which belongs to the bias. Layers
+    run in the precision of the model, as for its energies; sums over atoms are float64.
 
     Parameters
     ----------
     network
-        Of the model; a copy is taken in float64.
+        Of the model; a copy is taken.
     device
         Of torch.
     """
 
     def __init__(self, network: DeepPotential, device: torch.device) -> None:
         self.network = copy.deepcopy(network).to(device).eval().requires_grad_(False)
-        set_precision(self.network, torch.float64)
 
     @property
     def theta(self) -> Array:
         """(D,) weights of the last layer."""
         layers: Any = self.network.fitting.last
         each = [torch.cat([one.weight[0], one.bias]) for one in layers]
-        return np.asarray(torch.cat(each).cpu().numpy())
+        return np.asarray(torch.cat(each).double().cpu().numpy())
 
     def of(self, batch: AtomicBatch, pairs: NeighborList) -> Array:
         """Compute f (S, D) of the systems of a batch."""
@@ -63,7 +63,7 @@ class LastLayerFeatures:
             hidden = net(descriptors[atoms])
             if hasattr(fitting, "mirror_signs"):
                 hidden = (hidden + net(descriptors[atoms] * fitting.mirror_signs)) / 2
-            both = torch.cat([hidden, torch.ones_like(hidden[:, :1])], dim=1)
+            both = torch.cat([hidden, torch.ones_like(hidden[:, :1])], dim=1).double()
             empty = torch.zeros(batch.cell.shape[0], both.shape[1], dtype=both.dtype, device=both.device)
             parts.append(empty.index_add(0, batch.system[atoms], both))
         return torch.cat(parts, dim=1)

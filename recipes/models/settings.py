@@ -30,6 +30,12 @@ class CalibrateSettings(LabelKeySettings):
         detail="Each is left out in turn, as neighbouring frames are alike. Of several sources each is a part.",
         ge=2,
     )
+    draws: int | None = setting(
+        None,
+        "Members to draw from the last layer of a single model: a committee without further trainings",
+        detail="They share all other weights of the model, their mean is the model, and every recipe takes them.",
+        ge=2,
+    )
 
 
 class LabelSettings(WorkerSettings):

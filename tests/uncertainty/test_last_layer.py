@@ -116,6 +116,36 @@ def test_a_calibrated_model_gives_its_uncertainty(calibrated_file: Path, labelle
     assert values["largest_force_uncertainty"].value == pytest.approx(forces.max())
 
 
+def test_members_are_drawn_from_the_last_layer(
+    calibrated_file: Path, labelled: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Their mean is the model, energies and forces spread as the draws do, and their folder is a calibrated one."""
+    model, folder, count = load_model(calibrated_file), tmp_path / "draws", 5
+    found = calibrate(model.files[0], labelled[1], labelled[0], draws=count, out=folder, seed=3, progress=False)
+    members, atoms = load_model(folder), rattled(7)
+    assert found.committee == folder
+    assert members.calibration == found.calibration
+    raw, one = Model(members.modules, members.members, "cpu").evaluate(atoms), model.evaluate(atoms)
+    np.testing.assert_allclose(raw.energy, one.energy, atol=1e-9)
+    np.testing.assert_allclose(raw.forces, one.forces, atol=1e-9)
+    assert model.last_layer is not None
+    numbers = np.random.default_rng(3).standard_normal((count, len(model.last_layer.root)))
+    prepared = model.prepare(atoms)
+    along_energy = model.features.of(*prepared)[0] @ model.last_layer.root
+    along_forces = model.features.derivatives(*prepared) @ model.last_layer.root
+    assert raw.energy_std.item() == pytest.approx(np.std(numbers @ along_energy, ddof=1), rel=1e-6)
+    np.testing.assert_allclose(raw.forces_std, np.std(along_forces @ numbers.T, axis=2, ddof=1), rtol=1e-6, atol=1e-12)
+    assert "settings" not in members.metadata.training  # not to be trained on: see drawn.py
+
+
+def test_draws_need_data_and_a_place(model: Model, labelled: tuple[Path, Path], tmp_path: Path) -> None:
+    with refused("setting-missing", "out"):
+        calibrate(model.files[0], labelled[1], labelled[0], draws=4, progress=False)
+    pair, out = [model.files[0], write_random_model(tmp_path / "other.pt", seed=9)], tmp_path / "run"
+    with refused("setting-missing", "train"):
+        calibrate(pair, labelled[1], draws=4, out=out, progress=False)
+
+
 def test_files_that_do_not_belong_together(calibrated_file: Path, model: Model, tmp_path: Path) -> None:
     copied = tmp_path / "model.pt"
     copied.write_bytes(calibrated_file.read_bytes())

@@ -15,9 +15,11 @@ from dp_sim.datasets.reading import read_frames
 from dp_sim.datasets.remarks import Remarks
 from dp_sim.errors import InputError
 from dp_sim.files import atomic_path
+from dp_sim.model.committee.folder import COMMITTEE, member_file, write_committee_file
 from dp_sim.model.committee_writing import attach_calibration, check_members, copy_members
 from dp_sim.model.evaluator import Model
 from dp_sim.recipes.inputs.calculators import as_calculator, loaded_model
+from dp_sim.recipes.models.calibration.drawn import drawn_members
 from dp_sim.recipes.models.calibration.held_out import blocks_of, check_labels, evaluated
 from dp_sim.recipes.models.calibration.last_layer import evenly, fitted_last_layer, with_uncertainties
 from dp_sim.recipes.models.calibration.result import KINDS, CalibrationResult
@@ -25,7 +27,7 @@ from dp_sim.recipes.models.data_remarks import report_remarks
 from dp_sim.recipes.models.settings import CalibrateSettings
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
-from dp_sim.uncertainty.calibration import Calibration
+from dp_sim.uncertainty.calibration import CALIBRATION, Calibration
 from dp_sim.uncertainty.last_layer import LastLayer, uncertainty_file
 from dp_sim.uncertainty.reliability import assessed
 
@@ -41,6 +43,7 @@ def calibrate(
     train: Sources | None = None,
     *,
     blocks: int = 5,
+    draws: int | None = None,
     energy_key: str | None = None,
     forces_key: str | None = None,
     virial_key: str | None = None,
@@ -57,7 +60,8 @@ def calibrate(
     them. `energy_std` and `forces_std` of that folder are standard uncertainties from then on.
 
     A single model gets the uncertainty of its last layer (dp_sim.uncertainty.last_layer), from the frames that it was
-    trained on, in a file beside a copy of it in `out`: `model.pt` and `model.uncertainty.npz`.
+    trained on, in a file beside a copy of it in `out`: `model.pt` and `model.uncertainty.npz`. With `draws`, `out` is
+    the folder of a committee instead, whose members differ in their last layers as much as the data leave these open.
 
     Parameters
     ----------
@@ -77,13 +81,15 @@ def calibrate(
     Raises
     ------
     InputError
-        A single model without `train`, or `train` with a committee; the same model twice, another calculator,
-        unreadable data, too few frames with energies and forces, or members that agree in everything.
+        A single model without `train`, or `train` with a committee; `draws` without `train` or `out`; the same model
+        twice, another calculator, unreadable data, too few frames with energies and forces, or members that agree in
+        everything.
     """
     settings = CalibrateSettings.taken_from(locals())
     calculator = as_calculator(members)
     model = _uncalibrated(calculator, train)
     _check_target(model, out)
+    _check_draws(settings, train, out)
     sources, trained_on = _listed(data), _listed(train)
     remarks = Remarks()
     with progress_bar("read", total=None, show=progress) as advance:
@@ -111,6 +117,12 @@ def calibrate(
         progress_bar("calibrate", total=len(training) + len(frames), show=progress) as advance,
     ):
         last_layer = fitted_last_layer(model, training, advance) if training else None
+        if last_layer is not None and settings.draws is not None:
+            model, last_layer = drawn_members(model, last_layer, settings.draws, settings.seed, run.path), None
+            run.note(
+                f"the {settings.draws} members are drawn from the last layer of one model: errors that come from its "
+                "other layers, which they share, show in the scale of their spread alone"
+            )
         if last_layer is None:
             outputs = model.evaluate_each(frames, names=[frame.name for frame in frames])
         else:
@@ -123,10 +135,12 @@ def calibrate(
             **{kind: scale for kind, (scale, _) in found.items()},
             data=hash_sources([*sources, *trained_on])[1],
         )
-        if last_layer is None:
-            folder = _kept(calibration, loaded_model(calculator), run)
-        else:
+        if last_layer is not None:
             folder = _kept_beside(replace(last_layer, calibration=calibration), model, run)
+        elif settings.draws is not None:
+            folder = _kept_with_draws(calibration, settings.draws, run)
+        else:
+            folder = _kept(calibration, loaded_model(calculator), run)
         report_remarks(remarks, run)
         for line in (line for _, held in found.values() for line in held.useless):
             run.note(line)
@@ -163,6 +177,17 @@ def _uncalibrated(calculator: Any, train: Sources | None) -> Model:
     return Model(model.modules, model.members, str(model.device), model.files)
 
 
+def _check_draws(settings: CalibrateSettings, train: Sources | None, out: str | os.PathLike[str] | None) -> None:
+    """Refuse members to be drawn from nothing, or with no place to be kept in."""
+    for name, given in (("train", train), ("out", out)):
+        if settings.draws is not None and given is None:
+            raise InputError(
+                "setting-missing",
+                f"draws ({settings.draws} members) needs {name}: a single model with the frames that it was trained "
+                f"on, and a folder for the members; give {name}, or leave draws out",
+            )
+
+
 def _check_target(committee: Model, out: str | os.PathLike[str] | None) -> None:
     """Refuse to write a run over the members that it calibrates: `overwrite` would remove them first."""
     if out is None:
@@ -188,6 +213,16 @@ def _kept(calibration: Calibration, model: Model | None, run: RunDirectory) -> P
         return None
     copy_members(model, lambda name: run.path(name) or directory / name, calibration)
     return directory
+
+
+def _kept_with_draws(calibration: Calibration, draws: int, run: RunDirectory) -> Path:
+    """Make the folder of the run that of a committee, whose members are there already."""
+    paths = [run.path(name) for name in (CALIBRATION, COMMITTEE)]
+    assert run.directory is not None
+    assert paths[0] is not None
+    calibration.write(paths[0])
+    write_committee_file(run.directory, [member_file(number) for number in range(draws)], CALIBRATION)
+    return run.directory
 
 
 def _kept_beside(last_layer: LastLayer, model: Model, run: RunDirectory) -> Path | None:
