@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pytest
 from ase.build import molecule
+from small_figures import small_figures as small_figures
 
 from dp_sim.cli.main import status
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from ase.io import read
+from scripts import run_script
 
 from dp_sim.config.training_input import read_config
 from dp_sim.example_systems.expected import Number, compare, write_expected
@@ -25,7 +25,7 @@ SYSTEMS = ("ethanol", "water")
 FORCE_MAE_LIMIT = {"ethanol": 0.06, "water": 0.08}  # eV/Angstrom
 
 
-def test_run_script_reports_a_number_that_differs(tmp_path: Path) -> None:
+def test_run_script_reports_a_number_that_differs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Another molecule energy in expected.json is seen; --write-expected makes the model's numbers the right ones.
 
     That both scripts find the numbers which ship a block of README.md shows (tests/packaging/test_documentation.py).
@@ -34,16 +34,11 @@ def test_run_script_reports_a_number_that_differs(tmp_path: Path) -> None:
     expected = json.loads((folder / "expected.json").read_text())
     expected["molecule energy"]["value"] += 0.01
     (folder / "expected.json").write_text(json.dumps(expected))
-    done = run_script(folder)
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert [line.split("  ")[0] for line in done.stdout.splitlines() if "differs" in line] == ["molecule energy"]
-    assert run_script(folder, "--write-expected").returncode == 0
-
-
-def run_script(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """The script of a system as a user runs it, without the dynamics (tests/recipes has those)."""
-    command = [sys.executable, "-W", "error", str(folder / "run.py"), *options, "--steps", "0"]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    without_dynamics = ("--steps", 0)  # tests/recipes has those
+    assert run_script(folder / "run.py", *without_dynamics) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in said if "differs" in line] == ["molecule energy"]
+    assert run_script(folder / "run.py", *without_dynamics, "--write-expected") == 0
 
 
 def test_a_number_too_many_or_too_few_is_a_difference(tmp_path: Path) -> None:

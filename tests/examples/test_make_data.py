@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
+from scripts import run_script
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "example_systems"
 METHODS = {"ethanol": "GFN2-xTB", "hydrogen_cyanide": "GFN2-xTB", "water": "GFN1-xTB"}
@@ -24,14 +24,8 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if request.param == "water":
         pytest.importorskip("openmm", reason="liquid water is sampled with OpenMM first", exc_type=ImportError)
     out = tmp_path_factory.mktemp(request.param)
-    run_script(EXAMPLES / request.param / "make_data.py", "--out", str(out), "--seed", "3", "--quick")
+    assert run_script(EXAMPLES / request.param / "make_data.py", "--out", out, "--seed", "3", "--quick") == 0
     return request.param, out
-
-
-def run_script(script: Path, *arguments: str) -> None:
-    command = [sys.executable, "-W", "error", str(script), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 def frames(out: Path, split: str) -> list[Atoms]:
@@ -74,13 +68,10 @@ def test_only_the_data_are_left(made: tuple[str, Path]) -> None:
     assert {file.name for file in out.iterdir()} == expected
 
 
-def test_existing_data_are_not_overwritten(made: tuple[str, Path]) -> None:
+def test_existing_data_are_not_overwritten(made: tuple[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     name, out = made
-    script = EXAMPLES / name / "make_data.py"
-    command = [sys.executable, str(script), "--out", str(out), "--quick"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "exists already" in done.stderr
+    assert run_script(EXAMPLES / name / "make_data.py", "--out", out, "--quick") == 2
+    assert "exists already" in capsys.readouterr().err
 
 
 def test_an_interrupted_run_goes_on_to_the_same_data(tmp_path: Path) -> None:
@@ -125,10 +116,10 @@ def test_the_second_round_of_water(tmp_path: Path) -> None:
     pytest.importorskip("openmm", reason="liquid water is sampled with OpenMM first", exc_type=ImportError)
     folder, out = EXAMPLES / "water", tmp_path / "relaxed"
     model = ["--model", str(folder / "water.pt")]
-    run_script(folder / "relaxed_liquid.py", *model, "--out", str(out), "--quick")
+    assert run_script(folder / "relaxed_liquid.py", *model, "--out", out, "--quick") == 0
     test_labels_are_those_of_xtb(("water", out))
     assert len(frames(out, "train")[0]) == 24
     box = tmp_path / "box.extxyz"
     start = ["--start", str(folder / "water.extxyz")]
-    run_script(folder / "equilibrate.py", *model, *start, "--out", str(box), "--steps", "20")
+    assert run_script(folder / "equilibrate.py", *model, *start, "--out", box, "--steps", "20") == 0
     assert len(ase.io.read(box)) == 192

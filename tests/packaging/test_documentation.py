@@ -2,12 +2,16 @@
 
 Blocks marked python, bash and yaml are taken; those marked console (make, pip, long runs) and text are left out. A
 block that stands on two pages runs once. A yaml block goes into the file that its first line names.
+
+The first block of each language, and the first that names OpenMM, runs in a process of its own, as a user runs it. So
+does one that only a shell can read. The others run in this process, since each start takes seconds.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,6 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from dp_sim.cli.main import status
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE_RUNS = ("python example_systems/ethanol/run.py", "python example_systems/water/run.py")
@@ -52,6 +58,25 @@ def to_run() -> list[Block]:
     return [block for block in blocks() if kept.get(block.code) == block]
 
 
+def as_users_do() -> list[Block]:
+    """The first block of the shell, of Python and of OpenMM: each in a process of its own."""
+    kinds = (lambda b: b.language == "bash", lambda b: b.language == "python", lambda b: "import openmm" in b.code)
+    return [next(filter(kind, to_run())) for kind in kinds]
+
+
+def commands(code: str) -> list[tuple[list[str], int]] | None:
+    """Commands of dp-sim, each with the status that its line asks for; None of a block with anything else."""
+    found = []
+    for line in code.replace("\\\n", " ").splitlines():
+        command, _, asked = line.partition("#")[0].partition(" || test $? -eq ")
+        words = shlex.split(command)
+        if words and (words[0] != "dp-sim" or set("|&;<>$*?`~{}()") & set(command)):
+            return None
+        if words:
+            found.append((words[1:], int(asked or 0)))
+    return found
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("documentation")
@@ -59,30 +84,46 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(block: Block, folder: Path) -> None:
-    """One block as a user would run it, except that a training takes ten steps, on every tenth frame of its data."""
-    code = block.code if block.language == "python" else block.code.replace(".extxyz.gz", ".extxyz.gz@::10")
-    if block.language == "yaml":
-        name = code.splitlines()[0].removeprefix("# ")
-        (folder / name).write_text(re.sub(r"steps: \d+", "steps: 10", code), encoding="utf-8")
-        return
-    command = {
-        "python": [sys.executable, "-W", "error", "-c", code],
-        "bash": ["bash", "-euo", "pipefail", "-c", code],
-    }[block.language]
+def shortened(block: Block) -> str:
+    """The code as a user would run it, except that a training takes ten steps, on every tenth frame of its data."""
+    if block.language == "python":
+        return block.code
+    code = block.code.replace(".extxyz.gz", ".extxyz.gz@::10")
+    return re.sub(r"steps: \d+", "steps: 10", code) if block.language == "yaml" else code
+
+
+def run_in_a_process(block: Block, folder: Path) -> None:
+    options = {"python": [sys.executable, "-W", "error", "-c"], "bash": ["bash", "-euo", "pipefail", "-c"]}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    command = [*options[block.language], shortened(block)]
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"{block.page}, line {block.line}:\n{done.stdout}\n{done.stderr}"
 
 
+def run(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, where = shortened(block), f"{block.page}, line {block.line}"
+    if block.language == "yaml":
+        (folder / code.splitlines()[0].removeprefix("# ")).write_text(code, encoding="utf-8")
+        return
+    of_dp_sim = commands(code) if block.language == "bash" else None
+    if block in as_users_do() or (block.language == "bash" and of_dp_sim is None):
+        run_in_a_process(block, folder)
+        return
+    monkeypatch.chdir(folder)
+    if block.language == "python":
+        exec(compile(code, where, "exec"), {"__name__": "__main__"})
+    for words, asked in of_dp_sim or []:
+        assert status(words) == asked, f"{where}: dp-sim {shlex.join(words)}"
+
+
 @pytest.mark.parametrize("block", to_run(), ids=lambda b: f"{b.page}:{b.line}")
-def test_block_runs(block: Block, folder: Path) -> None:
+def test_block_runs(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module, extra in (("openmm", "openmm"), ("tblite", "xtb")):
         if module in block.code:
             pytest.importorskip(module, reason=f"{block.page} uses the extra {extra} here", exc_type=ImportError)
-    run(block, folder)
+    run(block, folder, monkeypatch)
 
 
 def test_the_ways_are_there() -> None:
@@ -93,6 +134,14 @@ def test_the_ways_are_there() -> None:
     assert {block.language for block in blocks()} == LANGUAGES
 
 
-def test_a_block_that_fails_is_reported(tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", ["false | true\n", "dp-sim opt nothing.xyz --calculator emt\n"])
+def test_a_block_that_fails_is_reported(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AssertionError, match=r"README\.md, line 7"):
-        run(Block("README.md", "bash", "false | true\n", 7), tmp_path)
+        run(Block("README.md", "bash", code, 7), tmp_path, monkeypatch)
+
+
+def test_what_only_a_shell_can_read() -> None:
+    found = commands("# a comment\ndp-sim nvt a.xyz \\\n    -o 'a b' || test $? -eq 3\n")
+    assert found == [(["nvt", "a.xyz", "-o", "a b"], 3)]
+    for code in ("dp-sim info a.xyz | head\n", "python run.py\n", "dp-sim info *.xyz\n", "dp-sim info a.xyz || true\n"):
+        assert commands(code) is None

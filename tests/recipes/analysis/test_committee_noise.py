@@ -92,8 +92,8 @@ def committee(tmp_path_factory):
 
 
 def expected_eV2(directory, files, n_driving: int) -> float:
-    frames = list(load_result(directory).trajectory)
-    members = np.array([[DPCalculator(file).get_potential_energy(atoms) for atoms in frames] for file in files])
+    frames, calculators = list(load_result(directory).trajectory), [DPCalculator(file) for file in files]
+    members = np.array([[one.get_potential_energy(atoms) for atoms in frames] for one in calculators])
     return of_energies(members, n_driving, "").variance_eV2.value
 
 

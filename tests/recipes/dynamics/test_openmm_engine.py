@@ -73,7 +73,7 @@ def test_the_ensemble_of_a_gas_of_molecules():
     atoms, bonds = gas_of_molecules(n, 1.4, edge)
     pressure = (n + 1) * KT_300 / edge**3
     result = run_with(
-        npt, atoms, IdealGas(), bonds, temperature_K=300, steps=100_000, timestep_fs=2, friction_per_ps=5,
+        npt, atoms, IdealGas(), bonds, temperature_K=300, steps=60_000, timestep_fs=2, friction_per_ps=5,
         pressure_bar=pressure / units.bar, sample_every=25,
     )  # fmt: skip
     assert result.converged, result.cause

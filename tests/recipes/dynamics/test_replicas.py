@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import time
 import numpy as np
 import pytest
 from ase.build import bulk
+from ase.calculators.emt import EMT
 from ase.calculators.morse import MorsePotential
+from ase.cluster import Octahedron
 from ase.io import read
 from refusals import refused
 from synthetic_series import autoregressive
@@ -28,49 +31,56 @@ def rows_of(values):
     ]
 
 
-@pytest.fixture
-def ethanol(request):
-    folder = request.config.rootpath / "example_systems" / "ethanol"
+@pytest.fixture(scope="module")
+def ethanol(pytestconfig):
+    folder = pytestconfig.rootpath / "example_systems" / "ethanol"
     return folder / "ethanol.extxyz", folder / "ethanol.pt"
 
 
-def test_each_replica_is_the_run_with_its_seed(tmp_path, ethanol):
+SETTINGS = {"temperature_K": 300, "steps": 120, "sample_every": 10, "frame_every": 60, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def pool(ethanol, tmp_path_factory):
+    """Two replicas of a model, and where they are."""
+    out = tmp_path_factory.mktemp("replicas") / "run"
+    return run_nvt(read(ethanol[0]), ethanol[1], replicas=2, seed=5, out=out, **SETTINGS), out
+
+
+def test_each_replica_is_the_run_with_its_seed(tmp_path, ethanol, pool):
     """In processes of their own; each directory is what the run alone leaves, and the pool holds all of them."""
-    atoms, model = read(ethanol[0]), ethanol[1]
-    settings = {"temperature_K": 300, "steps": 120, "sample_every": 10, "frame_every": 60, "progress": False}
-    result = run_nvt(atoms, model, replicas=2, seed=5, out=tmp_path / "run", **settings)
+    result, out = pool
     parts = []
     for number, seed in ((1, 5), (2, 6)):
-        alone = run_nvt(atoms, model, seed=seed, out=tmp_path / str(seed), **settings)
-        table = (tmp_path / "run" / f"replica-{number}" / "thermo.csv").read_bytes()
+        alone = run_nvt(read(ethanol[0]), ethanol[1], seed=seed, out=tmp_path / str(seed), **SETTINGS)
+        table = (out / f"replica-{number}" / "thermo.csv").read_bytes()
         assert table == (tmp_path / str(seed) / "thermo.csv").read_bytes()
         parts += alone.rows[alone.production_start :]
     assert [row.potential_eV for row in result.rows] == [row.potential_eV for row in parts]
     assert [row.step for row in result.rows] == list(range(0, 10 * len(parts), 10))
     assert result.replica_count == 2
-    assert json.loads((tmp_path / "run" / "result.json").read_text())["values"]["replicas"]["value"] == 2
-    loaded = load_result(tmp_path / "run")
+    assert json.loads((out / "result.json").read_text())["values"]["replicas"]["value"] == 2
+    loaded = load_result(out)
     assert (loaded.replica_count, len(loaded.rows)) == (2, len(result.rows))
     assert loaded.summary() == result.summary()
-    assert len(load_result(tmp_path / "run" / "replica-2").trajectory) == 3
-    for refusing in (lambda: loaded.trajectory, lambda: analyse(loaded), lambda: analyse(tmp_path / "run")):
+    assert len(load_result(out / "replica-2").trajectory) == 3
+    for refusing in (lambda: loaded.trajectory, lambda: analyse(loaded), lambda: analyse(out)):
         with refused("run-of-replicas", "replica-1"):
             refusing()
-    of_one = analyse(tmp_path / "run" / "replica-2", only=["velocities"], first=0, progress=False)
+    of_one = analyse(out / "replica-2", only=["velocities"], first=0, progress=False)
     assert of_one.n_frames == 3
 
 
-def test_a_resumed_pool_is_the_uninterrupted_one(tmp_path, ethanol):
+def test_a_resumed_pool_is_the_uninterrupted_one(tmp_path):
     """SIGTERM in the midst of it: the replicas save, and `resume` ends as the run that was not cut."""
     script = tmp_path / "run.py"
     script.write_text(
-        "import sys\nfrom ase.io import read\nfrom dp_sim.recipes import run_nvt\n"
-        "run_nvt(read(sys.argv[1]), sys.argv[2], temperature_K=300, steps=300, replicas=2, "
-        "out=sys.argv[3], resume='resume' in sys.argv, progress=False)\n"
+        "import sys\nfrom ase.cluster import Octahedron\nfrom ase.calculators.emt import EMT\n"
+        "from dp_sim.recipes import run_nvt\n"
+        "run_nvt(Octahedron('Cu', 2), EMT(), temperature_K=100, steps=300, replicas=2, out=sys.argv[1], "
+        "progress=False)\n"
     )
-    command = [sys.executable, script, *ethanol]
-    subprocess.run([*command, tmp_path / "whole"], check=True)
-    process = subprocess.Popen([*command, tmp_path / "cut"], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, script, tmp_path / "cut"], stderr=subprocess.DEVNULL)
     table = tmp_path / "cut" / "replica-1" / "thermo.csv"
     while not (table.exists() and len(table.read_text().splitlines()) > 5):
         assert process.poll() is None
@@ -79,7 +89,9 @@ def test_a_resumed_pool_is_the_uninterrupted_one(tmp_path, ethanol):
     process.wait()
     assert not (tmp_path / "cut" / "result.json").exists()
     assert len(table.read_text().splitlines()) < 32
-    subprocess.run([*command, tmp_path / "cut", "resume"], check=True)
+    for name, resume in (("whole", False), ("cut", True)):
+        settings = {"temperature_K": 100, "steps": 300, "replicas": 2, "progress": False}
+        run_nvt(Octahedron("Cu", 2), EMT(), out=tmp_path / name, resume=resume, **settings)
     for name in ("thermo.csv", "replica-1/thermo.csv", "replica-2/trajectory.extxyz"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert "continued from step" in (tmp_path / "cut" / "replica-1" / "log.txt").read_text()
@@ -145,10 +157,9 @@ def test_a_calculator_that_cannot_be_made_anew_is_refused(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_the_refusal_of_a_replica_is_that_of_the_run(tmp_path, ethanol):
+def test_the_refusal_of_a_replica_is_that_of_the_run(tmp_path, ethanol, pool):
     """Something else lies where its directory goes on: the error comes from the process, with its code."""
-    settings = {"temperature_K": 300, "steps": 20, "replicas": 2, "out": tmp_path / "run", "progress": False}
-    run_nvt(read(ethanol[0]), ethanol[1], **settings)
+    shutil.copytree(pool[1], tmp_path / "run")
     (tmp_path / "run" / "replica-2" / "checkpoint.npz").write_bytes(b"damage")
     with refused("file-damaged", "replica-2", "checkpoint.npz"):
-        run_nvt(read(ethanol[0]), ethanol[1], **settings, resume=True)
+        run_nvt(read(ethanol[0]), ethanol[1], replicas=2, seed=5, out=tmp_path / "run", resume=True, **SETTINGS)

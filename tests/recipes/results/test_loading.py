@@ -43,6 +43,11 @@ from dp_sim.recipes.speed.programs import Step
 QUIET = {"progress": False}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_figures():
+    """Figures of every recipe are drawn here as users see them."""
+
+
 def copper():
     atoms = bulk("Cu", cubic=True).repeat(2)
     atoms.rattle(0.01, seed=1)
