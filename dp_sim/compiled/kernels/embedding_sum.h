@@ -48,7 +48,7 @@ struct Block {
 // What `describe` has for `add_gradient` of the same block: rows of numbers, one atom's behind another's.
 template <typename Real>
 struct Kept {
-  std::vector<Real> numbers;
+  Lines<Real> numbers;
   int64_t used = 0;
 
   Real* next(int64_t count) {
@@ -173,7 +173,7 @@ template <typename Rows, typename Real>
 INLINE void gradient_block(const Pairs& pairs, const Sum<Real>& t, Rows& rows, const Block& block, const Real* total,
                            const Real* slope, Real* out) {
   thread_local Neighborhood near;
-  thread_local std::vector<Real> d;  // dE/dT of one atom
+  thread_local Lines<Real> d;  // dE/dT of one atom
   grow(d, 4 * t.width);
   for (int64_t b = 0; b < block.count; ++b) {
     const int64_t i = block.atoms[b], species = pairs.species[i];

@@ -47,7 +47,7 @@ template <typename Real>
 void evaluate_piece(const Pairs& pairs, const Model<Real>& model, const Piece& piece, double* energies, Real* gradient,
                     Clock& clock) {
   thread_local FittingRoom<Real> room;
-  thread_local std::vector<Real> total;
+  thread_local Lines<Real> total;
   thread_local std::vector<Kept<Real>> kept;
   thread_local std::vector<double> own;
   const FittingNet<Real>& net = model.fitting.net;

@@ -8,6 +8,8 @@ namespace dp_sim {
 // In the order of dp_sim/compiled/embedding_layout.py.
 enum class Activation : int64_t { tanh, gelu, gelu_tanh, silu, softplus, sigmoid, relu, relu6, linear, silut };
 
+// Columns are whole vectors: rows end in padding (vectors.h).
+//
 // z (rows, columns) -> f(z + bias), times `step` (columns) where it is not null; the derivative of that by z goes into
 // `slope` (rows, columns), which it multiplies if `times` says so. A null slope is left out.
 template <typename Real>

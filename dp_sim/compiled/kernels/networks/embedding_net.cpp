@@ -1,7 +1,9 @@
 #include "embedding_net.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "grow.h"
 #include "vectors.h"
 
 namespace dp_sim {
@@ -27,19 +29,41 @@ INLINE void product(const Real* x, const Layer& layer, const Real* net, int64_t 
   for (; c < columns; ++c) tile<bytes, rows, 1>(x, layer, net, widest, c, z);
 }
 
-template <int rows, typename Real>
-INLINE void skip(const Layer& layer, const Real* x, int64_t widest, Real* z) {
-  for (int r = 0; r < rows; ++r, x += widest, z += widest)
-    for (int64_t part = 0; part < layer.repeats; ++part)
-      for (int64_t k = 0; k < layer.n_in; ++k) z[part * layer.n_in + k] += x[k];
+// out = z + x, or (x, x), in vectors, of which the last overlaps the one before.
+template <typename Real>
+INLINE void skip(const Layer& layer, const Real* x, const Real* z, Real* out) {
+  constexpr int64_t lanes = Vector<Real>::lanes;
+  *vectors(out + layer.stride - lanes) = *vectors(z + layer.stride - lanes);  // what pads the row, too
+  for (int64_t part = 0; part < layer.repeats; ++part, z += layer.n_in, out += layer.n_in) {
+    if (layer.n_in < lanes)
+      for (int64_t k = 0; k < layer.n_in; ++k) out[k] = z[k] + x[k];
+    else
+      for (int64_t k = 0; k < layer.n_in; k += lanes) {
+        const int64_t c = std::min(k, layer.n_in - lanes);
+        *vectors(out + c) = *vectors(z + c) + *vectors(x + c);
+      }
+  }
 }
 
-// x (rows, 1) -> G and, in the rows behind the values, its derivatives, in x; z is room to work in.
+// Rows of numbers to work in: the input of a layer, and what comes of it.
+template <typename Real>
+struct Room {
+  Lines<Real> numbers;
+  Real *x, *z, *sum;
+
+  void open(int64_t rows) {
+    grow(numbers, 3 * rows);
+    x = numbers.data(), z = x + rows, sum = z + rows;
+  }
+};
+
+// room.x (rows, 1) -> G and, in the rows behind the values, its derivatives, in room.x.
 template <int bytes, int values, int derivatives, int width, typename Real>
-INLINE void through_layers(const Architecture<Real>& a, const Real* net, Real*& x, Real*& z) {
+INLINE void through_layers(const Architecture<Real>& a, const Real* net, Room<Real>& room) {
   constexpr int rows = (1 + derivatives) * values;
   for (const Layer& layer : a.layers) {
-    product<bytes, rows, width>(x, layer, net, a.widest, z);
+    Real* z = room.z;
+    product<bytes, rows, width>(room.x, layer, net, a.widest, z);
     const Real *step = layer.has_step ? net + layer.step : nullptr, *bias = net + layer.bias;
     Real *first = z + values * a.widest, *second = first + values * a.widest;
     if (derivatives == 2)
@@ -48,33 +72,36 @@ INLINE void through_layers(const Architecture<Real>& a, const Real* net, Real*& 
     else
       activate(a.activation, a.threshold,
                Rows<Real>{z, derivatives ? first : nullptr, values, layer.stride, a.widest, bias, step, true});
-    if (layer.repeats) skip<rows>(layer, x, a.widest, z);
-    std::swap(x, z);
+    if (layer.repeats)
+      for (int64_t at = 0; at < rows * a.widest; at += a.widest) skip(layer, room.x + at, z + at, room.sum + at);
+    std::swap(room.x, layer.repeats ? room.sum : room.z);
   }
 }
 
 template <int bytes, int values, int derivatives, int width, typename Real>
 INLINE void in_tiles(const Architecture<Real>& a, const Real* net, const Inputs& inputs, Real* out) {
-  using V = typename Vector<Real>::type;
+  thread_local Room<Real> room;
   constexpr int rows = (1 + derivatives) * values;
-  thread_local std::vector<Real> room;
-  if (static_cast<int64_t>(room.size()) < 2 * rows * a.widest) room.resize(2 * rows * a.widest);
-  const int64_t stride = a.layers.back().stride, columns = stride / Vector<Real>::lanes;
+  room.open(rows * a.widest);
+  const int64_t stride = a.layers.back().stride;
   for (int64_t begin = 0; begin < inputs.count; begin += values) {
     const int64_t* order = inputs.order + begin;
     const int64_t last = inputs.count - begin - 1;  // fills the rows that are left in the last tile
-    Real *x = room.data(), *z = x + rows * a.widest;
     for (int64_t r = 0; r < values; ++r) {
       const double s = inputs.s[order[r < last ? r : last]];
-      x[r * a.widest] = static_cast<Real>((s - inputs.mean) / inputs.deviation);
-      if (derivatives) x[(values + r) * a.widest] = static_cast<Real>(1.0 / inputs.deviation);
-      if (derivatives == 2) x[(2 * values + r) * a.widest] = 0;
+      Real* x = room.x + r * a.widest;
+      x[0] = static_cast<Real>((s - inputs.mean) / inputs.deviation);
+      if (derivatives) x[values * a.widest] = static_cast<Real>(1.0 / inputs.deviation);
+      if (derivatives == 2) x[2 * values * a.widest] = 0;
     }
-    through_layers<bytes, values, derivatives, width>(a, net, x, z);
+    const auto result = [&](int64_t r) { return out + order[r] * (1 + derivatives) * stride; };
+    for (int64_t r = 0; r < values && r <= last; ++r)  // it lies in far memory, and comes while the layers are at work
+      for (int64_t c = 0; c < (1 + derivatives) * stride; c += Vector<Real>::lanes) __builtin_prefetch(result(r) + c, 1);
+    through_layers<bytes, values, derivatives, width>(a, net, room);
     for (int64_t r = 0; r < values && r <= last; ++r) {
-      V* row = vectors(out + order[r] * (1 + derivatives) * stride);
-      for (int64_t k = 0; k <= derivatives; ++k)
-        for (int64_t c = 0; c < columns; ++c) row[k * columns + c] = vectors(x + (k * values + r) * a.widest)[c];
+      Real* row = result(r);
+      for (int64_t k = r; k < rows; k += values, row += stride)
+        for (int64_t c = 0; c < stride; c += Vector<Real>::lanes) *vectors(row + c) = *vectors(room.x + k * a.widest + c);
     }
   }
 }

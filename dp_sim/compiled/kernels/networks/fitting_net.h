@@ -39,7 +39,7 @@ struct FittingNet {
 // Memory of a thread for one call, kept for the next.
 template <typename Real>
 struct FittingRoom {
-  std::vector<Real> x, z, slopes;
+  Lines<Real> x, z, slopes;
 
   // For so many rows; where their features (rows, n_in of the first layer) belong.
   Real* open(const FittingNet<Real>& net, int64_t rows) {

@@ -10,6 +10,9 @@ namespace dp_sim {
 template <typename Real>
 constexpr int64_t PANEL = 192 / sizeof(Real);
 
+// Rows of a panel that are fetched before they are used: together the weights are larger than the nearer caches.
+constexpr int64_t AHEAD = 32;
+
 template <typename Real>
 constexpr int64_t whole_panels(int64_t columns) {
   return (columns + PANEL<Real> - 1) / PANEL<Real> * PANEL<Real>;
@@ -31,6 +34,8 @@ INLINE void tile(const Real* x, int64_t x_stride, int64_t n_in, const Real* pane
   using V = typename Vector<Real, bytes>::type;
   V sum[rows][3] = {};
   for (int64_t k = 0; k < n_in; ++k, panel += PANEL<Real>) {
+    for (int byte = 0; byte < 3 * bytes; byte += 64)
+      __builtin_prefetch(panel + AHEAD * PANEL<Real> + byte / sizeof(Real));
     const V w0 = vectors<bytes>(panel)[0], w1 = vectors<bytes>(panel)[1], w2 = vectors<bytes>(panel)[2];
     for (int r = 0; r < rows; ++r) {
       const Real value = x[r * x_stride + k];
