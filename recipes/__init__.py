@@ -6,9 +6,35 @@ Each name is loaded when it is first used, so that importing this package costs 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dp_sim.errors import nearest_name
+
+if TYPE_CHECKING:  # for editors and type checkers; a test compares it with _EXPORTS
+    from dp_sim.recipes.analysis.analyse import analyse as analyse
+    from dp_sim.recipes.campaigns.campaign import campaign as campaign
+    from dp_sim.recipes.campaigns.campaign import campaign_status as campaign_status
+    from dp_sim.recipes.crystals.elastic import elastic_constants as elastic_constants
+    from dp_sim.recipes.crystals.eos import equation_of_state as equation_of_state
+    from dp_sim.recipes.crystals.phonons import phonons as phonons
+    from dp_sim.recipes.dynamics.npt import run_npt as run_npt
+    from dp_sim.recipes.dynamics.nve import run_nve as run_nve
+    from dp_sim.recipes.dynamics.nvt import run_nvt as run_nvt
+    from dp_sim.recipes.learning.learn import learn as learn
+    from dp_sim.recipes.models.calibration.calibrate import calibrate as calibrate
+    from dp_sim.recipes.models.label import label_structures as label_structures
+    from dp_sim.recipes.paths.band.find import find_path as find_path
+    from dp_sim.recipes.paths.irc.follow import follow_irc as follow_irc
+    from dp_sim.recipes.paths.rates.rate import reaction_rate as reaction_rate
+    from dp_sim.recipes.paths.rates.rate_constant import rate_constant as rate_constant
+    from dp_sim.recipes.paths.saddle.ts import refine_ts as refine_ts
+    from dp_sim.recipes.results.loading import load_result as load_result
+    from dp_sim.recipes.results.quantities import Estimate as Estimate
+    from dp_sim.recipes.results.quantities import Quantity as Quantity
+    from dp_sim.recipes.results.result import Result as Result
+    from dp_sim.recipes.static.evaluation import evaluate as evaluate
+    from dp_sim.recipes.static.opt import optimize as optimize
+    from dp_sim.recipes.static.vib import vibrations as vibrations
 
 #: Public name -> the module of this package that defines it.
 _EXPORTS = {

@@ -24,8 +24,8 @@ TOLERANCES = {"barrier": 0.002, "reaction_energy": 0.002, "imaginary_frequency":
 
 def measured_rate() -> RateResult:
     """Find the rate constant from the one isomer to the other."""
-    ends = [read(HERE / f"{name}.extxyz") for name in ("hcn", "hnc")]
-    return reaction_rate(*ends, str(HERE / "committee"), temperature_K=300.0, progress=False)
+    reactant, product = (read(HERE / f"{name}.extxyz") for name in ("hcn", "hnc"))
+    return reaction_rate(reactant, product, str(HERE / "committee"), temperature_K=300.0, progress=False)
 
 
 def numbers(rate: RateResult) -> dict[str, Number]:

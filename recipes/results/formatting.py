@@ -100,9 +100,9 @@ def plain(value: Any) -> Any:
 
 def typeset_unit(unit: str) -> str:
     """Set a unit for people: `eV/Angstrom^2` -> `eV/Å²`, `cm^-1` -> `cm⁻¹`; result.json keeps to ASCII."""
-    for ascii_text, symbol in (("Angstrom", "Å"), ("^-1", "⁻¹"), ("^2", "²"), ("^3", "³")):
+    for ascii_text, symbol in (("Angstrom", "Å"), ("amu^1/2", "√amu"), ("^-1", "⁻¹"), ("^2", "²"), ("^3", "³")):
         unit = unit.replace(ascii_text, symbol)
-    return unit
+    return "µs" if unit == "us" else unit
 
 
 def readable(name: str) -> str:

@@ -136,7 +136,8 @@ class SpeedResult(Result):
     @property
     @override
     def basis(self) -> str:
-        return f"medians over {len(self.timings[-1].steps)} rounds, {self.threads} threads, {self.dtype}, {self.path}"
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return f"medians over {len(self.timings[-1].steps)} rounds, {threads}, {self.dtype}, {self.path}"
 
     @override
     def headline(self) -> tuple[str, ...]:

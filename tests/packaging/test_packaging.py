@@ -165,3 +165,19 @@ def test_names_of_the_front_door_complete() -> None:
     assert not [name for name in dir(dp_sim) if name not in dp_sim.__all__ and not name.startswith("__")]
     assert (Path(dp_sim.__file__).parent / "py.typed").is_file()
     assert "py.typed" in SETTINGS["tool"]["setuptools"]["package-data"]["dp_sim"]
+
+
+def test_type_checkers_are_told_of_every_recipe() -> None:
+    """The names are imported on first use, which no type checker follows: a block for it alone repeats them."""
+    from dp_sim import recipes
+
+    tree = ast.parse(Path(recipes.__file__).read_text())
+    told = {
+        name.asname: line.module
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for line in block.body
+        if isinstance(line, ast.ImportFrom)
+        for name in line.names
+    }
+    assert told == {name: f"dp_sim.recipes.{module}" for name, module in recipes._EXPORTS.items()}

@@ -33,6 +33,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {"value": format_value, "unit": typeset_unit, "readable": readable}
+    environment.tests["in_words"] = _in_words
     environment.globals |= {
         "estimate": format_estimate,
         "interval": format_interval,
@@ -41,6 +42,11 @@ def _environment() -> Environment:
         "rows_of": rows_of,
     }
     return environment
+
+
+def _in_words(field: object) -> bool:
+    """Tell a field of a table that says something from one that is a number, 1.2e-05 too."""
+    return any(letter.isalpha() and letter not in "eE" for letter in str(field))
 
 
 def render(template: str, **variables: Any) -> str:

@@ -49,6 +49,8 @@ class OptResult(Result):
         Largest force on an atom, constraints taken into account.
     steps
         Optimiser steps of all sessions.
+    fmax_asked_eV_A
+        What it was to fall below.
     energies_eV, fmaxes_eV_A
         (steps + 1,) the same at every step, from step 0.
     ended_by
@@ -94,6 +96,7 @@ class OptResult(Result):
     space_groups: tuple[str, str] | None = None
     frequencies_cm1: NDArray[np.float64] | None = None
     saddles_left_cm1: tuple[float, ...] = ()
+    fmax_asked_eV_A: float | None = None
 
     @property
     def verdict(self) -> str:
@@ -164,6 +167,10 @@ class OptResult(Result):
         figure, panels = new_panels(labels)
         for panel in panels:
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if not self.steps:
+            panels[0].set_xlim(-0.5, 0.5)
+        if self.fmax_asked_eV_A is not None:
+            panels[1].axhline(self.fmax_asked_eV_A, color="gray", linewidth=0.8, linestyle="--")
         panels[0].plot(1000 * (self.energies_eV - self.energies_eV[-1]), ".-", color=COLOURS[0])
         left = [self.fmaxes_eV_A, *([] if self.stresses_left_GPa is None else [self.stresses_left_GPa])]
         for panel, values, colour in zip(panels[1:], left, COLOURS[1:], strict=False):
@@ -178,7 +185,7 @@ class OptResult(Result):
 
     @override
     def captions(self) -> dict[str, str]:
-        return {"convergence": "The energy settles at the minimum while the largest force falls to what was asked for."}
+        return {"convergence": "The energy settles at the minimum while the largest force falls below the dashed line."}
 
     @override
     def animation(self) -> dict[str, Any] | None:

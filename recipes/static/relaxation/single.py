@@ -93,6 +93,7 @@ def relax_one(
         steps=trace.steps,
         energies_eV=np.array(trace.energies_eV),
         fmaxes_eV_A=trace.fmaxes_eV_A(),
+        fmax_asked_eV_A=settings.fmax,
         ended_by=ending.kind,
         optimizer=optimizer,
         frequencies_cm1=frequencies,
