@@ -36,10 +36,13 @@ def test_energy_that_a_time_step_makes(tmp_path, ethanol):
     assert "the total energy has risen by" in result.cause
     assert "the motion is unstable" in result.cause
     bad = read(tmp_path / "run" / "unstable.extxyz")
-    assert bad.get_temperature() < 5000
     good = read(tmp_path / "run" / "final.extxyz")
     assert np.isfinite(good.positions).all()
-    assert np.abs(good.positions - bad.positions).max() < 3.0  # ten steps before, at most
+    # What is kept is of the last look, ten steps before at most. How hot it is at the next one is chance: between 2500 and
+    # 13 000 K with four seeds, where what is kept has 1900 to 2100 K and hydrogen may have flown 5 Angstrom.
+    assert good.get_temperature() < 3000
+    assert bad.get_temperature() < 25_000
+    assert np.abs(good.positions - bad.positions).max() < 8.0
 
 
 def test_the_thermostat_does_not_hide_an_explosion(ethanol):

@@ -68,7 +68,8 @@ def test_many_end_where_each_ends_alone(model, conformers):
     for start, one in zip(given, many.results.values(), strict=True):
         alone = optimize(start, model)
         assert one.steps == alone.steps
-        assert one.energy_eV == pytest.approx(alone.energy_eV, abs=1e-9)
+        # In float32 a last bit of a force moves the end: by 2e-9 eV here, where fmax leaves 1e-5 eV open.
+        assert one.energy_eV == pytest.approx(alone.energy_eV, abs=1e-7)
         assert one.fmax_eV_A == pytest.approx(alone.fmax_eV_A, abs=1e-7)
         np.testing.assert_allclose(one.atoms.positions, alone.atoms.positions, atol=1e-7)
     np.testing.assert_array_equal(many.structures[1].positions[[0, 3]], held.positions[[0, 3]])
