@@ -38,8 +38,8 @@ def test_energy_that_a_time_step_makes(tmp_path, ethanol):
     bad = read(tmp_path / "run" / "unstable.extxyz")
     good = read(tmp_path / "run" / "final.extxyz")
     assert np.isfinite(good.positions).all()
-    # What is kept is of the last look, ten steps before at most. How hot it is at the next one is chance: between 2500 and
-    # 13 000 K with four seeds, where what is kept has 1900 to 2100 K and hydrogen may have flown 5 Angstrom.
+    # What is kept is of the last look, ten steps before at most. How hot it is at the next one is chance: between 2500
+    # and 13 000 K with four seeds, where what is kept has 1900 to 2100 K and hydrogen may have flown 5 Angstrom.
     assert good.get_temperature() < 3000
     assert bad.get_temperature() < 25_000
     assert np.abs(good.positions - bad.positions).max() < 8.0
