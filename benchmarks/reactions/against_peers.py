@@ -47,11 +47,15 @@ def run(program: str, folders: dict[str, Path], interpreter: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for end, atoms in given(name).items():
             write(folder / f"{end}.xyz", atoms, plain=True)
-    command = [interpreter, str(HERE / "peers" / PROGRAMS[program]), *map(str, folders.values())]
+    command = [os.path.abspath(interpreter), str(HERE / "peers" / PROGRAMS[program]), *map(str, folders.values())]
     subprocess.run(
-        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        command,
+        cwd=next(iter(folders.values())),  # pysisyphus begins its logs where it is imported
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         check=False,
-    )  # fmt: skip
+    )
     for name, folder in folders.items():
         if (folder / FOUND).is_file():
             outcome = json.loads((folder / FOUND).read_text())
