@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from pydantic import model_validator
-
-from dp_sim.config.recipe import RecipeSettings, setting
-from dp_sim.recipes.run.worker_settings import refuse_scheduler_without_dask
+from dp_sim.config.recipe import setting
+from dp_sim.recipes.run.worker_settings import EngineSettings
 
 ENGINES = ("local", "dask", "slurm")
-_DASK = "Dask"
 
 
-class CampaignSettings(RecipeSettings):
+class CampaignSettings(EngineSettings):
     """Run many tasks from a plan: recipes, labels and trainings, on this machine, a Dask cluster or Slurm."""
 
     recipe: ClassVar[str] = "campaign"
@@ -47,16 +44,3 @@ class CampaignSettings(RecipeSettings):
         may_change=True,
         detail="Less than the walltime of the jobs that workers run in, so that a task saves its state before.",
     )
-    scheduler: str | None = setting(
-        None,
-        "Address of a Dask scheduler, tcp://HOST:PORT; a cluster of this machine if not given",
-        metavar="ADDRESS",
-        panel=_DASK,
-        may_change=True,
-        min_length=1,
-    )
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        refuse_scheduler_without_dask(self.engine, self.scheduler)
-        return self

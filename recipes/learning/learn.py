@@ -135,6 +135,8 @@ def _helpers(inputs: Inputs, settings: LearnSettings) -> Iterator[tuple[Referenc
         if local and settings.workers == 1:
             reference = Reference(inputs.label, limit_s)
         else:
-            reference = References(inputs.label, limit_s, place, settings.workers, own_threads)
+            reference = References(
+                inputs.label, limit_s, place, None if settings.scheduler else settings.workers, own_threads
+            )
         with reference, SideBySide(place, members, own_threads) as side_by_side:
             yield reference, side_by_side

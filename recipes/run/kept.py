@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from dp_sim.errors import DPSimError
+
 
 class Ends(Protocol):
     """What can be kept."""
@@ -20,17 +22,26 @@ class Ends(Protocol):
 Kept = TypeVar("Kept", bound=Ends)
 _of_thread = threading.local()
 _lock = threading.Lock()
-#: Of all threads of this process, by their owner.
-_all: dict[str, list[Ends]] = {}
+#: Of all threads of this process, by their owner; of one that has ended it, None.
+_all: dict[str, list[Ends] | None] = {}
 
 
 def kept(owner: str, make: Callable[[], Kept]) -> Kept:
-    """Return what this thread keeps for an owner, made with the first call."""
+    """Return what this thread keeps for an owner, made with the first call.
+
+    Raises
+    ------
+    DPSimError
+        The owner has ended all: what was late to begin begins nothing any more.
+    """
     own: dict[str, Kept] = _of_thread.__dict__.setdefault("own", {})
-    if owner not in own:
-        own[owner] = made = make()
-        with _lock:
-            _all.setdefault(owner, []).append(made)
+    with _lock:
+        of_all = _all.setdefault(owner, [])
+        if of_all is None:
+            raise DPSimError("worker-stopped", "what this was begun for has ended")
+        if owner not in own:
+            own[owner] = make()
+            of_all.append(own[owner])
     return own[owner]
 
 
@@ -39,7 +50,9 @@ def forget(owner: str) -> None:
     lost = _of_thread.__dict__.setdefault("own", {}).pop(owner, None)
     if lost is not None:
         with _lock:
-            _all[owner].remove(lost)
+            of_all = _all.get(owner)
+            if of_all is not None:
+                of_all.remove(lost)
         lost.end()
 
 
@@ -57,4 +70,5 @@ def stop_kept(owner: str) -> None:
 
 def _taken(owner: str) -> list[Ends]:
     with _lock:
-        return _all.pop(owner, [])
+        taken, _all[owner] = _all.get(owner), None
+    return taken or []

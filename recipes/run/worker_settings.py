@@ -14,8 +14,8 @@ ENGINES = ("local", "dask")
 WORKERS = "Workers"
 
 
-class WorkerSettings(RecipeSettings):
-    """Base of the settings of recipes that hand work to workers."""
+class EngineSettings(RecipeSettings):
+    """Base of the settings of recipes that may run elsewhere: a subclass may know more engines."""
 
     engine: str = setting(
         "local",
@@ -24,14 +24,6 @@ class WorkerSettings(RecipeSettings):
         panel=WORKERS,
         may_change=True,
         detail="`local`: this machine; `dask`: a scheduler, or a cluster of this machine.",
-    )
-    workers: int = setting(
-        1,
-        "Structures that are labelled at a time",
-        ge=1,
-        panel=WORKERS,
-        may_change=True,
-        detail="Each in a process of its own, which share the threads. With a scheduler its own workers count.",
     )
     scheduler: str | None = setting(
         None,
@@ -46,6 +38,19 @@ class WorkerSettings(RecipeSettings):
     def _of_the_engine(self) -> Self:
         refuse_scheduler_without_dask(self.engine, self.scheduler)
         return self
+
+
+class WorkerSettings(EngineSettings):
+    """Base of the settings of recipes that label structures."""
+
+    workers: int = setting(
+        1,
+        "Structures that are labelled at a time",
+        ge=1,
+        panel=WORKERS,
+        may_change=True,
+        detail="Each in a process of its own, which share the threads. With a scheduler its own workers count.",
+    )
 
 
 def refuse_scheduler_without_dask(engine: str, scheduler: str | None) -> None:

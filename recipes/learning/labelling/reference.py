@@ -80,13 +80,13 @@ class References(Reference):
     place
         The workers.
     at_once
-        Labels at a time.
+        Labels at a time; None: as many as the workers take.
     threads
         Of each process; None: those of the worker.
     """
 
     def __init__(
-        self, calculator: Any, limit_s: float | None, place: Workers, at_once: int, threads: int | None
+        self, calculator: Any, limit_s: float | None, place: Workers, at_once: int | None, threads: int | None
     ) -> None:
         self._place, self._at_once, self._owner = place, at_once, uuid4().hex
         self._how = (recipe_of(calculator), limit_s, threads, os.getcwd())
@@ -105,11 +105,11 @@ class References(Reference):
 
     def labels(self, structures: Sequence[Atoms]) -> Iterator[tuple[int, Outcome]]:
         """Yield labels as they are done, so many at a time."""
-        left = iter(enumerate(structures))
+        left, at_once = iter(enumerate(structures)), self._at_once or len(structures)
         waiting: dict[Future[Outcome], int] = {}
         try:
             while True:
-                while len(waiting) < self._at_once and (one := next(left, None)) is not None:
+                while len(waiting) < at_once and (one := next(left, None)) is not None:
                     waiting[self._place.executor.submit(_label, self._owner, *self._how, one[1])] = one[0]
                 if not waiting:
                     return

@@ -9,8 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dp_sim.config.recipe import documented
 from dp_sim.datasets.file_hash import hash_sources
+from dp_sim.datasets.frames import Frame
 from dp_sim.datasets.reading import read_frames
 from dp_sim.datasets.remarks import Remarks
 from dp_sim.errors import InputError
@@ -26,7 +30,7 @@ from dp_sim.recipes.models.calibration.result import KINDS, CalibrationResult
 from dp_sim.recipes.models.data_remarks import report_remarks
 from dp_sim.recipes.models.settings import CalibrateSettings
 from dp_sim.recipes.run.directory import RunDirectory
-from dp_sim.recipes.run.progress import progress_bar
+from dp_sim.recipes.run.progress import Advance, progress_bar
 from dp_sim.uncertainty.calibration import CALIBRATION, Calibration
 from dp_sim.uncertainty.last_layer import LastLayer, uncertainty_file
 from dp_sim.uncertainty.reliability import assessed
@@ -93,17 +97,8 @@ def calibrate(
     sources, trained_on = _listed(data), _listed(train)
     remarks = Remarks()
     with progress_bar("read", total=None, show=progress) as advance:
-        read, learnt = (
-            [read_frames(source, keys=settings.label_keys(), remarks=remarks) for source in given]
-            for given in (sources, trained_on)
-        )
-        advance(sum(map(len, [*read, *learnt])))
-    frames = [frame for part in read for frame in part]
-    training = evenly([frame for part in learnt for frame in part])
-    for frame in (*frames, *training):
-        model.species_index(frame.numbers, frame.name)
-    block = blocks_of(read, settings.blocks)
-    check_labels(frames, block)
+        frames, block = _read_held_out(model, sources, settings, remarks, advance)
+        training = _read_training(model, trained_on, settings, remarks, advance)
     with (
         RunDirectory.of(
             settings,
@@ -150,6 +145,32 @@ def calibrate(
                 converged=True, calibration=calibration, energy=energy, forces=forces, atoms=atoms, committee=folder
             )
         )
+
+
+def _read_held_out(
+    model: Model, sources: Sequence[str], settings: CalibrateSettings, remarks: Remarks, advance: Advance
+) -> tuple[list[Frame], NDArray[np.int64]]:
+    """Read the frames to calibrate on, and the number of the block of each."""
+    read = [read_frames(source, keys=settings.label_keys(), remarks=remarks) for source in sources]
+    advance(sum(map(len, read)))
+    frames = [frame for part in read for frame in part]
+    for frame in frames:
+        model.species_index(frame.numbers, frame.name)
+    block = blocks_of(read, settings.blocks)
+    check_labels(frames, block)
+    return frames, block
+
+
+def _read_training(
+    model: Model, sources: Sequence[str], settings: CalibrateSettings, remarks: Remarks, advance: Advance
+) -> list[Frame]:
+    """Read the frames that a single model was trained on, as many as count."""
+    read = [read_frames(source, keys=settings.label_keys(), remarks=remarks) for source in sources]
+    advance(sum(map(len, read)))
+    training = evenly([frame for part in read for frame in part])
+    for frame in training:
+        model.species_index(frame.numbers, frame.name)
+    return training
 
 
 def _listed(sources: Sources | None) -> list[str]:

@@ -25,6 +25,7 @@ from refusals import refused
 from dp_sim.cli.main import make_app
 from dp_sim.cli.support.check_commands import first_error
 from dp_sim.recipes import campaign, campaign_status, load_result, run_nvt
+from dp_sim.recipes.campaigns import campaign as campaigning
 from dp_sim.recipes.campaigns.plan import Task
 from dp_sim.recipes.campaigns.result import CampaignResult
 from dp_sim.recipes.campaigns.task import command_of, prepare, run_task
@@ -215,6 +216,22 @@ def test_what_a_task_cannot_take_is_told_before_any_begins(
     with refused(code, sentence, "002-opt-CH4"):
         campaign(plan, out=tmp_path / "wrong", progress=False)
     assert not (tmp_path / "wrong").exists()
+
+
+def test_a_task_whose_worker_is_lost_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: Any) -> None:
+        raise RuntimeError("KilledWorker: gone")
+
+    monkeypatch.setattr(campaigning, "run_task", lost)
+    plan = write_plan(folder / "lost.yaml", {"recipe": "opt", "inputs": ["H2O.xyz"], "settings": {"calculator": "emt"}})
+    result = campaign(plan, out=folder / "lost", attempts=2, progress=False)
+    assert not result.converged
+    (row,) = campaign_status(plan, folder / "lost")
+    assert (row.state, row.attempts) == ("interrupted", 1)
+    assert "worker lost" in row.cause
+    assert "KilledWorker: gone" in row.cause
+    monkeypatch.undo()
+    assert campaign(plan, out=folder / "lost", resume=True, progress=False).converged
 
 
 def test_another_plan_is_not_taken_for_this_one(folder: Path, three: CampaignResult) -> None:
