@@ -142,8 +142,9 @@ def test_draws_need_data_and_a_place(model: Model, labelled: tuple[Path, Path], 
     with refused("setting-missing", "out"):
         calibrate(model.files[0], labelled[1], labelled[0], draws=4, progress=False)
     pair, out = [model.files[0], write_random_model(tmp_path / "other.pt", seed=9)], tmp_path / "run"
-    with refused("setting-missing", "train"):
-        calibrate(pair, labelled[1], draws=4, out=out, progress=False)
+    for given in (pair, model.files[0]):
+        with refused("setting-missing", "train"):
+            calibrate(given, labelled[1], draws=4, out=out, progress=False)
 
 
 def test_files_that_do_not_belong_together(calibrated_file: Path, model: Model, tmp_path: Path) -> None:

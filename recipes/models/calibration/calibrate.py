@@ -90,10 +90,10 @@ def calibrate(
         everything.
     """
     settings = CalibrateSettings.taken_from(locals())
+    _check_draws(settings, train, out)
     calculator = as_calculator(members)
     model = _uncalibrated(calculator, train)
     _check_target(model, out)
-    _check_draws(settings, train, out)
     sources, trained_on = _listed(data), _listed(train)
     remarks = Remarks()
     with progress_bar("read", total=None, show=progress) as advance:
