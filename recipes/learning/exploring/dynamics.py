@@ -103,15 +103,19 @@ class Dynamics:
             on_steps(self.step - before, float("inf") if look is None else look.spread)
             if look is None or is_astray(look.atoms, look.spread, settings, self._journal):
                 return self._pause(found, "threshold") if found else self._go_back(recent, look)
+            kept = self.step % settings.frame_every == 0
+            if kept:
+                self._files.add_frame(look.atoms)
+                look = look._replace(sizes=self._files.sizes())
             if look.spread > settings.threshold and self._is_far(look):
                 found.append(look)
             if found:
                 if settings.picks == 1 or self._is_far_ahead(found[0]):
-                    return self._pause(found, "threshold")
+                    return self._pause(found, "threshold", ahead=True)
                 continue
             recent.append(look)
-            if self.step % settings.frame_every == 0:
-                self._keep(look)
+            if kept:
+                self._save(look, RUNNING)
                 recent = [look]
 
     def _advance(self) -> Look | None:
@@ -171,7 +175,10 @@ class Dynamics:
             "train longer (train_steps)",
         )
 
-    def _pause(self, found: Sequence[Look], why: str, back_to: Look | None = None) -> Ended | None:
+    def _pause(
+        self, found: Sequence[Look], why: str, *, ahead: bool = False, back_to: Look | None = None
+    ) -> Ended | None:
+        """Pause to label the most telling structures; the run goes on from the first of them, or `ahead`: the last."""
         left = self._settings.max_labels - self._journal.tried
         if left < 1:
             return without_budget(self._settings, f"step {found[0].step:,}", found[0].spread)
@@ -180,12 +187,8 @@ class Dynamics:
             found, min(left, settings.picks), self._novelty, apart=self._apart, min_distance=settings.min_distance
         )
         picks = [pick(one.atoms, step=one.step, spread=one.spread) for one in chosen]
-        self._save(back_to or (found if why == "threshold" else chosen)[0], PAUSED, why=why, picks=picks)
+        self._save(back_to or chosen[-1 if ahead else 0], PAUSED, why=why, picks=picks)
         return None
-
-    def _keep(self, look: Look) -> None:
-        self._files.add_frame(look.atoms)
-        self._save(look._replace(sizes=self._files.sizes()), RUNNING)
 
     def _save(self, look: Look, kind: str, **content: Any) -> None:
         """Write the state of a look, and then the event that speaks of it."""

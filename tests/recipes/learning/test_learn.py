@@ -92,7 +92,7 @@ def test_above_the_upper_limit_it_goes_back(run: Run, tmp_path: Path) -> None:
 
 
 def test_several_picks_are_apart_in_time_and_in_descriptors(run: Run, tmp_path: Path) -> None:
-    options = {"threshold": 0.01, "upper": 50.0, "train_steps": 1, "steps": 60}
+    options = {"threshold": 0.01, "upper": 50.0, "train_steps": 1, "steps": 90, "max_force_eV_A": 1e3}
     several = run("several", picks=LEAST, max_labels=LEAST + 1, apart_fs=20.0, **options)
     steps = [
         pick["step"] for one in journal(tmp_path / "several") for pick in one.get("picks", ()) if "structure" in pick
@@ -100,9 +100,13 @@ def test_several_picks_are_apart_in_time_and_in_descriptors(run: Run, tmp_path: 
     assert len(steps) == LEAST + 1
     assert steps[0] == 0
     assert min(np.diff(steps)) >= 10
+    # What was labelled is behind it: it goes on from the last one, with the frames on the way there in the trajectory.
+    assert [one["step"] for one in journal(tmp_path / "several") if one["event"] == "resumed"] == steps[-1:]
+    frames = ase.io.read(tmp_path / "several" / "trajectory.extxyz", index=":")
+    assert len(frames) == several.looks[-1, 0] // 10
     # So many labels tell what a spread is worth, and from then on the uncertainty is that.
     (training,) = several.trainings
-    ratios = journal(tmp_path / "several")[-2]["ratios"]
+    (ratios,) = (one["ratios"] for one in journal(tmp_path / "several") if one["event"] == "trained")
     assert training.factor == factor_of(ratios, 2, 1.0) != 1.0
     spread = several.model.evaluate(several.atoms).forces_std.numpy()
     expected = training.factor * np.linalg.norm(spread, axis=1).max()
