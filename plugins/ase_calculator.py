@@ -120,6 +120,9 @@ class DPCalculator(Calculator):
             self.results["forces_std"] = _array(output.forces_std)
         if output.member_energies is not None:
             self.results["member_energies"] = _array(output.member_energies)[0]
+        if output.member_virials is not None:
+            stresses = -_array(output.member_virials)[0] / self.atoms.get_volume()
+            self.results["member_stresses"] = np.stack([full_3x3_to_voigt_6_stress(one) for one in stresses])
 
     def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
         """Return a property; "forces_std" of a single model, which costs far more than all others, is computed here."""

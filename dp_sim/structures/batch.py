@@ -35,7 +35,7 @@ class NeighborList(NamedTuple):
 
 
 class ModelOutput(NamedTuple):
-    """Energies of a batch and their derivatives; energy_std, forces_std, member_energies: of a committee (Model)."""
+    """Energies of a batch and their derivatives; energy_std, forces_std, member_...: of a committee (Model)."""
 
     energy: Tensor  # (S,) eV, float64
     atomic_energies: Tensor  # (N,) eV, float64
@@ -44,6 +44,7 @@ class ModelOutput(NamedTuple):
     energy_std: Tensor | None = None  # (S,) eV
     forces_std: Tensor | None = None  # (N, 3) eV/Angstrom, per component
     member_energies: Tensor | None = None  # (S, K) eV, of each of K members
+    member_virials: Tensor | None = None  # (S, K, 3, 3) eV
 
 
 #: Fields of ModelOutput with a row for each atom; the others have a row for each system.

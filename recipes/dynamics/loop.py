@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from ase import Atoms, units
+from numpy.typing import NDArray
 
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine, Sample, State, UnstableError
 from dp_sim.recipes.dynamics.guards import ADVICE, LOOK_EVERY, Guards
@@ -18,10 +19,12 @@ from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
+from dp_sim.units import EV_PER_A3_IN_BAR
 
 if TYPE_CHECKING:
     from dp_sim.model.evaluator import Model
 
+Array: TypeAlias = NDArray[np.float64]
 #: One amu/Angstrom^3 in g/cm^3.
 AMU_PER_A3_IN_G_PER_CM3 = 1e27 / units.kg
 #: Wall time between two checkpoints (s), for a machine that goes down. Ctrl-C and SIGTERM save one themselves.
@@ -261,7 +264,7 @@ class _Recorder:
             sample.pressure_bar,
             **optional_columns(sample),
             force_uncertainty_eV_A=self._uncertainty(structure),
-            members_eV=self._members(sample, structure),
+            **self._members(sample, structure),
         )
         self.rows.append(row)
         self.last = structure
@@ -269,16 +272,15 @@ class _Recorder:
         if self.step % self._settings.frame_every == 0:
             self._files.add_frame(structure, sample.potential_eV, velocities=self._settings.velocities)
 
-    def _members(self, sample: Sample, structure: Atoms) -> tuple[float, ...] | None:
-        """Take the energies by the members of a committee, or ask for them where the engine knows their mean alone."""
+    def _members(self, sample: Sample, structure: Atoms) -> dict[str, Any]:
+        """Take what the members of a committee say, or ask for it where the engine knows their mean alone."""
         if self._committee is None:
-            return None
-        energies = sample.members_eV
+            return {}
+        energies, pressures = sample.members_eV, sample.members_bar
         if energies is None:
-            asked = self._committee.evaluate(structure, forces=False).member_energies
-            assert asked is not None
-            energies = asked[0].cpu().numpy()
-        return tuple(map(float, energies))
+            energies, pressures = _asked(self._committee, sample, structure)
+        told = {"members_eV": energies, "members_bar": pressures}
+        return {name: tuple(map(float, values)) for name, values in told.items() if values is not None}
 
     def _uncertainty(self, structure: Atoms) -> float | None:
         """Look at the uncertainty, where it is watched; end the run there if that is asked for."""
@@ -299,3 +301,20 @@ class _Recorder:
         """Save a checkpoint of the last whole step; a run that is unstable, or cut while it writes, keeps an older."""
         if self._consistent and not self.stopped:
             self._files.save_checkpoint(self.step, self._whole)
+
+
+def _asked(committee: Model, sample: Sample, structure: Atoms) -> tuple[Array, Array | None]:
+    """Evaluate the energies (K,) of the members, eV, and their pressures (K,), bar, where the sample has one.
+
+    With rigid bonds the pressure is that of the centres of their groups, of which nothing is told here.
+    """
+    with_pressure = sample.pressure_bar is not None and sample.kinetic_pressure_bar is None
+    asked = committee.evaluate(structure, forces=False, virial=with_pressure)
+    assert asked.member_energies is not None
+    energies = asked.member_energies[0].cpu().numpy()
+    if not with_pressure:
+        return energies, None
+    assert asked.member_virials is not None
+    assert asked.virial is not None
+    apart = np.trace((asked.member_virials[0] - asked.virial[0]).cpu().numpy(), axis1=1, axis2=2)
+    return energies, sample.pressure_bar + apart / (3 * structure.get_volume()) * EV_PER_A3_IN_BAR

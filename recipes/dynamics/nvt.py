@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from ase import Atoms
+from numpy.typing import NDArray
 from typing_extensions import override
 
 from dp_sim.config.recipe import documented
@@ -161,7 +163,10 @@ def analyse(recorded: Recorded, plan: Plan) -> NVTResult:
         **production.common_fields(plan, {"the heat capacity": heat_capacity}),
         heat_capacity_kB=heat_capacity,
         heat_capacity_kB_per_atom=per_atom,
-        pressure_bar=production.mean("pressure_bar", "bar", "pressure"),
+        pressure_bar=production.with_model_error_of_pressures(
+            production.mean("pressure_bar", "bar", "pressure"),
+            lambda _, pressure, weights: estimators.average(pressure, weights),
+        ),
         thermal_pressure_bar_per_K=_thermal_pressure(production, recorded, plan),
     )
 
@@ -171,19 +176,31 @@ def _thermal_pressure(production: Production, recorded: Recorded, plan: Plan) ->
     temperature_K = plan.conditions.temperature_K
     assert temperature_K is not None
 
+    momenta = recorded.degrees_of_freedom
+    if plan.rigid_bonds is not None:  # the pressure is that of the centres of groups
+        momenta -= plan.rigid_bonds.inner_momenta
+
+    def volume_A3() -> float:
+        return float(production.series("volume_A3")[0])
+
+    def virial_part(pressure: NDArray[np.float64]) -> NDArray[np.float64]:
+        if plan.rigid_bonds is not None:
+            return pressure - production.series("kinetic_pressure_bar")
+        return pressure - 2 * production.series("kinetic_eV") / (3 * volume_A3()) * EV_PER_A3_IN_BAR
+
     def coefficient() -> Estimate:
-        volume_A3 = float(production.series("volume_A3")[0])
-        kinetic = 2 * production.series("kinetic_eV") / (3 * volume_A3) * EV_PER_A3_IN_BAR
-        momenta = recorded.degrees_of_freedom
-        if plan.rigid_bonds is not None:  # the pressure is that of the centres of groups
-            kinetic, momenta = production.series("kinetic_pressure_bar"), momenta - plan.rigid_bonds.inner_momenta
         return estimators.pressure_coefficient(
             production.series("potential_eV"),
-            production.series("pressure_bar") - kinetic,
-            volume_A3,
+            virial_part(production.series("pressure_bar")),
+            volume_A3(),
             temperature_K,
             degrees_of_freedom=momenta,
             steps_per_sample=production.steps_per_sample,
         )
 
-    return production.estimate_of("pressure_bar", "bar/K", "pressure", coefficient)
+    return production.with_model_error_of_pressures(
+        production.estimate_of("pressure_bar", "bar/K", "pressure", coefficient),
+        lambda potential, pressure, weights: estimators.pressure_coefficient_statistic(
+            potential, virial_part(pressure), volume_A3(), temperature_K, momenta, weights
+        ),
+    )

@@ -16,7 +16,7 @@ from dp_sim.recipes.dynamics import estimators
 from dp_sim.recipes.dynamics.estimators import Reweighting
 from dp_sim.recipes.dynamics.loop import Recorded
 from dp_sim.recipes.dynamics.plan import Plan
-from dp_sim.recipes.dynamics.run_files import MEMBERS, column
+from dp_sim.recipes.dynamics.run_files import MEMBER_PRESSURES, MEMBERS, column
 from dp_sim.recipes.results.quantities import Estimate
 from dp_sim.uncertainty.derived import SpreadWorth
 from dp_sim.units import KB_EV_PER_K
@@ -150,6 +150,14 @@ class Production:
         if self.reweighting is None or estimate.value is None:
             return estimate
         return replace(estimate, model=self.reweighting.error(computed))
+
+    def with_model_error_of_pressures(self, estimate: Estimate, computed: estimators.Computed) -> Estimate:
+        """Do the same for a number that `computed` makes of energies, pressures (bar) and weights."""
+        if self.reweighting is None or estimate.value is None or not self.has(MEMBER_PRESSURES):
+            return estimate
+        pressure = self.series("pressure_bar")
+        members = np.array([row.members_bar for row in self._rows]).T
+        return replace(estimate, model=self.reweighting.error(computed, (pressure, members - pressure), kind="both"))
 
     def heat_capacities(self, energy: Callable[[], NDArray[np.float64]], what: str) -> tuple[Estimate, Estimate]:
         """Estimate the heat capacity of the system, and per atom.

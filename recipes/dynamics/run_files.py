@@ -32,8 +32,8 @@ TABLE, TRAJECTORY, CHECKPOINT = "thermo.csv", "trajectory.extxyz", "checkpoint.n
 class Row(NamedTuple):
     """One line of the table; a quantity that the run does not have is None, and an empty field in the file.
 
-    The pressure tensor, the lattice vectors and the energies of a committee's members have columns in the file only
-    where the run has them.
+    The pressure tensor, the lattice vectors and the energies and pressures of a committee's members have columns
+    in the file only where the run has them.
     """
 
     step: int
@@ -64,6 +64,7 @@ class Row(NamedTuple):
     kinetic_pressure_bar: float | None = None
     force_uncertainty_eV_A: float | None = None
     members_eV: tuple[float, ...] | None = None
+    members_bar: tuple[float, ...] | None = None
 
 
 #: Columns of the pressure tensor (order of Voigt) and of the lattice vectors: in the table of runs that have them.
@@ -73,8 +74,9 @@ CELL_COLUMNS = tuple(f"cell_{vector}{axis}_A" for vector in "abc" for axis in "x
 SCALAR_COLUMNS = ("conserved_eV", "kinetic_pressure_bar")
 #: In the table of runs that watch it.
 UNCERTAINTY_COLUMN = "force_uncertainty_eV_A"
-#: Potential energies by the members of a committee, counted from 1: a column each.
-MEMBERS, MEMBER_COLUMN = "members_eV", "member_{}_eV"
+#: Potential energies and pressures by the members of a committee, counted from 1: a column each, member_1_eV and so on.
+MEMBERS, MEMBER_PRESSURES = "members_eV", "members_bar"
+_OF_MEMBERS = (MEMBERS, MEMBER_PRESSURES)
 
 
 def optional_columns(sample: Sample) -> dict[str, Any]:
@@ -90,13 +92,17 @@ def optional_columns(sample: Sample) -> dict[str, Any]:
 def columns_of(rows: list[Row]) -> tuple[str, ...]:
     """Name the columns of the table of these rows: those of every run, and those of which the first row has values."""
     optional = {*PRESSURE_TENSOR_COLUMNS, *CELL_COLUMNS, *SCALAR_COLUMNS, UNCERTAINTY_COLUMN}
-    members = rows[0].members_eV or () if rows else ()
     present = (
         name
         for name in Row._fields
-        if name != MEMBERS and (name not in optional or (rows and getattr(rows[0], name) is not None))
+        if name not in _OF_MEMBERS and (name not in optional or (rows and getattr(rows[0], name) is not None))
     )
-    return (*present, *(MEMBER_COLUMN.format(number) for number in range(1, len(members) + 1)))
+    of_members = (
+        name.replace("members", f"member_{number}")
+        for name in _OF_MEMBERS
+        for number in range(1, 1 + len((getattr(rows[0], name) if rows else None) or ()))
+    )
+    return (*present, *of_members)
 
 
 def value_of(row: Row, name: str) -> float | None:
@@ -104,8 +110,9 @@ def value_of(row: Row, name: str) -> float | None:
     if hasattr(row, name):
         value: float | None = getattr(row, name)
         return value
-    assert row.members_eV is not None
-    return row.members_eV[int(name.split("_")[1]) - 1]
+    _, number, unit = name.split("_")
+    values: tuple[float, ...] = getattr(row, f"members_{unit}")
+    return values[int(number) - 1]
 
 
 def column(rows: list[Row], name: str) -> NDArray[np.float64]:
@@ -220,5 +227,9 @@ def _fields(row: Row, columns: tuple[str, ...]) -> list[str | None]:
 
 def _parse_row(header: list[str], fields: list[str]) -> Row:
     values: dict[str, Any] = {name: float(field) if field else None for name, field in zip(header, fields, strict=True)}
-    members = tuple(values.pop(name) for name in header if name.startswith("member_"))
-    return Row(**{**values, "step": int(values["step"]), MEMBERS: members or None})
+    for together in _OF_MEMBERS:
+        names = [
+            name for name in header if name.startswith("member_") and name.endswith(together.removeprefix("members"))
+        ]
+        values[together] = tuple(values.pop(name) for name in names) or None
+    return Row(**{**values, "step": int(values["step"])})

@@ -97,8 +97,8 @@ class LearnSettings(WorkerSettings):
         "Structures to label at a pause, at most",
         ge=1,
         detail="The least certain one, and those farthest from it and from all labelled ones in descriptors. In "
-        "dynamics they are sought for some time ahead of the first unsure one, and the run goes on from the last of them; "
-        "from the first where it passes `upper` on the way.",
+        "dynamics they are sought for some time ahead of the first unsure one, and the run goes on from the last of "
+        "them; from the first where it passes `upper` on the way.",
     )
     apart_fs: float = setting(20.0, "Least time between two structures to label", unit="fs", flags=("--apart",), ge=0)
     min_distance: float = setting(

@@ -11,14 +11,10 @@ from dp_sim.structures.batch import ModelOutput
 from dp_sim.uncertainty.calibration import Calibration
 
 
-def _mean(parts: Sequence[Tensor | None]) -> Tensor | None:
+def _all(parts: Sequence[Tensor | None]) -> Tensor | None:
+    """Stack the parts of the members, (K, ...); None where they have none."""
     present = [part for part in parts if part is not None]
-    return torch.stack(present).mean(dim=0) if present else None
-
-
-def _spread(parts: Sequence[Tensor | None]) -> Tensor | None:
-    present = [part for part in parts if part is not None]
-    return torch.stack(present).std(dim=0, correction=1) if present else None
+    return torch.stack(present) if present else None
 
 
 def combine(outputs: Sequence[ModelOutput]) -> ModelOutput:
@@ -32,20 +28,22 @@ def combine(outputs: Sequence[ModelOutput]) -> ModelOutput:
     Returns
     -------
     ModelOutput
-        Means, standard deviations over the members (ddof=1), and the energies of each. The output of a single member
-        is returned as it is.
+        Means, standard deviations over the members (ddof=1), and the energies and virials of each. The output of a
+        single member is returned as it is.
     """
     if len(outputs) == 1:
         return outputs[0]
     energies = torch.stack([output.energy for output in outputs])
+    forces, virials = _all([output.forces for output in outputs]), _all([output.virial for output in outputs])
     return ModelOutput(
         energies.mean(dim=0),
         torch.stack([output.atomic_energies for output in outputs]).mean(dim=0),
-        _mean([output.forces for output in outputs]),
-        _mean([output.virial for output in outputs]),
+        None if forces is None else forces.mean(dim=0),
+        None if virials is None else virials.mean(dim=0),
         energies.std(dim=0, correction=1),
-        _spread([output.forces for output in outputs]),
+        None if forces is None else forces.std(dim=0, correction=1),
         energies.T,
+        None if virials is None else virials.transpose(0, 1),
     )
 
 

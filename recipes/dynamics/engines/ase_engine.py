@@ -186,11 +186,15 @@ class ASEEngine:
     def sample(self) -> Sample:
         """Return energies, volume, pressure and cell now."""
         atoms, turn = self._atoms, self._turn()
-        pressure = tensor = None
+        pressure = tensor = members_bar = None
+        results = getattr(atoms.calc, "results", {})
         if self._gives_stress:
             full = -atoms.get_stress(voigt=False, include_ideal_gas=True) * EV_PER_A3_IN_BAR
             tensor = full_3x3_to_voigt_6_stress(turn.T @ full @ turn)
             pressure = float(np.trace(full)) / 3
+            if "member_stresses" in results:
+                apart = results["member_stresses"] - results["stress"]
+                members_bar = pressure - apart[:, :3].mean(axis=1) * EV_PER_A3_IN_BAR
         return Sample(
             float(atoms.get_potential_energy()),
             float(atoms.get_kinetic_energy()),
@@ -199,7 +203,8 @@ class ASEEngine:
             tensor,
             atoms.cell.array @ turn if self._conditions.changes_shape else None,
             self._dynamics.conserved_eV(),
-            members_eV=getattr(atoms.calc, "results", {}).get("member_energies"),
+            members_eV=results.get("member_energies"),
+            members_bar=members_bar,
         )
 
     def _turn(self) -> NDArray[np.float64]:

@@ -125,6 +125,8 @@ class Sample(NamedTuple):
         bonds it is that of the centres of their groups. None elsewhere.
     members_eV
         (K,) potential energies by each member of a committee (eV), where they came with the evaluation; else None.
+    members_bar
+        (K,) pressures by each member (bar), where `members_eV` and a pressure are; else None.
     """
 
     potential_eV: float
@@ -136,6 +138,7 @@ class Sample(NamedTuple):
     conserved_eV: float | None = None
     kinetic_pressure_bar: float | None = None
     members_eV: NDArray[np.float64] | None = None
+    members_bar: NDArray[np.float64] | None = None
 
 
 #: All that an engine needs to continue: plain arrays, saved without pickle.

@@ -39,6 +39,7 @@ from dp_sim.recipes.dynamics.estimators.responses import (
     expansion_over_compressibility,
     heat_capacity_at_constant_volume,
     pressure_coefficient,
+    pressure_coefficient_statistic,
     thermal_pressure_statistic,
 )
 from dp_sim.recipes.dynamics.estimators.reweighting import Computed, MemberAverages, Reweighting
@@ -81,6 +82,7 @@ __all__ = [
     "no_symmetry",
     "place_of",
     "pressure_coefficient",
+    "pressure_coefficient_statistic",
     "slope",
     "standard_error",
     "statistical_inefficiency",

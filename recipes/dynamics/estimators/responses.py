@@ -112,15 +112,25 @@ def pressure_coefficient(
     steps_per_sample
         For the number of steps that a longer run would take.
     """
-    kinetic = degrees_of_freedom * KB_EV_PER_K / (3 * volume_A3) * EV_PER_A3_IN_BAR
-    gamma = (1 / (KB_EV_PER_K * temperature_K**2)) * covariance(potential_eV, virial_pressure_bar)
-    return estimate(
-        gamma + kinetic,
-        "bar/K",
-        mean_interval,
-        steps_per_sample,
-        *needs_of_both("the potential energy", potential_eV, "the pressure", virial_pressure_bar, gamma),
+    gamma = pressure_coefficient_statistic(
+        potential_eV, virial_pressure_bar, volume_A3, temperature_K, degrees_of_freedom
     )
+    needs = needs_of_both("the potential energy", potential_eV, "the pressure", virial_pressure_bar, gamma)
+    return estimate(gamma, "bar/K", mean_interval, steps_per_sample, *needs)
+
+
+def pressure_coefficient_statistic(
+    potential_eV: Samples,
+    virial_pressure_bar: Samples,
+    volume_A3: float,
+    temperature_K: float,
+    degrees_of_freedom: int,
+    weights: Samples | None = None,
+) -> Statistic:
+    """Compute gamma_V at constant volume, bar/K."""
+    kinetic = degrees_of_freedom * KB_EV_PER_K / (3 * volume_A3) * EV_PER_A3_IN_BAR
+    virial = (1 / (KB_EV_PER_K * temperature_K**2)) * covariance(potential_eV, virial_pressure_bar, weights)
+    return virial + kinetic
 
 
 def expansion_over_compressibility(

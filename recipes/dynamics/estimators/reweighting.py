@@ -12,7 +12,7 @@ Imbalzano et al., J. Chem. Phys. 154, 074102 (2021)),
 
 whose noise stays small, and which is exact for a and h_k that are normal together. A number theta that is no average
 (a heat capacity) changes to the same order by -<psi h_k> / k_B T with its influence values psi, and, where it holds the
-energy itself, by [theta(U + h_k) - theta(U - h_k)] / 2.
+energy itself, by [theta(U + h_k) - theta(U - h_k)] / 2; with the pressure, P_k beside it in the same way.
 """
 
 from __future__ import annotations
@@ -27,14 +27,17 @@ import numpy as np
 from dp_sim.recipes.dynamics.estimators.correlation import Samples, is_constant, statistical_inefficiency
 from dp_sim.recipes.dynamics.estimators.statistic import Statistic
 from dp_sim.recipes.dynamics.estimators.verdict import NEEDED_FOR_FLUCTUATION
-from dp_sim.uncertainty.derived import ModelError, SpreadWorth
+from dp_sim.uncertainty.derived import Kind, ModelError, SpreadWorth
 
 #: Independent samples that eq. 1 must leave of every member; with fewer, eq. 2 is taken.
 NEEDED_DIRECTLY = NEEDED_FOR_FLUCTUATION
 #: Standard deviation of h_k / k_B T up to which eq. 2 is taken: beyond it a member's ensemble was not visited.
 MOST_APART = 3.0
-#: Makes a number of the energy U (S,) of the samples, eV, and of their weights (S,); None: all alike.
-Computed: TypeAlias = Callable[[Samples, Samples | None], Statistic]
+#: Makes a number of the energy U (S,) of the samples, eV, of what else differs between members (S,) each, and of their
+#: weights (S,); None: all alike.
+Computed: TypeAlias = Callable[..., Statistic]
+#: What differs between members beside the energy: (S,) by their mean, and how far each is from that, (K, S).
+Differing: TypeAlias = tuple[Samples, Samples]
 
 
 class MemberAverages(NamedTuple):
@@ -131,19 +134,25 @@ class Reweighting:
         )
         return f"{self.worth.words}, each averaged by {how}"
 
-    def error(self, computed: Computed) -> ModelError | None:
+    def error(self, computed: Computed, *others: Differing, kind: Kind = "energy") -> ModelError | None:
         """Compute the model's error of a number; None where there is a `cause` why not."""
-        return None if self.cause else self.worth.error(self.values(computed), "energy")
+        return None if self.cause else self.worth.error(self.values(computed, *others), kind)
 
-    def values(self, computed: Computed) -> Samples:
+    def values(self, computed: Computed, *others: Differing) -> Samples:
         """Compute what each member (K,) would have given."""
-        if self.is_direct:
-            pairs = zip(self.deviations_eV, self.weights, strict=True)
-            return np.array([computed(self.energy_eV + h, w).value for h, w in pairs])
-        found = computed(self.energy_eV, None)
-        return np.array([found.value + self._first_order(computed, found, h) for h in self.deviations_eV])
+        own = [(self.energy_eV, self.deviations_eV), *others]
+        numbers = range(len(self.deviations_eV))
 
-    def _first_order(self, computed: Computed, found: Statistic, h: Samples) -> float:
-        by_weight = -float(np.mean(found.influence * (h - h.mean()))) / self.kT_eV
-        up, down = (computed(self.energy_eV + sign * h, None).value for sign in (1, -1))
-        return by_weight + (up - down) / 2
+        def of(number: int, sign: int, weights: Samples | None) -> Statistic:
+            return computed(*(mean + sign * apart[number] for mean, apart in own), weights)
+
+        if self.is_direct:
+            return np.array([of(number, 1, self.weights[number]).value for number in numbers])
+        found = computed(*(mean for mean, _ in own), None)
+        by_value = [(of(number, 1, None).value - of(number, -1, None).value) / 2 for number in numbers]
+        return np.array(
+            [found.value + self._by_weight(found, h) + by_value[k] for k, h in enumerate(self.deviations_eV)]
+        )
+
+    def _by_weight(self, found: Statistic, h: Samples) -> float:
+        return -float(np.mean(found.influence * (h - h.mean()))) / self.kT_eV

@@ -5,10 +5,12 @@ import pytest
 from ase import units
 from ase.build import molecule
 
+from dp_sim.plugins.ase_calculator import DPCalculator
 from dp_sim.recipes import load_result, optimize, run_nvt
 from dp_sim.recipes.dynamics import estimators
 from dp_sim.recipes.dynamics.estimators import Reweighting, average
 from dp_sim.uncertainty.derived import SpreadWorth
+from dp_sim.units import EV_PER_A3_IN_BAR
 from tests.support.random_model import write_random_committee
 
 KT = units.kB * 300
@@ -70,6 +72,30 @@ def test_a_force_on_a_spring_is_exact_to_first_order():
     np.testing.assert_allclose(far.values(lambda _, w: average(x, w)), [large / STIFF, -large / STIFF], rtol=0.03)
 
 
+def test_pressures_that_members_see_otherwise():
+    """P_k = (a + d) x + b x^2 + c under k x^2 / 2 - f x, with <x> = f / k, <x^2> = k_B T / k + (f / k)^2.
+
+    With y = x - f / k, Cov(U_k, P_k) = b k <(y^2 - <y^2>)^2> / 2 = b (k_B T)^2 / k.
+    """
+    half = np.random.default_rng(4).normal(scale=np.sqrt(KT / STIFF), size=SAMPLES // 2)
+    x = np.concatenate([half, -half])  # odd moments vanish, as they do without noise
+    energy, a, b, d, c = STIFF * x**2 / 2, 30.0, 7000.0, np.array([300.0, -500.0]), np.array([30.0, -50.0])
+    pressure, apart = a * x + b * x**2, d[:, None] * x + c[:, None]
+    for size in (0.4, 2.8):  # directly, and by the first cumulant
+        f = size * np.array([0.5, -1.0]) * np.sqrt(KT * STIFF)
+        found = reweighting(energy, [-one * x for one in f])
+        assert found.is_direct == (size == 0.4)
+        second_order = found.is_direct * (b * (f / STIFF) ** 2 + d * f / STIFF)
+        means = found.values(lambda _, p, w: average(p, w), (pressure, apart))
+        np.testing.assert_allclose(means, a * f / STIFF + b * KT / STIFF + c + second_order, atol=4)
+
+        def coefficient(u, p, w):
+            return estimators.pressure_coefficient_statistic(u, p, 1.0, 300, 0, w)
+
+        coefficients = found.values(coefficient, (pressure, apart))
+        np.testing.assert_allclose(coefficients, b * units.kB / STIFF, rtol=0.08)
+
+
 def test_ideal_gas_whose_members_feel_another_pressure():
     """V of N particles at p is gamma distributed: <V> = (N + 1) k_B T / p, Var(V) = (N + 1) (k_B T / p)^2."""
     particles, pressure = 20, 1e-4
@@ -121,3 +147,32 @@ def test_a_run_keeps_what_each_member_says(tmp_path, monkeypatch):
     assert energy.model_error > 0
     assert low < energy.ci95[0] < energy.ci95[1] < high
     assert run_nvt(start, files[0], steps=8, **asked).rows[0].members_eV is None
+
+
+@pytest.mark.parametrize("engine", ["ase", "openmm"])
+def test_a_run_keeps_the_pressure_that_each_member_says(tmp_path, monkeypatch, engine):
+    monkeypatch.setattr(estimators.averages, "NEEDED_FOR_MEAN", 3)  # a run of a second
+    monkeypatch.setattr(estimators, "equilibration", lambda *_: 0)
+    monkeypatch.setattr(estimators, "drifts", lambda *_: False)
+    files = write_random_committee(tmp_path, 3, apart=0.003, species=("H", "O"), seed=6)
+    start = molecule("H2O2")
+    start.set_cell([9, 9.5, 10])
+    start.pbc = True
+    start = optimize(start, files, fmax=0.05, progress=False).atoms
+    more = {"backend": "python", "platform": "Reference"} if engine == "openmm" else {}
+    found = run_nvt(
+        start, files, engine=engine, temperature_K=300, timestep_fs=0.5, friction_per_ps=50, sample_every=4, steps=400,
+        frame_every=400, out=tmp_path / "run", progress=False, **more,
+    )  # fmt: skip
+    end = load_result(tmp_path / "run")
+    last, row = end.atoms, end.rows[-1]
+    kinetic = 2 * row.kinetic_eV / (3 * row.volume_A3)
+    for file, pressure in zip(files, row.members_bar, strict=True):
+        last.calc = DPCalculator(file)
+        of_one = kinetic - last.get_stress()[:3].mean()
+        assert pressure == pytest.approx(of_one * EV_PER_A3_IN_BAR, rel=1e-5)
+    assert np.ptp(row.members_bar) > 1
+    for name in ("pressure", "thermal_pressure_coefficient"):
+        number = found.quantities()[name]
+        assert number.value is None or number.model_error > 0
+    assert found.quantities()["pressure"].value is not None
