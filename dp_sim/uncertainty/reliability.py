@@ -148,7 +148,7 @@ def _diagram(points: Points, scale: Scale) -> tuple[Array, Array]:
 def _unranked(ranks: Measured, what: str) -> Iterator[str]:
     if ranks.value < RANKS or ranks.value < 2 * ranks.error:
         yield (
-            f"the spread does not tell larger from smaller errors of {what} (rank correlation {ranks.value:.2f} +- "
+            f"the spread does not tell larger from smaller errors of {what} (rank correlation {ranks.value:.2f} ± "
             f"{ranks.error:.2f}): one error bar for all of them says as much"
         )
 
@@ -160,8 +160,9 @@ def _misleading(points: Points, held: NDArray[np.bool_], by_element: dict[str, f
         if len(part) >= POINTS_A_BIN and held[part].mean() < MISLEADING:
             where = ("the smallest", "the second", "the middle", "the fourth", "the largest")[number]
             yield (
-                f"where the spread of {what} is in {where} fifth, its 95 % intervals hold {held[part].mean():.0%} only"
+                f"where the spread of {what} is in {where} fifth, its 95 % intervals hold "
+                f"{100 * held[part].mean():.0f} % only"
             )
     for element, share in by_element.items():
         if share < MISLEADING and np.count_nonzero(points.element == atomic_numbers[element]) >= POINTS_A_BIN:
-            yield f"95 % intervals of {what} of {element} hold {share:.0%} only"
+            yield f"95 % intervals of {what} of {element} hold {100 * share:.0f} % only"

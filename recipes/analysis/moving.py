@@ -187,6 +187,6 @@ def _too_far_apart(what: str, off: float, frame_ps: float) -> str:
     """Say that velocities do not account for steps, of which they miss a share `off` of the mean square."""
     return (
         f"the velocities of the {what} do not account for the steps between frames {frame_ps * 1000:g} fs apart (they "
-        f"miss {off:.0%} of the mean square): the frames are too far apart for vibrations, or the velocities are not "
-        "theirs; write a frame every 2 fs (4 fs without hydrogen)"
+        f"miss {100 * off:.0f} % of the mean square): the frames are too far apart for vibrations, or the velocities "
+        "are not theirs; write a frame every 2 fs (4 fs without hydrogen)"
     )

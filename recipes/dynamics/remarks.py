@@ -175,7 +175,7 @@ def temperature_remark(found: Estimate, target_K: float | None) -> str:
     if abs(off) <= CERTAIN_ERRORS * found.error:
         return ""
     return (
-        f"the kinetic temperature averages {found.value:.1f} ± {found.error:.1f} K, {abs(off) / target_K:.1%} "
+        f"the kinetic temperature averages {found.value:.1f} ± {found.error:.1f} K, {100 * abs(off) / target_K:.1f} % "
         f"{'below' if off < 0 else 'above'} the thermostat's {target_K:g} K: the time step is felt in the momenta, and "
         "so in the kinetic part of the pressure; averages over positions feel it much less"
     )

@@ -142,8 +142,9 @@ class Learner:
         average, steps = self._inputs.recipe.settings[0]["training"].get("average", 0.0), self._settings.train_steps
         if (kept := average**steps) > _OLD_SHARE:
             run.note(
-                f"after the {steps} steps of a retraining, {kept:.0%} of the running mean of the weights (training."
-                f"average {average:g}) are those from before it: the new labels count for little; raise train_steps"
+                f"after the {steps} steps of a retraining, {100 * kept:.0f} % of the running mean of the weights "
+                f"(training.average {average:g}) are those from before it: the new labels count for little; raise "
+                "train_steps"
             )
         if not self._inputs.frames and self._inputs.model is not None:
             run.note("without --data the members are trained on new labels alone, and may forget what they knew")

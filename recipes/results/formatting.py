@@ -3,41 +3,87 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
 
 #: Decimals that people who use a unit are used to: energies to 0.1 meV, frequencies to 0.1 cm^-1.
-DECIMALS = {"eV": 4, "cm^-1": 1, "Angstrom": 4, "Angstrom^3": 2, "THz": 3}
+DECIMALS = {"eV": 4, "cm^-1": 1, "Angstrom": 4, "Angstrom^3": 2, "THz": 3, "GPa": 2}
+#: Significant digits that a value has at most, however small its error: more are those of a fit, not of the material.
+MOST_DIGITS = 6
+#: Units of numbers with an arbitrary zero: how large they are says nothing of their digits.
+_ENERGIES = ("eV", "eV/atom", "kJ/mol")
+#: Parts of names that are written otherwise in a text.
+_WORDS = {
+    "debye": "Debye",
+    "gruneisen": "Grüneisen",
+    "hessian": "Hessian",
+    "mae": "MAE",
+    "poisson": "Poisson's",
+    "reuss": "(Reuss)",
+    "rmse": "RMSE",
+    "voigt": "(Voigt)",
+    "young": "Young's",
+}
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def format_estimate(value: float, error: float) -> str:
+def format_estimate(value: float, error: float, unit: str = "") -> str:
     """Write a value and its error as `1.234 ± 0.056`: two significant digits of the error, as many decimals in both.
 
-    Where the larger of them is below 1e-4 or from 1e7 on, with a common power of ten: `(4.80 ± 0.67)e-33`.
+    The value has six significant digits at most (`129.722 ± <0.001`), energies as many as their error asks for. An
+    error of zero is left out: there was no scatter to estimate one from. Where the larger of them is below 1e-4 or from
+    1e7 on, with a common power of ten: `(4.80 ± 0.67)e-33`. In brackets before a unit that begins with a power of ten.
     """
-    power = math.floor(math.log10(max(abs(value), error))) if value or error else 0
+    power = _power(value, error)
     if not -4 <= power < 7:
         return f"({format_estimate(value / 10.0**power, error / 10.0**power)})e{power}"
-    digits = 2 if error == 0 else max(0, 1 - math.floor(math.log10(error)))
-    return f"{value:.{digits}f} ± {error:.{digits}f}"
+    if error == 0:
+        return f"{value:.{MOST_DIGITS}g}"
+    decimals = _decimals(value, error, unit)
+    shown = _rounded(error, decimals)
+    text = f"{_rounded(value, decimals)} ± {shown if float(shown) else f'<{10.0**-decimals:.{decimals}f}'}"
+    return f"({text})" if unit.startswith("10^") else text
 
 
-def format_interval(low: float, high: float, error: float) -> str:
-    """Write the bounds of an interval with the decimals of its estimate, `1.12 to 1.34`, or powers of ten."""
-    power = math.floor(math.log10(max(abs(low), abs(high), error))) if low or high or error else 0
-    if not -4 <= power < 7 or error == 0:
-        return f"{low:.3g} to {high:.3g}"
-    digits = max(0, 1 - math.floor(math.log10(error)))
-    return f"{low:.{digits}f} to {high:.{digits}f}"
+def format_interval(low: float, high: float, error: float, unit: str = "") -> str:
+    """Write the bounds of an interval with the decimals of its estimate, `1.12 to 1.34`, or powers of ten.
+
+    Empty where both bounds read the same.
+    """
+    if not -4 <= _power(low, high, error) < 7 or error == 0:
+        bounds = [f"{bound:.3g}" for bound in (low, high)]
+    else:
+        decimals = _decimals(max(abs(low), abs(high)), error, unit)
+        bounds = [_rounded(bound, decimals) for bound in (low, high)]
+    return " to ".join(bounds) if bounds[0] != bounds[1] else ""
+
+
+def _power(*numbers: float) -> int:
+    """Return the power of ten of the largest of numbers, 0 of zeros."""
+    largest = max(map(abs, numbers))
+    return math.floor(math.log10(largest)) if largest else 0
+
+
+def _decimals(value: float, error: float, unit: str) -> int:
+    """Return the decimals of an estimate; negative ones are places before the point."""
+    by_error = 1 - _power(error)
+    return by_error if unit in _ENERGIES or not value else min(by_error, MOST_DIGITS - 1 - _power(value))
+
+
+def _rounded(number: float, decimals: int) -> str:
+    return f"{round(number, decimals) + 0.0:.{max(decimals, 0)}f}"  # + 0.0: no -0.00
 
 
 def format_quantity(value: Any, unit: str) -> str:
     """Write a value of `plain` that has a unit for people.
 
     A number has four significant digits, without zeros at their end, and no fewer decimals than are usual for its unit
-    (`DECIMALS`); anything else is written as `format_value` does.
+    (`DECIMALS`); frequencies in a list have those; anything else is written as `format_value` does.
     """
+    if isinstance(value, list) and unit in ("cm^-1", "THz"):  # what is below them is noise of rigid motions
+        return format_value(value, decimals=DECIMALS[unit])
     if not isinstance(value, float) or value.is_integer() or not math.isfinite(value):
         return format_value(value)
     power = math.floor(math.log10(abs(value)))
@@ -50,11 +96,11 @@ def format_quantity(value: Any, unit: str) -> str:
     return text
 
 
-def format_value(value: Any) -> str:
+def format_value(value: Any, decimals: int | None = None) -> str:
     """Write a value of `plain` for people.
 
     Numbers have six significant digits, large ones four decimals. Long lists are shortened. The numbers of a list have
-    the same number of decimals, so that noise beside large numbers reads as zero.
+    the same number of decimals (`decimals` where it is given), so that noise beside large numbers reads as zero.
     """
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -66,11 +112,10 @@ def format_value(value: Any) -> str:
     if isinstance(value, list):
         shown = value if len(value) <= 24 else [*value[:12], "…", *value[-6:]]
         largest = max((abs(item) for item in value if isinstance(item, float)), default=0.0)
-        if 1e-4 < largest < 1e6:
+        if decimals is None and 1e-4 < largest < 1e6:
             decimals = max(0, 5 - math.floor(math.log10(largest)))
-            shown = [
-                f"{round(item, decimals) + 0.0:.{decimals}f}" if isinstance(item, float) else item for item in shown
-            ]
+        if decimals is not None:
+            shown = [_rounded(item, decimals) if isinstance(item, float) else item for item in shown]
         return ", ".join(f"[{format_value(item)}]" if isinstance(item, list) else format_value(item) for item in shown)
     return str(value)
 
@@ -100,11 +145,13 @@ def plain(value: Any) -> Any:
 
 def typeset_unit(unit: str) -> str:
     """Set a unit for people: `eV/Angstrom^2` -> `eV/Å²`, `cm^-1` -> `cm⁻¹`; result.json keeps to ASCII."""
-    for ascii_text, symbol in (("Angstrom", "Å"), ("amu^1/2", "√amu"), ("^-1", "⁻¹"), ("^2", "²"), ("^3", "³")):
+    for ascii_text, symbol in (("Angstrom", "Å"), ("amu^1/2", "√amu")):
         unit = unit.replace(ascii_text, symbol)
+    unit = re.sub(r"\^(-?\d+)", lambda power: power[1].translate(_RAISED), unit)
+    unit = re.sub(r"^10(?=[⁻¹²³⁰-⁹])", "× 10", unit)
     return "µs" if unit == "us" else unit
 
 
 def readable(name: str) -> str:
-    """Make words of a name: `mean_energy` -> `mean energy`."""
-    return name.replace("_", " ")
+    """Make words of a name: `mean_energy` -> `mean energy`, `forces_rmse` -> `forces RMSE`."""
+    return " ".join(_WORDS.get(word, word) for word in name.split("_"))

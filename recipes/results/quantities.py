@@ -119,7 +119,7 @@ class Estimate:
         """Return the value, its standard error and the unit, or why there is none."""
         if self.value is None or self.error is None:
             return f"not given: {self.cause}"
-        written = f"{format_estimate(self.value, self.error)} {self.unit}".rstrip()
+        written = f"{format_estimate(self.value, self.error, self.unit)} {self.unit}".rstrip()
         return written if self.model is None else f"{written}{_by_the_model(self)}"
 
     def to_dict(self) -> dict[str, Any]:

@@ -55,10 +55,12 @@ def _numbers(result: Result, content: Mapping[str, Any]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
+    from dp_sim.recipes.results.formatting import readable, typeset_unit
     from dp_sim.recipes.results.quantity_table import values_apart
 
     table = Table(title=result.title, title_justify="left", title_style="bold", show_header=False, box=box.SIMPLE)
     numbers = result.quantities()
     for name in values_apart(content):
-        table.add_row(name.replace("_", " "), Text(str(numbers[name])))
+        words = content.get("labels", {}).get(name, readable(name))
+        table.add_row(words, Text(typeset_unit(str(numbers[name]))))
     return table

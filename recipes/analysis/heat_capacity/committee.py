@@ -111,7 +111,7 @@ def of_energies(energies_eV: Array, n_driving: int, words: str) -> Noise:
     freedom = (n_members - 1) * (1 - 2 / n_frames) * n_driving  # a constant and a slope of each were fitted
     found = mean_of((left**2).sum(axis=0) / freedom, unit="eV^2", what="the spread of the members")
     share = 1 - float((left**2).sum() / (apart**2).sum()) if apart.any() else 0.0
-    words += f"; {share:.0%} of their spread goes with the energy, and is left in" if round(share, 2) else ""
+    words += f"; {100 * share:.0f} % of their spread goes with the energy, and is left in" if round(share, 2) else ""
     return Noise(_with_members(found, (left**2).mean(axis=1) * n_members / freedom), f"{words}; {ASSUMED}")
 
 

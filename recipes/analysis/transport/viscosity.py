@@ -84,8 +84,9 @@ def _unresolved(stress: Array, spacing_ps: float) -> str:
     if first >= 1 - RESOLVED:
         return ""
     return (
-        f"the shear stress keeps {first:.0%} of its correlation from one line of thermo.csv to the next "
-        f"({spacing_ps:g} ps), and {1 - RESOLVED:.0%} are needed to integrate it; run with a smaller sample_every"
+        f"the shear stress keeps {100 * first:.0f} % of its correlation from one line of thermo.csv to the next "
+        f"({spacing_ps:g} ps), and {100 - 100 * RESOLVED:.0f} % are needed to integrate it; run with a smaller "
+        "sample_every"
     )
 
 

@@ -55,8 +55,8 @@ def symmetry_of_run(start: Atoms, mean_cell_A: NDArray[np.float64]) -> RunSymmet
     if departure > BROKEN:
         return RunSymmetry(
             None,
-            f"none is used: the mean cell departs by {departure:.1%} from the start's {group.symbol}; the crystal has "
-            "changed its phase, or the run its choice of lattice vectors",
+            f"none is used: the mean cell departs by {100 * departure:.1f} % from the start's {group.symbol}; the "
+            "crystal has changed its phase, or the run its choice of lattice vectors",
         )
     # In the axes of the start: a small turn against it is noise of the mean cell.
     axes = polar(change)[0].T

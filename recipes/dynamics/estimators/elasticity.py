@@ -151,8 +151,8 @@ def elastic_constants(
             return made
         return Estimate.withheld(
             "GPa",
-            f"the inverse of a covariance of so few independent strains is {found.largest_correction:.0%} too large on "
-            f"average: run about {found.largest_correction / LARGEST_CORRECTION:.1f} times as many steps",
+            f"the inverse of a covariance of so few independent strains is {100 * found.largest_correction:.0f} % too "
+            f"large on average: run about {found.largest_correction / LARGEST_CORRECTION:.1f} times as many steps",
             made.n_effective,
         )
 

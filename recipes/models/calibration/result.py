@@ -97,7 +97,7 @@ class CalibrationResult(Result):
     @override
     def outcome(self) -> str:
         within = self.forces.coverage[-1]
-        held = "" if within is None else f", 95 % intervals hold {within.value:.0%} of left-out force errors"
+        held = "" if within is None else f", 95 % intervals hold {100 * within.value:.0f} % of left-out force errors"
         where = "" if not self.useless else "; where the spread is useless: see below"
         raw = "spreads" if self._several else "raw uncertainties of the last layer"
         return f"force errors are {self.calibration.forces.factor:.3g} {raw}{held}{where}"

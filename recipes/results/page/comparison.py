@@ -103,7 +103,9 @@ def _field(entry: Mapping[str, Any] | None) -> str:
         known = [one for one in value if isinstance(one, float)]
         return f"{len(value)} values" + (f", {min(known):.4g} to {max(known):.4g}" if known else "")
     return (
-        format_quantity(value, entry["unit"]) if entry.get("error") is None else format_estimate(value, entry["error"])
+        format_quantity(value, entry["unit"])
+        if entry.get("error") is None
+        else format_estimate(value, entry["error"], entry["unit"])
     )
 
 
@@ -118,9 +120,11 @@ def difference(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None
     a, b = first["value"], second["value"]
     if _are_numbers(a, b):
         if first.get("error") is None or second.get("error") is None:
-            return "" if isinstance(a, bool) else f"{b - a:+.4g}"
+            return "" if isinstance(a, bool) or a == b else f"{b - a:+.4g}"
         error = math.hypot(first["error"], second["error"])
-        return f"{format_estimate(b - a, error)} ({abs(b - a) / error:.1f} σ)" if error else f"{b - a:+.4g}"
+        if not error:
+            return f"{b - a:+.4g}"
+        return f"{format_estimate(b - a, error, first['unit'])} ({abs(b - a) / error:.1f} σ)"
     if isinstance(a, list) and isinstance(b, list) and len(a) == len(b) and a and all(map(_are_numbers, a, b)):
         apart = [abs(y - x) for x, y in zip(a, b, strict=True)]
         return f"mean {sum(apart) / len(apart):.3g}, largest {max(apart):.3g}"

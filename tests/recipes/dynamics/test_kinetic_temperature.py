@@ -25,7 +25,7 @@ def test_nothing_is_said_without_a_reason(found, target):
 def test_water_at_two_femtoseconds():
     words = temperature_remark(of(318.1, 0.3), 330.0)
     assert "318.1 ± 0.3 K" in words
-    assert "3.6% below" in words
+    assert "3.6 % below" in words
 
 
 def homes(number):

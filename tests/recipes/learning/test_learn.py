@@ -224,7 +224,7 @@ def test_from_one_structure_and_no_data(run: Run, tmp_path: Path) -> None:
     options = {"calc": None, "train": tmp_path / "train.yaml", "members": 2, "first": 5, "max_labels": 6, "steps": 20}
     result = run("nothing", **options, threshold=50.0)
     assert (result.label_count, len(result.trainings), len(result.model.members)) == (5, 1, 2)
-    assert any("35% of the running mean" in words for words in result.provenance["notes"]), "0.9^10"
+    assert any("35 % of the running mean" in words for words in result.provenance["notes"]), "0.9^10"
     frames = ase.io.read(tmp_path / "nothing" / "labels.extxyz", index=":")
     np.testing.assert_allclose(frames[0].positions, cluster().positions)
     displaced = np.array([one.positions - cluster().positions for one in frames[1:3]])
