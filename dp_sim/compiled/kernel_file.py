@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from dp_sim.compiled.library import OPERATORS_VERSION
+from dp_sim.compiled.library import LAYOUT_VERSION
 from dp_sim.compiled.packing import PackedModel
 
 MAGIC = b"DPSIMKRN"
@@ -63,7 +63,7 @@ def kernel_file(packed: PackedModel, description: Description) -> bytes:
     text = _text(description).encode()
     body = b"".join(part + bytes(-len(part) % ALIGNMENT) for part in (text, *arrays))
     rest = _REST.pack(
-        OPERATORS_VERSION,
+        LAYOUT_VERSION,
         len(text),
         *(values.numel() for values in packed),
         packed.numbers.element_size(),

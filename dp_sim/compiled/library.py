@@ -7,9 +7,10 @@ import functools
 import importlib.util
 from typing import NamedTuple
 
-#: Raised with every change of the operators' arguments or of the layout of a model; the library has the same number
-#: (MODEL_VERSION in kernels/arrays.h).
-OPERATORS_VERSION = 10
+#: Raised with every change of the layout of a model, that of files for LAMMPS too (MODEL_VERSION in kernels/arrays.h).
+LAYOUT_VERSION = 10
+#: Raised with every change of the operators or of that layout (kernels/torch/operators.cpp).
+OPERATORS_VERSION = 11
 
 
 class Field(NamedTuple):

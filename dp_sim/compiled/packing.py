@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dp_sim.compiled.fitting_layout import FittingLayout
-from dp_sim.compiled.library import OPERATORS_VERSION, fitting_fields, part_fields
+from dp_sim.compiled.library import LAYOUT_VERSION, fitting_fields, part_fields
 from dp_sim.compiled.part_layout import PartLayout
 
 
@@ -38,7 +38,7 @@ def pack(parts: Sequence[PartLayout], fitting: FittingLayout) -> PackedModel:
     listed += [(field, getattr(fitting, field.name)) for field in fitting_fields()]
     dtypes = {"integers": torch.int64, "doubles": torch.float64, "numbers": fitting.values.dtype}
     fields = [(field.stream, _flat(values, dtypes[field.stream])) for field, values in listed]
-    sizes = [OPERATORS_VERSION, len(fitting.bias), len(parts), *(len(values) for _, values in fields)]
+    sizes = [LAYOUT_VERSION, len(fitting.bias), len(parts), *(len(values) for _, values in fields)]
     streams = {name: torch.cat([values for stream, values in fields if stream == name]) for name in dtypes}
     return PackedModel(torch.tensor(sizes), **streams)
 

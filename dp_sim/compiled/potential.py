@@ -12,7 +12,9 @@ from dp_sim.compiled.part_layout import PartLayout
 
 
 class CompiledPotential(torch.nn.Module):
-    """A Potential that calls the operator torch.ops.dp_sim.evaluate, which must be registered to script or load it.
+    """A Potential that calls the operator torch.ops.dp_sim.evaluate_with_hidden.
+
+    It must be registered to script or load it.
 
     Parameters
     ----------
@@ -26,9 +28,12 @@ class CompiledPotential(torch.nn.Module):
     integers: Tensor
     doubles: Tensor
     numbers: Tensor
+    #: Width of the last hidden layer of the fitting nets.
+    hidden_width: int
 
     def __init__(self, fitting: Any, parts: Sequence[PartLayout]) -> None:
         super().__init__()
+        self.hidden_width = next(iter(fitting.last.children())).weight.shape[1]
         held_at = side_by_side([symmetric_once(part.embedding.columns, part.axis) for part in parts])
         for name, values in pack(parts, fitting_layout(fitting, held_at))._asdict().items():
             self.register_buffer(name, values)
@@ -54,7 +59,24 @@ class CompiledPotential(torch.nn.Module):
             Atomic energies (N,) eV, forces (N, 3) eV/Angstrom, virial (S, 3, 3) eV, all float64.
         """
         nothing = torch.empty(0, dtype=torch.float64)
-        return self.timed(positions, species, cell, system, center, neighbor, shift, nothing)
+        return self.timed(positions, species, cell, system, center, neighbor, shift, nothing, nothing)
+
+    @torch.jit.export
+    def with_hidden(
+        self,
+        positions: Tensor,
+        species: Tensor,
+        cell: Tensor,
+        system: Tensor,
+        center: Tensor,
+        neighbor: Tensor,
+        shift: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Evaluate as `energies_and_forces`, and give the last hidden layer (N, H) of each atom's fitting net too."""
+        hidden = torch.empty(species.shape[0], self.hidden_width, dtype=torch.float64)
+        nothing = torch.empty(0, dtype=torch.float64)
+        out = self.timed(positions, species, cell, system, center, neighbor, shift, nothing, hidden)
+        return out[0], out[1], out[2], hidden
 
     @torch.jit.export
     def timed(
@@ -67,16 +89,17 @@ class CompiledPotential(torch.nn.Module):
         neighbor: Tensor,
         shift: Tensor,
         seconds: Tensor,
+        hidden: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Evaluate a batch, and write the time of each stage into `seconds` (3,) float64.
+        """Evaluate a batch, and write the time of each stage into `seconds` (3,) and `hidden` (N, H), float64.
 
-        The stages are descriptors, fitting nets and derivatives; times are CPU times, summed over threads. With an
-        empty `seconds` nothing is timed.
+        The stages are descriptors, fitting nets and derivatives; times are CPU times, summed over threads. What is
+        empty is not measured or written.
         """
         energies = torch.empty(species.shape[0], dtype=torch.float64)
         forces = torch.empty(species.shape[0], 3, dtype=torch.float64)
         virial = torch.empty(cell.shape[0], 3, 3, dtype=torch.float64)
-        torch.ops.dp_sim.evaluate(
+        torch.ops.dp_sim.evaluate_with_hidden(
             positions=positions.detach().to(torch.float64).contiguous(),
             cell=cell.detach().to(torch.float64).contiguous(),
             system=system,
@@ -92,5 +115,6 @@ class CompiledPotential(torch.nn.Module):
             forces=forces,
             virial=virial,
             seconds=seconds,
+            hidden=hidden,
         )
         return energies, forces, virial

@@ -15,7 +15,7 @@ import torch
 import vesin_torch  # noqa: F401 (registers the neighbour search that model files call)
 from torch import Tensor
 
-from dp_sim.compiled.evaluation import compile_potential, evaluate_compiled
+from dp_sim.compiled.evaluation import compile_potential, evaluate_compiled, evaluate_compiled_with_hidden
 from dp_sim.compiled.library import register_operators
 from dp_sim.descriptors.descriptor import compiled_layout
 from dp_sim.errors import InputError
@@ -210,18 +210,32 @@ class Model:
             yield from separate(output, [len(structure.numbers) for structure in members])
 
     def _evaluate(self, batch: AtomicBatch, pairs: NeighborList, forces: bool, virial: bool) -> ModelOutput:
-        combined = combine(
-            [
-                evaluate(_energy_function(module), batch, pairs, forces=forces, virial=virial)
-                if compiled is None or not (forces or virial)
-                else evaluate_compiled(compiled, batch, pairs, forces, virial)
-                for module, compiled in zip(self.modules, self.compiled, strict=True)
-            ]
-        )
         if self.last_layer is not None:
-            raw = torch.from_numpy(self.last_layer.raw(self.features.of(batch, pairs)))
-            combined = combined._replace(energy_std=raw.to(combined.energy.device))
+            combined = self._with_last_layer(self.last_layer, batch, pairs, forces, virial)
+        else:
+            combined = combine(
+                [
+                    evaluate(_energy_function(module), batch, pairs, forces=forces, virial=virial)
+                    if compiled is None or not (forces or virial)
+                    else evaluate_compiled(compiled, batch, pairs, forces, virial)
+                    for module, compiled in zip(self.modules, self.compiled, strict=True)
+                ]
+            )
         return combined if self.calibration is None else calibrated(combined, self.calibration)
+
+    def _with_last_layer(
+        self, last_layer: LastLayer, batch: AtomicBatch, pairs: NeighborList, forces: bool, virial: bool
+    ) -> ModelOutput:
+        """Evaluate a single model, and the raw uncertainty of its energies from what its last layer gets."""
+        (compiled,), (module,) = self.compiled, self.modules
+        if compiled is None:
+            output = evaluate(_energy_function(module), batch, pairs, forces=forces, virial=virial)
+            features = self.features.of(batch, pairs)
+        else:
+            output, hidden = evaluate_compiled_with_hidden(compiled, batch, pairs, forces, virial)
+            features = self.features.of_hidden(hidden, batch)
+        raw = torch.from_numpy(last_layer.raw(features))
+        return output._replace(energy_std=raw.to(output.energy.device))
 
     def forces_std(self, atoms: Structure | Sequence[Structure]) -> Tensor | None:
         """Compute standard uncertainties of the force components of structures, as one batch.

@@ -45,6 +45,14 @@ class LastLayerFeatures:
         with torch.no_grad():
             return np.asarray(self._features(batch, pairs).cpu().numpy())
 
+    def of_hidden(self, hidden: Tensor, batch: AtomicBatch) -> Array:
+        """Compute f (S, D) from the last hidden layer (N, H) of each atom, which the compiled path has."""
+        atoms, count = hidden.shape[0], len(self.network.fitting.nets)
+        both = torch.cat([hidden, torch.ones(atoms, 1, dtype=hidden.dtype)], dim=1)
+        sums = torch.zeros(batch.cell.shape[0] * count, both.shape[1], dtype=both.dtype)
+        sums.index_add_(0, batch.system * count + batch.species, both)
+        return np.asarray(sums.reshape(batch.cell.shape[0], -1).numpy())
+
     def derivatives(self, batch: AtomicBatch, pairs: NeighborList) -> Array:
         """Compute phi = -df/dr (N, 3, D) of each atom's own system: one backward pass for each feature."""
         positions = batch.positions.detach().requires_grad_(True)

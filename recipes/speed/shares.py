@@ -89,7 +89,7 @@ def _time_compiled(model: Model, compiled: Any, batch: AtomicBatch, pairs: Neigh
     """Time descriptor and fitting net by the operator's own clock; seconds."""
     seconds = torch.zeros(3, dtype=torch.float64)
     start = _now(model)
-    compiled.timed(*batch, *pairs, seconds)
+    compiled.timed(*batch, *pairs, seconds, torch.empty(0, dtype=torch.float64))
     descriptor, fitting, _ = ((_now(model) - start) * seconds / seconds.sum()).tolist()
     return descriptor, fitting
 

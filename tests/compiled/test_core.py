@@ -113,7 +113,7 @@ def test_both_sides_have_the_same_fields() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m.sizes.__setitem__(0, library.OPERATORS_VERSION - 1), "laid out by another version of dp-sim"),
+        (lambda m: m.sizes.__setitem__(0, library.LAYOUT_VERSION - 1), "laid out by another version of dp-sim"),
         (lambda m: setattr(m, "doubles", m.doubles[:-1]), "the model's array 'bias' is not whole"),
         (lambda m: setattr(m, "sizes", m.sizes[:-1]), "array of sizes is too short"),
         (lambda m: setattr(m, "numbers", torch.cat([m.numbers, m.numbers[:1]])), "more values than its fields"),

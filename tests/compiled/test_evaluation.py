@@ -132,7 +132,7 @@ def test_time_of_the_parts(kind: str) -> None:
     model = opened(random_of(kind))
     seconds = torch.zeros(3, dtype=torch.float64)
     batch, pairs = model.prepare([STRUCTURES["TTT"]] * 50)
-    model.compiled[0].timed(*batch, *pairs, seconds)  # type: ignore[union-attr]
+    model.compiled[0].timed(*batch, *pairs, seconds, torch.empty(0, dtype=torch.float64))  # type: ignore[union-attr]
     assert bool((seconds > 0).all())
 
 

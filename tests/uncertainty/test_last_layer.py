@@ -41,6 +41,21 @@ def test_energies_are_linear_in_the_features(model: Model) -> None:
     np.testing.assert_allclose(model.features.derivatives(batch, pairs) @ theta, out.forces.numpy(), atol=1e-9)
 
 
+def test_the_compiled_path_has_the_same_features(tmp_path: Path) -> None:
+    """Several structures in one batch, atoms in no order of their species, in double and in single precision."""
+    structures = [rattled(0), molecule("HCN"), rattled(1)[::-1]]
+    for dtype, relative in (("float64", 1e-10), ("float32", 1e-4)):
+        model = load_model(write_random_model(tmp_path / f"{dtype}.pt", seed=4), dtype=dtype)
+        (compiled,) = model.compiled
+        assert compiled is not None
+        batch, pairs = model.prepare(structures)
+        *usual, hidden = compiled.with_hidden(*batch, *pairs)
+        expected = model.features.of(batch, pairs)
+        np.testing.assert_allclose(model.features.of_hidden(hidden, batch), expected, rtol=relative, atol=relative)
+        for one, other in zip(usual, compiled.energies_and_forces(*batch, *pairs), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_derivatives_of_the_features_by_differences(model: Model) -> None:
     atoms, step = rattled(1), 1e-4
     found = model.features.derivatives(*model.prepare(atoms))

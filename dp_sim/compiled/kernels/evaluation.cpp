@@ -42,28 +42,31 @@ void each_part(const Model<Real>& model, int64_t count, Real* total, std::vector
         model.parts[k]);
 }
 
-// Energies of the atoms, eV, and dE/dr_ij of their pairs (P, 3)
+// Energies of the atoms, eV, their last hidden layer where it is asked for, and dE/dr_ij of their pairs (P, 3)
 template <typename Real>
-void evaluate_piece(const Pairs& pairs, const Model<Real>& model, const Piece& piece, double* energies, Real* gradient,
-                    Clock& clock) {
+void evaluate_piece(const Pairs& pairs, const Model<Real>& model, const Piece& piece, const Outputs& outputs,
+                    Real* gradient, Clock& clock) {
   thread_local FittingRoom<Real> room;
   thread_local Lines<Real> total;
   thread_local std::vector<Kept<Real>> kept;
-  thread_local std::vector<double> own;
+  thread_local std::vector<double> own, hidden;
   const FittingNet<Real>& net = model.fitting.net;
-  const int64_t count = piece.count, stride = whole_panels<Real>(model.n_features);
-  grow(total, count * 4 * model.total_width), grow(own, count), grow(kept, model.parts.size());
+  const int64_t count = piece.count, last = outputs.hidden ? net.layers.back().n_in : 0;
+  const int64_t stride = whole_panels<Real>(model.n_features);
+  grow(total, count * 4 * model.total_width), grow(own, count), grow(hidden, count * last), grow(kept, model.parts.size());
   int64_t start = clock.now();
   Real* features = room.open(net, count);
   each_part(model, count, total.data(), kept, [&](const auto& part, Real* t, int64_t feature, Kept<Real>* keeps) {
     describe(pairs, part, Block{piece.atoms, count, model.n_features}, keeps, t, features + feature);
   });
   start = clock.lap(Clock::descriptor, start);
-  const Real* slope = fit(net, model.fitting.numbers + piece.species * net.size, count, room, own.data());
+  const Real* slope = fit(net, model.fitting.numbers + piece.species * net.size, count, room, own.data(),
+                          last ? hidden.data() : nullptr);
   start = clock.lap(Clock::fitting, start);
   for (int64_t k = 0; k < count; ++k) {
     const int64_t i = piece.atoms[k];
-    energies[i] = model.fitting.bias[piece.species] + own[k];
+    outputs.energies[i] = model.fitting.bias[piece.species] + own[k];
+    std::copy_n(hidden.data() + k * last, last, outputs.hidden + i * last);
     std::fill(gradient + 3 * pairs.first[i], gradient + 3 * pairs.first[i + 1], Real(0));
   }
   each_part(model, count, total.data(), kept, [&](const auto& part, const Real* t, int64_t feature, Kept<Real>* keeps) {
@@ -74,7 +77,7 @@ void evaluate_piece(const Pairs& pairs, const Model<Real>& model, const Piece& p
 
 // The same for all atoms, each species in pieces of nearly equal size, handed to whichever thread is free.
 template <typename Real>
-void evaluate_pieces(const Pairs& pairs, const Model<Real>& model, double* energies, Real* gradient, Clock& clock) {
+void evaluate_pieces(const Pairs& pairs, const Model<Real>& model, const Outputs& outputs, Real* gradient, Clock& clock) {
   const int64_t most = std::clamp<int64_t>(pairs.centers / (4 * OpenMP::instance().threads()), 8, 48);
   const BySpecies order(pairs.species, pairs.centers, model.n_species);
   std::vector<Piece> pieces;
@@ -84,7 +87,7 @@ void evaluate_pieces(const Pairs& pairs, const Model<Real>& model, double* energ
       pieces.push_back({s, order.atoms.data() + order.first[s] + own * k / parts, own * (k + 1) / parts - own * k / parts});
   }
   in_pieces(static_cast<int64_t>(pieces.size()), 1, [&](int64_t k, int64_t) {
-    evaluate_piece(pairs, model, pieces[k], energies, gradient, clock);
+    evaluate_piece(pairs, model, pieces[k], outputs, gradient, clock);
   });
 }
 
@@ -124,7 +127,7 @@ template <typename Real>
 void evaluate_all(const Pairs& pairs, const Model<Real>& model, const Outputs& outputs) {
   const std::unique_ptr<Real[]> gradient(new Real[3 * pairs.first[pairs.centers]]);  // not set: every pair is written
   Clock clock(outputs.seconds != nullptr);
-  evaluate_pieces(pairs, model, outputs.energies, gradient.get(), clock);
+  evaluate_pieces(pairs, model, outputs, gradient.get(), clock);
   const int64_t start = clock.now();
   add_forces(pairs, gradient.get(), outputs.forces, outputs.virial);
   clock.lap(Clock::derivative, start);

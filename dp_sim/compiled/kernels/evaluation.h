@@ -18,6 +18,7 @@ struct Outputs {
   double* virial;    // (systems, 3, 3) eV
   double* seconds;   // (Clock::parts,) processor's time in each part, all threads together; null: not measured
   double* gradient = nullptr;  // (P, 3) dE/dr_ij of each pair, eV/Angstrom; null: not asked for
+  double* hidden = nullptr;    // (centers, width of the last hidden layer of the fitting nets); null: not asked for
 };
 
 // Runs on the threads of OpenMP where a runtime is loaded (threads.h). Throws std::exception.

@@ -32,11 +32,13 @@ INLINE void back(const FittingLayer& layer, const Real* net, int64_t rows, Matri
 
 template <typename Real>
 INLINE const Real* through_net(const FittingNet<Real>& a, const Real* net, int64_t rows, FittingRoom<Real>& room,
-                               double* energies) {
+                               double* energies, double* hidden) {
   Real *x = room.x.data(), *z = room.z.data(), *slope = room.slopes.data();
   int64_t stride = a.layers.front().n_in;  // of x
   for (const FittingLayer& layer : a.layers) {
     const int64_t width = whole_panels<Real>(layer.n_out);
+    if (hidden && &layer == &a.layers.back())
+      for (int64_t r = 0; r < rows; ++r) std::copy_n(x + r * stride, layer.n_in, hidden + r * layer.n_in);
     forth(layer, net, rows, {x, stride}, {z, width}, slope);
     slope += rows * width, stride = width;
     std::swap(x, z);
@@ -55,12 +57,12 @@ INLINE const Real* through_net(const FittingNet<Real>& a, const Real* net, int64
 }  // namespace
 
 EACH_PROCESSOR const double* fit(const FittingNet<double>& a, const double* net, int64_t rows, FittingRoom<double>& room,
-                                 double* energies) {
-  return through_net(a, net, rows, room, energies);
+                                 double* energies, double* hidden) {
+  return through_net(a, net, rows, room, energies, hidden);
 }
 EACH_PROCESSOR const float* fit(const FittingNet<float>& a, const float* net, int64_t rows, FittingRoom<float>& room,
-                                double* energies) {
-  return through_net(a, net, rows, room, energies);
+                                double* energies, double* hidden) {
+  return through_net(a, net, rows, room, energies, hidden);
 }
 
 }  // namespace dp_sim

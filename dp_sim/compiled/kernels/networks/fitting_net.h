@@ -49,8 +49,10 @@ struct FittingRoom {
 };
 
 // The features in `room`, which are overwritten -> energies (rows), and dE/dfeatures, in rows of whole_panels numbers,
-// which it returns.
-const double* fit(const FittingNet<double>&, const double* net, int64_t rows, FittingRoom<double>&, double* energies);
-const float* fit(const FittingNet<float>&, const float* net, int64_t rows, FittingRoom<float>&, double* energies);
+// which it returns. `hidden` (rows, n_in of the last layer) is what the last layer gets; null: not asked for.
+const double* fit(const FittingNet<double>&, const double* net, int64_t rows, FittingRoom<double>&, double* energies,
+                  double* hidden);
+const float* fit(const FittingNet<float>&, const float* net, int64_t rows, FittingRoom<float>&, double* energies,
+                 double* hidden);
 
 }  // namespace dp_sim

@@ -1,5 +1,5 @@
-// The operators that torch calls: torch.ops.dp_sim.evaluate, .hessian and .hessian_product, which write into tensors of the caller, and
-// .neighbors. All arguments are tensors on the CPU; the operators have no derivative.
+// The operators that torch calls: torch.ops.dp_sim.evaluate, .evaluate_with_hidden, .hessian and .hessian_product, which
+// write into tensors of the caller, and .neighbors. All arguments are tensors on the CPU; the operators have no derivative.
 #include <algorithm>
 #include <cmath>
 
@@ -17,6 +17,7 @@ constexpr int64_t PIECE = 8;  // atoms whose neighbours a thread looks for at a 
 #define ARGUMENT(name, type) name,
 enum EvaluateArgument : uint64_t {
 #include "evaluate_arguments.inc"
+#include "hidden_argument.inc"
 };
 #undef ARGUMENT
 
@@ -26,7 +27,7 @@ Array<T> array(const Arguments& a, uint64_t k) {
 }
 
 template <typename Real>
-void evaluate_in(const Arguments& a) {
+void evaluate_in(const Arguments& a, bool with_hidden) {
   const int64_t atoms = a.size(species), count = a.size(neighbor), systems = a.size(cell) / 9;
   const std::vector<int64_t> first = first_pairs(a.values<int64_t>(center, count), count, atoms);
   const Pairs pairs{atoms, atoms, systems, a.values<double>(positions, 3 * atoms), a.values<double>(cell, 9 * systems),
@@ -35,14 +36,23 @@ void evaluate_in(const Arguments& a) {
   const ModelArrays<Real> arrays = unpack(PackedModel<Real>{
       array<int64_t>(a, sizes), array<int64_t>(a, integers), array<double>(a, doubles), array<Real>(a, numbers)});
   const bool timed = a.size(seconds) > 0;
-  evaluate(pairs, assemble(arrays),
+  const Model<Real> model = assemble(arrays);
+  const int64_t width = model.fitting.net.layers.back().n_in;
+  evaluate(pairs, model,
            Outputs{a.values<double>(energies, atoms), a.values<double>(forces, 3 * atoms),
-                   a.values<double>(virial, 9 * systems), timed ? a.values<double>(seconds, Clock::parts) : nullptr});
+                   a.values<double>(virial, 9 * systems), timed ? a.values<double>(seconds, Clock::parts) : nullptr, nullptr,
+                   with_hidden ? a.values<double>(hidden, atoms * width) : nullptr});
 }
 
 void evaluate_operator(uint64_t* stack, uint64_t inputs) {
-  const Arguments arguments(stack, inputs);
-  arguments.is_float32(numbers) ? evaluate_in<float>(arguments) : evaluate_in<double>(arguments);
+  const Arguments a(stack, inputs);
+  a.is_float32(numbers) ? evaluate_in<float>(a, false) : evaluate_in<double>(a, false);
+}
+
+void evaluate_with_hidden_operator(uint64_t* stack, uint64_t inputs) {
+  const Arguments a(stack, inputs);
+  const bool asked = a.size(hidden) > 0;
+  a.is_float32(numbers) ? evaluate_in<float>(a, asked) : evaluate_in<double>(a, asked);
 }
 
 #define ARGUMENT(name, type) name,
@@ -143,6 +153,9 @@ struct Operator {
 constexpr const char* EVALUATE_ARGUMENTS =
 #include "evaluate_arguments.inc"
     ;
+constexpr const char* HIDDEN_ARGUMENT =
+#include "hidden_argument.inc"
+    ;
 #undef ARGUMENT
 
 #define ARGUMENT(name, type) ", " type " " #name
@@ -164,8 +177,11 @@ const std::string NEIGHBORS_SCHEMA =
 const std::string HESSIAN_SCHEMA = std::string("hessian(") + (HESSIAN_ARGUMENTS + 2) + ") -> ()";
 const std::string HESSIAN_PRODUCT_SCHEMA = std::string("hessian_product(") + (HESSIAN_PRODUCT_ARGUMENTS + 2) + ") -> ()";
 const std::string EVALUATE_SCHEMA = std::string("evaluate(") + (EVALUATE_ARGUMENTS + 2) + ") -> ()";
+const std::string WITH_HIDDEN_SCHEMA =
+    std::string("evaluate_with_hidden(") + (EVALUATE_ARGUMENTS + 2) + HIDDEN_ARGUMENT + ") -> ()";
 const Operator OPERATORS[] = {
     {"evaluate", EVALUATE_SCHEMA.c_str(), guarded<evaluate_operator>},
+    {"evaluate_with_hidden", WITH_HIDDEN_SCHEMA.c_str(), guarded<evaluate_with_hidden_operator>},
     {"hessian", HESSIAN_SCHEMA.c_str(), guarded<hessian_operator>},
     {"hessian_product", HESSIAN_PRODUCT_SCHEMA.c_str(), guarded<hessian_product_operator>},
     {"neighbors", NEIGHBORS_SCHEMA.c_str(), guarded<neighbors_operator>},
@@ -175,7 +191,7 @@ const Operator OPERATORS[] = {
 }  // namespace dp_sim
 
 // What Python asks for before it uses the library (dp_sim/compiled/library.py).
-extern "C" const int dp_sim_operators_version = dp_sim::MODEL_VERSION;
+extern "C" const int dp_sim_operators_version = 11;
 extern "C" const char* dp_sim_part_fields() { return dp_sim::PART_FIELDS; }
 extern "C" const char* dp_sim_fitting_fields() { return dp_sim::FITTING_FIELDS; }
 
