@@ -62,6 +62,7 @@ class NPTResult(DynamicsResult):
 
     recipe: ClassVar[str] = "npt"
     title: ClassVar[str] = "Dynamics at constant pressure and temperature"
+    of_the_bath: ClassVar[frozenset[str]] = DynamicsResult.of_the_bath | {"pressure_bar"}
 
     volume_A3: Estimate
     density_g_cm3: Estimate
@@ -162,6 +163,7 @@ def run_npt(
     friction_per_ps: float | None = None,
     thermostat_time_fs: float | None = None,
     replicas: int = 1,
+    members: str = "reweighted",
     hydrogen_mass_amu: float | None = None,
     sample_every: int = 10,
     frame_every: int = 100,

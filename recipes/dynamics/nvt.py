@@ -100,6 +100,7 @@ def run_nvt(
     friction_per_ps: float | None = None,
     thermostat_time_fs: float | None = None,
     replicas: int = 1,
+    members: str = "reweighted",
     hydrogen_mass_amu: float | None = None,
     sample_every: int = 10,
     frame_every: int = 100,

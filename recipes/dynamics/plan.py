@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from ase import Atoms
@@ -21,6 +21,7 @@ from dp_sim.recipes.dynamics.fastest_vibration import timestep_remark
 from dp_sim.recipes.dynamics.frame_formats.writing import write_forms
 from dp_sim.recipes.dynamics.hydrogen_mass import with_hydrogen_mass
 from dp_sim.recipes.dynamics.loop import Recorded, simulate
+from dp_sim.recipes.dynamics.member_runs import runs_of_members, with_errors_of_runs, without_error
 from dp_sim.recipes.dynamics.remarks import (
     drift_words,
     gas_remark,
@@ -30,7 +31,7 @@ from dp_sim.recipes.dynamics.remarks import (
     temperature_remark,
 )
 from dp_sim.recipes.dynamics.replicas.pooling import COMPARED, agreement, equilibrated_parts, pooled
-from dp_sim.recipes.dynamics.replicas.processes import run_replicas
+from dp_sim.recipes.dynamics.replicas.processes import Beside, run_side_by_side
 from dp_sim.recipes.dynamics.result import DynamicsResult
 from dp_sim.recipes.dynamics.rigid_bonds.bonds import RigidBonds
 from dp_sim.recipes.dynamics.rigid_bonds.search import find_rigid_bonds
@@ -45,6 +46,7 @@ from dp_sim.recipes.inputs.charges import accept_state
 from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
 from dp_sim.recipes.inputs.structures import check_structure
 from dp_sim.recipes.run.directory import RunDirectory
+from dp_sim.uncertainty.derived import SpreadWorth
 
 if TYPE_CHECKING:
     from dp_sim.model.evaluator import Model
@@ -177,9 +179,7 @@ def run_dynamics(
         What its recipe was called with: `atoms`, `calc`, the settings, and `out`, `overwrite`, `resume`, `progress`.
     """
     plan = make_plan(ensemble.taken_from(arguments), arguments["atoms"], arguments["calc"])
-    replicas = plan.settings.replicas if isinstance(plan.settings, ThermostatSettings) else 1
-    # Before anything is evaluated: used once, some calculators cannot be copied any more.
-    made_by = recipe_of(plan.calculator) if replicas > 1 else None
+    beside = _runs_beside(plan)
     with RunDirectory.of(
         plan.settings,
         arguments["out"],
@@ -192,8 +192,8 @@ def run_dynamics(
         _check_timestep(plan, run)
         for words in _remarks(plan):
             run.note(words)
-        if made_by is not None:
-            results = run_replicas(plan.settings, made_by, arguments, run, replicas)
+        if beside.replicas:
+            results = run_side_by_side(plan.settings, beside.replicas, arguments, run, "replicas")
             return run.finish(_pool(results, plan, analyse))
         recorded = _simulate(plan, run, progress=arguments["progress"])
         frames = run.path(TRAJECTORY)
@@ -202,12 +202,45 @@ def run_dynamics(
         if (limit := plan.settings.max_force_uncertainty_eV_A) is not None:
             _tell_uncertainty(recorded, limit, plan, run)
         result = analyse(recorded, plan)
+        if beside.members and not result.unusable:
+            result = _with_members(
+                result, run_side_by_side(plan.settings, beside.members, arguments, run, "members"), plan, run
+            )
         if result.converged and (words := temperature_remark(result.temperature_K, plan.conditions.temperature_K)):
             run.note(words)
         drift = result.conserved_drift_meV_per_atom_ns
         if drift is not None and (words := drift_words(drift)).startswith("too large"):
             run.note(f"the drift of the conserved energy, {drift}, is {words}")
         return run.finish(result)
+
+
+class _Beside(NamedTuple):
+    """Runs that belong to this one: replicas in its place, or members of its committee beside it."""
+
+    replicas: list[Beside]
+    members: list[Beside]
+
+
+def _runs_beside(plan: Plan) -> _Beside:
+    """Say how to make their calculators before anything is evaluated: used once, some cannot be copied any more."""
+    settings = plan.settings
+    if not isinstance(settings, ThermostatSettings):
+        return _Beside([], [])
+    if settings.members == "each":
+        return _Beside([], runs_of_members(plan.calculator, plan.settings.seed))
+    if settings.replicas == 1:
+        return _Beside([], [])
+    made_by, seed = recipe_of(plan.calculator), plan.settings.seed
+    return _Beside([Beside(f"replica-{n + 1}", made_by, seed + n) for n in range(settings.replicas)], [])
+
+
+def _with_members(result: AnyResult, members: Sequence[AnyResult], plan: Plan, run: RunDirectory) -> AnyResult:
+    """Take the model's errors from runs of the members, and tell of numbers that a member's run did not give."""
+    assert plan.committee is not None
+    result = with_errors_of_runs(result, members, SpreadWorth.of(len(members), plan.committee.calibration))
+    if names := without_error(result):
+        run.note(f"no model error of {', '.join(names)}: not every member's run gives it (member-0, ...)")
+    return result
 
 
 def _tell_uncertainty(recorded: Recorded, limit_eV_A: float, plan: Plan, run: RunDirectory) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -81,6 +81,9 @@ class DynamicsResult(Result):
     member_averages
         How averages of the members of a committee were found, for the model's errors; None without a committee.
     """
+
+    #: Names of numbers that say how thermostat and barostat did: errors of a model are not in them.
+    of_the_bath: ClassVar[frozenset[str]] = frozenset({"temperature_K", "conserved_drift_meV_per_atom_ns"})
 
     atoms: Atoms = field(repr=False)
     rows: list[Row] = field(repr=False)
@@ -176,7 +179,11 @@ class DynamicsResult(Result):
         words = None if found.cause else found.words
         return {
             "model_errors_from": Quantity(words, "", found.cause),
-            "effective_samples_of_members": Quantity([round(one, 1) for one in found.effective]),
+            **(
+                {"effective_samples_of_members": Quantity([round(one, 1) for one in found.effective])}
+                if found.effective
+                else {}
+            ),
         }
 
     def _drift_quantities(self) -> dict[str, Quantity | Estimate]:

@@ -15,6 +15,8 @@ from dp_sim.recipes.dynamics.engines.ensembles import CELL_CHANGES, THERMOSTATS
 #: Friction of the Langevin thermostat (1/ps) and time constant of the others (fs), where none is given.
 DEFAULT_FRICTION_PER_PS, DEFAULT_THERMOSTAT_TIME_FS = 5.0, 100.0
 
+#: Where model errors come from: the run of the mean, reweighted to each member of a committee, or a run of each.
+MEMBERS = ("reweighted", "each")
 #: Forms in which frames are written; `frame_formats/writing.py` writes all but the first.
 TRAJECTORY_FORMS = ("extxyz", "dcd", "h5")
 
@@ -154,6 +156,14 @@ class ThermostatSettings(RecipeSettings):
         detail="Replica k has the seed plus k - 1, a process with one thread and a directory of its own. Equilibrated "
         "parts are pooled; the scatter between replicas tests the errors within them.",
     )
+    members: str = setting(
+        "reweighted",
+        "Where a committee's model errors come from: the run of its mean, reweighted to each member, or a run of each",
+        choices=MEMBERS,
+        detail="each: every member runs beside the mean, with the same seed, in a process with one thread and a "
+        "directory of its own. It costs a run more for each member, holds where reweighting has too few samples left, "
+        "and its errors have those of sampling in them.",
+    )
     hydrogen_mass_amu: float | None = setting(
         None,
         "Mass of hydrogens; taken from their heavy atoms, 4 allows 2 fs",
@@ -162,6 +172,15 @@ class ThermostatSettings(RecipeSettings):
         ge=1,
         detail="Averages of positions do not depend on masses.",
     )
+
+    @model_validator(mode="after")
+    def _replicas_or_members(self) -> Self:
+        if self.replicas > 1 and self.members == "each":
+            raise InputError(
+                "setting-out-of-range",
+                f"members='each' and replicas={self.replicas} do not go together; leave one of them out",
+            )
+        return self
 
     @model_validator(mode="after")
     def _time_of_the_thermostat(self) -> Self:

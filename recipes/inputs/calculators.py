@@ -260,8 +260,11 @@ def member_calculators(calculator: Any) -> list[Any]:
     model = only_model(calculator)
     if model is None or len(model.members) == 1:
         return []
-    pairs = zip(model.modules, model.members, strict=True)
-    return [type(calculator)(type(model)([module], [metadata], str(model.device))) for module, metadata in pairs]
+    files = [[file] for file in model.files] or [[] for _ in model.members]
+    each = zip(model.modules, model.members, files, strict=True)
+    return [
+        type(calculator)(type(model)([module], [metadata], str(model.device), file)) for module, metadata, file in each
+    ]
 
 
 def model_sha256(calculator: Any) -> list[str]:

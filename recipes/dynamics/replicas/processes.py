@@ -1,4 +1,4 @@
-"""Replicas as processes, each with one thread: as many at a time as there are processors."""
+"""Runs as processes, each with one thread: as many at a time as there are processors."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from dp_sim.errors import DPSimError
-from dp_sim.recipes.dynamics.settings import DynamicsSettings
+from dp_sim.recipes.dynamics.settings import MEMBERS, DynamicsSettings
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import progress_bar
 
@@ -21,30 +21,48 @@ from dp_sim.recipes.run.progress import progress_bar
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENMM_CPU_THREADS"), "1")
 
 
-def run_replicas(
-    settings: DynamicsSettings, made_by: Any, arguments: Mapping[str, Any], run: RunDirectory, count: int
-) -> list[Any]:
-    """Run the replicas, each in a directory of its own, `replica-1` and so on; return their results in this order.
+class Beside(NamedTuple):
+    """A run of its own with the settings of another.
 
-    Replica k has the seed of the run plus k - 1. Those of a resumed run go on where each of them was.
+    Attributes
+    ----------
+    name
+        Of its directory, in that of the other.
+    made_by
+        How its process makes the calculator: what `calculator_recipe.recipe_of` says.
+    seed
+        Its seed.
+    """
+
+    name: str
+    made_by: Any
+    seed: int
+
+
+def run_side_by_side(
+    settings: DynamicsSettings, runs: Sequence[Beside], arguments: Mapping[str, Any], run: RunDirectory, what: str
+) -> list[Any]:
+    """Run each in its directory; return their results in this order.
+
+    Those of a resumed run go on where each of them was.
 
     Parameters
     ----------
     settings
-        Of the run.
-    made_by
-        How each process makes its calculator: what `calculator_recipe.recipe_of` says.
+        Of the run that they belong to.
+    runs
+        What tells them from it.
     arguments
         What the recipe was called with.
     run
         The directory.
-    count
-        How many.
+    what
+        What they are called.
 
     Raises
     ------
     DPSimError
-        A replica could not run.
+        One could not run.
     """
     own = {name: arguments[name] for name in type(settings).model_fields}
     atoms = arguments["atoms"].copy()
@@ -53,30 +71,33 @@ def run_replicas(
             {
                 **own,
                 "replicas": 1,
-                "seed": settings.seed + number,
-                "out": (run.directory or Path(elsewhere)) / f"replica-{number + 1}",
+                "members": MEMBERS[0],
+                "seed": one.seed,
+                "out": (run.directory or Path(elsewhere)) / one.name,
                 "resume": run.resumed,
                 "overwrite": not run.resumed,
                 "progress": False,
             }
-            for number in range(count)
+            for one in runs
         ]
-        messages = [pickle.dumps((settings.function, atoms, made_by, one)) for one in keywords]
-        return _side_by_side(messages, run, show=bool(arguments["progress"]))
+        messages = [
+            pickle.dumps((settings.function, atoms, one.made_by, own)) for one, own in zip(runs, keywords, strict=True)
+        ]
+        return _side_by_side(messages, run, what, show=bool(arguments["progress"]))
 
 
-def _side_by_side(messages: list[bytes], run: RunDirectory, *, show: bool) -> list[Any]:
+def _side_by_side(messages: list[bytes], run: RunDirectory, what: str, *, show: bool) -> list[Any]:
     """Hand each message to a process; on an interruption let each save what it has."""
     running: list[subprocess.Popen[bytes]] = []
     results: dict[int, Any] = {}
     at_once = min(len(messages), os.cpu_count() or 1)
-    run.log(f"{len(messages)} replicas, {at_once} at a time")
-    with ThreadPoolExecutor(at_once) as threads, progress_bar("replicas", total=len(messages), show=show) as advance:
+    run.log(f"{len(messages)} {what}, {at_once} at a time")
+    with ThreadPoolExecutor(at_once) as threads, progress_bar(what, total=len(messages), show=show) as advance:
         tasks = {threads.submit(_ask, message, running): number for number, message in enumerate(messages)}
         try:
             for task in as_completed(tasks):
                 results[tasks[task]] = task.result()
-                run.log(f"replica {tasks[task] + 1} ended")
+                run.log(f"{tasks[task] + 1} of {len(messages)} {what} ended")
                 advance(1)
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
@@ -100,7 +121,7 @@ def _ask(message: bytes, running: list[subprocess.Popen[bytes]]) -> Any:
     running.remove(process)
     if process.returncode or not answer:
         last = said.decode(errors="replace").strip().rpartition("\n")[2]
-        raise DPSimError("replica-ended", f"the process of a replica ended with status {process.returncode}: {last}")
+        raise DPSimError("replica-ended", f"the process of a run ended with status {process.returncode}: {last}")
     result = pickle.loads(answer)
     if isinstance(result, DPSimError):
         raise result

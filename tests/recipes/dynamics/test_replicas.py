@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from ase.build import bulk
+from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.calculators.morse import MorsePotential
 from ase.cluster import Octahedron
@@ -21,8 +22,13 @@ from refusals import refused
 from synthetic_series import autoregressive
 
 from dp_sim.recipes import analyse, load_result, run_nvt
+from dp_sim.recipes.dynamics import estimators
+from dp_sim.recipes.dynamics.member_runs import with_errors_of_runs, without_error
 from dp_sim.recipes.dynamics.replicas.pooling import COMPARED, agreement, pooled
 from dp_sim.recipes.dynamics.run_files import Row
+from dp_sim.recipes.results.quantities import Estimate
+from dp_sim.uncertainty.derived import SpreadWorth
+from tests.support.random_model import write_random_committee
 
 
 def rows_of(values):
@@ -163,3 +169,33 @@ def test_the_refusal_of_a_replica_is_that_of_the_run(tmp_path, ethanol, pool):
     (tmp_path / "run" / "replica-2" / "checkpoint.npz").write_bytes(b"damage")
     with refused("file-damaged", "replica-2", "checkpoint.npz"):
         run_nvt(read(ethanol[0]), ethanol[1], replicas=2, seed=5, out=tmp_path / "run", resume=True, **SETTINGS)
+
+
+def test_a_run_of_each_member_beside_that_of_the_mean(tmp_path, monkeypatch):
+    """Each is the run of its model alone, and the model's error is the spread of what they average."""
+    monkeypatch.setattr(estimators, "equilibration", lambda *_: 0)  # runs of a second, in this process
+    monkeypatch.setattr(estimators, "drifts", lambda *_: False)
+    files = write_random_committee(tmp_path, 2, apart=0.02, species=("H", "O"), seed=6)
+    start, asked = molecule("H2O2"), {**SETTINGS, "timestep_fs": 0.5, "friction_per_ps": 50, "seed": 3}
+    both = run_nvt(start, files, members="each", out=tmp_path / "run", **asked)
+    alone = [run_nvt(start, file, out=tmp_path / file.stem, **asked) for file in files]
+    for number, file in enumerate(files):
+        table = (tmp_path / file.stem / "thermo.csv").read_bytes()
+        assert (tmp_path / "run" / f"member-{number}" / "thermo.csv").read_bytes() == table
+    assert both.rows == run_nvt(start, files, **asked).rows
+    mean = Estimate(1.0, 0.1, (0.8, 1.2), 30.0, "eV")
+    whole = replace(both, potential_energy_eV=mean, heat_capacity_kB=mean, temperature_K=mean)
+    given = [
+        replace(one, potential_energy_eV=replace(mean, value=value), unusable="")
+        for one, value in zip(alone, (0.9, 1.2), strict=True)
+    ]
+    found = with_errors_of_runs(whole, given, SpreadWorth.of(2, None))
+    assert found.potential_energy_eV.model == SpreadWorth.of(2, None).error([0.9, 1.2], "both")
+    assert found.temperature_K.model is None
+    assert without_error(found) == ["heat_capacity_kB"], "the members' runs are too short for it"
+    lost = with_errors_of_runs(whole, [given[0], replace(given[1], unusable="it exploded")], SpreadWorth.of(2, None))
+    assert lost.potential_energy_eV.model is None
+    assert lost.quantities()["model_errors_from"].cause == "member-1: it exploded"
+    for refusal, model, more in (("members-too-few", files[0], {}), ("setting-out-of-range", files, {"replicas": 2})):
+        with refused(refusal):
+            run_nvt(start, model, members="each", **more, **asked)
