@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from scipy.signal import find_peaks
+
 from dp_sim.recipes.analysis.series import Array
 from dp_sim.recipes.analysis.structure.rdf import PairDistribution
 from dp_sim.recipes.analysis.structure.scattering import StructureFactor
 from dp_sim.recipes.analysis.transport.displacements import Displacements
 from dp_sim.recipes.analysis.transport.green_kubo import GreenKubo
 from dp_sim.recipes.analysis.transport.velocities import DensityOfStates, VelocityCorrelation
-from dp_sim.recipes.results.figures import COLOURS, new_figure, new_panels
+from dp_sim.recipes.results.figures import COLOURS, new_figure, new_panels, set_legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+#: How many times higher than the next lower peak one is that does not fit into the same plot.
+TALLER = 3.0
 
 
 def _band(axes: Axes, x: Array, y: Array, error: Array | None, number: int, label: str) -> None:
@@ -40,9 +45,28 @@ def radial(distributions: Sequence[PairDistribution]) -> Figure:
             most = max(most, shell.number.value)
     if most:
         right.set_ylim(0, 2.5 * most)
+    _cut_tall_peaks(left, distributions)
     for axes in (left, right):
-        axes.legend(frameon=False, fontsize="small")
+        set_legend(axes)
     return figure
+
+
+def _cut_tall_peaks(axes: Axes, distributions: Sequence[PairDistribution]) -> None:
+    """Cut peaks of bonds that would flatten all others, and write how high they are."""
+    tops = []
+    for one in distributions:
+        for peak in find_peaks(one.g, height=1.0)[0]:
+            tops.append((float(one.g[peak]), float(one.r[peak])))
+    tops.sort()
+    steps = [number for number in range(1, len(tops)) if tops[number][0] > TALLER * tops[number - 1][0]]
+    if not steps:
+        return
+    limit = 1.6 * tops[steps[0] - 1][0]
+    axes.set_ylim(-0.03 * limit, limit)
+    for height, r in tops[steps[0] :]:
+        axes.annotate(
+            f"{height:.0f}", (r, limit), xytext=(3, -2), textcoords="offset points", va="top", fontsize="small"
+        )
 
 
 def scattering(factors: Sequence[StructureFactor]) -> Figure:
@@ -50,7 +74,7 @@ def scattering(factors: Sequence[StructureFactor]) -> Figure:
     figure, axes = new_figure("q (1/Å)", "S(q)")
     for number, one in enumerate(factors):
         _band(axes, one.q, one.s, one.error, number, one.name)
-    axes.legend(frameon=False, fontsize="small")
+    set_legend(axes)
     return figure
 
 
@@ -69,7 +93,7 @@ def displacement(displacements: Sequence[Displacements]) -> Figure:
             axes.fill_between(one.time_ps[moved], low, high, color=colour, alpha=0.25, linewidth=0)
         if one.window_ps is not None:
             axes.axvspan(*one.window_ps, color=colour, alpha=0.08, linewidth=0)
-    axes.legend(frameon=False, fontsize="small")
+    set_legend(axes)
     return figure
 
 
@@ -81,7 +105,7 @@ def velocities(correlations: Sequence[VelocityCorrelation]) -> Figure:
     for number, one in enumerate(correlations):
         left.plot(one.time_ps, one.correlation, color=COLOURS[number % len(COLOURS)], linewidth=1.0, label=one.species)
         _integral(right, one.green_kubo, number, one.species)
-    left.legend(frameon=False, fontsize="small")
+    set_legend(left)
     return figure
 
 
@@ -92,7 +116,7 @@ def states(density: DensityOfStates) -> Figure:
     if len(density.per_element) > 1:
         for number, (name, part) in enumerate(density.per_element.items()):
             axes.plot(density.frequency_cm1, part, color=COLOURS[number % len(COLOURS)], linewidth=0.8, label=name)
-    axes.legend(frameon=False, fontsize="small")
+    set_legend(axes)
     return figure
 
 

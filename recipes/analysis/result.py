@@ -134,7 +134,8 @@ class AnalysisResult(Result):
     @override
     def captions(self) -> dict[str, str]:
         return {
-            "rdf": "How much likelier a neighbour at that distance is than in a gas; bands: 95 %.",
+            "rdf": "Left: how much likelier a neighbour at that distance is than in a gas, with 95 % bands; heights of "
+            "peaks that are cut stand beside them. Right: the neighbours up to r, with the first minimum of g(r).",
             "structure_factor": "What a scattering experiment sees, at the wave vectors of the cell.",
             "displacement": "Mean square displacement, both axes logarithmic: diffusion is where the slope is 1.",
             "velocity_correlation": "How long velocities persist; the integral is the diffusion coefficient.",

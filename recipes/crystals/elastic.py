@@ -32,7 +32,7 @@ from dp_sim.recipes.crystals.relaxation import strained_copy
 from dp_sim.recipes.crystals.settings import ElasticSettings
 from dp_sim.recipes.crystals.start import Start, prepare_crystal, start_crystal
 from dp_sim.recipes.inputs.members import member_calculators, spread_worth
-from dp_sim.recipes.results.figures import COLOURS, new_figure
+from dp_sim.recipes.results.figures import COLOURS, new_figure, set_legend
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
@@ -198,18 +198,20 @@ class ElasticResult(Result):
     def figures(self) -> dict[str, Figure]:
         figure, axes = new_figure("strain", "stress (GPa), curved parts taken out")
         line = np.array([self.amplitudes.min(), self.amplitudes.max()])
-        number = 0
+        largest = np.abs(self.fit.constants).max()
+        drawn: list[float] = []
         for strain, component in enumerate(self.strains):
             odd = (self.stresses_GPa[strain] - self.stresses_GPa[strain][::-1]) / 2
             for row in range(6):
                 slope = self.fit.constants[row, component]
-                if abs(slope) < 1e-3 * np.abs(self.fit.constants).max():
-                    continue
-                colour = COLOURS[number % len(COLOURS)]
-                axes.plot(line, slope * line, color=colour, linewidth=1, label=f"C{row + 1}{component + 1}")
+                if abs(slope) < 1e-3 * largest or any(abs(slope - one) < 1e-6 * largest for one in drawn):
+                    continue  # zero, or the same line as another that symmetry makes equal
+                colour = COLOURS[len(drawn) % len(COLOURS)]
+                name = f"C{min(row, component) + 1}{max(row, component) + 1}"
+                axes.plot(line, slope * line, color=colour, linewidth=1, label=name)
                 axes.plot(self.amplitudes, odd[:, row], ".", color=colour)
-                number += 1
-        axes.legend(frameon=False, ncols=2)
+                drawn.append(slope)
+        set_legend(axes)
         return {"stresses": figure}
 
     @override

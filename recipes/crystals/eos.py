@@ -27,7 +27,7 @@ from dp_sim.recipes.crystals.volumes import (
     relaxed_words,
 )
 from dp_sim.recipes.inputs.members import member_calculators, spread_worth
-from dp_sim.recipes.results.figures import COLOURS, new_panels
+from dp_sim.recipes.results.figures import COLOURS, new_panels, set_legend
 from dp_sim.recipes.results.frames import evaluated_copy, write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
@@ -162,7 +162,7 @@ class EosResult(Result):
             energy.plot(fine, curve - lowest, color=COLOURS[0])
             slope = -np.gradient(curve, fine) * EV_PER_A3_IN_GPA
             pressure.plot(fine, slope, color=COLOURS[0], label="slope of the fit")
-            pressure.legend(frameon=False)
+            set_legend(pressure)
         return {"equation_of_state": figure}
 
     @override

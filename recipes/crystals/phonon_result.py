@@ -19,7 +19,7 @@ from dp_sim.recipes.crystals.quasi_harmonic import Gruneisen, QuasiHarmonic
 from dp_sim.recipes.crystals.spectra import EV_IN_J_PER_MOL, THZ_IN_CM1, Density, Path, Thermal
 from dp_sim.recipes.crystals.stability import UNSTABLE, Lowest
 from dp_sim.recipes.crystals.start import Start
-from dp_sim.recipes.results.figures import COLOURS, new_panels
+from dp_sim.recipes.results.figures import COLOURS, new_panels, set_legend
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
@@ -257,7 +257,7 @@ class PhononResult(Result):
             colour = COLOURS[number % len(COLOURS)]
             density.plot(part, self.density.frequencies_THz, color=colour, linewidth=1, label=element)
         if self.density.partial:
-            density.legend(frameon=False)
+            set_legend(density)
         density.set_ylim(bands.get_ylim())
         density.set_xlim(left=0)
         return figure
@@ -283,7 +283,7 @@ class PhononResult(Result):
             ("$S$", thermal.entropy_eV_per_K, COLOURS[2]),
         ):
             capacity.plot(thermal.temperatures_K, values * molar, color=colour, label=name)
-        capacity.legend(frameon=False)
+        set_legend(capacity)
         return figure
 
     def _gruneisen_figure(self, gruneisen: Gruneisen) -> Figure:
@@ -308,7 +308,7 @@ class PhononResult(Result):
         if self.thermal is not None:
             heat = molar * self.thermal.heat_capacity_eV_per_K
             panels[1].plot(self.thermal.temperatures_K, heat, color=COLOURS[1], linestyle="--", label="$C_V$")
-        panels[1].legend(frameon=False)
+        set_legend(panels[1])
         return {"expansion": volumes, "expansion_moduli": moduli}
 
     @classmethod

@@ -132,7 +132,7 @@ class NPTResult(DynamicsResult):
             return super().figures()
         return {
             "density": self.trace("density_g_cm3", "density (g/cm³)"),
-            "density_histogram": self._density_histogram(),
+            **({} if self.unusable else {"density_histogram": self._density_histogram()}),
             "volume": self.trace("volume_A3", "volume (Å³)"),
             **super().figures(),
         }

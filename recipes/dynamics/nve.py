@@ -63,6 +63,11 @@ class NVEResult(DynamicsResult):
             **self.run_quantities(),
         }
 
+    @property
+    @override
+    def target_temperature_K(self) -> float | None:
+        return None  # temperature_K is that of the first velocities
+
     @override
     def headline(self) -> tuple[str, ...]:
         return ("drift", "energy_fluctuation", "heat_capacity_per_atom")

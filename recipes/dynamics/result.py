@@ -28,7 +28,7 @@ from dp_sim.recipes.dynamics.run_files import (
     table_text,
     value_of,
 )
-from dp_sim.recipes.results.figures import COLOURS, new_figure
+from dp_sim.recipes.results.figures import COLOURS, new_series, set_legend
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.page.scene import chosen_frames, movie
 from dp_sim.recipes.results.quantities import Estimate, Quantity
@@ -219,10 +219,12 @@ class DynamicsResult(Result):
     def basis(self) -> str:
         if not self.rows:
             return ""
-        length = self.rows[-1].time_ps - self.rows[self.production_start].time_ps
+        start = 0 if self.unusable else self.production_start
+        length = self.rows[-1].time_ps - self.rows[start].time_ps
         each = f" of {self.replica_count} replicas together" if self.replica_count > 1 else ""
+        used = "none of it used" if self.unusable else "after equilibration"
         return (
-            f"{length:.4g} ps{each} after equilibration, in steps of {self.timestep_fs:g} fs; {len(self.atoms)} atoms "
+            f"{length:.4g} ps{each}, {used}, in steps of {self.timestep_fs:g} fs; {len(self.atoms)} atoms "
             f"({self.atoms.get_chemical_formula()}), engine {self.engine}"
         )
 
@@ -265,13 +267,13 @@ class DynamicsResult(Result):
             return {"stages": self.stages_figure()} if any(self.stages.values()) else {}
         return {
             **({"stages": self.stages_figure()} if self.stages else {}),
-            "temperature": self.trace("temperature_K", "temperature (K)"),
+            "temperature": self.trace("temperature_K", "temperature (K)", self.target_temperature_K),
             "energy": self.trace("potential_eV", "potential energy (eV)"),
         }
 
     def stages_figure(self) -> Figure:
         """Draw temperature (and density) through the stages and the run itself, with the stages marked."""
-        figure, axes = new_figure("time (ps)", "temperature (K)")
+        figure, axes = new_series("time (ps)", "temperature (K)")
         has_density = all(row.density_g_cm3 is not None for rows in [*self.stages.values(), self.rows] for row in rows)
         beside = axes.twinx() if has_density else None
         begun = 0.0
@@ -293,15 +295,33 @@ class DynamicsResult(Result):
             begun += rows[-1].time_ps
         return figure
 
-    def trace(self, name: str, label: str) -> Figure:
-        """Draw a column against time, its running average over the production part, and the end of equilibration."""
-        figure, axes = new_figure("time (ps)", label)
+    def trace(self, name: str, label: str, target: float | None = None) -> Figure:
+        """Draw a column against time, its running average over the production part, and the end of equilibration.
+
+        Parameters
+        ----------
+        name
+            Of the column.
+        label
+            Of the axis.
+        target
+            What the run was held at; None where it was not.
+        """
+        figure, axes = new_series("time (ps)", label)
         time, values = self.series("time_ps"), self.series(name)
         stride = max(1, len(values) // PLOTTED_POINTS)
         axes.plot(time[::stride], values[::stride], color=COLOURS[5], linewidth=0.7)
         axes.ticklabel_format(axis="y", useOffset=False)  # the whole number at each tick, not its end beside an offset
         self._mark_production(axes, time, values, stride, COLOURS[0])
+        if target is not None:
+            axes.axhline(target, color=COLOURS[1], linewidth=0.9, label=f"target, {target:g}")
+        set_legend(axes)
         return figure
+
+    @property
+    def target_temperature_K(self) -> float | None:
+        """What a thermostat held the run at, K; None at constant energy, and where settings were not kept."""
+        return self.provenance.get("settings", {}).get("temperature_K")
 
     def _mark_production(
         self, axes: Axes, time: NDArray[np.float64], values: NDArray[np.float64], stride: int, colour: str
@@ -312,5 +332,3 @@ class DynamicsResult(Result):
         axes.plot(time[start::stride], average[::stride], color=colour, label="running average")
         if start:
             axes.axvline(time[start], color="0.4", linestyle="--", linewidth=0.8, label="end of equilibration")
-        # In a fixed corner: on a busy machine the search for the best one can take seconds.
-        axes.legend(frameon=False, fontsize="small", loc="upper right")

@@ -18,7 +18,7 @@ from dp_sim.recipes.learning.exploring.limits import Ended
 from dp_sim.recipes.learning.inputs import Inputs
 from dp_sim.recipes.learning.journal import PAUSED, TRAINED, Journal
 from dp_sim.recipes.learning.settings import LearnSettings
-from dp_sim.recipes.results.figures import COLOURS, new_figure, new_panels
+from dp_sim.recipes.results.figures import COLOURS, new_figure, new_panels, new_series, set_legend
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.quantity_table import QuantityTable
 from dp_sim.recipes.results.result import Result
@@ -188,13 +188,13 @@ class LearnResult(Result):
 
     def _course(self) -> Figure:
         dynamics = self.along == "dynamics"
-        figure, axes = new_figure("time (ps)" if dynamics else "evaluation", "largest uncertainty of a force (eV/Å)")
+        figure, axes = new_series("time (ps)" if dynamics else "evaluation", "largest uncertainty of a force (eV/Å)")
         axes.plot(self.looks[:, 1 if dynamics else 0], self.looks[:, 3], color=COLOURS[0], lw=0.8)
         axes.axhline(self.threshold, color=COLOURS[1], lw=1, label="threshold")
         per_step = self.looks[-1, 1] / max(self.looks[-1, 0], 1) if dynamics else 1.0
         labelled = np.array([(one.step * per_step, one.spread or 0.0) for one in self.picks]).reshape(-1, 2)
         axes.plot(*labelled.T, "o", color=COLOURS[1], ms=4, label="labelled")
-        axes.legend(fontsize=8)
+        set_legend(axes)
         return figure
 
     def _honesty(self) -> Figure:
@@ -211,7 +211,7 @@ class LearnResult(Result):
             values = [getattr(one, field) for one in known]
             course.semilogy(numbers, values, "o-", ms=3, lw=0.8, color=COLOURS[colour], label=name)
         course.axhline(self.threshold, color="black", lw=0.8, ls="--", label="threshold")
-        course.legend(fontsize=7)
+        set_legend(course)
         points = np.array([(one.spread, one.error) for one in known], dtype=float)
         plane.plot(*points.T, "o", ms=4, color=COLOURS[0])
         plane.plot([0, points.max()], [0, points.max()], color="black", lw=0.8, ls="--")
@@ -230,7 +230,7 @@ class LearnResult(Result):
                 labels, [np.nan if v is None else v for v in values], "o-", ms=3, color=COLOURS[colour], label=name
             )
         axes.set_yscale("log")
-        axes.legend(fontsize=8)
+        set_legend(axes)
         return figure
 
     @classmethod

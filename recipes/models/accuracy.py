@@ -17,7 +17,7 @@ from dp_sim.errors import InputError
 from dp_sim.recipes.inputs.calculators import as_calculator, loaded_model
 from dp_sim.recipes.models.data_remarks import report_remarks
 from dp_sim.recipes.models.settings import AccuracySettings
-from dp_sim.recipes.results.figures import COLOURS, new_panels
+from dp_sim.recipes.results.figures import COLOURS, new_panels, set_legend
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.run.directory import RunDirectory
@@ -129,10 +129,11 @@ def error_quantities(errors: SystemErrors, prefix: str = "") -> dict[str, Quanti
 def parity_figure(parities: Sequence[Parity]) -> Figure:
     """Plot predictions against labels: energies, standardised per system as in fig. 2 of the paper, and forces."""
     figure, (energy, forces) = new_panels(
-        [("(label − mean)/deviation", "(prediction − mean)/deviation"), ("label (eV/Å)", "prediction (eV/Å)")]
+        [
+            ("energy: (label − mean)/deviation", "(prediction − mean)/deviation"),
+            ("force component: label (eV/Å)", "prediction (eV/Å)"),
+        ]
     )
-    energy.set_title("energy, standardised per system", fontsize=9)
-    forces.set_title("force components", fontsize=9)
     for number, parity in enumerate(parities):
         colour = COLOURS[number % len(COLOURS)]
         deviation = parity.energy[:, 0].std() if len(parity.energy) > 1 else 0.0
@@ -147,7 +148,7 @@ def parity_figure(parities: Sequence[Parity]) -> Figure:
             panel.plot([low, high], [low, high], color="gray", lw=0.8, zorder=0)
         panel.set_aspect("equal", adjustable="datalim")
     if 1 < len(parities) <= len(COLOURS):
-        forces.legend(fontsize=7, markerscale=3)
+        set_legend(forces)
     return figure
 
 

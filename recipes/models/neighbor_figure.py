@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dp_sim.datasets.statistics import NeighborStatistics
-from dp_sim.recipes.results.figures import COLOURS, new_panels
+from dp_sim.recipes.results.figures import COLOURS, new_panels, set_legend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,11 +37,10 @@ def neighbor_figure(statistics: NeighborStatistics) -> Figure:
     for number, (a, b) in enumerate(present[:MOST_PAIRS]):
         radial.plot(r, curves[a, b], color=COLOURS[number], lw=1.2, label=f"{species[a]}-{species[b]}")
     radial.axvline(statistics.cutoff, color="gray", lw=0.8, ls="--")
-    if present:
-        radial.legend(fontsize=8)
+    set_legend(radial)
     for number, symbol in enumerate(species[: len(COLOURS)]):
         shares = statistics.counts[:, number].sum(axis=0) / statistics.atoms.sum()
         found = np.flatnonzero(shares)
-        numbers.bar(found, shares[found], width=0.9, alpha=0.6, color=COLOURS[number], label=symbol)
-    numbers.legend(fontsize=8, title="of species", title_fontsize=8)
+        numbers.bar(found, shares[found], width=0.9, alpha=0.6, color=COLOURS[number], label=f"of {symbol}")
+    set_legend(numbers)
     return figure

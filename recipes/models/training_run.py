@@ -18,7 +18,7 @@ from dp_sim.model.model_file import load_model, save_model
 from dp_sim.recipes.models.accuracy import PARITY_CAPTION, UNITS, error_quantities, error_words, parity_figure
 from dp_sim.recipes.models.data_remarks import report_remarks
 from dp_sim.recipes.models.training_data import prepare
-from dp_sim.recipes.results.figures import COLOURS, new_panels
+from dp_sim.recipes.results.figures import COLOURS, new_panels, set_legend
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.results.tables import csv_text
@@ -153,7 +153,7 @@ def learning_curve_figure(curve: tuple[CurvePoint, ...]) -> Figure:
                 continue
             name = "training batches" if part == "train" else "held out"
             panel.semilogy(steps, [1000 * v for v in values], color=COLOURS[number], label=name)
-        panel.legend(fontsize=8)
+        set_legend(panel)
     return figure
 
 

@@ -16,7 +16,9 @@ MOST_DIGITS = 6
 _ENERGIES = ("eV", "eV/atom", "kJ/mol")
 #: Parts of names that are written otherwise in a text.
 _WORDS = {
+    "arrhenius": "Arrhenius",
     "debye": "Debye",
+    "gibbs": "Gibbs",
     "gruneisen": "Grüneisen",
     "hessian": "Hessian",
     "mae": "MAE",

@@ -126,7 +126,9 @@ def _column(value: Any, decimals: int, n_rows: int) -> list[str]:
 
 
 def _field(value: float | str | None, decimals: int) -> str:
-    """Write a number with its decimals; a text as it is, and nothing where nothing is known."""
+    """Write a number with its decimals, a very large one as a power of ten; a text as it is, nothing where none is."""
     if value is None or isinstance(value, str):
         return value or ""
+    if isinstance(value, float) and abs(value) >= 1e7:
+        return f"{value:.3e}"
     return f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0: no -0.00

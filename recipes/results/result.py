@@ -15,6 +15,7 @@ from dp_sim.recipes.results.formatting import plain
 from dp_sim.recipes.results.manifest import Manifest, claim_directory
 from dp_sim.recipes.results.page.html import ANIMATION, report_html, result_fragment
 from dp_sim.recipes.results.page.viewing import View, view_of
+from dp_sim.recipes.results.png import png_of
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.quantity_table import QuantityTable, tables_of, values_apart
 from dp_sim.recipes.results.result_file import SCHEMA_VERSION
@@ -173,11 +174,10 @@ class Result:
             Gives the place of a file by its name.
         """
         self.write_data(path)
-        plots: dict[str, bytes] = {}
-        for name, figure in self.figures().items():
+        plots = {name: png_of(figure) for name, figure in self.figures().items()}
+        for name, png in plots.items():
             with atomic_path(path(f"{name}.png")) as temporary:
-                figure.savefig(temporary)
-            plots[name] = path(f"{name}.png").read_bytes()
+                temporary.write_bytes(png)
         content, animation = self.to_dict(), self.animation()
         if animation is not None:
             write_text(path(ANIMATION), json.dumps(animation, allow_nan=False, separators=(",", ":")))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import math
 from typing import Any
 
 from matplotlib.axis import Axis  # noqa: TID253 - figures.py imports this module late
 from matplotlib.figure import Figure  # noqa: TID253
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator  # noqa: TID253
+
+from dp_sim.recipes.results.png import png_of
 
 #: Decades of an axis above which matplotlib's powers of ten stay, and above which ticks at 1, 2 and 5 are enough.
 MANY_DECADES, ONE_DECADE = 4.0, 0.9
@@ -18,9 +19,7 @@ class ShownFigure(Figure):
     """A figure that can draw itself in a notebook, where pyplot is not there to do it, with plain logarithmic ticks."""
 
     def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.savefig(buffer, format="png")
-        return buffer.getvalue()
+        return png_of(self)
 
     def draw(self, renderer: Any) -> None:
         """Draw the figure."""

@@ -22,7 +22,7 @@ from dp_sim.files import write_text
 from dp_sim.model.evaluator import Model
 from dp_sim.recipes.inputs.calculators import loaded_model
 from dp_sim.recipes.inputs.structures import prepare_atoms
-from dp_sim.recipes.results.figures import COLOURS, new_figure
+from dp_sim.recipes.results.figures import COLOURS, new_figure, set_legend
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
@@ -163,7 +163,7 @@ class SpeedResult(Result):
                 color=colour,
                 label=program,
             )
-        axes.legend(frameon=False)
+        set_legend(axes)
         shares, axes = new_figure("share of a step (%)", "atoms")
         rows = [str(timing.atoms) for timing in self.timings]
         left = np.zeros(len(rows))

@@ -23,7 +23,7 @@ from ase.thermochemistry import AbstractMode, HarmonicMode, IdealGasThermo, RRHO
 from numpy.typing import NDArray
 
 from dp_sim.errors import InputError
-from dp_sim.recipes.results.figures import COLOURS, new_panels
+from dp_sim.recipes.results.figures import COLOURS, new_panels, set_legend
 from dp_sim.recipes.results.tables import csv_text
 from dp_sim.recipes.static.normal_modes import ZERO_CM1
 from dp_sim.structures.stated import lowest_multiplicity, stated_multiplicity
@@ -332,6 +332,6 @@ def thermochemistry_figure(table: Thermochemistry, energy_eV: float) -> Figure:
     )
     for name, values, colour in (("H", table.enthalpy_eV, COLOURS[0]), ("G", table.gibbs_energy_eV, COLOURS[1])):
         energies.plot(table.temperatures_K, values - energy_eV, color=colour, label=name)
-    energies.legend(frameon=False)
+    set_legend(energies)
     entropies.plot(table.temperatures_K, table.entropy_J_mol_K, color=COLOURS[2])
     return figure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dp_sim.recipes.results.figures import COLOURS, new_panels
+from dp_sim.recipes.results.figures import COLOURS, new_figure, new_panels, set_legend
 from dp_sim.uncertainty.reliability import Reliability
 from dp_sim.uncertainty.scale import LEVELS
 
@@ -17,31 +17,37 @@ if TYPE_CHECKING:
 
 
 def reliability_figure(energy: Reliability, forces: Reliability, atoms: Reliability) -> Figure:
-    """Draw what holds 68 % of the errors against the standard uncertainty told, and coverage against its level."""
+    """Draw what holds 68 % of the errors against the standard uncertainty told."""
     figure, panels = new_panels(
         [
-            ("told (meV/atom)", "energies: 68 % of errors within (meV/atom)"),
-            ("told (meV/Å)", "forces: 68 % of errors within (meV/Å)"),
-            ("level of the interval (%)", "held-out errors inside (%)"),
+            ("told (meV/atom)", "68 % of errors within (meV/atom)"),
+            ("told (meV/Å)", "68 % of errors within (meV/Å)"),
         ]
     )
+    _diagonal(panels[0], [("energies", energy)], 0)
+    _diagonal(panels[1], [("force components", forces), ("forces on atoms", atoms)], 1)
+    return figure
+
+
+def coverage_figure(energy: Reliability, forces: Reliability, atoms: Reliability) -> Figure:
+    """Draw the coverage of intervals less their level, with two standard errors."""
+    figure, axes = new_figure("level of the interval (%)", "held-out errors inside, less the level (%)")
     named = [("energies", energy), ("force components", forces), ("forces on atoms", atoms)]
-    _diagonal(panels[0], named[:1], 0)
-    _diagonal(panels[1], named[1:], 1)
     for number, (name, one) in enumerate(named):
         known = [(level, share) for level, share in zip(LEVELS, one.coverage, strict=True) if share is not None]
-        panels[2].errorbar(
-            [level for level, _ in known],
-            [100 * share.value for _, share in known],
+        axes.errorbar(
+            [level + number - 1 for level, _ in known],  # beside each other
+            [100 * share.value - level for level, share in known],
             yerr=[200 * share.error for _, share in known],
-            fmt="o-",
+            fmt="o",
             markersize=3,
             linewidth=0.8,
             color=COLOURS[number],
             label=name,
         )
-    panels[2].plot([45, 100], [45, 100], color="gray", linewidth=0.8, zorder=0)
-    panels[2].legend(frameon=False, fontsize="small")
+    axes.axhline(0, color="gray", linewidth=0.8, zorder=0)
+    axes.set_xticks(LEVELS)
+    set_legend(axes)
     return figure
 
 
@@ -52,5 +58,4 @@ def _diagonal(axes: Axes, named: Sequence[tuple[str, Reliability]], colour: int)
     values = values[values > 0]
     ends = [values.min(), values.max()]
     axes.plot(ends, ends, color="gray", linewidth=0.8, zorder=0)
-    if len(named) > 1:
-        axes.legend(frameon=False, fontsize="small")
+    set_legend(axes)

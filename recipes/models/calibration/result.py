@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import override
 
 from dp_sim.files import write_text
-from dp_sim.recipes.models.calibration.figures import reliability_figure
+from dp_sim.recipes.models.calibration.figures import coverage_figure, reliability_figure
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.quantity_table import QuantityTable
 from dp_sim.recipes.results.result import Result
@@ -114,11 +114,11 @@ class CalibrationResult(Result):
 
     @override
     def captions(self) -> dict[str, str]:
-        words = (
-            "Errors against what was told of them: points above the line are errors larger than told. On the right "
-            "the share of left-out errors that intervals hold, with two standard errors from the scatter of the blocks."
-        )
-        return {"reliability": words}
+        return {
+            "reliability": "Errors against what was told of them: points above the line are errors larger than told.",
+            "coverage": "How far the share of left-out errors that intervals hold is from what they say, with two "
+            "standard errors from the scatter of the blocks: below zero they are too narrow.",
+        }
 
     @override
     def tables(self) -> dict[str, QuantityTable]:
@@ -137,7 +137,8 @@ class CalibrationResult(Result):
 
     @override
     def figures(self) -> dict[str, Figure]:
-        return {"reliability": reliability_figure(self.energy, self.forces, self.atoms)}
+        kinds = (self.energy, self.forces, self.atoms)
+        return {"reliability": reliability_figure(*kinds), "coverage": coverage_figure(*kinds)}
 
     @override
     def write_data(self, path: Callable[[str], Path]) -> None:

@@ -14,7 +14,7 @@ from dp_sim.datasets.frames import Frame
 from dp_sim.model.evaluator import Model
 from dp_sim.model.model_file import load_model
 from dp_sim.recipes.models.accuracy import PARITY_CAPTION, UNITS, error_quantities, error_words, parity_figure
-from dp_sim.recipes.results.figures import COLOURS, new_panels
+from dp_sim.recipes.results.figures import COLOURS, new_panels, set_legend
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.quantity_table import QuantityTable
 from dp_sim.recipes.results.result import Result
@@ -176,6 +176,5 @@ def learning_curves_figure(curves: Sequence[Sequence[CurvePoint]]) -> Figure:
                     continue
                 name = f"member-{number}" if alpha == 1.0 and len(curves) <= len(COLOURS) else None
                 panel.semilogy(steps, [1000 * v for v in values], color=colour, alpha=alpha, lw=1.2, label=name)
-        if panel.get_legend_handles_labels()[0]:
-            panel.legend(fontsize=7)
+        set_legend(panel)
     return figure

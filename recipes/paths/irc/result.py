@@ -151,7 +151,7 @@ class IrcResult(BarrierResult):
 
     @override
     def figures(self) -> dict[str, Figure]:
-        figure, axes = new_figure("arc length (amu$^{1/2}$ Å)", "energy (eV)")
+        figure, axes = new_figure("arc length (amu$^{1/2}$ Å)", "energy, transition state at zero (eV)")
         top = self.saddle_index
         relative = self.energies - self.energies[top]
         axes.plot(self.arc_length, relative, ".-", color=COLOURS[0])

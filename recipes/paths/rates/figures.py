@@ -9,7 +9,7 @@ from dp_sim.recipes.paths.irc.follow import IrcResult
 from dp_sim.recipes.paths.rates.theory.eyring import Rates
 from dp_sim.recipes.paths.rates.theory.fits import ArrheniusFit
 from dp_sim.recipes.paths.rates.theory.states import State
-from dp_sim.recipes.results.figures import COLOURS, new_figure
+from dp_sim.recipes.results.figures import COLOURS, new_figure, set_legend
 from dp_sim.recipes.static.vib_result import VibResult
 
 if TYPE_CHECKING:
@@ -47,10 +47,10 @@ def profile_figure(
             ha="center",
             fontsize=8,
         )
-    axes.margins(y=0.15)
+    axes.margins(x=0.1, y=0.15)
     axes.plot([], [], color=COLOURS[1], label="potential energy")
     axes.plot([], [], color=COLOURS[2], linestyle="--", label="with zero-point energy")
-    axes.legend(frameon=False, fontsize="small")
+    set_legend(axes)
     return figure
 
 
@@ -69,5 +69,5 @@ def arrhenius_figure(
     for (name, fit), colour, style in zip(fits.items(), COLOURS[1:], ("--", "-"), strict=False):
         if fit is not None:
             axes.plot(inverse, fit.log10_rate(table.temperatures_K), style, color=colour, linewidth=1, label=name)
-    axes.legend(frameon=False, fontsize="small")
+    set_legend(axes)
     return figure

@@ -6,7 +6,6 @@ The pages are Jinja templates in the folder `templates/`, filled with the conten
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from base64 import b64encode
@@ -19,6 +18,7 @@ from dp_sim.files import write_text
 from dp_sim.recipes.results.formatting import format_value
 from dp_sim.recipes.results.page.rendering import render
 from dp_sim.recipes.results.page.viewing import moving_parts, view_of
+from dp_sim.recipes.results.png import png_of
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result_file import read_result_json
 
@@ -191,10 +191,4 @@ def _setting_texts(settings: Mapping[str, Any]) -> dict[str, str]:
 
 def _images(result: Shown) -> list[Image]:
     captions = result.captions()
-    return [Image(name, _png(figure), captions.get(name, "")) for name, figure in result.figures().items()]
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return [Image(name, png_of(figure), captions.get(name, "")) for name, figure in result.figures().items()]

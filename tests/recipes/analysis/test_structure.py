@@ -6,7 +6,10 @@ from refusals import refused
 from synthetic_trajectories import TRICLINIC, hot_crystal, ideal_gas
 
 from dp_sim.recipes import analyse
-from dp_sim.recipes.analysis.structure.coordination import first_minimum
+from dp_sim.recipes.analysis.figures import radial
+from dp_sim.recipes.analysis.structure.coordination import Coordination, first_minimum
+from dp_sim.recipes.analysis.structure.rdf import PairDistribution
+from dp_sim.recipes.results.quantities import Estimate
 
 QUIET = {"progress": False, "only": ["structure"]}
 
@@ -128,3 +131,20 @@ def test_a_cluster_has_no_radial_distribution_and_is_told():
     result = analyse(frames, **QUIET)
     assert (result.converged, result.distributions) == (False, ())
     assert "periodic along all three axes" in result.cause
+
+
+def test_a_bond_does_not_flatten_the_liquid_in_the_plot_of_g():
+    r = np.linspace(0.025, 6, 240)
+    none = Estimate.withheld("", "not asked for")
+    shell = Coordination(("A", "A"), none, none)
+
+    def distribution(pair, bond, first):
+        g = bond * np.exp(-(((r - 1) / 0.05) ** 2)) + (r > 2.2) + first * np.exp(-(((r - 2.9) / 0.3) ** 2))
+        return PairDistribution(pair=pair, r=r, g=g, error=None, neighbors=r, coordinations=(shell,))
+
+    liquid = radial([distribution(("O", "H"), 24.0, 0.5), distribution(("O", "O"), 0.0, 2.0)]).axes[0]
+    assert 3.0 < liquid.get_ylim()[1] < 6.0
+    assert [text.get_text() for text in liquid.texts] == ["24"]
+    simple = radial([distribution(("Ar", "Ar"), 0.0, 2.0)]).axes[0]
+    assert simple.get_ylim()[1] < 4.0
+    assert not simple.texts

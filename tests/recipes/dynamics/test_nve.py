@@ -14,6 +14,10 @@ from systems_dynamics import EinsteinCrystal, einstein_crystal
 from dp_sim.recipes import run_nve
 
 
+def names_in(figure) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+
+
 def test_copper_conserves_its_energy():
     atoms = bulk("Cu", cubic=True)
     result = run_nve(atoms, EMT(), temperature_K=600, steps=300, timestep_fs=2, sample_every=5, progress=False)
@@ -22,6 +26,7 @@ def test_copper_conserves_its_energy():
     assert result.energy_fluctuation_meV_per_atom < 0.5
     assert result.degrees_of_freedom == 9  # the centre of mass is at rest
     assert np.abs(result.atoms.get_momenta().sum(axis=0)).max() < 1e-8
+    assert "target, 600" not in names_in(result.figures()["temperature"])  # 600 K were those of the first velocities
 
 
 def test_a_leak_is_seen():

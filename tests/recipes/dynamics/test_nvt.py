@@ -73,6 +73,8 @@ def test_files(einstein_run):
     assert values["heat_capacity"]["value"] == result.heat_capacity_kB.value
     assert values["timestep"]["value"] == 8
     assert {"temperature.png", "energy.png", "report.html", "checkpoint.npz"} <= {file.name for file in out.iterdir()}
+    legend = result.figures()["temperature"].axes[0].get_legend()
+    assert "target, 300" in [text.get_text() for text in legend.get_texts()]
 
 
 def test_pressure_of_an_ideal_gas():

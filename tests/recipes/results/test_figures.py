@@ -1,10 +1,15 @@
 """What all figures and tables of a page share."""
 
-import pytest
+import io
 
-from dp_sim.recipes.results.figures import new_figure
+import numpy as np
+import pytest
+from PIL import Image
+
+from dp_sim.recipes.results.figures import new_figure, new_panels, set_legend
 from dp_sim.recipes.results.formatting import typeset_unit
 from dp_sim.recipes.results.page.rendering import _environment
+from dp_sim.recipes.results.png import png_of
 
 
 @pytest.mark.parametrize(("values", "some"), [([60, 320], {"240"}), ([6, 320], {"10", "20", "50"}), ([60, 75], {"60"})])
@@ -15,6 +20,32 @@ def test_a_short_logarithmic_axis_has_plain_ticks(values, some):
     shown = {label.get_text() for label in axes.get_yticklabels(which="both")}
     assert some <= shown
     assert not [text for text in shown if "10^" in text]
+
+
+def test_a_legend_covers_no_data():
+    figure, panels = new_panels([("x", "y"), ("x", "y")])
+    for axes in panels:
+        for name in ("running average", "end of equilibration", "target, 330", "another one"):
+            axes.plot([0, 1], [0, 1], label=name)
+        set_legend(axes)
+    figure.canvas.draw()
+    for axes in panels:
+        legend, panel = axes.get_legend().get_window_extent(), axes.get_window_extent()
+        assert legend.y0 >= panel.y1
+        assert legend.x1 <= figure.bbox.x1 if axes is panels[1] else legend.x1 <= panels[1].get_window_extent().x0
+
+
+def test_few_colours_of_a_picture_are_those_drawn():
+    figure, axes = new_figure("x", "y")
+    axes.axvspan(0.2, 0.4, color="#0072B2", alpha=0.08)
+    axes.plot(np.random.default_rng(0).normal(size=500), color="#D55E00", linewidth=0.5)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    packed = png_of(figure)
+    few, all_ = (np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), int) for png in (packed, drawn.getvalue()))
+    assert len(packed) < 0.7 * len(drawn.getvalue())
+    assert np.abs(few - all_).max() <= 12
+    assert (few[0, 0] == 255).all()
 
 
 @pytest.mark.parametrize(

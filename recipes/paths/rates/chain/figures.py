@@ -12,7 +12,7 @@ from dp_sim.recipes.paths.band.ends import is_free
 from dp_sim.recipes.paths.irc.result import IrcResult
 from dp_sim.recipes.paths.matching.superposition import rotation_onto
 from dp_sim.recipes.paths.rates.chain.profile import Profile
-from dp_sim.recipes.results.figures import COLOURS, style_axes
+from dp_sim.recipes.results.figures import COLOURS, set_legend, style_axes
 from dp_sim.recipes.results.page.scene import chosen_frames, movie
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def chain_figure(profile: Profile, ircs: Sequence[IrcResult | None], temperature
     axes.set_xticks(places, profile.names, fontsize=8)
     axes.grid(visible=False, axis="x")
     axes.margins(y=0.15)
-    axes.legend(frameon=False, fontsize="small")
+    set_legend(axes)
     return figure
 
 
