@@ -125,6 +125,35 @@ class AnalysisResult(Result):
             "time_between_frames": Quantity(self.frame_ps, "ps", "" if self.frame_ps else "the source does not say"),
         }
 
+    @override
+    def labels(self) -> dict[str, str]:
+        words = {}
+        for one in (one for distribution in self.distributions for one in distribution.coordinations):
+            a, b = one.pair
+            words[f"coordination_{a}_{b}"] = f"{b} neighbours of {a}"
+            words[f"first_minimum_{a}_{b}"] = f"first minimum of g(r), {b} about {a}"
+        for moved in self.displacements:
+            words[f"diffusion_{moved.species}"] = f"diffusion coefficient of {moved.species}"
+        return words
+
+    @override
+    def headline(self) -> tuple[str, ...]:
+        """Return the numbers of transport and, where there are none, those of structure: given ones, three at most."""
+        numbers = self.quantities()
+        transport = [
+            name for name in numbers if name.startswith(("diffusion_", "heat_capacity")) or name == "viscosity"
+        ]
+        known = [name for name in transport if numbers[name].value is not None]
+        shells = [name for name in numbers if name.startswith("coordination") and numbers[name].value is not None]
+        return tuple([*known, *shells][:3])
+
+    @property
+    @override
+    def outcome(self) -> str:
+        numbers = [one for one in self.quantities().values() if isinstance(one, Estimate)]
+        given = sum(one.value is not None for one in numbers)
+        return f"{given} of {len(numbers)} numbers given" if self.converged else ""
+
     @property
     @override
     def basis(self) -> str:

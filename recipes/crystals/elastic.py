@@ -35,6 +35,7 @@ from dp_sim.recipes.inputs.members import member_calculators, spread_worth
 from dp_sim.recipes.results.figures import COLOURS, new_figure, set_legend
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.quantities import Estimate, Quantity
+from dp_sim.recipes.results.quantity_table import QuantityTable
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.results.tables import csv_text
 from dp_sim.recipes.run.directory import RunDirectory
@@ -145,9 +146,10 @@ class ElasticResult(Result):
             numbers["model_errors_from"] = Quantity(words)
         return numbers | self._moduli() | {
             "independent_constants": Quantity(len(self.fit.basis)),
+            "component": Quantity(list(_VOIGT)),
             "constants": Quantity(np.round(self.fit.constants, 6) + 0.0, "GPa"),
             "orientation": Quantity("a along x, b in the xy plane, standard setting of the space group"),
-            "reference_stress": Quantity(np.round(self.reference_stress_GPa, 6) + 0.0, "GPa"),
+            "reference_stress": Quantity(np.round(self.reference_stress_GPa, 4) + 0.0, "GPa"),
         } | self.start.quantities()  # fmt: skip
 
     def _moduli(self) -> dict[str, Quantity | Estimate]:
@@ -182,9 +184,20 @@ class ElasticResult(Result):
         interval = (float(value - wide), float(value + wide))
         return Estimate(float(value), float(error), interval, None, unit, model=model)
 
+    @property
+    @override
+    def basis(self) -> str:
+        cells = len(self.strains) * len(self.amplitudes)
+        return f"{self.start.words}; stresses of {cells} strained cells, ± from the fit alone"
+
     @override
     def headline(self) -> tuple[str, ...]:
         return ("bulk_modulus", "shear_modulus", "young_modulus")
+
+    @override
+    def tables(self) -> dict[str, QuantityTable]:
+        columns = {"component": ("", 0), "constants": ("|".join(_VOIGT), 2)}
+        return {"tensor": QuantityTable("The tensor, in Voigt order: stress in rows, strain in columns.", columns)}
 
     @override
     def captions(self) -> dict[str, str]:

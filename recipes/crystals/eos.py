@@ -134,6 +134,11 @@ class EosResult(Result):
     def outcome(self) -> str:
         return "the volumes bracket the minimum, and the fit holds" if self.converged else ""
 
+    @property
+    @override
+    def basis(self) -> str:
+        return f"{self.start.words}; energies at {len(self.volumes_A3)} volumes, ± from the fit alone"
+
     @override
     def headline(self) -> tuple[str, ...]:
         return ("bulk_modulus", "equilibrium_volume", "bulk_modulus_derivative")

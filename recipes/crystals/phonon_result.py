@@ -212,8 +212,23 @@ class PhononResult(Result):
 
     @override
     def headline(self) -> tuple[str, ...]:
+        if not self.is_stable:
+            return ("lowest_frequency", "highest_frequency")
         capacity = next((name for name in self._thermal_quantities() if name.startswith("heat_capacity")), "")
-        return ("lowest_frequency", "highest_frequency", capacity)
+        return ("highest_frequency", "zero_point_energy", capacity)
+
+    @property
+    @override
+    def basis(self) -> str:
+        cell = _matrix_words(self.supercell, self.force_constants.shape[1])
+        return f"{self.start.words}; force constants in {cell}, from {self.force_constants_source}"
+
+    @override
+    def labels(self) -> dict[str, str]:
+        return {
+            "gamma_frequencies": "frequencies at Γ",
+            "force_constants_at_the_edge": "largest force constant at the edge of the supercell, over that on the spot",
+        }
 
     @override
     def captions(self) -> dict[str, str]:
@@ -361,7 +376,7 @@ def _read_phonon(directory: FilePath) -> Any:
 
 
 def _matrix_words(matrix: NDArray[np.intp], atoms: int) -> str:
-    """Write a supercell as `4 x 4 x 4 conventional cells, 256 atoms`."""
+    """Write a supercell as `4 × 4 × 4 conventional cells, 256 atoms`."""
     diagonal = np.array_equal(matrix, np.diag(np.diag(matrix)))
-    size = " x ".join(str(one) for one in np.diag(matrix)) if diagonal else f"matrix {matrix.tolist()}"
+    size = " × ".join(str(one) for one in np.diag(matrix)) if diagonal else f"matrix {matrix.tolist()}"
     return f"{size} conventional cells, {atoms} atoms"

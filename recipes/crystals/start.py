@@ -13,6 +13,7 @@ from dp_sim.recipes.crystals.relaxation import RELAX_TO, check_relaxed, check_st
 from dp_sim.recipes.crystals.settings import CrystalSettings
 from dp_sim.recipes.inputs.isotopes import with_isotopes
 from dp_sim.recipes.inputs.structures import prepare_atoms
+from dp_sim.recipes.results.formatting import atoms_words
 from dp_sim.recipes.results.page.scene import movie
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 
@@ -44,6 +45,11 @@ class Start(NamedTuple):
         cell = self.crystal.conventional
         return movie([cell], [f"conventional cell of {self.crystal.symbol}, {atoms_words(cell)}"])
 
+    @property
+    def words(self) -> str:
+        """What crystal it is, for the line below the first numbers."""
+        return f"{atoms_words(self.crystal.primitive)} in the primitive cell, {self.crystal.symbol}"
+
     def quantities(self) -> dict[str, Quantity | Estimate]:
         """Return what the page of every recipe on a crystal says of it."""
         crystal = self.crystal
@@ -51,8 +57,8 @@ class Start(NamedTuple):
             "space_group": Quantity(f"{crystal.symbol} ({crystal.number})"),
             "primitive_cell": Quantity(atoms_words(crystal.primitive)),
             "volume": Quantity(crystal.primitive.get_volume(), "Angstrom^3"),
-            "pressure": Quantity(None if self.pressure_GPa is None else round(self.pressure_GPa, 6), "GPa", NO_STRESS),
-            "fmax": Quantity(self.fmax_eV_A, "eV/Angstrom"),
+            "pressure": Quantity(None if self.pressure_GPa is None else round(self.pressure_GPa, 4), "GPa", NO_STRESS),
+            "fmax": Quantity(round(self.fmax_eV_A, 6), "eV/Angstrom"),
             "moved_onto_symmetry": Quantity(round(crystal.moved_A, 6), "Angstrom"),
             "cell_strained_onto_symmetry": Quantity(round(crystal.strained, 8)),
         }
@@ -112,8 +118,3 @@ def start_crystal(crystal: Crystal, calculator: Any, settings: CrystalSettings, 
         primitive.calc = calculator
     largest = check_relaxed(primitive, settings.fmax, settings.recipe)
     return Start(crystal, primitive, largest, pressure_of(primitive))
-
-
-def atoms_words(atoms: Atoms) -> str:
-    """Write a cell as `Si2, 2 atoms`."""
-    return f"{atoms.get_chemical_formula()}, {len(atoms)} atom" + ("s" if len(atoms) > 1 else "")

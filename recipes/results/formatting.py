@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 #: Decimals that people who use a unit are used to: energies to 0.1 meV, frequencies to 0.1 cm^-1.
 DECIMALS = {"eV": 4, "cm^-1": 1, "Angstrom": 4, "Angstrom^3": 2, "THz": 3, "GPa": 2}
@@ -113,13 +116,21 @@ def format_value(value: Any, decimals: int | None = None) -> str:
         return "none"
     if isinstance(value, list):
         shown = value if len(value) <= 24 else [*value[:12], "…", *value[-6:]]
-        largest = max((abs(item) for item in value if isinstance(item, float)), default=0.0)
+        numbers = [item for item in value if isinstance(item, float)]
+        largest = max(map(abs, numbers), default=0.0)
         if decimals is None and 1e-4 < largest < 1e6:
             decimals = max(0, 5 - math.floor(math.log10(largest)))
         if decimals is not None:
+            while decimals > 1 and all(round(one, decimals - 1) == round(one, decimals) for one in numbers):
+                decimals -= 1
             shown = [_rounded(item, decimals) if isinstance(item, float) else item for item in shown]
         return ", ".join(f"[{format_value(item)}]" if isinstance(item, list) else format_value(item) for item in shown)
     return str(value)
+
+
+def atoms_words(atoms: Atoms) -> str:
+    """Write a structure as `Si2, 2 atoms`."""
+    return f"{atoms.get_chemical_formula()}, {len(atoms)} atom" + ("s" if len(atoms) > 1 else "")
 
 
 def plain(value: Any) -> Any:

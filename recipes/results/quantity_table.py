@@ -21,8 +21,9 @@ class QuantityTable:
     caption
         What the table holds, as a sentence.
     columns
-        Name of a quantity -> its header, and decimals. A single number stands in every row. Where the model's errors of
-        the values are known, they have a column beside it.
+        Name of a quantity -> its header, and decimals. A single number stands in every row; the rows of a matrix stand
+        in as many columns as its header has parts, `xx|yy|zz`. Where the model's errors of the values are known, they
+        have a column beside it.
     numbered
         What a row is called, where rows are numbered from 1; else empty.
     """
@@ -108,6 +109,10 @@ def _filled(name: str, entry: Mapping[str, Any], values: Mapping[str, Any]) -> C
         fields.append([str(number + 1) for number in range(n_rows)])
     for column, (title, decimals) in shown.items():
         unit = typeset_unit(values[column]["unit"])
+        if "|" in title:
+            header.extend(f"{part} ({unit})" if unit else part for part in title.split("|"))
+            fields.extend(_column(list(one), decimals, n_rows) for one in zip(*values[column]["value"], strict=True))
+            continue
         header.append(f"{title} ({unit})" if unit else title)
         fields.append(_column(values[column]["value"], decimals, n_rows))
         if _is_list(values[column]) and "model_error" in values[column]:

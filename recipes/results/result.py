@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ase import Atoms
+
 from dp_sim.errors import InputError, import_optional, nearest_name
 from dp_sim.files import atomic_path, write_text
-from dp_sim.recipes.results.formatting import plain
+from dp_sim.recipes.results.formatting import atoms_words, plain
 from dp_sim.recipes.results.manifest import Manifest, claim_directory
 from dp_sim.recipes.results.page.html import ANIMATION, report_html, result_fragment
 from dp_sim.recipes.results.page.viewing import View, view_of
@@ -68,7 +70,8 @@ class Result:
     @property
     def basis(self) -> str:
         """What the numbers rest on, as one line: atoms, length of a run, ...; empty where nothing is to be said."""
-        return ""
+        atoms = getattr(self, "atoms", None)
+        return atoms_words(atoms) if isinstance(atoms, Atoms) else ""
 
     def captions(self) -> dict[str, str]:
         """Return what is to be seen in a figure, as a sentence, by its name."""

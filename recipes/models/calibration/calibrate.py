@@ -137,8 +137,6 @@ def calibrate(
         else:
             folder = _kept(calibration, loaded_model(calculator), run)
         report_remarks(remarks, run)
-        for line in (line for _, held in found.values() for line in held.useless):
-            run.note(line)
         energy, forces, atoms = (held for _, held in found.values())
         return run.finish(
             CalibrationResult(

@@ -113,6 +113,23 @@ class CalibrationResult(Result):
         return ("forces_uncertainty_over_spread", "energy_uncertainty_over_spread", "forces_rank_correlation")
 
     @override
+    def labels(self) -> dict[str, str]:
+        words = {
+            "rmse": "RMSE",
+            "uncertainty_over_spread": "uncertainty over spread",
+            "alpha_squared": "α², variance of the truth over a member's",
+            "within_standard_uncertainty": "within the uncertainty (0.683 if true)",
+            "rank_correlation": "rank correlation with the spread",
+            "calibration_error": "calibration error",
+            "frames": "frames",
+            "points": "points",
+            "points_without_spread": "points without spread",
+        }
+        return {
+            f"{kind}_{name}": f"{what}: {text}" for kind, (what, _) in KINDS.items() for name, text in words.items()
+        }
+
+    @override
     def captions(self) -> dict[str, str]:
         return {
             "reliability": "Errors against what was told of them: points above the line are errors larger than told.",

@@ -61,6 +61,7 @@ def compare_runs(directories: Sequence[str | os.PathLike[str]], out: str | os.Pa
             figures.setdefault(file.stem, []).append(Image(file.stem, file.read_bytes(), str(place)))
     frame = {
         "content": {"title": f"{len(runs)} runs side by side", "recipe": "report"},
+        "by": "",
         "date": "",
         "notes": [],
         "origin": {},

@@ -173,7 +173,21 @@ def _frame(content: Mapping[str, Any]) -> dict[str, Any]:
     provenance = content["provenance"]
     origin = {name: value for name, value in provenance.items() if name not in ("settings", "notes")}
     date = str(provenance.get("date", ""))[:16].replace("T", " ")
-    return {"content": content, "date": date, "origin": _setting_texts(origin), "notes": provenance.get("notes", [])}
+    return {
+        "content": content,
+        "by": _calculator_words(provenance.get("settings", {})),
+        "date": date,
+        "origin": _setting_texts(origin),
+        "notes": provenance.get("notes", []),
+    }
+
+
+def _calculator_words(settings: Mapping[str, Any]) -> str:
+    """Name the calculator or model of a run, without the folders it lies in; empty where settings have neither."""
+    models = settings.get("model") or []
+    if len(models) > 1:
+        return f"{len(models)} models"
+    return Path(models[0]).name if models else str(settings.get("calculator") or "")
 
 
 def _setting_texts(settings: Mapping[str, Any]) -> dict[str, str]:

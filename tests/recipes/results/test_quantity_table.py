@@ -47,6 +47,19 @@ def test_columns_that_are_there_stand_side_by_side():
     assert list(values_apart(content)) == ["energy", "others"]
 
 
+def test_the_rows_of_a_matrix_have_a_column_for_each_part():
+    content = {
+        "values": {
+            "axis": {"value": ["x", "y"], "unit": ""},
+            "tensor": {"value": [[1.0, 2.0], [3.0, 4.0]], "unit": "GPa"},
+        },
+        "tables": {"tensor": QuantityTable("", {"axis": ("", 0), "tensor": ("x|y", 1)}).to_dict()},
+    }
+    (table,) = tables_of(content)
+    assert table.header == ["", "x (GPa)", "y (GPa)"]
+    assert table.rows == [["x", "1.0", "2.0"], ["y", "3.0", "4.0"]]
+
+
 def test_text_has_the_table_once():
     text = Rows(converged=True).summary()
     assert text.splitlines()[1] == "  energy: -3.2500 eV"

@@ -6,6 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from ase import Atoms
+from ase.build import molecule
 from refusals import refused
 
 from dp_sim.recipes.results.formatting import format_interval, format_quantity, format_value, typeset_unit
@@ -59,7 +61,7 @@ def test_print_and_repr_are_short():
         (330.0, "330"),
         ([], "none"),
         ([1, 2], "1, 2"),
-        ([[1.0], [2.0]], "[1.00000], [2.00000]"),
+        ([[1.0], [2.0]], "[1.0], [2.0]"),
         (list(range(100)), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, …, 94, 95, 96, 97, 98, 99"),
     ],
 )
@@ -233,3 +235,24 @@ def test_a_damaged_result_gives_one_sentence(tmp_path, content, code):
 def test_no_result_gives_one_sentence(tmp_path):
     with refused("file-missing", tmp_path / "result.json"):
         rebuild_report(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"model": ["/a/water.pt"]}, "water.pt"),
+        ({"model": ["a.pt", "b.pt"]}, "2 models"),
+        ({"calculator": "emt"}, "emt"),
+    ],
+)
+def test_the_first_line_names_the_calculator(settings, words):
+    content = Example(converged=True, provenance={"settings": settings}).to_dict()
+    assert f'<p class="lead">dp-sim example · {words}</p>' in report_html(content, {})
+
+
+def test_what_numbers_rest_on_is_the_structure_where_a_recipe_says_no_more():
+    @dataclass(frozen=True, kw_only=True)
+    class OfWater(Example):
+        atoms: Atoms
+
+    assert OfWater(converged=True, atoms=molecule("H2O")).to_dict()["basis"] == "H2O, 3 atoms"
