@@ -52,9 +52,10 @@ def test_torch_is_loaded_where_a_model_is_opened(tmp_path):
         "import sys; from dp_sim.cli.main import status; run = lambda *words: status("
         "[*words, 'copper.extxyz', '-q', '--calculator', 'emt', '-o', words[0]]); "
         "codes = [run('eval')]; plots = {'matplotlib'} & set(sys.modules); "
-        "codes += [run('nvt', '-T', '300', '--steps', '10')]; "
+        "codes += [run('nvt', '-T', '300', '--steps', '20', '--frame-every', '10')]; "
+        "codes += [status(['analyse', 'nvt', '-q', '-o', 'analysed'])]; "
         "heavy = {'torch', 'openmm'} & set(sys.modules); "
-        "sys.exit(f'{codes} {plots} {heavy}' if codes != [0, 3] or plots or heavy else 0)"
+        "sys.exit(f'{codes} {plots} {heavy}' if codes != [0, 3, 0] or plots or heavy else 0)"
     )
     outcome = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert outcome.returncode == 0, outcome.stderr

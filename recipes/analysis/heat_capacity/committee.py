@@ -21,7 +21,6 @@ from scipy.stats import t as student_t
 
 from dp_sim.errors import DPSimError, InputError
 from dp_sim.model.committee.folder import member_files
-from dp_sim.model.model_file import load_model
 from dp_sim.recipes.analysis.frame_range import FrameRange
 from dp_sim.recipes.analysis.heat_capacity.noise import Noise
 from dp_sim.recipes.analysis.series import mean_of
@@ -46,6 +45,8 @@ def noise_of_own_members(source: Source, settings: AnalyseSettings) -> Noise | N
     """
     if len(source.models) < 2:
         return None
+    from dp_sim.model.model_file import load_model  # noqa: PLC0415 - it loads torch
+
     try:
         files = list(map(str, member_files(source.settings.get("model") or ())))
         if len(files) != len(source.models):
@@ -73,6 +74,8 @@ def noise_of_members(source: Source, settings: AnalyseSettings, files: Sequence[
             f"members tell the error of a model, and the energies of {source.name} are of the calculator "
             f"{source.settings.get('calculator', 'of another kind')}; leave them out",
         )
+    from dp_sim.model.model_file import load_model  # noqa: PLC0415 - it loads torch
+
     files = list(map(str, member_files(files)))
     members = [load_model(file, dtype="float64") for file in files]  # without rounding of single precision
     hashes = [one.members[0].sha256 for one in members]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from ase import Atoms
 from numpy.typing import NDArray
-
-from dp_sim.compiled.library import register_operators
-from dp_sim.neighbors.compiled_search import CompiledSearch
-from dp_sim.neighbors.search import NeighborSearch
+from scipy.spatial import KDTree
 
 Array = NDArray[np.float64]
 
@@ -19,6 +16,13 @@ Array = NDArray[np.float64]
 def smallest_height(atoms: Atoms) -> float:
     """Return the smallest distance between opposite faces of the cell, Angstrom."""
     return float(1 / np.linalg.norm(atoms.cell.reciprocal(), axis=1).max())
+
+
+class _Trees(NamedTuple):
+    """Atoms of a species as trees: those in the cell, and with them the images that are near enough to count."""
+
+    own: KDTree
+    images: KDTree
 
 
 class PairHistogram:
@@ -44,28 +48,37 @@ class PairHistogram:
     def __init__(self, species: NDArray[np.str_], r_max: float, bin_width: float) -> None:
         names = list(dict.fromkeys(species.tolist()))
         self.pairs = list(itertools.combinations_with_replacement(names, 2))
-        self.counts = {name: int((species == name).sum()) for name in names}
+        self._atoms = {name: np.flatnonzero(species == name) for name in names}
+        self.counts = {name: len(atoms) for name, atoms in self._atoms.items()}
         self.edges = np.arange(int(r_max / bin_width + 1e-9) + 1) * bin_width
-        reach = float(self.edges[-1])
-        self._search = NeighborSearch(reach) if register_operators() else CompiledSearch(reach)
-        self._of_atom = torch.tensor([names.index(one) for one in species.tolist()])
-        row = np.empty((len(names), len(names)), dtype=np.int64)
-        for number, (a, b) in enumerate(self.pairs):
-            row[names.index(a), names.index(b)] = row[names.index(b), names.index(a)] = number
-        self._row = torch.from_numpy(row)
-        self._bin_width = bin_width
 
     def of_frame(self, atoms: Atoms) -> Array:
-        """Count the distances of one frame, (pairs, bins): each pair of atoms once, with every periodic image."""
-        positions, cell = torch.from_numpy(atoms.get_positions()), torch.from_numpy(atoms.cell.array.copy())
-        found = self._search(positions, cell, torch.from_numpy(atoms.pbc.copy()))
-        separation = positions[found.neighbor] - positions[found.center] + found.shift @ cell
-        bins = (torch.linalg.vector_norm(separation, dim=1) / self._bin_width).to(torch.int64)
-        n_bins = len(self.edges) - 1
-        row = self._row[self._of_atom[found.center], self._of_atom[found.neighbor]]
-        inside = bins < n_bins
-        flat = torch.bincount(row[inside] * n_bins + bins[inside], minlength=len(self.pairs) * n_bins)
-        return np.asarray(flat.reshape(len(self.pairs), n_bins).numpy() / 2, dtype=np.float64)  # (i, j) and (j, i)
+        """Count the distances of one frame, (pairs, bins): each pair of atoms once, at its nearest image.
+
+        No further image is nearer than half the smallest height of the cell, which `r_max` must not exceed.
+        """
+        trees = self._trees(atoms)
+        counts = np.empty((len(self.pairs), len(self.edges) - 1))
+        for row, (a, b) in enumerate(self.pairs):
+            found = trees[a].own.count_neighbors(trees[b].images, self.edges, cumulative=False)
+            counts[row] = found[1:] / (2 if a == b else 1)  # found[0]: each atom and itself; then (i, j) and (j, i)
+        return counts
+
+    def _trees(self, atoms: Atoms) -> dict[str, _Trees]:
+        cell = atoms.cell.array
+        scaled = np.linalg.solve(cell.T, atoms.positions.T).T % 1.0
+        scaled[scaled >= 1.0] = 0.0  # of a tiny negative number
+        lengths = np.diag(cell)
+        if np.array_equal(cell, np.diag(lengths)) and (lengths > 0).all():
+            boxed = {name: KDTree(scaled[own] * lengths, boxsize=lengths) for name, own in self._atoms.items()}
+            return {name: _Trees(tree, tree) for name, tree in boxed.items()}
+        reach = self.edges[-1] * np.linalg.norm(atoms.cell.reciprocal(), axis=1)  # in scaled coordinates
+        trees = {}
+        for name, own in self._atoms.items():
+            images = (scaled[own] + np.array(list(itertools.product((-1, 0, 1), repeat=3)))[:, None]).reshape(-1, 3)
+            near = ((images > -reach - 1e-9) & (images < 1 + reach + 1e-9)).all(axis=1)
+            trees[name] = _Trees(KDTree(scaled[own] @ cell), KDTree(images[near] @ cell))
+        return trees
 
     def n_pairs(self, a: str, b: str) -> float:
         """Return the number of pairs of different atoms: an ideal gas of so many atoms has g = 1 exactly."""

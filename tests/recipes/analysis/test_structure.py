@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
+from ase.neighborlist import neighbor_list
 from refusals import refused
 from synthetic_trajectories import TRICLINIC, hot_crystal, ideal_gas
 
 from dp_sim.recipes import analyse
 from dp_sim.recipes.analysis.figures import radial
 from dp_sim.recipes.analysis.structure.coordination import Coordination, first_minimum
+from dp_sim.recipes.analysis.structure.pairs import PairHistogram, smallest_height
 from dp_sim.recipes.analysis.structure.rdf import PairDistribution
 from dp_sim.recipes.results.quantities import Estimate
 
@@ -88,6 +91,22 @@ def test_the_same_numbers_as_mdtraj_in_a_triclinic_cell():
     pairs = topology.select_pairs("element Ar", "element Ne")
     _, g = mdtraj.compute_rdf(theirs, pairs, r_range=(0, 0.3), n_bins=6)
     assert ours.g == pytest.approx(g, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "cell", [np.diag([9.0, 10.0, 11.0]), -np.diag([9.0, 9.0, 9.0]), TRICLINIC, [[0, 9, 9], [9, 0, 9], [9, 9, 0]]]
+)
+def test_the_same_pairs_as_a_search_over_all_images(cell):
+    atoms = Atoms("H30O20", cell=cell, pbc=True)
+    atoms.positions = 20 * np.random.default_rng(5).normal(size=(50, 3))
+    counted = PairHistogram(np.array(atoms.get_chemical_symbols()), smallest_height(atoms) / 2, 0.1)
+    n_bins = len(counted.edges) - 1
+    i, j, distance = neighbor_list("ijd", atoms, counted.edges[-1])
+    found = counted.of_frame(atoms)
+    for row, (a, b) in enumerate(counted.pairs):
+        pairs = (atoms.symbols[i] == a) & (atoms.symbols[j] == b)
+        expected = np.bincount((distance[pairs] / 0.1).astype(int), minlength=n_bins)[:n_bins] / (2 if a == b else 1)
+        np.testing.assert_array_equal(found[row], expected)
 
 
 def test_each_frame_counts_with_its_own_volume():
