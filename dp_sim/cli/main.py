@@ -149,7 +149,9 @@ def _show_traceback() -> bool:
 def run() -> None:
     """Run the console script `dp-sim`."""
     gc.set_threshold(*GARBAGE_THRESHOLDS)
-    sys.exit(status(sys.argv[1:]))
+    code = status(sys.argv[1:])
+    gc.freeze()  # the process ends: looking for garbage among all that torch made would take half a second
+    sys.exit(code)
 
 
 if __name__ == "__main__":
