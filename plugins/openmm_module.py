@@ -4,7 +4,6 @@ This is the only place where OpenMM's units meet the model's: nm -> Angstrom on 
 eV/Angstrom -> kJ/mol/nm on the way out.
 """
 
-import io
 from typing import Final, Optional
 
 import torch
@@ -17,6 +16,7 @@ from dp_sim.model.evaluator import Model
 from dp_sim.neighbors.compiled_search import CompiledSearch
 from dp_sim.neighbors.search import NeighborSearch
 from dp_sim.structures.batch import NeighborList
+from dp_sim.torchscript import from_bytes, script, to_bytes
 from dp_sim.units import ANGSTROM_IN_NM, EV_IN_KJ_PER_MOL
 
 #: The messages of `OpenMMPotential` begin with this.
@@ -193,9 +193,7 @@ def scripted_potential(model: Model, species: Tensor, atoms: Tensor | None = Non
     bytes
         A TorchScript file; it shares nothing with `model`.
     """
-    buffer = io.BytesIO()
-    torch.jit.save(torch.jit.script(OpenMMPotential(model, species, atoms, portable=portable).eval()), buffer)
-    return buffer.getvalue()
+    return to_bytes(script(OpenMMPotential(model, species, atoms, portable=portable).eval()))
 
 
 def load_scripted(content: bytes, device: str = "cpu") -> torch.jit.ScriptModule:
@@ -208,7 +206,7 @@ def load_scripted(content: bytes, device: str = "cpu") -> torch.jit.ScriptModule
     """
     reason = register_operators()
     try:
-        return torch.jit.load(io.BytesIO(content), map_location=device)
+        return from_bytes(content, device)
     except RuntimeError as error:
         if not reason or "dp_sim::" not in str(error):
             raise

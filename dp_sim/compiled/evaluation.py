@@ -30,6 +30,7 @@ from dp_sim.compiled.library import register_operators
 from dp_sim.compiled.part_layout import PartLayout
 from dp_sim.compiled.potential import CompiledPotential
 from dp_sim.structures.batch import AtomicBatch, ModelOutput, NeighborList, sum_per_system
+from dp_sim.torchscript import script
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def compile_potential(potential: Any, parts: Sequence[PartLayout] | None) -> tor
     if reason:
         _say_once(reason)
         return None
-    return torch.jit.script(CompiledPotential(potential.model.fitting, parts).eval())
+    return script(CompiledPotential(potential.model.fitting, parts).eval())
 
 
 def evaluate_compiled(

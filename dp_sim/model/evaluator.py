@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -35,6 +34,7 @@ from dp_sim.structures.batch import AtomicBatch, ModelOutput, NeighborList, sepa
 from dp_sim.structures.checks import COINCIDENT_ANGSTROM, Structure, check_density, check_distances, check_structures
 from dp_sim.structures.grouping import as_iterable, default_names, groups
 from dp_sim.structures.species import check_trained, species_index
+from dp_sim.torchscript import from_bytes
 from dp_sim.uncertainty.calibration import Calibration
 from dp_sim.uncertainty.last_layer import LastLayer
 
@@ -414,7 +414,7 @@ class Model:
         return {**state, "modules": [module.save_to_buffer() for module in self.modules]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        modules = [torch.jit.load(io.BytesIO(content), map_location=state["device"]) for content in state["modules"]]
+        modules = [from_bytes(content, state["device"]) for content in state["modules"]]
         self.__dict__.update(state, modules=modules)
         self.compiled = self._compiled()
 

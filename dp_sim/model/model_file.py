@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
-import io
 import json
 import os
 import warnings
@@ -27,6 +26,7 @@ from dp_sim.model.potential import DTYPES, DeepPotential, Potential, set_precisi
 from dp_sim.model.rebuilding import rebuilt_network
 from dp_sim.model.upgrade import STATE_VERSION
 from dp_sim.structures.devices import usable_device
+from dp_sim.torchscript import from_bytes, script, to_bytes
 from dp_sim.uncertainty.calibration import read_calibration
 from dp_sim.uncertainty.last_layer import read_last_layer, uncertainty_file
 
@@ -83,11 +83,10 @@ def save_model(
         CHECKSUM_KEY: "sha256",
     }
     frozen = copy.deepcopy(model).cpu().requires_grad_(False)
-    scripted = torch.jit.script(Potential(frozen, config.cutoff).eval())
-    buffer = io.BytesIO()
-    torch.jit.save(scripted, buffer, _extra_files={Path(METADATA).name: json.dumps(metadata).encode()})
+    scripted = script(Potential(frozen, config.cutoff).eval())
+    content = to_bytes(scripted, {Path(METADATA).name: json.dumps(metadata).encode()})
     with atomic_path(path) as temporary:
-        temporary.write_bytes(with_checksums(buffer.getvalue()))
+        temporary.write_bytes(with_checksums(content))
 
 
 def load_model(
@@ -233,7 +232,7 @@ def _load_one(path: Path, device: torch.device, dtype: str | None) -> tuple[torc
             stacklevel=2,
         )
     try:
-        module = torch.jit.load(io.BytesIO(content), map_location=device)
+        module = from_bytes(content, device)
     except DAMAGED as error:
         raise ModelFileError(
             "file-damaged",

@@ -18,6 +18,7 @@ from ase import Atoms
 
 from dp_sim.model.evaluator import Model, eager_model
 from dp_sim.structures.batch import AtomicBatch, NeighborList
+from dp_sim.torchscript import script
 
 PARTS = ("neighbor_list", "descriptor", "fitting_net", "derivative")
 
@@ -58,7 +59,7 @@ def measure_shares(model: Model, atoms: Atoms, rounds: int) -> dict[str, float]:
 def _networks(model: Model, index: int) -> Any:
     """Rebuild a member from today's modules: those in files of earlier versions are divided otherwise."""
     member = Model([model.modules[index]], [model.members[index]], str(model.device))
-    return torch.jit.script(eager_model(member).to(model.device).requires_grad_(False).eval())
+    return script(eager_model(member).to(model.device).requires_grad_(False).eval())
 
 
 def _parts_of_one(model: Model, members: Sequence[Any], atoms: Atoms) -> tuple[float, float, float, float]:

@@ -20,6 +20,7 @@ from dp_sim.deepmd.reading.activations import activation_name
 from dp_sim.deepmd.reading.archive import read_archive, tensors_of
 from dp_sim.deepmd.reading.serialized import parse, read_hdf5
 from dp_sim.errors import ModelFileError
+from dp_sim.torchscript import script, to_bytes
 
 Changed = Callable[[Callable[[dict[str, Any]], object]], Path]
 
@@ -157,7 +158,7 @@ def test_definition_that_is_no_json(tmp_path: Path) -> None:
             return x + len(self.model_def_script)
 
     for text, code in (("{'a'", "file-damaged"), ("[" * 100_000, "file-damaged"), ("[]", "model-not-deepmd")):
-        torch.jit.save(torch.jit.script(Odd(text)), str(tmp_path / "odd.pth"))
+        (tmp_path / "odd.pth").write_bytes(to_bytes(script(Odd(text))))
         with refused(code, "odd.pth") as caught:
             load_deepmd(tmp_path / "odd.pth")
         assert "\n" not in str(caught.value)
@@ -359,7 +360,7 @@ def test_files_of_another_kind(tmp_path: Path) -> None:
             load_deepmd(tmp_path / name)
     with refused("file-missing", "absent.dp"):
         load_deepmd(tmp_path / "absent.dp")
-    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(tmp_path / "linear.pth"))
+    (tmp_path / "linear.pth").write_bytes(to_bytes(script(torch.nn.Linear(2, 2))))
     with refused("model-not-deepmd", "linear.pth", "model_def_script"):
         load_deepmd(tmp_path / "linear.pth")
 

@@ -1,6 +1,5 @@
 """The model file: what is in it, what opens it, and what is refused."""
 
-import io
 import json
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from dp_sim.model.integrity import with_checksums
 from dp_sim.model.model_file import load_model, read_metadata, save_model
 from dp_sim.model.potential import DeepPotential, Potential
 from dp_sim.model.upgrade import STATE_VERSION
+from dp_sim.torchscript import script, to_bytes
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +216,7 @@ def test_files_of_another_kind(tmp_path: Path) -> None:
     (tmp_path / "text.pt").write_text("cutoff: 6.0\n")
     torch.save({"weights": torch.zeros(3)}, tmp_path / "state.pt")
     np.savez(tmp_path / "arrays.npz", a=np.zeros(3))
-    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(tmp_path / "linear.pt"))
+    (tmp_path / "linear.pt").write_bytes(to_bytes(script(torch.nn.Linear(2, 2))))
     kinds = {
         "text.pt": "file-damaged",
         "state.pt": "model-not-ours",
@@ -240,10 +240,8 @@ def test_newer_and_foreign_metadata(
 ) -> None:
     with zipfile.ZipFile(model_file) as old:
         metadata = json.loads(old.read(next(name for name in old.namelist() if name.endswith("dp_sim.json"))))
-    buffer = io.BytesIO()
     extra = {"dp_sim.json": json.dumps({**metadata, **change}).encode()}
-    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), buffer, _extra_files=extra)
-    (tmp_path / "new.pt").write_bytes(with_checksums(buffer.getvalue()))
+    (tmp_path / "new.pt").write_bytes(with_checksums(to_bytes(script(torch.nn.Linear(2, 2)), extra)))
     with refused(*refusal, "new.pt"):
         load_model(tmp_path / "new.pt")
 

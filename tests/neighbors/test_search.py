@@ -17,6 +17,7 @@ from dp_sim.neighbors.search import NeighborSearch, complete_cell, neighbor_list
 from dp_sim.structures import checks as structure
 from dp_sim.structures.batch import AtomicBatch
 from dp_sim.structures.checks import check_density, check_structures
+from dp_sim.torchscript import script
 
 
 def found(atoms: Atoms, cutoff: float) -> list[tuple[int, ...]]:
@@ -141,7 +142,7 @@ def test_float32_positions() -> None:
 def test_search_is_scriptable() -> None:
     atoms = crystal((True, False, True))
     arguments = torch.tensor(atoms.positions), torch.tensor(np.array(atoms.cell)), torch.tensor(atoms.pbc)
-    eager, scripted = NeighborSearch(4.0)(*arguments), torch.jit.script(NeighborSearch(4.0))(*arguments)
+    eager, scripted = NeighborSearch(4.0)(*arguments), script(NeighborSearch(4.0))(*arguments)
     assert all(torch.equal(a, b) for a, b in zip(eager, scripted, strict=True))
 
 

@@ -15,6 +15,7 @@ from systems import cluster, crystal, random_config, random_model
 
 from dp_sim.model.model_file import load_model, save_model
 from dp_sim.recipes.models.accuracy import measure_accuracy
+from dp_sim.torchscript import script, to_bytes
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,6 @@ def test_refused(model_file: Path, data: Path, tmp_path: Path) -> None:
     ase.io.write(tmp_path / "twice.traj", [*ase.io.read(data, "0:1"), twice])
     with refused("atoms-coincide", "twice.traj", "1", "2"):
         measure_accuracy(model_file, tmp_path / "twice.traj", progress=False)
-    torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), str(tmp_path / "linear.pt"))
+    (tmp_path / "linear.pt").write_bytes(to_bytes(script(torch.nn.Linear(1, 1))))
     with refused("model-not-ours"):
         measure_accuracy(tmp_path / "linear.pt", data, progress=False)
