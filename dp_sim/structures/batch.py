@@ -35,7 +35,7 @@ class NeighborList(NamedTuple):
 
 
 class ModelOutput(NamedTuple):
-    """Energies of a batch and their derivatives; energy_std, forces_std, member_...: of a committee (Model)."""
+    """Energies of a batch and their derivatives; `energy_std`, `forces_std`, `member_*`: of a committee (Model)."""
 
     energy: Tensor  # (S,) eV, float64
     atomic_energies: Tensor  # (N,) eV, float64
