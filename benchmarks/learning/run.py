@@ -189,7 +189,7 @@ def main(
     steps: Annotated[int, typer.Option(help="Steps of each training that is measured; of the first one half.")] = 4000,
     train_steps: Annotated[int, typer.Option(help="Steps of a retraining on the fly.")] = 500,
     threshold: Annotated[float, typer.Option(help="eV/Angstrom.")] = 0.5,
-    apart: Annotated[float, typer.Option(help="Least time between two labels on the fly (fs).")] = 50.0,
+    apart: Annotated[float, typer.Option(help="Least time between two labels on the fly (fs).")] = 150.0,
     seed: int = 0,
 ) -> None:
     """Run what is missing of a system, or write the table and the picture."""

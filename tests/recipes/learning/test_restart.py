@@ -20,6 +20,10 @@ from dp_sim.recipes.run.workers import open_workers
 Run = Callable[..., LearnResult]
 
 
+#: A pause with two labels, from the second of which it goes on; frames lie before, between and after them.
+TWO_PICKS = {"frame_every": 5, "steps": 45, "picks": 2, "max_labels": 3, "apart_fs": 8.0, "threshold": 0.5}
+
+
 class Killed(BaseException):
     """What no code answers, as SIGKILL."""
 
@@ -38,13 +42,13 @@ def whole_run() -> dict[str, Any]:
 def whole(run: Run, tmp_path: Path, whole_run: dict[str, Any]) -> dict[str, Any]:
     """The run that nobody kills, made once."""
     if not whole_run:
-        result = run("whole", Reference(tmp_path / "whole-calls"), frame_every=5, steps=25)
+        result = run("whole", Reference(tmp_path / "whole-calls"), **TWO_PICKS)
         whole_run |= content(tmp_path / "whole", result)
         whole_run["calls"] = (tmp_path / "whole-calls").read_text().splitlines()
         assert {one["event"] for one in whole_run["events"]} == {
             "begun", "running", "paused", "labelled", "trained", "resumed"
         }  # fmt: skip
-        assert (result.label_count, len(result.trainings)) == (2, 1)
+        assert (result.label_count, len(result.trainings)) == (3, 1)
         assert any(one["event"] == "running" and one["step"] > 0 for one in whole_run["events"])
     return whole_run
 
@@ -91,7 +95,7 @@ def test_killed_at_every_event(
     monkeypatch.setattr(learner, "train_member", killed_between_members)
     for _ in range(60):
         with suppress(Killed):
-            result = run("cut", Reference(tmp_path / "calls"), resume=True, frame_every=5, steps=25)
+            result = run("cut", Reference(tmp_path / "calls"), resume=True, **TWO_PICKS)
             break
     for name, value in content(tmp_path / "cut", result).items():
         assert value == whole[name], name
@@ -116,7 +120,7 @@ def test_members_side_by_side_get_the_same_weights(
     run: Run, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(learning, "threads_to_use", lambda: 2)
-    result = run("beside", Reference(tmp_path / "beside-calls"), frame_every=5, steps=25)
+    result = run("beside", Reference(tmp_path / "beside-calls"), **TWO_PICKS)
     for name, value in content(tmp_path / "beside", result).items():
         assert value == whole[name], name
     tasks = [{"target": tmp_path / "member.pt", "start": tmp_path / "nothing.pt"}] * 2
