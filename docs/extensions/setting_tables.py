@@ -54,18 +54,18 @@ def recipes() -> list[type[RecipeSettings]]:
 
 def _table(fields: dict[str, FieldInfo]) -> str:
     rows = [
-        f"| `{name}` | {_type(info.annotation)} | {_default(info)} | {_cell(info.description or '')} |"
+        f"| `{name}` | {_cell(info.description or '')} | {_type(info.annotation)} | {_default(info)} |"
         for name, info in fields.items()
     ]
-    return "| key | type | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+    return "| key | meaning | type | default |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
 
 
 def _recipe_table(kind: type[RecipeSettings]) -> str:
     rows = []
     for name, info in kind.model_fields.items():
         meaning = f"{phrase(info)}. {described(info)['detail']}".strip()
-        rows.append(f"| `{name}` | {_cell(expectation(info))} | {_default(info)} | {_cell(meaning)} |")
-    return "| key | value | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+        rows.append(f"| `{name}` | {_cell(meaning)} | {_cell(expectation(info))} | {_default(info)} |")
+    return "| key | meaning | value | default |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
 
 
 def _first(kind: type) -> str:
