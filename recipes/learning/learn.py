@@ -44,7 +44,7 @@ def learn(
     look_every: int = 5,
     frame_every: int = 100,
     picks: int = 5,
-    apart_fs: float = 20.0,
+    apart_fs: float = 100.0,
     min_distance: float = 0.0,
     max_labels: int = 200,
     max_hours: float | None = None,

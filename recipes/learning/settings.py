@@ -100,7 +100,15 @@ class LearnSettings(WorkerSettings):
         "dynamics they are sought for some time ahead of the first unsure one, and the run goes on from the last of "
         "them; from the first where it passes `upper` on the way.",
     )
-    apart_fs: float = setting(20.0, "Least time between two structures to label", unit="fs", flags=("--apart",), ge=0)
+    apart_fs: float = setting(
+        100.0,
+        "Least time between two structures to label",
+        unit="fs",
+        flags=("--apart",),
+        ge=0,
+        detail="Structures much closer teach nearly the same; the time costs evaluations of the committee alone. Above "
+        "`upper` the run goes back whenever that is.",
+    )
     min_distance: float = setting(
         0.0,
         "Least distance of a structure from all labelled ones, relative, in the space of descriptors; 0: any",

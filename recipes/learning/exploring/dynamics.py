@@ -110,7 +110,7 @@ class Dynamics:
             if look.spread > settings.threshold and self._is_far(look):
                 found.append(look)
             if found:
-                if settings.picks == 1 or self._is_far_ahead(found[0]):
+                if self._is_enough(found[0]):
                     return self._pause(found, "threshold", ahead=True)
                 continue
             recent.append(look)
@@ -151,8 +151,10 @@ class Dynamics:
         near = self._settings.min_distance
         return near == 0 or self._novelty.distance(look.atoms) >= near
 
-    def _is_far_ahead(self, first: Look) -> bool:
-        ahead = _AHEAD * max(self._apart, self._settings.look_every) * (self._settings.picks - 1)
+    def _is_enough(self, first: Look) -> bool:
+        """Tell whether the way ahead of the first unsure structure is long enough for all that may be labelled."""
+        picks = min(self._settings.picks, self._settings.max_labels - self._journal.tried)
+        ahead = _AHEAD * max(self._apart, self._settings.look_every) * (picks - 1)
         return self.step - first.step >= ahead or self.step >= self._steps
 
     def _go_back(self, recent: Sequence[Look], astray: Look | None) -> Ended | None:

@@ -61,12 +61,13 @@ def run(members: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             "train_steps": 10,
             "picks": 1,
             "frame_every": 10,
+            "apart_fs": 20.0,
             "max_labels": 2,
             "progress": False,
             "out": tmp_path / name,
         }
         if "along" in changed:
-            for of_dynamics in ("temperature_K", "steps", "timestep_fs", "frame_every", "picks"):
+            for of_dynamics in ("temperature_K", "steps", "timestep_fs", "frame_every", "apart_fs", "picks"):
                 del usual[of_dynamics]
         return learn(atoms or cluster(), calc, label, **{**usual, **changed})
 

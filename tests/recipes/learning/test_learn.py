@@ -104,6 +104,10 @@ def test_several_picks_are_apart_in_time_and_in_descriptors(run: Run, tmp_path: 
     assert [one["step"] for one in journal(tmp_path / "several") if one["event"] == "resumed"] == steps[-1:]
     frames = ase.io.read(tmp_path / "several" / "trajectory.extxyz", index=":")
     assert len(frames) == several.looks[-1, 0] // 10
+    # The budget is used up: it ends where the next label is wanted, and looks no further ahead.
+    assert several.looks[-1, 0] == next(
+        step for step, *_, spread in several.looks if step >= steps[-1] + 10 and spread > 0.01
+    )
     # So many labels tell what a spread is worth, and from then on the uncertainty is that.
     (training,) = several.trainings
     (ratios,) = (one["ratios"] for one in journal(tmp_path / "several") if one["event"] == "trained")
