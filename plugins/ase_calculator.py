@@ -78,6 +78,10 @@ class DPCalculator(Calculator):
             dtype=self.model.metadata.dtype,
         )
 
+    def __repr__(self) -> str:
+        """Return what the model says of itself: species, cutoff, size, errors."""
+        return f"DPCalculator({self.model!r})"
+
     def calculate(
         self,
         atoms: Atoms | None = None,

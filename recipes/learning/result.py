@@ -19,6 +19,7 @@ from dp_sim.recipes.learning.inputs import Inputs
 from dp_sim.recipes.learning.journal import PAUSED, TRAINED, Journal
 from dp_sim.recipes.learning.settings import LearnSettings
 from dp_sim.recipes.results.figures import COLOURS, new_figure, new_panels, new_series, set_legend
+from dp_sim.recipes.results.page.scene import movie
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.quantity_table import QuantityTable
 from dp_sim.recipes.results.result import Result
@@ -168,6 +169,10 @@ class LearnResult(Result):
         place = self.looks[-1, 1]
         length = f"{place:.4g} ps" if self.along == "dynamics" else f"{place:.0f} rounds of {self.along}"
         return f"{len(self.atoms)} atoms, {len(self.model.members)} members, {length}"
+
+    @override
+    def animation(self) -> dict[str, Any] | None:
+        return movie([self.atoms], ["the last structure"])
 
     @override
     def captions(self) -> dict[str, str]:

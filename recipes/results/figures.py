@@ -31,7 +31,7 @@ def set_legend(axes: Axes) -> None:
     if not labels:
         return
     figure = cast("Figure", axes.figure)
-    letters = LETTERS_AN_INCH * figure.get_figwidth() / len(figure.axes)
+    letters = LETTERS_AN_INCH * figure.get_figwidth() / min(2, len(figure.axes))
     columns = max(1, min(len(labels), int(letters / (max(map(len, labels)) + 5))))
     axes.legend(
         handles, labels, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns, frameon=False, fontsize="small"
@@ -52,12 +52,13 @@ def new_figure(x: str, y: str) -> tuple[Figure, Axes]:
 
 
 def new_panels(labels: list[tuple[str, str]]) -> tuple[Figure, list[Axes]]:
-    """Make a figure with panels side by side, one for each (x label, y label)."""
+    """Make a figure with panels, two a row, one for each (x label, y label)."""
     from dp_sim.recipes.results.shown_figure import ShownFigure  # noqa: PLC0415 - it imports matplotlib
 
-    size = (5.0, 3.2) if len(labels) == 1 else (PAGE_WIDTH / 2 * len(labels), 3.6)
+    rows, columns = (len(labels) + 1) // 2, min(2, len(labels))
+    size = (5.0, 3.2) if len(labels) == 1 else (PAGE_WIDTH, 3.6 * rows)
     figure = ShownFigure(figsize=size, dpi=150, layout="constrained")
-    axes = [figure.add_subplot(1, len(labels), column + 1) for column in range(len(labels))]
+    axes = [figure.add_subplot(rows, columns, number + 1) for number in range(len(labels))]
     for panel, (x, y) in zip(axes, labels, strict=True):
         style_axes(panel, x, y)
     return figure, axes

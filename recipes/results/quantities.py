@@ -115,6 +115,12 @@ class Estimate:
         down, up = math.hypot(self.value - low, self.model.below), math.hypot(high - self.value, self.model.above)
         return self.value - down, self.value + up
 
+    def __repr__(self) -> str:
+        """Return what `str` does with the interval and the number of independent samples: the last line of a cell."""
+        bounds = "" if self.ci95 is None else f"; 95 %: {self.ci95[0]:.6g} to {self.ci95[1]:.6g}"
+        samples = "" if self.n_effective is None else f"; {self.n_effective:.0f} independent samples"
+        return f"<Estimate: {self}{bounds}{samples}>"
+
     def __str__(self) -> str:
         """Return the value, its standard error and the unit, or why there is none."""
         if self.value is None or self.error is None:

@@ -97,6 +97,21 @@ def test_the_help_of_every_command_loads_nothing_heavy(dp_sim, commands, monkeyp
     assert outcome.returncode == 0, outcome.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("nvt --engine o", ["openmm"]),
+        ("opt --optimizer pre", ["precon-lbfgs"]),
+        ("eval --dtype float", ["float32", "float64"]),
+    ],
+)
+def test_the_shell_completes_choices(commands, words, found):
+    command, option, begun = words.split()
+    parameter = next(one for one in commands[command].params if option in one.opts)
+    context = typer.Context(commands[command])
+    assert [one.value for one in parameter.shell_complete(context, begun)] == found
+
+
 def test_the_help_lists_each_command_by_its_own_words(commands):
     """The list stands apart, so that the help imports no command."""
     for name, stub in commands.stubs().items():

@@ -116,6 +116,12 @@ def test_committee_gives_mean_and_spread_of_its_members(committee_files, ethanol
     np.testing.assert_allclose(ethanol.calc.results["forces_std"], np.std(all_forces, axis=0, ddof=1), atol=1e-12)
 
 
+def test_a_calculator_says_what_its_model_does(model_file):
+    calculator = DPCalculator(model_file)
+    assert repr(calculator) == f"DPCalculator({calculator.model!r})"
+    assert "cutoff" in repr(calculator)
+
+
 def test_a_single_model_has_no_spread(model_file, ethanol):
     ethanol.calc = DPCalculator(model_file)
     ethanol.get_potential_energy()

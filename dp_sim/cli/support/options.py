@@ -51,11 +51,22 @@ CalculatorArgOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[
-    str | None, typer.Option(metavar="DEVICE", help="Where a model runs: cpu, cuda, ...", rich_help_panel=SELECTION)
+    str | None,
+    typer.Option(
+        metavar="DEVICE",
+        help="Where a model runs: cpu, cuda, ...",
+        rich_help_panel=SELECTION,
+        autocompletion=lambda: ["cpu", "cuda"],
+    ),
 ]
 DtypeOption = Annotated[
     str | None,
-    typer.Option(metavar="DTYPE", help="Precision of a model: float32 or float64.", rich_help_panel=SELECTION),
+    typer.Option(
+        metavar="DTYPE",
+        help="Precision of a model: float32 or float64.",
+        rich_help_panel=SELECTION,
+        autocompletion=lambda: ["float32", "float64"],
+    ),
 ]
 OutOption = Annotated[
     Path | None,

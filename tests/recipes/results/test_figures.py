@@ -35,6 +35,13 @@ def test_a_legend_covers_no_data():
         assert legend.x1 <= figure.bbox.x1 if axes is panels[1] else legend.x1 <= panels[1].get_window_extent().x0
 
 
+def test_a_third_panel_stands_below():
+    figure, panels = new_panels([("x", "y")] * 3)
+    figure.canvas.draw()
+    assert panels[2].get_window_extent().y1 < panels[0].get_window_extent().y0
+    assert figure.get_figwidth() == new_panels([("x", "y")] * 2)[0].get_figwidth()
+
+
 def test_few_colours_of_a_picture_are_those_drawn():
     figure, axes = new_figure("x", "y")
     axes.axvspan(0.2, 0.4, color="#0072B2", alpha=0.08)

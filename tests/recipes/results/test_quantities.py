@@ -17,6 +17,12 @@ def test_independent_errors_add_in_quadrature_on_each_side() -> None:
     assert "model_error" not in Quantity(None, "eV", "not known", ModelError(1.0, 1.0, 1.0)).to_dict()
 
 
+def test_the_last_line_of_a_cell_says_value_interval_and_samples() -> None:
+    found = Estimate(1.30110, 0.00589, (1.28751, 1.31468), 76.1, "g/cm^3")
+    assert repr(found) == "<Estimate: 1.3011 ± 0.0059 g/cm^3; 95 %: 1.28751 to 1.31468; 76 independent samples>"
+    assert repr(Estimate.withheld("eV", "too short")) == "<Estimate: not given: too short>"
+
+
 def test_an_array_has_an_error_for_each_number() -> None:
     error = ModelError(np.array([1.0, 2.0]), np.array([2.0, 4.0]), np.array([2.0, 5.0]))
     entry = Quantity(np.array([10.0, 20.0]), "cm^-1", model=error).to_dict()

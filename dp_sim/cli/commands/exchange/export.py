@@ -39,6 +39,7 @@ def export(
             "--format",
             metavar="FORMAT",
             help="deepmd: DeePMD-kit's .dp or .yaml; lammps: .dpsim for pair_style dp_sim.",
+            autocompletion=lambda: ["deepmd", "lammps"],
         ),
     ] = "deepmd",
     sel: Annotated[
