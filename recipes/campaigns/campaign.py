@@ -245,13 +245,18 @@ def _outcome(future: Future[Ended]) -> tuple[str, bool]:
 
 def _result(rows: Sequence[Row]) -> CampaignResult:
     table = columns_of(rows)
-    wanted = [name for row in rows for name in row.headline]
-    headlines = [column for name in dict.fromkeys(wanted) for column in table if column.partition(" (")[0] == name]
+    wanted: dict[str, dict[str, None]] = {}
+    for row in rows:
+        wanted.setdefault(row.task.recipe, {}).update(dict.fromkeys(row.headline))
+    headlines = {
+        recipe: [column for name in names for column in table if column.partition(" (")[0] == name]
+        for recipe, names in wanted.items()
+    }
     bad = [row for row in rows if row.state != "done"]
     cause = "" if not bad else f"{len(bad)} of {len(rows)} tasks; the first, {bad[0].task.name}: {bad[0].state}"
     if bad and bad[0].cause:
         cause += f" ({bad[0].cause})"
-    return CampaignResult(converged=not bad, cause=cause, table=table, headlines=tuple(headlines))
+    return CampaignResult(converged=not bad, cause=cause, table=table, headlines=headlines)
 
 
 def _hand_to_slurm(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,7 +15,7 @@ from dp_sim.errors import import_optional
 from dp_sim.files import atomic_path, write_text
 from dp_sim.recipes.campaigns.table import csv_text
 from dp_sim.recipes.results.figures import new_panels
-from dp_sim.recipes.results.formatting import typeset_unit
+from dp_sim.recipes.results.formatting import DECIMALS, decimals_of, readable, typeset_unit
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.quantity_table import QuantityTable
 from dp_sim.recipes.results.result import Result
@@ -38,14 +39,14 @@ class CampaignResult(Result):
     table
         Column -> a value for each task: what campaign.csv holds.
     headlines
-        Names (with unit, as in `table`) of the numbers that the recipes put first.
+        Recipe -> names (with unit, as in `table`) of the numbers that it puts first.
     """
 
     recipe: ClassVar[str] = "campaign"
     title: ClassVar[str] = "Campaign"
 
     table: dict[str, list[Any]]
-    headlines: tuple[str, ...]
+    headlines: dict[str, list[str]]
 
     @override
     def quantities(self) -> dict[str, Quantity | Estimate]:
@@ -61,9 +62,9 @@ class CampaignResult(Result):
             for name in ("task", "state", "cause"):
                 quantities[f"undone_{name}"] = Quantity([self.table[name][k] for k in self._undone])
         for recipe, (rows, headlines) in self._recipes().items():
-            for name in ("task", "state", "outcome", *headlines):
+            for name in ("task", "state", *headlines, *map(_error_of, headlines), "outcome"):
                 words, unit = _apart(name)
-                values = [self.table[name][k] for k in rows]
+                values = [self.table[name][k] for k in rows] if name in self.table else []
                 if any(value not in (None, "") for value in values):
                     quantities[f"{recipe}_{words}"] = Quantity(values, unit)
         return quantities
@@ -78,7 +79,8 @@ class CampaignResult(Result):
         recipes: dict[str, tuple[list[int], list[str]]] = {}
         for recipe in dict.fromkeys(self.table["recipe"]):
             rows = [k for k, one in enumerate(self.table["recipe"]) if one == recipe]
-            own = [name for name in self.headlines if any(self.table[name][k] is not None for k in rows)]
+            wanted = self.headlines.get(recipe, [])
+            own = [name for name in wanted if any(self.table[name][k] is not None for k in rows)]
             recipes[recipe] = rows, own[:MOST_NUMBERS]
         return recipes
 
@@ -104,11 +106,14 @@ class CampaignResult(Result):
             columns = {f"undone_{name}": (name, 0) for name in ("task", "state", "cause")}
             tables["undone"] = QuantityTable("Tasks that did not reach what they were asked for, and why.", columns)
         for recipe, (rows, headlines) in self._recipes().items():
-            columns = {f"{recipe}_{name}": (name, 0) for name in ("task", "state", "outcome")}
+            columns = {f"{recipe}_{name}": (name, 0) for name in ("task", "state")}
             for name in headlines:
-                words = _apart(name)[0]
-                whole = all(isinstance(self.table[name][k], (int, type(None))) for k in rows)
-                columns[f"{recipe}_{words}"] = (words.replace("_", " "), 0 if whole else 5)
+                (words, unit), error = _apart(name), _error_of(name)
+                errors = [self.table[error][k] for k in rows] if error in self.table else []
+                decimals = _decimals([self.table[name][k] for k in rows], errors, unit)
+                columns[f"{recipe}_{words}"] = (readable(words), decimals)
+                columns[f"{recipe}_{_apart(error)[0]}"] = ("±", decimals)
+            columns[f"{recipe}_outcome"] = ("outcome", 0)
             tables[recipe] = QuantityTable(f"{recipe}: each task, and the numbers that the recipe puts first.", columns)
         return tables
 
@@ -128,11 +133,10 @@ class CampaignResult(Result):
             return {}
         labels = [(recipe, *_apart(name)) for recipe, (_, name) in shown.items()]
         figure, panels = new_panels(
-            [("task", f"{recipe}: {words.replace('_', ' ')} ({typeset_unit(unit)})") for recipe, words, unit in labels]
+            [("task", f"{recipe}: {readable(words)} ({typeset_unit(unit)})") for recipe, words, unit in labels]
         )
         for axes, (rows, name) in zip(panels, shown.values(), strict=True):
-            words, unit = _apart(name)
-            errors = self.table.get(f"{words}_error ({unit})" if unit else f"{words}_error")
+            errors = self.table.get(_error_of(name))
             known = [k for k in rows if self.table[name][k] is not None]
             axes.errorbar(
                 [k + 1 for k in known],
@@ -171,3 +175,21 @@ def _apart(name: str) -> tuple[str, str]:
     """Split `density (g/cm^3)` into name and unit."""
     words, bracket, unit = name.partition(" (")
     return words, unit.removesuffix(")") if bracket else ""
+
+
+def _error_of(name: str) -> str:
+    """Return the column with the errors of `density (g/cm^3)`."""
+    words, unit = _apart(name)
+    return f"{words}_error ({unit})" if unit else f"{words}_error"
+
+
+def _decimals(values: Sequence[float | None], errors: Sequence[float | None], unit: str) -> int:
+    """Choose the decimals of a column: those of its most certain number, or four significant digits of its largest."""
+    known = [one for one in values if one is not None]
+    if all(isinstance(one, int) for one in known):
+        return 0
+    both = [(value, error) for value, error in zip(values, errors, strict=False) if value is not None and error]
+    if both:
+        return max(0, *(decimals_of(value, error, unit) for value, error in both))
+    largest = max(map(abs, known))
+    return max(DECIMALS.get(unit, 0), 3 - math.floor(math.log10(largest)) if largest else 0)

@@ -193,7 +193,7 @@ class LearnResult(Result):
 
     def _course(self) -> Figure:
         dynamics = self.along == "dynamics"
-        figure, axes = new_series("time (ps)" if dynamics else "evaluation", "largest uncertainty of a force (eV/Å)")
+        figure, axes = new_series("time (ps)" if dynamics else "evaluation", "force uncertainty (eV/Å)")
         axes.plot(self.looks[:, 1 if dynamics else 0], self.looks[:, 3], color=COLOURS[0], lw=0.8)
         axes.axhline(self.threshold, color=COLOURS[1], lw=1, label="threshold")
         per_step = self.looks[-1, 1] / max(self.looks[-1, 0], 1) if dynamics else 1.0

@@ -14,7 +14,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 #: Inches that a page is wide.
 PAGE_WIDTH = 8.8
 #: Letters of a legend that fit on an inch, with the marks before them.
-LETTERS_AN_INCH = 11.0
+LETTERS_AN_INCH = 13.0
 
 
 def style_axes(axes: Axes, x: str = "", y: str = "") -> None:

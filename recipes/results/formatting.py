@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 #: Decimals that people who use a unit are used to: energies to 0.1 meV, frequencies to 0.1 cm^-1.
 DECIMALS = {"eV": 4, "cm^-1": 1, "Angstrom": 4, "Angstrom^3": 2, "THz": 3, "GPa": 2}
+#: Those of lists, in which what is below is noise of rigid motions, or of symmetry.
+LIST_DECIMALS = {"cm^-1": 1, "THz": 3, "GPa": 4}
+#: A force below this is rounding, eV/Angstrom.
+ROUNDED_FORCE = 1e-9
 #: Significant digits that a value has at most, however small its error: more are those of a fit, not of the material.
 MOST_DIGITS = 6
 #: Units of numbers with an arbitrary zero: how large they are says nothing of their digits.
@@ -46,7 +50,7 @@ def format_estimate(value: float, error: float, unit: str = "") -> str:
         return f"({format_estimate(value / 10.0**power, error / 10.0**power)})e{power}"
     if error == 0:
         return f"{value:.{MOST_DIGITS}g}"
-    decimals = _decimals(value, error, unit)
+    decimals = decimals_of(value, error, unit)
     shown = _rounded(error, decimals)
     text = f"{_rounded(value, decimals)} ± {shown if float(shown) else f'<{10.0**-decimals:.{decimals}f}'}"
     return f"({text})" if unit.startswith("10^") else text
@@ -60,7 +64,7 @@ def format_interval(low: float, high: float, error: float, unit: str = "") -> st
     if not -4 <= _power(low, high, error) < 7 or error == 0:
         bounds = [f"{bound:.3g}" for bound in (low, high)]
     else:
-        decimals = _decimals(max(abs(low), abs(high)), error, unit)
+        decimals = decimals_of(max(abs(low), abs(high)), error, unit)
         bounds = [_rounded(bound, decimals) for bound in (low, high)]
     return " to ".join(bounds) if bounds[0] != bounds[1] else ""
 
@@ -71,8 +75,8 @@ def _power(*numbers: float) -> int:
     return math.floor(math.log10(largest)) if largest else 0
 
 
-def _decimals(value: float, error: float, unit: str) -> int:
-    """Return the decimals of an estimate; negative ones are places before the point."""
+def decimals_of(value: float, error: float, unit: str) -> int:
+    """Return the decimals of an estimate, as `format_estimate` writes it; negative ones are places before the point."""
     by_error = 1 - _power(error)
     return by_error if unit in _ENERGIES or not value else min(by_error, MOST_DIGITS - 1 - _power(value))
 
@@ -85,10 +89,13 @@ def format_quantity(value: Any, unit: str) -> str:
     """Write a value of `plain` that has a unit for people.
 
     A number has four significant digits, without zeros at their end, and no fewer decimals than are usual for its unit
-    (`DECIMALS`); frequencies in a list have those; anything else is written as `format_value` does.
+    (`DECIMALS`); frequencies and stresses in a list have those of `LIST_DECIMALS`, forces of rounding alone are told as
+    such, and anything else is written as `format_value` does.
     """
-    if isinstance(value, list) and unit in ("cm^-1", "THz"):  # what is below them is noise of rigid motions
-        return format_value(value, decimals=DECIMALS[unit])
+    if unit == "eV/Angstrom" and isinstance(value, float) and 0 < abs(value) < ROUNDED_FORCE:
+        return f"<{ROUNDED_FORCE:g}"
+    if isinstance(value, list) and unit in LIST_DECIMALS:
+        return format_value(value, decimals=LIST_DECIMALS[unit])
     if not isinstance(value, float) or value.is_integer() or not math.isfinite(value):
         return format_value(value)
     power = math.floor(math.log10(abs(value)))

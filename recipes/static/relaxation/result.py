@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from dp_sim.recipes.results.figures import COLOURS, new_panels
+from dp_sim.recipes.results.formatting import format_quantity
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.results.page.scene import movie
 from dp_sim.recipes.results.quantities import Estimate, Quantity
@@ -110,7 +111,8 @@ class OptResult(Result):
     @override
     def outcome(self) -> str:
         if self.frequencies_cm1 is None:
-            return ""
+            force = format_quantity(self.fmax_eV_A, "eV/Angstrom")
+            return f"relaxed in {self.steps} step{'s' * (self.steps != 1)}, largest force {force} eV/Å"
         return stationary_point_words(self.frequencies_cm1, relaxed=True)
 
     @override
@@ -185,7 +187,10 @@ class OptResult(Result):
 
     @override
     def captions(self) -> dict[str, str]:
-        return {"convergence": "The energy settles at the minimum while the largest force falls below the dashed line."}
+        words = "The energy settles at the minimum while the largest force falls below the dashed line."
+        if self.stresses_left_GPa is not None:
+            words = f"{words[:-1]}, and the stress that the cell may relax falls, too."
+        return {"convergence": words}
 
     @override
     def animation(self) -> dict[str, Any] | None:
