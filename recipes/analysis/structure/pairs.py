@@ -53,10 +53,7 @@ class PairHistogram:
         self.edges = np.arange(int(r_max / bin_width + 1e-9) + 1) * bin_width
 
     def of_frame(self, atoms: Atoms) -> Array:
-        """Count the distances of one frame, (pairs, bins): each pair of atoms once, at its nearest image.
-
-        No further image is nearer than half the smallest height of the cell, which `r_max` must not exceed.
-        """
+        """Count the distances of one frame, (pairs, bins): each pair of atoms once, with every periodic image."""
         trees = self._trees(atoms)
         counts = np.empty((len(self.pairs), len(self.edges) - 1))
         for row, (a, b) in enumerate(self.pairs):
@@ -69,13 +66,16 @@ class PairHistogram:
         scaled = np.linalg.solve(cell.T, atoms.positions.T).T % 1.0
         scaled[scaled >= 1.0] = 0.0  # of a tiny negative number
         lengths = np.diag(cell)
-        if np.array_equal(cell, np.diag(lengths)) and (lengths > 0).all():
+        reach = self.edges[-1] * np.linalg.norm(atoms.cell.reciprocal(), axis=1)  # in scaled coordinates
+        is_box = np.array_equal(cell, np.diag(lengths)) and (lengths > 0).all()
+        # A tree in a box knows the nearest image alone; a cell that a barostat has made smaller has two within reach.
+        if is_box and (reach < 0.5 + 1e-6).all():
             boxed = {name: KDTree(scaled[own] * lengths, boxsize=lengths) for name, own in self._atoms.items()}
             return {name: _Trees(tree, tree) for name, tree in boxed.items()}
-        reach = self.edges[-1] * np.linalg.norm(atoms.cell.reciprocal(), axis=1)  # in scaled coordinates
+        turns = np.array(list(itertools.product(*(range(-n, n + 1) for n in np.ceil(reach).astype(int)))))
         trees = {}
         for name, own in self._atoms.items():
-            images = (scaled[own] + np.array(list(itertools.product((-1, 0, 1), repeat=3)))[:, None]).reshape(-1, 3)
+            images = (scaled[own] + turns[:, None]).reshape(-1, 3)
             near = ((images > -reach - 1e-9) & (images < 1 + reach + 1e-9)).all(axis=1)
             trees[name] = _Trees(KDTree(scaled[own] @ cell), KDTree(images[near] @ cell))
         return trees
