@@ -23,7 +23,8 @@ class DPCalculator(Calculator):
     forces (N, 3) eV/Angstrom, and stress (6,) eV/Angstrom^3, Voigt order, where all three axes are periodic. With a
     committee these are means, and `results["energy_std"]` eV and `results["forces_std"]` (N, 3) eV/Angstrom are the
     standard deviations over its members (ddof=1); of a calibrated committee they are standard uncertainties, which hold
-    68 % of the errors (`model.calibration`). `results["member_energies"]` (K,) eV are the energies by each member.
+    68 % of the errors (`model.calibration`). `results["member_energies"]` (K,) eV and, where there is a stress,
+    `results["member_stresses"]` (K, 6) eV/Angstrom^3 are those by each member.
 
     A single model that was calibrated (`dp-sim calibrate MODEL --train ...`) has `energy_std` too. `forces_std` is
     computed when `get_property("forces_std", atoms)` asks: it takes a backward pass for each feature of the last layer.

@@ -21,6 +21,8 @@ AnyResult = TypeVar("AnyResult", bound=DynamicsResult)
 def runs_of_members(calculator: Any, seed: int) -> list[Beside]:
     """Say what runs: each member with the seed of the mean's run, in `member-0` and so on.
 
+    A member alone knows no uncertainty of forces: that is watched in the run of the mean.
+
     Raises
     ------
     InputError
@@ -32,7 +34,8 @@ def runs_of_members(calculator: Any, seed: int) -> list[Beside]:
             "members-too-few",
             "members='each' needs a committee of models; give one (dp-sim train --members), or leave it out",
         )
-    return [Beside(f"member-{number}", recipe_of(one), seed) for number, one in enumerate(calculators)]
+    changes = {"seed": seed, "max_force_uncertainty_eV_A": None}
+    return [Beside(f"member-{number}", recipe_of(one), changes) for number, one in enumerate(calculators)]
 
 
 def with_errors_of_runs(result: AnyResult, members: Sequence[AnyResult], worth: SpreadWorth) -> AnyResult:

@@ -231,7 +231,7 @@ def _runs_beside(plan: Plan) -> _Beside:
     if settings.replicas == 1:
         return _Beside([], [])
     made_by, seed = recipe_of(plan.calculator), plan.settings.seed
-    return _Beside([Beside(f"replica-{n + 1}", made_by, seed + n) for n in range(settings.replicas)], [])
+    return _Beside([Beside(f"replica-{n + 1}", made_by, {"seed": seed + n}) for n in range(settings.replicas)], [])
 
 
 def _with_members(result: AnyResult, members: Sequence[AnyResult], plan: Plan, run: RunDirectory) -> AnyResult:

@@ -160,9 +160,10 @@ class ThermostatSettings(RecipeSettings):
         "reweighted",
         "Where a committee's model errors come from: the run of its mean, reweighted to each member, or a run of each",
         choices=MEMBERS,
+        may_change=True,
         detail="each: every member runs beside the mean, with the same seed, in a process with one thread and a "
         "directory of its own. It costs a run more for each member, holds where reweighting has too few samples left, "
-        "and its errors have those of sampling in them.",
+        "and its errors have those of sampling in them. A run that is resumed with it gets those of its members.",
     )
     hydrogen_mass_amu: float | None = setting(
         None,

@@ -69,9 +69,9 @@ def learn(
 ) -> LearnResult:
     """Run dynamics (in ASE or OpenMM) or a search with a committee, and let it learn where it is unsure.
 
-    Where the uncertainty of the force on any atom exceeds `threshold`, dynamics pauses, the structure is labelled, all
-    members are trained on from where they are with all labels, and dynamics goes on from the paused state. `out`
-    becomes the folder of the committee: `-m` of every command takes it.
+    Where the uncertainty of the force on any atom exceeds `threshold`, dynamics pauses, structures from there on are
+    labelled, all members are trained on from where they are with all labels, and dynamics goes on from the last of
+    these structures. `out` becomes the folder of the committee: `-m` of every command takes it.
 
     `along` opt, neb or ts: the search is run whole with the committee, structures above the threshold on its way are
     labelled, the members are trained on, and it is run again, until none is above. Its last run is kept in `out`.

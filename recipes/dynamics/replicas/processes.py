@@ -30,13 +30,13 @@ class Beside(NamedTuple):
         Of its directory, in that of the other.
     made_by
         How its process makes the calculator: what `calculator_recipe.recipe_of` says.
-    seed
-        Its seed.
+    changes
+        Its settings that differ.
     """
 
     name: str
     made_by: Any
-    seed: int
+    changes: Mapping[str, Any]
 
 
 def run_side_by_side(
@@ -72,8 +72,8 @@ def run_side_by_side(
                 **own,
                 "replicas": 1,
                 "members": MEMBERS[0],
-                "seed": one.seed,
-                "out": (run.directory or Path(elsewhere)) / one.name,
+                **one.changes,
+                "out": Path(elsewhere) / one.name if run.directory is None else run.part(one.name),
                 "resume": run.resumed,
                 "overwrite": not run.resumed,
                 "progress": False,

@@ -177,12 +177,14 @@ def test_a_run_of_each_member_beside_that_of_the_mean(tmp_path, monkeypatch):
     monkeypatch.setattr(estimators, "drifts", lambda *_: False)
     files = write_random_committee(tmp_path, 2, apart=0.02, species=("H", "O"), seed=6)
     start, asked = molecule("H2O2"), {**SETTINGS, "timestep_fs": 0.5, "friction_per_ps": 50, "seed": 3}
-    both = run_nvt(start, files, members="each", out=tmp_path / "run", **asked)
+    watched = {"max_force_uncertainty_eV_A": 1e3}  # which a member alone does not know
+    both = run_nvt(start, files, members="each", out=tmp_path / "run", **watched, **asked)
     alone = [run_nvt(start, file, out=tmp_path / file.stem, **asked) for file in files]
     for number, file in enumerate(files):
         table = (tmp_path / file.stem / "thermo.csv").read_bytes()
         assert (tmp_path / "run" / f"member-{number}" / "thermo.csv").read_bytes() == table
-    assert both.rows == run_nvt(start, files, **asked).rows
+    of_the_mean = [row._replace(force_uncertainty_eV_A=None) for row in both.rows]
+    assert of_the_mean == run_nvt(start, files, **asked).rows
     mean = Estimate(1.0, 0.1, (0.8, 1.2), 30.0, "eV")
     whole = replace(both, potential_energy_eV=mean, heat_capacity_kB=mean, temperature_K=mean)
     given = [
@@ -199,3 +201,8 @@ def test_a_run_of_each_member_beside_that_of_the_mean(tmp_path, monkeypatch):
     for refusal, model, more in (("members-too-few", files[0], {}), ("setting-out-of-range", files, {"replicas": 2})):
         with refused(refusal):
             run_nvt(start, model, members="each", **more, **asked)
+    config = tmp_path / "run" / "config.yaml"  # of a version that had no such setting
+    config.write_text(config.read_text().replace("members: each\n", ""))
+    assert len(run_nvt(start, files, out=tmp_path / "run", resume=True, **asked).rows) == len(both.rows)
+    run_nvt(start, files[0], out=tmp_path / "run", overwrite=True, **asked)
+    assert not (tmp_path / "run" / "member-0").exists()
