@@ -173,7 +173,7 @@ def test_what_is_kept_of_a_run():
     }  # fmt: skip
     assert OptSettings.may_change() == ("fmax", "steps", "optimizer", "max_stress_GPa", "check_minimum")
     uncertainty = ("max_force_uncertainty_eV_A", "when_uncertain")
-    assert NPTSettings.may_change() == ("steps", "trajectory", "ranks", *uncertainty, "stages")
+    assert NPTSettings.may_change() == ("members", "steps", "trajectory", "ranks", *uncertainty, "stages")
 
 
 def test_names_of_labels():
