@@ -112,7 +112,7 @@ class CampaignResult(Result):
                 errors = [self.table[error][k] for k in rows] if error in self.table else []
                 decimals = _decimals([self.table[name][k] for k in rows], errors, unit)
                 columns[f"{recipe}_{words}"] = (readable(words), decimals)
-                columns[f"{recipe}_{_apart(error)[0]}"] = ("±", decimals)
+                columns[f"{recipe}_{_apart(error)[0]}"] = ("±", _decimals(errors, errors, unit) if any(errors) else 0)
             columns[f"{recipe}_outcome"] = ("outcome", 0)
             tables[recipe] = QuantityTable(f"{recipe}: each task, and the numbers that the recipe puts first.", columns)
         return tables

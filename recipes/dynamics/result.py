@@ -311,7 +311,6 @@ class DynamicsResult(Result):
         time, values = self.series("time_ps"), self.series(name)
         stride = max(1, len(values) // PLOTTED_POINTS)
         axes.plot(time[::stride], values[::stride], color=COLOURS[5], linewidth=0.7)
-        axes.ticklabel_format(axis="y", useOffset=False)  # the whole number at each tick, not its end beside an offset
         self._mark_production(axes, time, values, stride, COLOURS[0])
         if target is not None:
             axes.axhline(target, color=COLOURS[1], linewidth=0.9, label=f"target, {target:g}")

@@ -17,11 +17,11 @@ from dp_sim.model.evaluator import Model
 from dp_sim.model.model_file import load_model, save_model
 from dp_sim.recipes.models.accuracy import PARITY_CAPTION, UNITS, error_quantities, error_words, parity_figure
 from dp_sim.recipes.models.data_remarks import report_remarks
+from dp_sim.recipes.models.learning_curve import curve_csv, learning_curve_figure
+from dp_sim.recipes.models.live_page import LivePage
 from dp_sim.recipes.models.training_data import prepare
-from dp_sim.recipes.results.figures import COLOURS, new_panels, set_legend
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
-from dp_sim.recipes.results.tables import csv_text
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import Bar
 from dp_sim.training.accuracy import Parity, SystemErrors, compare, pool, system_errors
@@ -132,31 +132,6 @@ class TrainResult(Result):
         write_text(path(CURVE), curve_csv(self.curve))
 
 
-def curve_csv(curve: Sequence[CurvePoint]) -> str:
-    """Write the learning curve as CSV, units in the header."""
-    names = [
-        f"{name} ({UNITS[name.split('_')[1]]})" if "_" in name and name.split("_")[1] in UNITS else name
-        for name in CurvePoint._fields
-    ]
-    header = [f"{name} (s)" if name == "seconds" else name for name in names]
-    return csv_text(header, [[None if value is None else f"{value:.6g}" for value in point] for point in curve])
-
-
-def learning_curve_figure(curve: tuple[CurvePoint, ...]) -> Figure:
-    """Plot the errors of energy and forces against the training step, on training batches and on held-out frames."""
-    figure, (energy, forces) = new_panels([("step", "energy RMSE (meV/atom)"), ("step", "force RMSE (meV/Å)")])
-    steps = [point.step for point in curve]
-    for panel, label in ((energy, "energy"), (forces, "forces")):
-        for number, part in enumerate(("train", "valid")):
-            values = [getattr(point, f"{part}_{label}") for point in curve]
-            if None in values:
-                continue
-            name = "training batches" if part == "train" else "held out"
-            panel.semilogy(steps, [1000 * v for v in values], color=COLOURS[number], label=name)
-        set_legend(panel)
-    return figure
-
-
 def run_training(
     config: TrainConfig, out: Path, *, overwrite: bool, resume: bool, strict: bool, bar: Bar
 ) -> TrainResult:
@@ -235,6 +210,7 @@ def _fit(trainer: Trainer, run: RunDirectory, bar: Bar) -> list[CurvePoint]:
     """Run the loop with a progress bar, a line in the log for each point of the curve, and a checkpoint on Ctrl-C."""
     total = trainer.config.training.steps
     done, text = 0, ""
+    live = LivePage(run, total)
     with bar("train", total) as advance:
 
         def on_step(step: int) -> None:
@@ -249,6 +225,7 @@ def _fit(trainer: Trainer, run: RunDirectory, bar: Bar) -> list[CurvePoint]:
             assert target is not None
             write_text(target, curve_csv(curve))
             run.log(f"step {curve[-1].step}: {text}")
+            live.show(curve)
 
         return fit(
             trainer, checkpoint=run.path(CHECKPOINT), on_step=on_step, on_point=on_point, whole_steps=run.whole_steps

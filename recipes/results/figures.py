@@ -21,6 +21,7 @@ def style_axes(axes: Axes, x: str = "", y: str = "") -> None:
     """Label the axes, draw a light grid, and leave out the frame above and to the right."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
+    axes.ticklabel_format(useOffset=False)  # the whole number at each tick, not its end beside an offset
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.6)
 

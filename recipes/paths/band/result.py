@@ -135,7 +135,7 @@ class PathResult(BarrierResult):
     def figures(self) -> dict[str, Figure]:
         """Draw the profile: the images, and the cubic through their energies and the forces along the path."""
         fit = fit_images(self.images)
-        figure, axes = new_figure("distance along the path (Å)", "energy (eV)")
+        figure, axes = new_figure("distance along the path (Å)", "energy above the reactant (eV)")
         axes.plot(fit.fit_path, fit.fit_energies, color=COLOURS[0])
         axes.plot(fit.path, fit.energies, "o", color=COLOURS[0])
         top = self.highest_index

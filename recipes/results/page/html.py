@@ -185,6 +185,8 @@ def _frame(content: Mapping[str, Any]) -> dict[str, Any]:
 def _calculator_words(settings: Mapping[str, Any]) -> str:
     """Name the calculator or model of a run, without the folders it lies in; empty where settings have neither."""
     models = settings.get("model") or []
+    if not isinstance(models, list):  # `model` of a training are the settings of one
+        return ""
     if len(models) > 1:
         return f"{len(models)} models"
     return Path(models[0]).name if models else str(settings.get("calculator") or "")

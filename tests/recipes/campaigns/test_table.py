@@ -22,4 +22,4 @@ def test_each_recipe_has_its_own_first_numbers_with_their_errors():
     assert opt.header == ["task", "state", "energy (eV)", "volume (Å³)"]
     assert opt.rows == [["1-opt", "done", "-0.007035", "11.56"]]
     assert eos.header == ["task", "state", "bulk modulus (GPa)", "± (GPa)", "outcome"]
-    assert eos.rows[0] == ["2-eos", "done", "134.392", "0.010", "the fit holds"]
+    assert eos.rows[0] == ["2-eos", "done", "134.392", "0.0097", "the fit holds"]

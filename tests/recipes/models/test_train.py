@@ -15,6 +15,8 @@ from refusals import refused
 
 import dp_sim
 from dp_sim.config.training_input import parse_config
+from dp_sim.files import write_text
+from dp_sim.recipes.models import live_page
 from dp_sim.recipes.models.train import TrainResult, train
 
 
@@ -83,6 +85,23 @@ def test_learning_curve(input_file: Path) -> None:
     assert result.held_out is not None
     # the curve runs on the spline, the final figure on the model file: the same held-out frames, the same number
     assert float(rows[-1]["valid_forces (eV/Angstrom)"]) == pytest.approx(result.held_out.forces.rmse, rel=1e-2)
+
+
+def test_a_training_that_runs_has_a_page_which_comes_again(input_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = []
+
+    def kept(target: Path, text: str) -> None:
+        pages.append(text)
+        write_text(target, text)
+
+    monkeypatch.setattr(live_page, "SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(live_page, "write_text", kept)
+    quiet("copper.yaml")
+    assert ["step 4 of 10" in pages[0], "step 8 of 10" in pages[1]] == [True, True]
+    assert all("still training" in page.lower() and 'http-equiv="refresh"' in page for page in pages)
+    last = (input_file.with_suffix("") / "report.html").read_text(encoding="utf-8")
+    assert "still training" not in last.lower()
+    assert "refresh" not in last
 
 
 def test_mapping_and_config_need_out_and_give_the_same(folder: Path) -> None:
