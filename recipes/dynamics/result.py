@@ -222,9 +222,9 @@ class DynamicsResult(Result):
         start = 0 if self.unusable else self.production_start
         length = self.rows[-1].time_ps - self.rows[start].time_ps
         each = f" of {self.replica_count} replicas together" if self.replica_count > 1 else ""
-        used = "none of it used" if self.unusable else "after equilibration"
+        used = ", none of it used" if self.unusable else " after equilibration"
         return (
-            f"{length:.4g} ps{each}, {used}, in steps of {self.timestep_fs:g} fs; {len(self.atoms)} atoms "
+            f"{length:.4g} ps{each}{used}, in steps of {self.timestep_fs:g} fs; {len(self.atoms)} atoms "
             f"({self.atoms.get_chemical_formula()}), engine {self.engine}"
         )
 

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 #: More points than this only make a plot slow.
 PLOTTED_POINTS = 20_000
-PARITY_CAPTION = "Predictions over labels: points on the line are right, their distance from it is the error."
+ACCURACY_CAPTIONS = {
+    "parity": "Predictions over labels: points on the line are right, their distance from it is the error.",
+    "errors": "How many errors are smaller than the one below; dashed: half of them, and 95 %.",
+}
 #: Error of the forces over the forces (both root mean squares) above which a model is called not yet useful.
 USEFUL_SHARE = 0.2
 UNITS = {"energy": "eV/atom", "forces": "eV/Angstrom", "virial": "eV/atom"}
@@ -80,11 +83,11 @@ class AccuracyResult(Result):
 
     @override
     def captions(self) -> dict[str, str]:
-        return {"parity": PARITY_CAPTION}
+        return ACCURACY_CAPTIONS
 
     @override
     def figures(self) -> dict[str, Figure]:
-        return {"parity": parity_figure(self.parities)}
+        return accuracy_figures(self.parities)
 
 
 def error_words(errors: SystemErrors, parities: Sequence[Parity], frames: str) -> str:
@@ -126,6 +129,11 @@ def error_quantities(errors: SystemErrors, prefix: str = "") -> dict[str, Quanti
     return quantities
 
 
+def accuracy_figures(parities: Sequence[Parity]) -> dict[str, Figure]:
+    """Draw predictions against labels, and the distribution of their errors."""
+    return {"parity": parity_figure(parities), "errors": errors_figure(parities)}
+
+
 def parity_figure(parities: Sequence[Parity]) -> Figure:
     """Plot predictions against labels: energies, standardised per system as in fig. 2 of the paper, and forces."""
     figure, (energy, forces) = new_panels(
@@ -149,6 +157,28 @@ def parity_figure(parities: Sequence[Parity]) -> Figure:
         panel.set_aspect("equal", adjustable="datalim")
     if 1 < len(parities) <= len(COLOURS):
         set_legend(forces)
+    return figure
+
+
+def errors_figure(parities: Sequence[Parity]) -> Figure:
+    """Plot the share of frames and of force components with a smaller error, which a parity plot hides in its line."""
+    figure, panels = new_panels(
+        [
+            ("error of the energy (meV/atom)", "frames with a smaller one (%)"),
+            ("error of a force component (meV/Å)", "components with a smaller one (%)"),
+        ]
+    )
+    energies = [(one.energy[:, 1] - one.energy[:, 0]) / one.atoms for one in parities if len(one.energy)]
+    forces = [one.forces[:, 1] - one.forces[:, 0] for one in parities]
+    for panel, of_systems in zip(panels, (energies, forces), strict=True):
+        errors = np.sort(1000 * np.abs(np.concatenate([*of_systems, []])))
+        shares = 100 * np.arange(1, len(errors) + 1) / max(1, len(errors))
+        few = slice(None, None, max(1, len(errors) // 1000))
+        if errors.any():
+            panel.semilogx(errors[errors > 0][few], shares[errors > 0][few], color=COLOURS[0])
+            panel.set_xlim(left=max(np.quantile(errors, 0.02), 1e-3 * errors[-1]))
+        for level in (50, 95):
+            panel.axhline(level, color="gray", lw=0.6, ls="--")
     return figure
 
 

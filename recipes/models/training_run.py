@@ -15,7 +15,7 @@ from dp_sim.datasets.radial_distribution import radial_distribution
 from dp_sim.files import write_text
 from dp_sim.model.evaluator import Model
 from dp_sim.model.model_file import load_model, save_model
-from dp_sim.recipes.models.accuracy import PARITY_CAPTION, UNITS, error_quantities, error_words, parity_figure
+from dp_sim.recipes.models.accuracy import ACCURACY_CAPTIONS, UNITS, accuracy_figures, error_quantities, error_words
 from dp_sim.recipes.models.data_remarks import report_remarks
 from dp_sim.recipes.models.learning_curve import curve_csv, learning_curve_figure
 from dp_sim.recipes.models.live_page import LivePage
@@ -110,13 +110,13 @@ class TrainResult(Result):
     @override
     def captions(self) -> dict[str, str]:
         words = "Errors while it was trained; held-out frames that stay behind the training batches mean overfitting."
-        return {"learning_curve": words, "parity": PARITY_CAPTION}
+        return {"learning_curve": words, **ACCURACY_CAPTIONS}
 
     @override
     def figures(self) -> dict[str, Figure]:
         figures = {"learning_curve": learning_curve_figure(self.curve)}
         if self.parities:
-            figures["parity"] = parity_figure(self.parities)
+            figures |= accuracy_figures(self.parities)
         return figures
 
     @classmethod

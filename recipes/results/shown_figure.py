@@ -11,8 +11,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from dp_sim.recipes.results.png import png_of
 
-#: Decades of an axis above which matplotlib's powers of ten stay, and above which ticks at 1, 2 and 5 are enough.
-MANY_DECADES, ONE_DECADE = 4.0, 0.9
+#: Decades of an axis above which matplotlib's powers of ten stay, those below which ticks at 1, 2 and 5 have room, and
+#: those above which they are enough.
+MANY_DECADES, SOME_DECADES, ONE_DECADE = 4.0, 2.5, 0.9
 
 
 class ShownFigure(Figure):
@@ -36,6 +37,7 @@ def _set_plain_ticks(axis: Axis) -> None:
     decades = math.log10(high / low)
     if decades > MANY_DECADES:
         return
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if decades > ONE_DECADE else MaxNLocator(5))
+    between = (1, 2, 5) if decades < SOME_DECADES else (1,)
+    axis.set_major_locator(LogLocator(subs=between) if decades > ONE_DECADE else MaxNLocator(5))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())

@@ -13,7 +13,7 @@ from typing_extensions import override
 from dp_sim.datasets.frames import Frame
 from dp_sim.model.evaluator import Model
 from dp_sim.model.model_file import load_model
-from dp_sim.recipes.models.accuracy import PARITY_CAPTION, UNITS, error_quantities, error_words, parity_figure
+from dp_sim.recipes.models.accuracy import ACCURACY_CAPTIONS, UNITS, accuracy_figures, error_quantities, error_words
 from dp_sim.recipes.results.figures import COLOURS, new_panels, set_legend
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.quantity_table import QuantityTable
@@ -125,7 +125,7 @@ class CommitteeResult(Result):
         return {
             "learning_curves": "Errors of each member while it was trained: faint on training batches, full on held-out"
             " frames. A member that stays behind the others spoils the mean.",
-            "parity": PARITY_CAPTION,
+            **ACCURACY_CAPTIONS,
         }
 
     @override
@@ -141,7 +141,7 @@ class CommitteeResult(Result):
     def figures(self) -> dict[str, Figure]:
         figures = {"learning_curves": learning_curves_figure(self.curves)}
         if self.parities:
-            figures["parity"] = parity_figure(self.parities)
+            figures |= accuracy_figures(self.parities)
         return figures
 
     @classmethod

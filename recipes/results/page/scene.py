@@ -172,6 +172,6 @@ def _still(atoms: Atoms, positions: Array, view: Array) -> str:
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="600" height="320" viewBox="{box}" stroke-width=".06">'
         f'<path d="{"".join(lines)}" stroke="#999" stroke-width=".14"/>'
-        f'<g stroke="#333">{"".join(circles)}</g></svg>'
+        f'<g stroke="#888">{"".join(circles)}</g></svg>'
     )
     return b64encode(svg.encode()).decode("ascii")

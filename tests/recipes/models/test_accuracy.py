@@ -14,7 +14,7 @@ from refusals import refused
 from systems import cluster, crystal, random_config, random_model
 
 from dp_sim.model.model_file import load_model, save_model
-from dp_sim.recipes.models.accuracy import measure_accuracy
+from dp_sim.recipes.models.accuracy import errors_figure, measure_accuracy
 from dp_sim.torchscript import script, to_bytes
 
 
@@ -74,6 +74,9 @@ def test_by_hand(model_file: Path, data: Path, tmp_path: Path) -> None:
     assert content[f"{clusters.system}_energy_mae"]["value"] == pytest.approx(0.15)
     assert f"{clusters.system}_virial_mae" not in content
     assert (tmp_path / "test" / "parity.png").stat().st_size > 0
+    errors, shares = errors_figure(result.parities).axes[0].lines[0].get_data()
+    assert errors == pytest.approx([100, 100, 200])  # meV/atom, of 8, 4 and 8 atoms
+    assert shares == pytest.approx([100 / 3, 200 / 3, 100])
 
 
 def test_parts_of_files_and_committees(model_file: Path, data: Path) -> None:
