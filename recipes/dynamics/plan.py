@@ -202,7 +202,9 @@ def run_dynamics(
         if (limit := plan.settings.max_force_uncertainty_eV_A) is not None:
             _tell_uncertainty(recorded, limit, plan, run)
         result = analyse(recorded, plan)
-        if beside.members and not result.unusable:
+        if beside.members and (result.unusable or recorded.failed):
+            run.note("the members were not run: the run of their mean did not come to its end, or gives no number")
+        elif beside.members:
             result = _with_members(
                 result, run_side_by_side(plan.settings, beside.members, arguments, run, "members"), plan, run
             )

@@ -201,6 +201,9 @@ def test_a_run_of_each_member_beside_that_of_the_mean(tmp_path, monkeypatch):
     for refusal, model, more in (("members-too-few", files[0], {}), ("setting-out-of-range", files, {"replicas": 2})):
         with refused(refusal):
             run_nvt(start, model, members="each", **more, **asked)
+    lost = run_nvt(start, files, members="each", **{**asked, "timestep_fs": 20})
+    assert lost.unusable
+    assert any("members were not run" in words for words in lost.provenance["notes"])
     config = tmp_path / "run" / "config.yaml"  # of a version that had no such setting
     config.write_text(config.read_text().replace("members: each\n", ""))
     assert len(run_nvt(start, files, out=tmp_path / "run", resume=True, **asked).rows) == len(both.rows)
