@@ -5,7 +5,7 @@
 #                 ARGS="--part lennard-jones" one part
 # make check   format, lint, types, and the direction of imports between rooms
 # make wheel   dist/*.whl with the compiled operators, for any Python and any Linux of this processor's kind
-# The first of them, but for `make wheel`, sets up .venv with everything (some 7 GB: torch brings its CUDA libraries).
+# The first of them, but for `make wheel`, sets up .venv with everything (some 9 GB, 7 of them torch with its CUDA libraries).
 # Where there is no C++ compiler for the operators, one comes from PyPI (Zig's, 0.4 GB).
 
 PYTHON ?= python3

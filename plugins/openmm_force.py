@@ -19,7 +19,7 @@ Systems in XML. Both forces carry the whole model in the XML, not its path: the 
 
 * TorchForce: first call `import_torch_plugin()`. Without it OpenMM says "There is no serialization proxy registered for
   type 'TorchForce'", or "Unknown builtin op: dp_sim::...". For a force made with `portable=True` the line
-  `import torch, vesin_torch, openmmtorch`, in this order, does as well, without dp-sim.
+  `import torch, vesin_torch, openmmtorch`, in this order, does as well, without dp-sim (before Python 3.13).
 * PythonForce: dp-sim must be installed where the XML is read, with its compiled operators unless the force was made
   with `portable=True`; nothing needs to be imported. OpenMM keeps Python forces as pickles, so reading a System in
   XML, like any pickle, can run code: read files that you trust.
@@ -27,11 +27,12 @@ Systems in XML. Both forces carry the whole model in the XML, not its path: the 
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import logging
 import os
 from collections.abc import Iterable, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -143,6 +144,7 @@ def import_torch_plugin() -> ModuleType:
         openmmtorch is not installed, or was built for another torch.
     """
     # Order matters: torch (imported above) brings libnvrtc, and vesin_torch the class that the model's file names.
+    _load_libnvrtc_13()
     import_optional("vesin_torch", extra="openmm", purpose="A TorchForce")
     # openmmtorch imports OpenMM by its former name, for which OpenMM logs a warning that no user can act upon.
     root = logging.getLogger()
@@ -154,6 +156,20 @@ def import_torch_plugin() -> ModuleType:
     _load_kernels()
     register_operators()
     return plugin
+
+
+def _load_libnvrtc_13() -> None:
+    """Load the libnvrtc that the extra `openmm` brings from Python 3.13 on.
+
+    There openmmtorch 1.5 links that of CUDA 13, while torch 2.9 brings that of CUDA 12.
+    """
+    try:
+        files = distribution("nvidia-cuda-nvrtc").files or []
+    except PackageNotFoundError:
+        return
+    for file in files:
+        if file.name == "libnvrtc.so.13":
+            ctypes.CDLL(str(file.locate()))
 
 
 def _not_about_simtk(record: logging.LogRecord) -> bool:

@@ -1,5 +1,7 @@
 """Readers of labelled frames: units and signs against known systems, and every bad file refused with its name."""
 
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,12 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from refusals import refused
 from systems import Morse, crystal
 
+from dp_sim.config.label_keys import LabelKeys
+from dp_sim.datasets.formats.ase_files import read_ase
 from dp_sim.datasets.frames import split
 from dp_sim.datasets.label_reading.of_atoms import frame_from_atoms
 from dp_sim.datasets.reading import read_all, read_frames
+from dp_sim.datasets.remarks import Remarks
 
 
 def copper(strain: float = 0.05) -> Atoms:
@@ -45,6 +50,22 @@ def test_extxyz(emt_file: Path) -> None:
     np.testing.assert_allclose(frames[0].forces, expected.get_forces(), atol=1e-7)
     np.testing.assert_allclose(frames[0].positions, expected.positions, atol=1e-7)
     assert frames[0].pbc.all()
+
+
+def test_warnings_about_the_file_become_remarks_and_those_about_code_do_not(
+    emt_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a newer NumPy ASE makes each structure with a DeprecationWarning."""
+
+    def iread(*given: Any, **options: Any) -> Iterator[Atoms]:
+        warnings.warn("skipping unhashable information", UserWarning, stacklevel=1)
+        warnings.warn("setting the shape is deprecated", DeprecationWarning, stacklevel=1)
+        yield copper()
+
+    monkeypatch.setattr(ase.io, "iread", iread)
+    remarks = Remarks()
+    assert len(list(read_ase(str(emt_file), LabelKeys(), remarks))) == 1
+    assert [line for line in remarks.decisions if "warns" in line] == ["ASE warns: skipping unhashable information"]
 
 
 def test_virial_of_stress_pushes_out_when_compressed(emt_file: Path) -> None:

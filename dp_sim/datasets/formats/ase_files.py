@@ -64,6 +64,7 @@ def _images(path: str, index: str, source: str, remarks: Remarks) -> Iterator[An
         while True:
             with warnings.catch_warnings(record=True) as said:
                 warnings.simplefilter("always")
+                warnings.simplefilter("ignore", DeprecationWarning)  # of code, not of the file
                 atoms = next(images, None)
             for warning in said:
                 remarks.decide(f"ASE warns: {warning.message}")

@@ -56,6 +56,7 @@ def read_dpdata(source: str, remarks: Remarks) -> Iterator[Frame]:
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
+            warnings.simplefilter("ignore", DeprecationWarning)  # of code, not of the file
             systems = _load(dpdata, path, kind)
     except Exception as error:  # dpdata's readers raise whatever their parsing meets
         raise InputError(

@@ -27,7 +27,8 @@ class SparseProduct(torch.autograd.Function):
 with warnings.catch_warnings():
     # torch warns once a process that its CSR tensors are in beta: provoke it here, where it is ignored
     warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-    torch.sparse_csr_tensor(torch.tensor([0, 0]), torch.tensor([], dtype=torch.int64), torch.tensor([]), size=(1, 1))
+    none = torch.tensor([], dtype=torch.int64)
+    torch.sparse_csr_tensor(torch.tensor([0, 0]), none, none.double(), size=(1, 1), check_invariants=False)
 
 
 def csr(starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
