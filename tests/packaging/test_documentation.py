@@ -88,7 +88,7 @@ def shortened(block: Block) -> str:
     """The code as a user would run it, except that a training takes ten steps, on every tenth frame of its data."""
     if block.language == "python":
         return block.code
-    code = block.code.replace(".extxyz.gz", ".extxyz.gz@::10")
+    code = re.sub(r"\.extxyz\.gz(?!@)", ".extxyz.gz@::10", block.code)
     return re.sub(r"steps: \d+", "steps: 10", code) if block.language == "yaml" else code
 
 
