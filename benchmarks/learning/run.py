@@ -56,6 +56,8 @@ SETTINGS: dict[str, Any] = {
 SIZES = (20, 40, 60)
 #: Members that choose, and those whose mean is measured.
 MEMBERS, MEASURED = 3, 2
+#: Labels more than are measured, in place of some that are left out of the data.
+SPARE = 5
 #: Steps of reference dynamics between two frames, and frames to measure on.
 EVERY, TESTS = {"ethanol": 100, "malonaldehyde": 40}, {"ethanol": 100, "malonaldehyde": 60}
 
@@ -109,7 +111,7 @@ def on_the_fly(out: Path, starts: list[Atoms], settings: Path, labels: int, seed
             REFERENCE,
             train=settings,
             members=MEMBERS,
-            max_labels=labels,
+            max_labels=labels + SPARE,
             seed=seed,
             out=out,
             resume=True,
