@@ -177,8 +177,14 @@ def picture(out: Path) -> None:
         for way, colour, words in (("fly", "C0", "on the fly"), ("random", "C1", "random frames")):
             for number, sizes in enumerate(runs):
                 points = [(int(size), 1000 * errors[way]["rmse"]) for size, errors in sizes.items() if way in errors]
-                axes.loglog(*np.array(points).T, "o-", ms=3, color=colour, label=words if not number else None)
-        axes.set(title=f"{system}, {name}", xlabel="labels", ylabel="RMSE of forces (meV/Å)")
+                axes.plot(*np.array(points).T, "o-", ms=3, color=colour, label=words if not number else None)
+        axes.set(
+            title=f"{system}, {name}",
+            xlabel="labels",
+            ylabel="RMSE of forces (meV/Å)",
+            xticks=sorted({int(n) for run in runs for n in run}),
+        )
+        axes.set_ylim(bottom=0)
         axes.legend(fontsize=8)
     figure.savefig(out / "labels.png", dpi=120)
 
