@@ -42,11 +42,12 @@ def format_estimate(value: float, error: float, unit: str = "") -> str:
     """Write a value and its error as `1.234 ± 0.056`: two significant digits of the error, as many decimals in both.
 
     The value has six significant digits at most (`129.722 ± <0.001`), energies as many as their error asks for. An
-    error of zero is left out: there was no scatter to estimate one from. Where the larger of them is below 1e-4 or from
-    1e7 on, with a common power of ten: `(4.80 ± 0.67)e-33`. In brackets before a unit that begins with a power of ten.
+    error of zero is left out: there was no scatter to estimate one from. Where the larger of them is below 1e-4 or (no
+    energy) from 1e7 on, with a common power of ten: `(4.80 ± 0.67)e-33`. In brackets before a unit that begins with a
+    power of ten.
     """
     power = _power(value, error)
-    if not -4 <= power < 7:
+    if _is_written_with(power, unit):
         return f"({format_estimate(value / 10.0**power, error / 10.0**power)})e{power}"
     if error == 0:
         return f"{value:.{MOST_DIGITS}g}"
@@ -61,7 +62,7 @@ def format_interval(low: float, high: float, error: float, unit: str = "") -> st
 
     Empty where both bounds read the same.
     """
-    if not -4 <= _power(low, high, error) < 7 or error == 0:
+    if _is_written_with(_power(low, high, error), unit) or error == 0:
         bounds = [f"{bound:.3g}" for bound in (low, high)]
     else:
         decimals = decimals_of(max(abs(low), abs(high)), error, unit)
@@ -73,6 +74,10 @@ def _power(*numbers: float) -> int:
     """Return the power of ten of the largest of numbers, 0 of zeros."""
     largest = max(map(abs, numbers))
     return math.floor(math.log10(largest)) if largest else 0
+
+
+def _is_written_with(power: int, unit: str) -> bool:
+    return power < -4 or (power >= 7 and unit not in _ENERGIES)
 
 
 def decimals_of(value: float, error: float, unit: str) -> int:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dp_sim.recipes.results.formatting import format_estimate, readable, typeset_unit
+from dp_sim.recipes.results.formatting import format_estimate, format_interval, readable, typeset_unit
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,8 @@ def test_an_estimate_keeps_its_digits_however_large_or_small(value, error, text)
 
 def test_energies_keep_the_digits_that_their_error_asks_for():
     assert format_estimate(-16043.12341, 0.0042, "eV") == "-16043.1234 ± 0.0042"
+    assert format_estimate(-15503021.374, 0.53, "eV") == "-15503021.37 ± 0.53"
+    assert format_interval(-15503022.414, -15503020.334, 0.53, "eV") == "-15503022.41 to -15503020.33"
 
 
 def test_an_estimate_stands_in_brackets_before_a_power_of_ten():
