@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dp_sim.compiled.library import register_operators
 
@@ -52,6 +53,21 @@ def test_mapped_folders_are_found_without_an_installed_copy() -> None:
         link = ROOT / name.replace(".", "/")
         assert link.is_symlink(), f"{link} must be a link to {folder}"
         assert link.resolve() == ROOT / folder
+
+
+def test_the_recipe_of_conda_asks_for_what_a_plain_installation_does() -> None:
+    """Under the names that conda-forge has for them."""
+    names = {"matplotlib": "matplotlib-base", "torch": "pytorch", "pytorch-optimizer": "pytorch_optimizer"}
+    recipe = yaml.safe_load((ROOT / "packaging" / "conda" / "recipe.yaml").read_text())
+    wanted = [f"python {SETTINGS['project']['requires-python']}"]
+    for requirement in SETTINGS["project"]["dependencies"]:
+        name, bound, version = requirement.partition(">=")
+        wanted.append(f"{names.get(name, name)} {bound}{version}")
+    assert sorted(recipe["requirements"]["run"]) == sorted(wanted)
+    assert recipe["context"]["version"] == SETTINGS["project"]["version"]
+    assert recipe["build"]["python"]["entry_points"] == [
+        f"{name} = {target}" for name, target in SETTINGS["project"]["scripts"].items()
+    ]
 
 
 def test_where_there_is_a_compiler_there_are_operators() -> None:

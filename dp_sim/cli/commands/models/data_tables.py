@@ -80,14 +80,18 @@ def _table(title: str, *columns: str, header: bool = True) -> Table:
 
 
 def _label_table(source: str, labels: LabelSummary, neighbors: NeighborStatistics) -> Table:
+    from dp_sim.datasets.remarks import frames_text
+
     systems = [f"{count} × {name}" for name, count in sorted(labels.systems.items(), key=lambda item: -item[1])]
     more = f", and {len(systems) - LISTED} other compositions" if len(systems) > LISTED else ""
     atoms = ", ".join(f"{n:,} {s}" for s, n in zip(neighbors.species, neighbors.atoms.tolist(), strict=True))
-    have = [f"{name} ({'all' if n == labels.frames else n} frames)" for name, n in labels.labelled.items() if n]
+    have = [
+        f"{name} ({'all frames' if n == labels.frames else frames_text(n)})" for name, n in labels.labelled.items() if n
+    ]
     rows = {
         "frames": f"{labels.frames:,}: {', '.join(systems[:LISTED])}{more}",
         "atoms": f"{labels.atoms:,}: {atoms}",
-        "periodic": ", ".join(f"{axes} ({n} frames)" for axes, n in labels.periodicity.items()),
+        "periodic": ", ".join(f"{axes} ({frames_text(n)})" for axes, n in labels.periodicity.items()),
         "labels": ", ".join(have) or "none",
     }
     if labels.energy is not None:
