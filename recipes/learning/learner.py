@@ -44,12 +44,12 @@ from dp_sim.recipes.learning.members.retraining import (
 from dp_sim.recipes.learning.members.side_by_side import SideBySide
 from dp_sim.recipes.learning.result import LearnResult, result_of
 from dp_sim.recipes.learning.settings import LearnSettings
-from dp_sim.recipes.learning.workplace import Workplace
+from dp_sim.recipes.learning.workplace import LABELS, Workplace
 from dp_sim.recipes.results.frames import write_frames
 from dp_sim.recipes.run.directory import RunDirectory
 from dp_sim.recipes.run.progress import Advance, progress_bar
 
-LABELS, FINAL = "labels.extxyz", "final.extxyz"
+FINAL = "final.extxyz"
 #: Fewer labels make no first members.
 _LEAST_LABELS = 2
 #: More of the old weights than this in the running mean, and a retraining is wasted in part.

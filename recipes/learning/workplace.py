@@ -15,7 +15,7 @@ from dp_sim.recipes.results.frames import append_frame
 from dp_sim.recipes.results.tables import csv_lines
 from dp_sim.recipes.run.directory import RunDirectory
 
-TRAJECTORY, SPREADS = "trajectory.extxyz", "uncertainty.csv"
+TRAJECTORY, SPREADS, LABELS = "trajectory.extxyz", "uncertainty.csv", "labels.extxyz"
 _LAST = "largest uncertainty of a force (eV/Angstrom)"
 #: Columns of the table of uncertainties, of dynamics and of anything else.
 _OF_DYNAMICS = ("step", "time (ps)", "temperature (K)", _LAST)

@@ -54,7 +54,9 @@ def test_labels_are_those_of_the_calculator_and_of_the_uncertain_structures(run:
     assert "budget of 2 labels" in result.cause
     model = dp_sim.load_model(tmp_path / "run")
     assert [Path(file).name for file in model.files] == ["round-1-member-0.pt", "round-1-member-1.pt"]
-    assert load_result(tmp_path / "run").picks == result.picks
+    again = load_result(tmp_path / "run")
+    assert again.picks == result.picks
+    assert again.animation()["labels"] == ["label 1 of 2", "label 2 of 2"]
 
 
 def true_error(result: LearnResult, directory: Path, *, before: bool) -> float:
