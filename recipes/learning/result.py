@@ -12,13 +12,14 @@ from ase import Atoms
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from dp_sim.errors import InputError
 from dp_sim.model.evaluator import Model
 from dp_sim.model.model_file import load_model
 from dp_sim.recipes.learning.exploring.limits import Ended
 from dp_sim.recipes.learning.inputs import Inputs
 from dp_sim.recipes.learning.journal import PAUSED, TRAINED, Journal
 from dp_sim.recipes.learning.settings import LearnSettings
-from dp_sim.recipes.learning.workplace import LABELS
+from dp_sim.recipes.learning.workplace import LABELS, TRAJECTORY
 from dp_sim.recipes.results.figures import COLOURS, new_figure, new_panels, new_series, set_legend
 from dp_sim.recipes.results.page.scene import chosen_frames, movie
 from dp_sim.recipes.results.quantities import Estimate, Quantity
@@ -171,6 +172,23 @@ class LearnResult(Result):
         place = self.looks[-1, 1]
         length = f"{place:.4g} ps" if self.along == "dynamics" else f"{place:.0f} rounds of {self.along}"
         return f"{len(self.atoms)} atoms, {len(self.model.members)} members, {length}"
+
+    @property
+    def trajectory(self) -> ExtxyzFrames:
+        """The frames of dynamics as a list of ase.Atoms, each read from the file when it is asked for.
+
+        Raises
+        ------
+        InputError
+            The run wrote no files, or was along a search, which has no trajectory.
+        """
+        if self.directory is None or self.along != "dynamics":
+            raise InputError(
+                "trajectory-missing",
+                "this run kept no trajectory: it wrote no files, or was along a search (labels.extxyz has what was "
+                "labelled there); run dynamics with out=DIR",
+            )
+        return ExtxyzFrames(self.directory / TRAJECTORY)
 
     @override
     def animation(self) -> dict[str, Any] | None:

@@ -56,6 +56,7 @@ def test_labels_are_those_of_the_calculator_and_of_the_uncertain_structures(run:
     assert [Path(file).name for file in model.files] == ["round-1-member-0.pt", "round-1-member-1.pt"]
     again = load_result(tmp_path / "run")
     assert again.picks == result.picks
+    assert [one.positions.shape for one in again.trajectory] == [(len(cluster()), 3)] * len(again.trajectory) != []
     assert again.animation()["labels"] == ["label 1 of 2", "label 2 of 2"]
 
 
