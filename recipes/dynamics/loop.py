@@ -11,9 +11,9 @@ from ase import Atoms, units
 from numpy.typing import NDArray
 
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Engine, Sample, State, UnstableError
-from dp_sim.recipes.dynamics.guards import ADVICE, LOOK_EVERY, Guards
 from dp_sim.recipes.dynamics.run_files import DynamicsFiles, Row, optional_columns
 from dp_sim.recipes.dynamics.settings import DynamicsSettings
+from dp_sim.recipes.dynamics.watching.guards import ADVICE, LOOK_EVERY, Guards
 from dp_sim.recipes.dynamics.watching.uncertainty import UNCERTAIN, UncertaintyWatch
 from dp_sim.recipes.inputs.failed_evaluations import failure_words, is_failure
 from dp_sim.recipes.results.frames import write_frames

@@ -44,6 +44,7 @@ FLAGS[NVTSettings] = [
     "--thermostat-time",
     "--hydrogen-mass",
     "--replicas",
+    "--members",
 ]
 FLAGS[NPTSettings] = [*FLAGS[NVTSettings], "--pressure", "-p", "--cell-change", "--barostat-time"]
 SHARED = (

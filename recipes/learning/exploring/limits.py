@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from ase import Atoms
 
-from dp_sim.recipes.dynamics.guards import fused_words
+from dp_sim.recipes.dynamics.watching.guards import fused_words
 from dp_sim.recipes.learning.journal import Journal
 from dp_sim.recipes.learning.labelling.labels import structure_hash
 from dp_sim.recipes.learning.settings import LearnSettings

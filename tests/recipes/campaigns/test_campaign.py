@@ -157,13 +157,19 @@ def test_commands_outlive_a_campaign_that_is_killed_at_once(folder: Path, whole:
     assert [log.read_text().count("$ dp-sim") for log in (out / "tasks").glob("*/log.txt")] == [1, 1]
 
 
-def test_a_time_limit_stops_a_task_that_then_goes_on(folder: Path, whole: list[str]) -> None:
-    plan, out = write_plan(folder / "limit.yaml", DYNAMICS), folder / "limit"
+def test_a_time_limit_stops_a_task_that_then_goes_on(folder: Path) -> None:
+    longer = {**DYNAMICS["settings"], "steps": 2 * STEPS, "seed": 1}
+    block = {**DYNAMICS, "settings": longer, "each": {"friction_per_ps": [5.0, 5]}}  # the same run twice
+    plan, out = write_plan(folder / "limit.yaml", block), folder / "limit"
     campaign(plan, out=out, engine="slurm", progress=False)
-    task = sorted((out / "tasks").iterdir())[0]
-    assert run_task(str(task), minutes=0.04).status == 143
-    assert run_task(str(task)).status == 3
-    assert samples(out) == whole[:1]
+    cut, whole = map(str, sorted((out / "tasks").iterdir()))
+    ended = run_task(whole)
+    assert ended.status == 3
+    limited = run_task(cut, minutes=0.65 * ended.wall_s / 60)  # the last half is dynamics, the first is imports
+    assert limited.status == 143
+    assert run_task(cut).status == 3
+    first, second = samples(out)
+    assert first == second
 
 
 def test_labels_of_a_class_that_was_named(folder: Path) -> None:

@@ -14,7 +14,7 @@ from systems_dynamics import EinsteinCrystal, IdealGas, einstein_crystal
 from dp_sim.cli.main import status
 from dp_sim.recipes import run_npt, run_nve, run_nvt
 from dp_sim.recipes.dynamics.engines.protocol import Conditions, Sample
-from dp_sim.recipes.dynamics.guards import Guards
+from dp_sim.recipes.dynamics.watching.guards import Guards
 from dp_sim.units import KB_EV_PER_K
 
 ETHANOL = "example_systems/ethanol"

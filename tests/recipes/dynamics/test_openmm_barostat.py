@@ -81,7 +81,7 @@ def test_volumes_of_an_ideal_gas(rests):
 @pytest.mark.parametrize("change", CELL_CHANGES)
 def test_strains_of_a_box_of_rubber(change):
     """<V> and <|strain|^2> of each change of the cell: the measure of shapes is the one that no strain changes."""
-    cells = sampled(rubber(SOLID), change, rests=False, attempts=4000)
+    cells = sampled(rubber(SOLID), change, rests=False, attempts=8000)
     found, volume = (cells @ cells.transpose(0, 2, 1) - np.eye(3)) / 2, np.linalg.det(cells)
     strain, volumes, weights = SOLID.cells(cell_modes(np.eye(3), change), N, PRESSURE, KT)
     exact = np.average(volumes, weights=weights) / EDGE**3
@@ -185,10 +185,13 @@ def test_a_flexible_cell_is_shown_upright_whatever_basis_openmm_has():
     atoms = copper("flexible")
     engine = engine_for(atoms, pressure_bar=1.0, cell_change="flexible", temperature_K=600.0)
     bases, start = set(), atoms.cell.array
-    for _ in range(12):
+    for _ in range(100):  # the moves are chance, and rounding on another processor makes them others
         engine.run(25)
         bases.add(engine.state()["barostat_basis"].tobytes())
+        if len(bases) > 1:
+            break
     assert len(bases) > 1  # b_x has crossed a_x / 2
+    engine.run(200)
     shown, sample = engine.structure(), engine.sample()
     of_force = engine._context.getState(energy=True).getPotentialEnergy()._value / EV_IN_KJ_PER_MOL
     shown.calc = EMT()
