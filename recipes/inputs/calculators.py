@@ -262,9 +262,8 @@ def member_calculators(calculator: Any) -> list[Any]:
         return []
     files = [[file] for file in model.files] or [[] for _ in model.members]
     each = zip(model.modules, model.members, files, strict=True)
-    return [
-        type(calculator)(type(model)([module], [metadata], str(model.device), file)) for module, metadata, file in each
-    ]
+    models = [type(model)([module], [metadata], str(model.device), file) for module, metadata, file in each]
+    return [type(calculator)(one, stress_of_slabs=calculator.stress_of_slabs) for one in models]
 
 
 def model_sha256(calculator: Any) -> list[str]:

@@ -62,6 +62,8 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         Sources of frames (dp_sim.datasets.reading) of a run on data files; their content is hashed.
     repeated_by
         The command that repeats the run from its directory, for the head of config.yaml; empty where none does.
+    defaults
+        Settings with their defaults, which a run had that was begun before they were there.
     advice
         Setting -> what to do where it differs from that of the run to be continued, if there is more to say than in
         general.
@@ -94,6 +96,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         advice: Mapping[str, str] | None = None,
         data: Sequence[str] = (),
         repeated_by: str = "",
+        defaults: Mapping[str, Any] | None = None,
     ) -> None:
         self.recipe = recipe
         self.directory = None if directory is None else Path(directory)
@@ -114,6 +117,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
         self.notes = remarks(structures, calculator)
         self._overwrite, self._resume, self._resumable = overwrite, resume, resumable
         self._may_change, self._advice = may_change, advice or {}
+        self._defaults = plain(dict(defaults or {}))
         self._hooks: list[Callable[[], object]] = []
         self._open = ExitStack()
         self._start = time.monotonic()
@@ -150,6 +154,9 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
             may_change=settings.may_change(),
             data=data,
             repeated_by=_repeating_command(settings, len(structures), calculator) if structures else "",
+            defaults={
+                name: info.default for name, info in type(settings).model_fields.items() if not info.is_required()
+            },
         )
 
     def __enter__(self) -> RunDirectory:
@@ -195,7 +202,7 @@ class RunDirectory(AbstractContextManager["RunDirectory"]):
                 "config-malformed", f"{directory}/config.yaml holds no settings; start over with --overwrite"
             )
         advice = "use the same one, another directory (-o), or start over with --overwrite"
-        for key, before, now in _differences(old, self.config):
+        for key, before, now in _differences({**self._defaults, **old}, self.config):
             if key == "model" and earlier.model_sha256 == self._manifest.model_sha256:
                 continue  # the same model under another path
             if key not in self._may_change:

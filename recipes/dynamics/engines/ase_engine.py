@@ -187,23 +187,24 @@ class ASEEngine:
         """Return energies, volume, pressure and cell now."""
         atoms, turn = self._atoms, self._turn()
         pressure = tensor = members_bar = None
-        results = getattr(atoms.calc, "results", {})
+        potential = float(atoms.get_potential_energy())  # before its results are read: it may make them anew
         if self._gives_stress:
             full = -atoms.get_stress(voigt=False, include_ideal_gas=True) * EV_PER_A3_IN_BAR
             tensor = full_3x3_to_voigt_6_stress(turn.T @ full @ turn)
             pressure = float(np.trace(full)) / 3
+            results = getattr(atoms.calc, "results", {})
             if "member_stresses" in results:
                 apart = results["member_stresses"] - results["stress"]
                 members_bar = pressure - apart[:, :3].mean(axis=1) * EV_PER_A3_IN_BAR
         return Sample(
-            float(atoms.get_potential_energy()),
+            potential,
             float(atoms.get_kinetic_energy()),
             float(atoms.get_volume()) if self._bulk else None,
             pressure,
             tensor,
             atoms.cell.array @ turn if self._conditions.changes_shape else None,
             self._dynamics.conserved_eV(),
-            members_eV=results.get("member_energies"),
+            members_eV=getattr(atoms.calc, "results", {}).get("member_energies"),
             members_bar=members_bar,
         )
 

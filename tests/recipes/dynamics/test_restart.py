@@ -134,6 +134,14 @@ def test_another_run_is_not_continued(tmp_path):
     run_springs(run_nvt, tmp_path / "run", 40)
     with refused("run-differs", "friction_per_ps"):
         run_springs(run_nvt, tmp_path / "run", 60, resume=True, friction_per_ps=1.0)
+    # A setting that came later: the run had its default.
+    config = tmp_path / "run" / "config.yaml"
+    older = config.read_text().replace("replicas: 1\n", "")
+    assert older != config.read_text()
+    config.write_text(older)
+    with refused("run-differs", "replicas: 1, this one has 2"):
+        run_springs(run_nvt, tmp_path / "run", 60, resume=True, replicas=2)
+    assert run_springs(run_nvt, tmp_path / "run", 60, resume=True).rows[-1].step == 60
 
 
 def deuterated(atoms: Atoms) -> None:
