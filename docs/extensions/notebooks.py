@@ -36,6 +36,7 @@ def _executed(file: Path) -> Any:
     os.environ |= {
         "JUPYTER_PATH": str(Path(sys.prefix) / "share" / "jupyter"),
         "JUPYTER_PLATFORM_DIRS": "1",
+        "OMP_NUM_THREADS": "1",  # several for nine atoms wait for each other where other work runs
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
     }
     notebook = nbformat.read(file, as_version=4)

@@ -106,6 +106,7 @@ def test_notebook_runs(tmp_path: Path, executed: Callable[[Path], Any]) -> None:
     shown = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
     assert any("Geometry optimisation" in data.get("text/html", "") for data in shown)
     assert any("image/png" in data for data in shown)
+    assert not any("not given" in str(data) or "withheld" in str(data) for data in shown)
 
 
 def texts(cells: Any) -> list[str]:
