@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 from ase.io import write
 
@@ -47,6 +48,17 @@ class Labelled:
     frames: list[Atoms]
     continued: int
     failed: dict[int, str]
+
+    @property
+    def words(self) -> str:
+        """What the labels span, as a sentence: energies per atom and forces, by which a label that is none is seen."""
+        energies = [frame.get_potential_energy() / len(frame) for frame in self.frames]
+        forces = np.concatenate([frame.get_forces() for frame in self.frames])
+        largest, mean = np.linalg.norm(forces, axis=1).max(), np.sqrt(np.mean(forces**2))
+        return (
+            f"energies {min(energies):.3f} to {max(energies):.3f} eV/atom; forces {mean:.3g} eV/Å (root mean square of "
+            f"components), at most {largest:.3g} on an atom"
+        )
 
 
 @documented(LabelSettings)

@@ -304,13 +304,19 @@ def test_label(dp_sim, tmp_path):
     frames = [molecule("H2O"), molecule("N2"), Atoms("U"), molecule("CO")]
     write(tmp_path / "frames.extxyz", frames)
     outcome = dp_sim("label", "frames.extxyz@:2", "frames.extxyz@3", "--calculator", "emt", "-o", "labels.extxyz")
-    assert outcome == (0, "3 of 3 structures labelled: labels.extxyz\n", "")
+    assert (outcome.code, outcome.err) == (0, "")
+    first, second = outcome.out.splitlines()
+    assert first == "3 of 3 structures labelled: labels.extxyz"
     labels = read(tmp_path / "labels.extxyz", index=":")
     for frame, label in zip([frames[0], frames[1], frames[3]], labels, strict=True):
         frame.calc = EMT()
         assert label.get_potential_energy() == pytest.approx(frame.get_potential_energy())
         np.testing.assert_allclose(label.get_forces(), frame.get_forces(), atol=1e-7)
         assert label.info == {}
+    forces = np.concatenate([label.get_forces() for label in labels])
+    largest, per_atom = np.linalg.norm(forces, axis=1).max(), [one.get_potential_energy() / len(one) for one in labels]
+    assert second.startswith(f"energies {min(per_atom):.3f} to {max(per_atom):.3f} eV/atom; forces ")
+    assert second.endswith(f"at most {largest:.3g} on an atom")
     assert "exists" in one_sentence(dp_sim("label", "frames.extxyz@0", "--calculator", "emt", "-o", "labels.extxyz"))
     partly = dp_sim("label", "frames.extxyz", "--calculator", "emt", "-o", "labels.extxyz", "--overwrite")
     assert partly.code == 3

@@ -74,6 +74,7 @@ def label(
     if not quiet:
         earlier = f" ({labelled.continued} of them before)" if labelled.continued else ""
         typer.echo(f"{len(labelled.frames)} of {len(frames)} structures labelled{earlier}: {out}")
+        typer.echo(labelled.words)
     for reason in labelled.failed.values():
         typer.echo(f"left out: {reason}", err=True)
     if labelled.failed:
