@@ -81,23 +81,23 @@ def values_apart(content: Mapping[str, Any]) -> dict[str, Any]:
     return {name: entry for name, entry in content["values"].items() if not (name in columns and _is_list(entry))}
 
 
-def rows_of(content: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return the rows of the list of numbers: what each is called, and its entry.
+def rows_of(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the rows of the list of numbers: what each is called in words, and the name of its entry.
 
     Numbers withheld for the same cause share a row, so that it is read once.
     """
     labels = content.get("labels", {})
-    rows: list[tuple[list[str], Mapping[str, Any]]] = []
+    rows: list[tuple[list[str], str]] = []
     withheld: dict[str, list[str]] = {}
     for name, entry in values_apart(content).items():
         words = labels.get(name, readable(name))
         if entry["value"] is None and entry["cause"] in withheld:
             withheld[entry["cause"]].append(words)
             continue
-        rows.append(([words], entry))
+        rows.append(([words], name))
         if entry["value"] is None:
             withheld[entry["cause"]] = rows[-1][0]
-    return [(", ".join(names), entry) for names, entry in rows]
+    return [(", ".join(words), name) for words, name in rows]
 
 
 def _filled(name: str, entry: Mapping[str, Any], values: Mapping[str, Any]) -> Cells:

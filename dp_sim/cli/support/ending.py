@@ -55,12 +55,11 @@ def _numbers(result: Result, content: Mapping[str, Any]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    from dp_sim.recipes.results.formatting import readable, typeset_unit
-    from dp_sim.recipes.results.quantity_table import values_apart
+    from dp_sim.recipes.results.formatting import typeset_unit
+    from dp_sim.recipes.results.quantity_table import rows_of
 
     table = Table(title=result.title, title_justify="left", title_style="bold", show_header=False, box=box.SIMPLE)
     numbers = result.quantities()
-    for name in values_apart(content):
-        words = content.get("labels", {}).get(name, readable(name))
+    for words, name in rows_of(content):
         table.add_row(words, Text(typeset_unit(str(numbers[name]))))
     return table

@@ -57,7 +57,7 @@ def estimate(
     most = max(needs, key=lambda need: need.needed)
     if size < most.needed:
         cause = (
-            f"the run holds {size} samples of {most.what} after equilibration and at least {most.needed} are needed: "
+            f"the run holds {size} samples after equilibration and at least {most.needed} are needed: "
             f"run at least {_rounded_up((most.needed - size) * steps_per_sample)} steps more"
         )
         return Estimate.withheld(unit, cause, float(size))

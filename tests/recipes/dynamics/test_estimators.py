@@ -261,7 +261,7 @@ def test_too_short_is_withheld_and_says_how_much_more():
 def test_a_handful_of_samples_is_withheld():
     estimate = estimators.mean(np.array([1.0, 2.0]), unit="eV", what="the energy", steps_per_sample=10)
     assert estimate.value is None
-    assert "2 samples of the energy" in estimate.cause
+    assert "2 samples after equilibration" in estimate.cause
     assert "run at least 280 steps more" in estimate.cause
 
 
