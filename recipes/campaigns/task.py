@@ -191,6 +191,8 @@ def run_task(folder: str, minutes: float | None = None) -> Ended:
         words = [*command_of(task), *([] if begun is None else [begun])]
         start = time.monotonic()
         status = _execute(words, place, lock, task["threads"], minutes, start)
+        if has_result(place) and status not in FINISHED:  # stopped after its last word
+            status = 0 if converged(place) else 3
         cause = "" if status in FINISHED else _last_line(place / "log.txt")
         ended = Ended(status, round(time.monotonic() - start, 3), attempts + 1, socket.gethostname(), cause)
         write_text(place / "state.json", json.dumps(ended._asdict(), indent=1) + "\n")
