@@ -62,23 +62,6 @@ class CompiledPotential(torch.nn.Module):
         return self.timed(positions, species, cell, system, center, neighbor, shift, nothing, nothing)
 
     @torch.jit.export
-    def with_hidden(
-        self,
-        positions: Tensor,
-        species: Tensor,
-        cell: Tensor,
-        system: Tensor,
-        center: Tensor,
-        neighbor: Tensor,
-        shift: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Evaluate as `energies_and_forces`, and give the last hidden layer (N, H) of each atom's fitting net too."""
-        hidden = torch.empty(species.shape[0], self.hidden_width, dtype=torch.float64)
-        nothing = torch.empty(0, dtype=torch.float64)
-        out = self.timed(positions, species, cell, system, center, neighbor, shift, nothing, hidden)
-        return out[0], out[1], out[2], hidden
-
-    @torch.jit.export
     def timed(
         self,
         positions: Tensor,

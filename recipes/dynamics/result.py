@@ -30,7 +30,7 @@ from dp_sim.recipes.dynamics.run_files import (
 )
 from dp_sim.recipes.results.figures import COLOURS, new_series, set_legend
 from dp_sim.recipes.results.frames import write_frames
-from dp_sim.recipes.results.page.scene import chosen_frames, movie
+from dp_sim.recipes.results.page.scene import movie_of_series
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.result import Result
 from dp_sim.recipes.results.trajectory import ExtxyzFrames
@@ -237,13 +237,7 @@ class DynamicsResult(Result):
 
     @override
     def animation(self) -> dict[str, Any] | None:
-        frames = self.trajectory if self._has_frames() else []
-        chosen = chosen_frames(len(frames), len(self.atoms))
-        if len(chosen) < 2:
-            return movie([self.atoms], ["the last structure"])
-        labels = [f"frame {number + 1} of {len(frames)}" for number in chosen]
-        note = "" if len(chosen) == len(frames) else f"{len(chosen)} of {len(frames)} frames play here."
-        return movie([frames[number] for number in chosen], labels, note=note)
+        return movie_of_series(self.trajectory if self._has_frames() else [], self.atoms, "frame", "frames")
 
     def _has_frames(self) -> bool:
         """Whether the run kept frames that can be read again."""

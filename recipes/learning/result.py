@@ -21,7 +21,7 @@ from dp_sim.recipes.learning.journal import PAUSED, TRAINED, Journal
 from dp_sim.recipes.learning.settings import LearnSettings
 from dp_sim.recipes.learning.workplace import LABELS, TRAJECTORY
 from dp_sim.recipes.results.figures import COLOURS, new_figure, new_panels, new_series, set_legend
-from dp_sim.recipes.results.page.scene import chosen_frames, movie
+from dp_sim.recipes.results.page.scene import movie_of_series
 from dp_sim.recipes.results.quantities import Estimate, Quantity
 from dp_sim.recipes.results.quantity_table import QuantityTable
 from dp_sim.recipes.results.result import Result
@@ -194,12 +194,7 @@ class LearnResult(Result):
     def animation(self) -> dict[str, Any] | None:
         labels = None if self.directory is None else self.directory / LABELS
         frames = ExtxyzFrames(labels) if labels is not None and labels.is_file() else []
-        chosen = chosen_frames(len(frames), len(self.atoms))
-        if len(chosen) < 2:
-            return movie([self.atoms], ["the last structure"])
-        words = [f"label {number + 1} of {len(frames)}" for number in chosen]
-        note = "" if len(chosen) == len(frames) else f"{len(chosen)} of {len(frames)} labelled structures play here."
-        return movie([frames[number] for number in chosen], words, note=note)
+        return movie_of_series(frames, self.atoms, "label", "labelled structures")
 
     @override
     def captions(self) -> dict[str, str]:

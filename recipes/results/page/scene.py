@@ -41,6 +41,26 @@ def chosen_frames(number: int, n_atoms: int) -> list[int]:
     return sorted({round(float(place)) for place in np.linspace(number - 1, 0, room)})
 
 
+def movie_of_series(frames: Sequence[Atoms], last: Atoms, one: str, several: str) -> dict[str, Any] | None:
+    """Make the data of the viewer for a series that a run left, or for its last structure where that is all.
+
+    Parameters
+    ----------
+    frames
+        The series; it may be long, or empty.
+    last
+        The last structure.
+    one, several
+        What its members are called.
+    """
+    chosen = chosen_frames(len(frames), len(last))
+    if len(chosen) < 2:
+        return movie([last], ["the last structure"])
+    labels = [f"{one} {number + 1} of {len(frames)}" for number in chosen]
+    note = "" if len(chosen) == len(frames) else f"{len(chosen)} of {len(frames)} {several} play here."
+    return movie([frames[number] for number in chosen], labels, note=note)
+
+
 def movie(
     frames: Sequence[Atoms], labels: Sequence[str], *, note: str = "", back: bool = False
 ) -> dict[str, Any] | None:
